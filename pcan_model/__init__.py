@@ -1,0 +1,1 @@
+"""PCAN: prototypical cross-attention networks for tracking and segmentation; knows no ROS."""

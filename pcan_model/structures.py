@@ -1,0 +1,158 @@
+"""The nouns that every room shares: NumPy only, frozen, checked where they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def _same_length(record: Any, *names: str) -> None:
+    """Raise ValueError when the named fields of a record disagree on their length."""
+    lengths = {name: len(getattr(record, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{type(record).__name__}: fields disagree on their length: {lengths}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera."""
+
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    stamp: float  # capture time in seconds
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.image.shape, self.image.dtype
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
+            raise ValueError(f"Frame: image: expected (H, W, 3) uint8 with H, W > 0, got {shape} {dtype}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """N objects found in one frame, by falling score; N may be 0."""
+
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2 in pixels of the network input
+    scores: NDArray[np.float32]  # (N,) in [0, 1]
+    labels: NDArray[np.int64]  # (N,) index into Config.classes
+    embeds: NDArray[np.float32]  # (N, D) appearance embedding, not normalised
+    rows: NDArray[np.int64]  # (N,) row of each object in the engine's padded outputs
+
+    def __post_init__(self) -> None:
+        _same_length(self, *(field.name for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: NDArray[Any]) -> Detections:
+        """Return the chosen objects, in the order of `index` (integers or a boolean mask)."""
+        return Detections(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slots:
+    """Which row of the prototype bank each padded detection reads, and who writes each row."""
+
+    slot: NDArray[np.int64]  # (D,) bank row that detection d reads; any row where it is fresh
+    fresh: NDArray[np.float32]  # (D,) 1 where the detection has no row yet, else 0
+    owner: NDArray[np.int64]  # (M,) detection that writes bank row m; any where has is 0
+    has: NDArray[np.float32]  # (M,) 1 where a detection writes row m, else 0
+
+    def __post_init__(self) -> None:
+        _same_length(self, "slot", "fresh")
+        _same_length(self, "owner", "has")
+
+
+class TrackState(IntEnum):
+    """Where a track is in its life; the values are those of msg/TrackedInstance."""
+
+    NEW = 0  # first frame
+    TRACKED = 1  # found in this frame and before
+    LOST = 2  # not found in this frame, may come back
+    REMOVED = 3  # not found for too long: said once, never again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """One object's pixels, cut to the smallest box that holds them."""
+
+    x: int  # left column of the crop in the image, pixels
+    y: int  # top row of the crop in the image, pixels
+    crop: NDArray[np.uint8]  # (h, w) 1 on the object, else 0
+
+    @property
+    def area(self) -> int:
+        """Return the number of pixels on the object."""
+        return int(np.count_nonzero(self.crop))
+
+    def full(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the mask on a whole picture, (height, width)."""
+        picture = np.zeros((height, width), np.uint8)
+        h, w = self.crop.shape
+        picture[self.y : self.y + h, self.x : self.x + w] = self.crop
+        return picture
+
+
+EMPTY_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedInstance:
+    """One tracked object as a frame leaves it, in pixels of the camera picture."""
+
+    track_id: int  # from 1, not used again until reset
+    uuid: UUID  # stable per track, new after reset
+    state: TrackState
+    age: int  # frames since the track began, 0 in its first
+    time_since_update: int  # frames since the object was last found
+    label: int  # index into Config.classes
+    score: float  # in [0, 1], of the last detection
+    box: NDArray[np.float32]  # (4,) x1 y1 x2 y2
+    velocity: NDArray[np.float32]  # (2,) of the box centre, pixels per second, x right, y down
+    mask: Mask  # empty unless the object was found in this frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """Everything one frame says: the tracked objects of one camera picture."""
+
+    stamp: float  # of the frame, seconds
+    height: int  # of the camera picture, pixels
+    width: int
+    frame_index: int  # processed frames since reset, 0 in the first
+    instances: tuple[TrackedInstance, ...]
+
+    def found(self) -> tuple[TrackedInstance, ...]:
+        """Return the objects that were seen in this frame."""
+        return tuple(i for i in self.instances if i.state in (TrackState.NEW, TrackState.TRACKED))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """What the tracker remembers of one object; boxes in pixels of the network input."""
+
+    track_id: int
+    slot: int  # row of the prototype bank
+    box: NDArray[np.float32]  # (4,) x1 y1 x2 y2 where last found
+    label: int
+    score: float
+    embed: NDArray[np.float32]  # (D,) running mean
+    velocity: NDArray[np.float32]  # (2,) pixels per second of the box centre
+    born: int  # frame index of the first detection
+    seen: int  # frame index of the last detection
+    stamp: float  # seconds, of the last detection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """All that one camera's tracker carries from frame to frame; a reset is an empty one."""
+
+    memory: Any  # the engine's prototypes; only the engine looks inside
+    session: UUID  # names the tracks of this run
+    tracks: tuple[Track, ...] = ()
+    backdrops: tuple[Detections, ...] = ()  # unmatched detections of the last frames, newest first
+    next_id: int = 1
+    frame_index: int = 0  # frames processed so far
