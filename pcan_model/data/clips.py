@@ -97,6 +97,4 @@ def unflatten(flat: FlatFrame) -> LabeledFrame:
     """Give every object its own mask again; objects without a visible pixel are left out."""
     seen = np.flatnonzero(flat.areas())
     masks = flat.index[None] == (seen + 1)[:, None, None].astype(np.int16)
-    return LabeledFrame(
-        flat.image, masks, flat.labels[seen], flat.ids[seen], flat.index == IGNORE
-    )
+    return LabeledFrame(flat.image, masks, flat.labels[seen], flat.ids[seen], flat.index == IGNORE)

@@ -209,7 +209,9 @@ def _mask(record: LabelRecord, size: tuple[int, ...], source: str) -> NDArray[np
         return fill_polygons(record.polygons, (size[0], size[1]))
     key = f"label {record.identity}: rle"
     if tuple(record.rle.get("size", ())) != tuple(size):
-        raise DataError(source, f"{key}.size", f"that of the picture {tuple(size)}", record.rle.get("size"))
+        raise DataError(
+            source, f"{key}.size", f"that of the picture {tuple(size)}", record.rle.get("size")
+        )
     try:
         decoded = coco_mask.decode(record.rle)
     except (ValueError, TypeError, KeyError) as error:

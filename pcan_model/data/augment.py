@@ -1,0 +1,215 @@
+"""Geometry of augmentation: scale, crop, mirror and turn a flat frame, and what is left of objects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
+
+GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not ignored
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """How far a training pair may be from the picture on disk."""
+
+    scale_min: float = 0.5  # 1 = the whole picture just fits the input; log-uniform
+    scale_max: float = 2.0
+    flip: float = 0.5  # probability
+    rotate: float = 3.0  # degrees to either side
+    shear: float = 0.04  # tangent, to either side
+    stretch: float = 0.1  # width against height, relative, to either side
+    aim: float = 0.7  # probability that a crop is laid so that a given object lies in it
+    drift: float = 0.03  # extra motion between key and reference, part of the input size
+    drift_scale: float = 0.05  # extra change of scale between them, relative
+    colour: float = 1.0  # strength of all colour changes; 0 = none
+    colour_shared: float = 0.75  # part of the colour change that key and reference share
+    grey: float = 0.04  # probability of a picture without colour
+    night: float = 0.1  # probability of darkening
+    noise: float = 0.35  # probability of sensor noise
+    blur: float = 0.2  # probability
+    jpeg: float = 0.25  # probability of JPEG artefacts
+    paste_max: int = 4  # cut-outs pasted, 0 .. paste_max
+    paste: float = 0.7  # probability that any is pasted
+    paste_height_min: int = 20  # pixels of the source that a cut-out is high, at least
+    paste_scale_min: float = 0.5
+    paste_scale_max: float = 1.5
+    crop_visible_min: float = 0.2  # objects cut below this part of their area become ignore
+    paste_visible_min: float = 0.25  # objects covered below this part become ignore
+    area_min: int = 16  # visible pixels below which an object becomes ignore
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale_min <= self.scale_max:
+            raise ValueError(
+                f"AugmentConfig: scale: expected 0 < min <= max, got {self.scale_min}, {self.scale_max}"
+            )
+
+
+PLAIN = AugmentConfig(
+    scale_min=1, scale_max=1, flip=0, rotate=0, shear=0, stretch=0, drift=0, drift_scale=0,
+    colour=0, grey=0, night=0, noise=0, blur=0, jpeg=0, paste=0,
+)  # only fitted to the input  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the input looks at in the picture."""
+
+    scale: float  # input pixels per picture pixel
+    stretch: float  # horizontal scale over vertical scale
+    angle: float  # radians
+    shear: float  # tangent
+    flip: bool
+    aim_x: float  # picture point shown at (at_x, at_y), pixels of the picture
+    aim_y: float
+    at_x: float  # pixels of the input
+    at_y: float
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Affine map from picture to input pixels, (2, 3)."""
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        root = math.sqrt(self.stretch)
+        grow = np.diag([self.scale * root * (-1 if self.flip else 1), self.scale / root])
+        turn = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, self.shear], [0, 1]])
+        linear = turn @ grow
+        offset = np.array([self.at_x, self.at_y]) - linear @ [self.aim_x, self.aim_y]
+        return np.hstack([linear, offset[:, None]])
+
+
+def fit_scale(source: tuple[int, ...], height: int, width: int) -> float:
+    """Scale at which a whole picture of (H, W) just fits the input."""
+    return min(height / source[0], width / source[1])
+
+
+def draw_view(
+    frame: FlatFrame, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
+) -> View:
+    """Draw the view of the key frame."""
+    source = frame.index.shape
+    low, high = math.log(config.scale_min), math.log(config.scale_max)
+    scale = fit_scale(source, height, width) * math.exp(rng.uniform(low, high))
+    aim_x, at_x = _place(source[1], width, scale, rng)
+    aim_y, at_y = _place(source[0], height, scale, rng)
+    if len(frame.ids) and rng.random() < config.aim:
+        aim_x, aim_y, at_x, at_y = _aim(frame, height, width, scale, rng)
+    return View(
+        scale=scale,
+        stretch=1 + rng.uniform(-1, 1) * config.stretch,
+        angle=math.radians(rng.uniform(-1, 1) * config.rotate),
+        shear=rng.uniform(-1, 1) * config.shear,
+        flip=bool(rng.random() < config.flip),
+        aim_x=aim_x, aim_y=aim_y, at_x=at_x, at_y=at_y,
+    )  # fmt: skip
+
+
+def drift_view(
+    view: View, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
+) -> View:
+    """Move the view of the key frame a little, for the reference frame."""
+    return replace(
+        view,
+        scale=view.scale * (1 + rng.uniform(-1, 1) * config.drift_scale),
+        angle=view.angle + math.radians(rng.uniform(-1, 1) * config.rotate / 3),
+        at_x=view.at_x + rng.uniform(-1, 1) * config.drift * width,
+        at_y=view.at_y + rng.uniform(-1, 1) * config.drift * height,
+    )
+
+
+def _place(source: int, target: int, scale: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Lay one axis: the picture anywhere inside the input, or the input anywhere inside it."""
+    slack = target - source * scale
+    return source / 2, target / 2 + rng.uniform(-0.5, 0.5) * slack
+
+
+def _aim(
+    frame: FlatFrame, height: int, width: int, scale: float, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Put a random object somewhere into the input, without showing needless margin."""
+    box = object_boxes(frame.index, len(frame.ids))[rng.integers(len(frame.ids))]
+    aims, ats = [], []
+    for low, high, source, target in (
+        (box[0], box[2], frame.index.shape[1], width),
+        (box[1], box[3], frame.index.shape[0], height),
+    ):
+        aim, at = float(low + high) / 2, rng.uniform(0.15, 0.85) * target
+        first, last = aim * scale, target - (source - aim) * scale  # no margin before, after
+        ats.append(float(np.clip(at, min(first, last), max(first, last))))
+        aims.append(aim)
+    return aims[0], aims[1], ats[0], ats[1]
+
+
+def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: float) -> FlatFrame:
+    """Show a frame through a view; objects cut below `visible_min` of their area become ignore."""
+    matrix = view.matrix()
+    image, shrunk = _shrink(frame.image, view.scale)
+    image_matrix = matrix.copy()
+    image_matrix[:, :2] /= shrunk
+    size = (width, height)
+    picture = cv2.warpAffine(image, image_matrix, size, flags=cv2.INTER_LINEAR, borderValue=GREY)
+    index = cv2.warpAffine(
+        frame.index, matrix, size, flags=cv2.INTER_NEAREST, borderValue=BACKGROUND
+    )
+    index = cast(NDArray[np.int16], index)
+    whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
+    ignore_remains(index, whole, visible_min, area_min=0)
+    return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids)
+
+
+def _shrink(
+    image: NDArray[np.uint8], scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Average pixels before a strong reduction, which linear sampling would alias.
+
+    returns the smaller picture and its size over the size before, (x, y)
+    """
+    if scale > 0.75:
+        return image, np.ones(2)
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    ratio = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
+    return cast(NDArray[np.uint8], small), ratio
+
+
+def ignore_remains(
+    index: NDArray[np.int16], whole: NDArray[np.float64], part: float, *, area_min: int
+) -> None:
+    """Turn what remains of objects into ignore, in place, where too little of them is visible.
+
+    index    (H, W)  as in FlatFrame
+    whole    (N,)    pixels each object would have if nothing of it were hidden
+    part             least visible part of it
+    area_min         least visible pixels
+    """
+    seen = pixel_counts(index, len(whole))
+    hidden = (seen > 0) & ((seen < part * whole) | (seen < area_min))
+    if hidden.any():
+        table = np.concatenate([[IGNORE, BACKGROUND], np.arange(1, len(whole) + 1)]).astype(
+            np.int16
+        )
+        table[2:][hidden] = IGNORE
+        index[:] = table[index + 1]
+
+
+def object_boxes(index: NDArray[np.int16], count: int) -> NDArray[np.float32]:
+    """Tight boxes of objects 0 .. count - 1.
+
+    index   (H, W)      as in FlatFrame
+    returns (count, 4)  x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel; 0 if unseen
+    """
+    y, x = np.nonzero(index > 0)
+    k = index[y, x].astype(np.int64) - 1
+    boxes = np.zeros((count, 4), np.float32)
+    low = np.full((count, 2), np.iinfo(np.int64).max)
+    high = np.zeros((count, 2), np.int64)
+    for axis, values in enumerate((x, y)):
+        np.minimum.at(low[:, axis], k, values)
+        np.maximum.at(high[:, axis], k, values + 1)
+    seen = high[:, 0] > 0
+    boxes[seen, :2], boxes[seen, 2:] = low[seen], high[seen]
+    return boxes

@@ -1,0 +1,110 @@
+"""Colour of augmentation: one drawn `Look` for a picture, partly shared by a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.augment import AugmentConfig
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture's colours are changed; the defaults change nothing."""
+
+    brightness: float = 0.0  # added, 1 = full range
+    contrast: float = 0.0  # natural logarithm of the factor around mid grey
+    gamma: float = 0.0  # natural logarithm of the exponent
+    saturation: float = 0.0  # natural logarithm of the factor
+    hue: float = 0.0  # turned by, in [-1, 1] of the circle
+    warmth: float = 0.0  # red up and blue down, relative
+    night: float = 0.0  # 0 = day, 1 = dark
+    noise: float = 0.0  # standard deviation, of 255
+    blur: float = 0.0  # standard deviation, pixels
+    jpeg: float = 0.0  # 0 = none, 1 = worst quality
+
+
+def draw_look(config: AugmentConfig, rng: np.random.Generator) -> Look:
+    """Draw a look; each kind of damage with its own probability."""
+    s = config.colour
+    spread = rng.normal(0, (0.08, 0.2, 0.2, 0.25, 0.015, 0.06)) * s
+    grey = rng.random() < config.grey
+    return Look(
+        *np.clip(spread, -2.5 * s * 0.25, 2.5 * s * 0.25).tolist()[:3],
+        saturation=-9.0 if grey else float(spread[3]),
+        hue=float(spread[4]),
+        warmth=float(spread[5]),
+        night=_sometimes(config.night, 0.3, 1.0, rng),
+        noise=_sometimes(config.noise, 1.0, 9.0, rng),
+        blur=_sometimes(config.blur, 0.4, 1.3, rng),
+        jpeg=_sometimes(config.jpeg, 0.0, 1.0, rng),
+    )
+
+
+def _sometimes(probability: float, low: float, high: float, rng: np.random.Generator) -> float:
+    value = rng.uniform(low, high)
+    return float(value) if rng.random() < probability else 0.0
+
+
+def mix_looks(a: Look, b: Look, part: float) -> Look:
+    """Blend two looks: `part` of a, the rest of b; noise, blur and JPEG are those of a or b whole."""
+    values = {}
+    for item in fields(Look):
+        first, second = getattr(a, item.name), getattr(b, item.name)
+        whole = item.name in {"noise", "blur", "jpeg", "night"} or first == -9.0
+        values[item.name] = first if whole else part * first + (1 - part) * max(second, -1.0)
+    return Look(**values)
+
+
+def apply_look(image: Image, look: Look, rng: np.random.Generator) -> Image:
+    """Change the colours of a picture, (H, W, 3)."""
+    if look.hue or look.saturation:
+        image = _turn_colours(image, look)
+    image = cast(Image, cv2.LUT(image, _curves(look)))
+    if look.blur:
+        image = cast(Image, cv2.GaussianBlur(image, (0, 0), look.blur))
+    if look.noise:
+        image = _add_noise(image, look.noise, rng)
+    if look.jpeg:
+        image = compress(image, round(85 - 65 * look.jpeg))
+    return image
+
+
+def _curves(look: Look) -> Image:
+    """One curve per channel for all that acts on a pixel's value alone, (1, 256, 3)."""
+    x = np.linspace(0, 1, 256)[:, None]
+    x = (x - 0.45) * np.exp(look.contrast) + 0.45 + look.brightness
+    tint = np.array([1 + look.warmth, 1, 1 - look.warmth])
+    dark = 1 - look.night * np.array([0.72, 0.68, 0.6])
+    x = np.clip(x, 0, 1) ** np.exp(look.gamma + 0.25 * look.night) * tint * dark
+    return cast(Image, (np.clip(x, 0, 1) * 255).round().astype(np.uint8)[None])
+
+
+def _turn_colours(image: Image, look: Look) -> Image:
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    steps = np.arange(256)
+    table = np.empty((1, 256, 3), np.uint8)
+    table[0, :, 0] = (steps + round(look.hue * 180)) % 180
+    table[0, :, 1] = np.clip(steps * np.exp(look.saturation), 0, 255)
+    table[0, :, 2] = steps
+    return cast(Image, cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB))
+
+
+def _add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
+    """Add noise whose grain is drawn once for a quarter of the rows and rolled for the others."""
+    rows = -(-image.shape[0] // 4)
+    grain = rng.standard_normal((rows, *image.shape[1:]), np.float32) * np.float32(sigma)
+    sheet = np.concatenate([np.roll(grain, 37 * n, 1) for n in range(4)])[: image.shape[0]]
+    return cast(Image, cv2.add(image, sheet, dtype=cv2.CV_8U))
+
+
+def compress(image: Image, quality: int) -> Image:
+    """Pass a picture through JPEG."""
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cast(Image, cv2.imdecode(data, cv2.IMREAD_COLOR))

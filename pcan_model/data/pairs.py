@@ -1,0 +1,165 @@
+"""Augmented pairs of a key and a reference frame, as training sees them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.augment import (
+    AugmentConfig,
+    draw_view,
+    drift_view,
+    ignore_remains,
+    object_boxes,
+    warp,
+)
+from pcan_model.data.clips import IGNORE, Clip, FlatFrame, flatten
+from pcan_model.data.colour import Look, apply_look, draw_look, mix_looks
+from pcan_model.data.paste import CutOutBank, draw_placement, move_placement, paste
+
+__all__ = ["AugmentConfig", "PairDataset", "Sample"]
+
+CACHED_FRAMES = 32  # decoded frames kept per process
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One augmented picture with the N objects to learn from it; N may be 0."""
+
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, tight around the mask, pixels, x2 y2 exclusive
+    labels: NDArray[np.int64]  # (N,) index into CLASSES
+    ids: NDArray[np.int64]  # (N,) the same object has the same id in both samples of a pair
+    masks: NDArray[np.bool_]  # (N, H, W) visible pixels; masks never overlap
+    ignore: NDArray[np.bool_]  # (H, W) neither object nor background
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.boxes), len(self.labels), len(self.ids), len(self.masks)}
+        if len(lengths) > 1:
+            raise ValueError(f"Sample: fields disagree on N: {sorted(lengths)}")
+
+
+class PairDataset:
+    """`length` pairs, each drawn from (seed, index) alone; a map-style dataset for a DataLoader.
+
+    clips            what to draw from; decoded frames are cached, clips are read lazily
+    weights          how often each clip is drawn, relative; None = by its number of frames
+    height, width    of the input, pixels
+    reference_range  most frames between key and reference
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        *,
+        height: int,
+        width: int,
+        seed: int,
+        reference_range: int = 3,
+        augment: AugmentConfig | None = None,
+        length: int = 10_000,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        self._clips = list(clips)
+        self._size = (height, width)
+        self._seed = seed
+        self._range = reference_range
+        self._config = augment or AugmentConfig()
+        self._length = length
+        self._chances = _chances(self._clips, weights)
+        self._cache: OrderedDict[tuple[int, int], FlatFrame] = OrderedDict()
+        self._bank = self._make_bank()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> tuple[Sample, Sample]:
+        """Draw pair `index`: the key and the reference sample."""
+        if not 0 <= index < self._length:
+            raise IndexError(f"PairDataset: expected an index below {self._length}, got {index}")
+        rng = np.random.default_rng((self._seed, index))
+        frames = self._paste(self._warp(self._draw_frames(rng), rng), rng)
+        look = draw_look(self._config, rng)
+        other = mix_looks(look, draw_look(self._config, rng), self._config.colour_shared)
+        return _sample(frames[0], look, rng), _sample(frames[1], other, rng)
+
+    def _make_bank(self) -> CutOutBank | None:
+        if not self._config.paste or not self._config.paste_max:
+            return None
+        height, width = self._size
+        bank = CutOutBank(
+            self._clips,
+            height=height,
+            width=width,
+            height_min=self._config.paste_height_min,
+            rng=np.random.default_rng((self._seed, 2**31)),
+        )
+        return bank if len(bank) else None
+
+    def _draw_frames(self, rng: np.random.Generator) -> tuple[FlatFrame, FlatFrame]:
+        clip = int(rng.choice(len(self._clips), p=self._chances))
+        last = len(self._clips[clip]) - 1
+        key = int(rng.integers(last + 1))
+        near = range(max(0, key - self._range), min(last, key + self._range) + 1)
+        others = [i for i in near if i != key] or [key]
+        return self._frame(clip, key), self._frame(clip, others[rng.integers(len(others))])
+
+    def _frame(self, clip: int, number: int) -> FlatFrame:
+        if (clip, number) not in self._cache:
+            self._cache[clip, number] = flatten(self._clips[clip].frame(number))
+            if len(self._cache) > CACHED_FRAMES:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end((clip, number))
+        return self._cache[clip, number]
+
+    def _warp(
+        self, frames: tuple[FlatFrame, FlatFrame], rng: np.random.Generator
+    ) -> list[FlatFrame]:
+        view = draw_view(frames[0], *self._size, self._config, rng)
+        views = (view, drift_view(view, *self._size, self._config, rng))
+        part = self._config.crop_visible_min
+        return [
+            warp(f, v, *self._size, visible_min=part) for f, v in zip(frames, views, strict=True)
+        ]
+
+    def _paste(self, frames: list[FlatFrame], rng: np.random.Generator) -> list[FlatFrame]:
+        config, count = self._config, int(rng.integers(1, self._config.paste_max + 1))
+        if self._bank is None or rng.random() >= config.paste:
+            for frame in frames:
+                ignore_remains(frame.index, frame.areas() * 0.0, 0, area_min=config.area_min)
+            return frames
+        cuts = [self._bank.draw(rng) for _ in range(count)]
+        places = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
+        moved = [move_placement(place, rng) for place in places]
+        limits = {"visible_min": config.paste_visible_min, "area_min": config.area_min}
+        return [
+            paste(f, cuts, p, rng=rng, **limits)
+            for f, p in zip(frames, (places, moved), strict=True)
+        ]
+
+
+def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
+    if not clips or not all(map(len, clips)):
+        raise ValueError(
+            f"PairDataset: clips: expected clips with frames, got {[len(c) for c in clips]}"
+        )
+    chances = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
+    if chances.shape != (len(clips),) or (chances < 0).any() or not chances.sum() > 0:
+        raise ValueError(f"PairDataset: weights: expected {len(clips)} weights, got {weights}")
+    return chances / chances.sum()
+
+
+def _sample(frame: FlatFrame, look: Look, rng: np.random.Generator) -> Sample:
+    seen = np.flatnonzero(frame.areas())
+    return Sample(
+        image=apply_look(frame.image, look, rng),
+        boxes=object_boxes(frame.index, len(frame.ids))[seen],
+        labels=frame.labels[seen],
+        ids=frame.ids[seen],
+        masks=frame.index[None] == (seen + 1)[:, None, None].astype(np.int16),
+        ignore=frame.index == IGNORE,
+    )
