@@ -19,7 +19,7 @@ GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not i
 class AugmentConfig:
     """How far a training pair may be from the picture on disk."""
 
-    scale_min: float = 0.5  # 1 = the whole picture just fits the input; log-uniform
+    scale_min: float = 0.6  # 1 = as large as the input; log-uniform
     scale_max: float = 2.0
     flip: float = 0.5  # probability
     rotate: float = 3.0  # degrees to either side
@@ -83,8 +83,8 @@ class View:
 
 
 def fit_scale(source: tuple[int, ...], height: int, width: int) -> float:
-    """Scale at which a whole picture of (H, W) just fits the input."""
-    return min(height / source[0], width / source[1])
+    """Scale at which a picture of (H, W) is as large as the input: between fitting and covering."""
+    return math.sqrt(height / source[0] * width / source[1])
 
 
 def draw_view(
@@ -94,16 +94,17 @@ def draw_view(
     source = frame.index.shape
     low, high = math.log(config.scale_min), math.log(config.scale_max)
     scale = fit_scale(source, height, width) * math.exp(rng.uniform(low, high))
+    flip = bool(rng.random() < config.flip)
     aim_x, at_x = _place(source[1], width, scale, rng)
     aim_y, at_y = _place(source[0], height, scale, rng)
     if len(frame.ids) and rng.random() < config.aim:
-        aim_x, aim_y, at_x, at_y = _aim(frame, height, width, scale, rng)
+        aim_x, aim_y, at_x, at_y = _aim(frame, height, width, -scale if flip else scale, rng)
     return View(
         scale=scale,
         stretch=1 + rng.uniform(-1, 1) * config.stretch,
         angle=math.radians(rng.uniform(-1, 1) * config.rotate),
         shear=rng.uniform(-1, 1) * config.shear,
-        flip=bool(rng.random() < config.flip),
+        flip=flip,
         aim_x=aim_x, aim_y=aim_y, at_x=at_x, at_y=at_y,
     )  # fmt: skip
 
@@ -130,15 +131,20 @@ def _place(source: int, target: int, scale: float, rng: np.random.Generator) -> 
 def _aim(
     frame: FlatFrame, height: int, width: int, scale: float, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Put a random object somewhere into the input, without showing needless margin."""
+    """Put a random object somewhere into the input, without showing needless margin.
+
+    scale    input pixels per picture pixel, negative when the picture is mirrored in x
+    returns  aim_x, aim_y, at_x, at_y of the View
+    """
     box = object_boxes(frame.index, len(frame.ids))[rng.integers(len(frame.ids))]
     aims, ats = [], []
-    for low, high, source, target in (
-        (box[0], box[2], frame.index.shape[1], width),
-        (box[1], box[3], frame.index.shape[0], height),
+    for low, high, source, target, step in (
+        (box[0], box[2], frame.index.shape[1], width, scale),
+        (box[1], box[3], frame.index.shape[0], height, abs(scale)),
     ):
         aim, at = float(low + high) / 2, rng.uniform(0.15, 0.85) * target
-        first, last = aim * scale, target - (source - aim) * scale  # no margin before, after
+        before, after = (aim, source - aim) if step > 0 else (source - aim, aim)
+        first, last = before * abs(step), target - after * abs(step)  # no margin before, after
         ats.append(float(np.clip(at, min(first, last), max(first, last))))
         aims.append(aim)
     return aims[0], aims[1], ats[0], ats[1]
