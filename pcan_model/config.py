@@ -46,7 +46,7 @@ class FrameAttentionConfig:
     memory_interval: int = 1  # keep every n-th frame
     prototypes: int = 64  # N per memory frame and level (Table 8)
     em_steps: int = 6  # EM iterations (Table 9)
-    sigma2: float = 0.5  # constant variance of Eq. 2; the paper gives no value
+    sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
     key_channels: int = 64  # D of the keys
     value_channels: int = 256  # channels of the values
 
@@ -87,7 +87,7 @@ class InstanceAttentionConfig:
     foreground: int = 30  # prototypes (Table 6)
     background: int = 30
     em_steps: int = 6
-    sigma2: float = 0.5  # constant variance; the paper gives no value
+    sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
     update_rate: float = 0.2  # lambda of Eq. 8 (Table 7)
     key_channels: int = 64  # D of the keys
     layers: int = 4  # 3x3 convolutions of the temporal segmentation head
@@ -104,6 +104,7 @@ class TrackerConfig:
     backdrop_iou: float = 0.3  # an unmatched detection overlapping a better one is no backdrop
     iou_weight: float = 0.0  # share of box overlap in the similarity; 0 is the paper's appearance only
     momentum: float = 0.8  # share of the new embedding in a track's running mean
+    velocity_momentum: float = 0.5  # share of the newest motion in a track's running mean velocity
     keep_lost: int = 10  # frames a track survives unseen
     keep_backdrops: int = 1  # frames an unmatched detection competes for matches
     capacity: int = 128  # M, rows of the prototype bank, most tracks at a time

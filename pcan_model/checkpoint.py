@@ -1,0 +1,76 @@
+"""Weights with the configuration and metrics they belong to, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit: says file, key, expected and got."""
+
+
+def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *, half: bool = False) -> None:
+    """Write weights whole or not at all; half stores floating point in 16 bits."""
+    state = {name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}
+    state = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
+    if half:
+        state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    metadata = {"config": json.dumps(config_to_dict(config)), "metrics": json.dumps(metrics)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(state, partial, metadata)
+    os.replace(partial, path)
+
+
+def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
+    """Read the configuration and metrics of a checkpoint; raises CheckpointError."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: expected a safetensors checkpoint, got: {error}") from error
+    if "config" not in metadata:
+        raise CheckpointError(f"{path}: metadata: expected a key 'config', got {sorted(metadata)}")
+    try:
+        config = config_from_dict(json.loads(metadata["config"]), str(path))
+    except (json.JSONDecodeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: config: {error}") from error
+    return config, json.loads(metadata.get("metrics", "{}"))
+
+
+def load_weights(path: Path, net: nn.Module) -> None:
+    """Fill a network in place; raises CheckpointError naming the first key that does not fit."""
+    load_header(path)
+    with safe_open(path, "pt") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}
+    expected = {n: t for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
+    for name in sorted(expected.keys() ^ found.keys()):
+        raise CheckpointError(f"{path}: {name}: {'missing' if name in expected else 'not a part of the network'}")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name}: expected {tuple(expected[name].shape)}, got {tuple(tensor.shape)}"
+            )
+    net.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()}, strict=False)
+
+
+def load_torch(path: Path) -> Any:
+    """Read what `save_torch` wrote (optimiser state and counters)."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def save_torch(path: Path, value: Any) -> None:
+    """Write any tensors whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)

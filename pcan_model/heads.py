@@ -1,0 +1,100 @@
+"""What is read off a region of interest: class and box, mask, appearance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+from pcan_model.config import HeadConfig
+
+STD = (0.1, 0.2)  # of the box head's offsets
+FINEST = 56.0  # a region of this side, in pixels, has its level one above P2's
+
+
+def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
+    """RoIAlign (aligned, 2 x 2 samples a cell), each box from the level that suits its size.
+
+    levels  P2..P5, (B, C, H / stride, W / stride)
+    boxes   (R, 4) pixels of the network input
+    picture (R,)   which of the B pictures each box lies in
+    returns (R, C, cells, cells)
+
+    Every box is pooled on every level and one is chosen: four times the samples, but static shapes.
+    """
+    side = (boxes[:, 2:] - boxes[:, :2]).prod(-1).clamp_min(0).sqrt()
+    level = sum((side >= FINEST * 2**i).long() for i in (1, 2, 3))
+    rois = torch.cat([picture.to(boxes.dtype)[:, None], boxes], 1)
+    pooled = torch.zeros(())
+    for i, features in enumerate(levels):
+        own = roi_align(features, rois.to(features.dtype), cells, 2.0 ** -(i + 2), 2, True)
+        chosen = (level == i)[:, None, None, None]
+        pooled = own if i == 0 else torch.where(chosen, own, pooled)
+    return pooled
+
+
+class BoxHead(nn.Module):
+    """Two hidden layers; class logits (the last is background) and box offsets."""
+
+    def __init__(self, channels: int, classes: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.agnostic = config.class_agnostic
+        hidden = config.box_channels
+        self.hidden = nn.Sequential(
+            nn.Linear(channels * config.box_size**2, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
+        )
+        self.logits = nn.Linear(hidden, classes + 1)
+        self.offsets = nn.Linear(hidden, 4 if config.class_agnostic else 4 * classes)
+        nn.init.normal_(self.logits.weight, std=0.01)
+        nn.init.normal_(self.offsets.weight, std=0.001)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (R, K + 1) logits and (R, K or 1, 4) offsets of RoI features (R, C, 7, 7)."""
+        x = self.hidden(features.flatten(1))
+        return self.logits(x), self.offsets(x).unflatten(1, (-1, 4))
+
+
+class MaskHead(nn.Module):
+    """The initial mask of each region: (R, C, S, S) -> (R, K or 1, 2S, 2S) logits."""
+
+    def __init__(self, channels: int, classes: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(config.mask_layers))
+        self.upsample = nn.ConvTranspose2d(channels, channels, 2, stride=2)
+        self.mask = nn.Conv2d(channels, 1 if config.class_agnostic else classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one map of logits per class."""
+        for layer in self.layers:
+            x = layer(x).relu()
+        logits: Tensor = self.mask(self.upsample(x).relu())
+        return logits
+
+
+class EmbeddingHead(nn.Module):
+    """The appearance of each region, for quasi-dense matching: (R, C, 7, 7) -> (R, E)."""
+
+    def __init__(self, channels: int, config: HeadConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(config.embed_layers):
+            norm = nn.GroupNorm(min(32, channels // 4), channels)
+            layers += [nn.Conv2d(channels, channels, 3, padding=1, bias=False), norm, nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        width = max(config.box_channels, config.embed_channels)
+        self.hidden = nn.Linear(channels * config.box_size**2, width)
+        self.embed = nn.Linear(width, config.embed_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return embeddings, not normalised."""
+        embeds: Tensor = self.embed(self.hidden(self.layers(x).flatten(1)).relu())
+        return embeds
+
+
+def choose(per_class: Tensor, labels: Tensor) -> Tensor:
+    """Of (R, K or 1, ...) take each region's own class: (R, ...), by products, which export."""
+    if per_class.shape[1] == 1:
+        return per_class[:, 0]
+    chosen = labels[:, None] == torch.arange(per_class.shape[1], device=labels.device)
+    chosen = chosen.unflatten(1, (per_class.shape[1],) + (1,) * (per_class.dim() - 2))
+    return (per_class * chosen).sum(1)

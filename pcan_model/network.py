@@ -1,0 +1,136 @@
+"""PCAN, whole: the two passes that a frame goes through, with static shapes (Figures 2 and 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcan_model.backbone import Backbone, Pyramid
+from pcan_model.boxes import decode, suppress
+from pcan_model.config import Config
+from pcan_model.frame_attention import FrameAttention
+from pcan_model.heads import STD, BoxHead, EmbeddingHead, MaskHead, choose, pool_regions
+from pcan_model.instance_attention import InstanceAttention
+from pcan_model.proposals import ProposalHead
+
+
+class PCAN(nn.Module):
+    """The parts of the network; how they work together is in the passes below and in training.py."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels, classes = config.backbone.channels, len(config.classes)
+        self.backbone = Backbone(config.backbone)
+        self.pyramid = Pyramid(self.backbone.channels, config.backbone)
+        self.frame_attention = nn.ModuleList(
+            FrameAttention(channels, config.frame_attention) for _ in config.frame_attention.levels
+        )
+        self.proposals = ProposalHead(config.backbone, config.proposals)
+        self.box_head = BoxHead(channels, classes, config.heads)
+        self.mask_head = MaskHead(channels, classes, config.heads)
+        self.embedding_head = EmbeddingHead(channels, config.heads)
+        self.instance_attention = InstanceAttention(channels, config.instance_attention)
+        self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
+        x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        pyramid: list[Tensor] = self.pyramid(self.backbone(x))
+        return pyramid
+
+    def attended(self) -> list[tuple[int, FrameAttention]]:
+        """Return the frame attention modules with the index of the level that each serves, P2 = 0."""
+        levels = self.config.frame_attention.levels
+        return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
+
+
+def with_p6(levels: list[Tensor]) -> list[Tensor]:
+    """Add P6, every other cell of P5, for proposals of large objects."""
+    return [*levels, levels[-1][:, :, ::2, ::2]]
+
+
+class FramePass(nn.Module):
+    """One picture and the frame memory to detections, their features, and the next frame memory."""
+
+    def __init__(self, net: PCAN) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(
+        self, image: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Detect objects; all shapes are fixed by the configuration.
+
+        image         (1, H, W, 3) uint8 RGB, letterboxed
+        memory_keys   (L, T, N, D)   prototypes per level and memory frame, newest first
+        memory_values (L, T, N, Cv)
+        valid         (T,)           1 where the memory frame exists
+        returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
+                 RoI features (D, C, S, S), initial mask logits (D, 2S, 2S),
+                 () bool: suppression settled, next memory keys, values and validity
+        """
+        levels = self.net.features(image)
+        levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
+        boxes, scores, labels, ok = self._detect(levels, (image.shape[1], image.shape[2]))
+        picture = torch.zeros_like(boxes[:, 0])
+        heads = self.net.config.heads
+        embeds = self.net.embedding_head(pool_regions(levels, boxes, picture, heads.box_size))
+        regions = pool_regions(levels, boxes, picture, heads.mask_size)
+        masks = choose(self.net.mask_head(regions), labels)
+        following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
+        return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
+
+    def _remember(
+        self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Read the memory into each attended level, and condense this frame for the next."""
+        new_keys, new_values = [], []
+        for i, (level, module) in enumerate(self.net.attended()):
+            keys, values = module.encode(levels[level])
+            old_k, old_v = memory_keys[i][None], memory_values[i][None]
+            start = torch.where(valid[0] > 0, old_k[:, 0], module.mu[None])
+            mu, v_mu = module.condense(keys, values, start)
+            levels[level] = module(levels[level], keys, values, old_k, old_v, valid[None])
+            new_keys.append(torch.cat([mu, old_k[0, :-1]]))
+            new_values.append(torch.cat([v_mu, old_v[0, :-1]]))
+        return levels, torch.stack(new_keys), torch.stack(new_values)
+
+    def _detect(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the best D boxes, their scores and labels, and whether suppression settled."""
+        head, config = self.net.proposals, self.net.config.heads
+        pyramid = with_p6(levels)
+        proposals, proposals_ok = head.propose(*head(pyramid), head.anchors(pyramid), size)
+        regions = pool_regions(levels, proposals[0], torch.zeros_like(proposals[0, :, 0]), config.box_size)
+        logits, offsets = self.net.box_head(regions)
+        boxes = decode(offsets, proposals[0][:, None], STD, size)
+        classes = logits.shape[1] - 1
+        scores = logits.softmax(1)[:, :classes]
+        boxes = boxes.expand(-1, classes, -1).flatten(0, 1)
+        best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
+        boxes, labels = boxes[order], order % classes
+        keep, ok = suppress(boxes[None], labels[None], config.nms_iou, self.net.config.proposals.nms_steps)
+        best, order = (best * keep[0]).topk(config.detections)
+        best = best * (best > config.score_threshold)
+        return boxes[order], best, labels[order], ok & proposals_ok
+
+
+class InstancePass(nn.Module):
+    """Masks and the bank of per-track prototypes to final masks and the next bank."""
+
+    def __init__(self, net: PCAN) -> None:
+        super().__init__()
+        self.attention = net.instance_attention
+
+    def forward(
+        self, features: Tensor, masks: Tensor, bank: Tensor, slot: Tensor, fresh: Tensor, owner: Tensor, has: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Refine the masks of D padded detections against a bank of M tracks.
+
+        features (D, C, S, S), masks (D, 2S, 2S) logits, bank (M, K, Dk)
+        slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
+        returns  (D, 2S, 2S) logits and the next bank (M, K, Dk)
+        """
+        refined, prototypes = self.attention(features, masks, bank[slot], fresh)
+        return refined, torch.where(has[:, None, None] > 0, prototypes[owner], bank)

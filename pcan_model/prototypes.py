@@ -1,0 +1,95 @@
+"""Prototypical cross-attention: the equations of PCAN sec. 3.2 and 3.3, and nothing else.
+
+Decisions where the paper is silent:
+- Keys are unit vectors (`unit_keys`). The variance is then dimensionless, and the default
+  sigma^2 = 1/20 makes Eq. 3 the softmax of temperature 20 that the released code uses.
+- A component that no position belongs to keeps its mean (an M step would divide 0 by 0).
+- Eq. 4 is printed as a sum over all positions, which grows with the picture; we divide by the
+  responsibilities' total, so that a value prototype is a mean of values (as the released code does).
+- Eq. 7 compares values by a raw dot product, which for C channels of unit variance is about C
+  for the frame with itself and silences the memory; we scale by 1/sqrt(C) and a learned factor.
+All of them compute in float32, whatever the features are in.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+EPS = 1e-4  # weight of a component's old mean: what decides when nothing else does
+
+
+def unit_keys(keys: Tensor) -> Tensor:
+    """Scale keys (..., D) to unit length; zero stays zero."""
+    return functional.normalize(keys.float(), dim=-1)
+
+
+def assign(keys: Tensor, mu: Tensor, sigma2: float) -> Tensor:
+    """Posterior p(z = j | k) of the mixture with constant variance (Eq. 3).
+
+    keys    (B, N, D)
+    mu      (B, K, D)  component means
+    returns (B, N, K)  rows sum to 1; |k|^2 is the same for every j and drops out
+    """
+    logits = keys @ mu.mT - 0.5 * mu.square().sum(-1)[:, None]
+    return torch.softmax(logits / sigma2, dim=-1)
+
+
+def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: float, steps: int) -> Tensor:
+    """Condense features into K prototypes by EM (sec. 3.2, Eq. 2 and 3).
+
+    keys    (B, N, D)  one row per position, N = H * W
+    weight  (B, N)     how much each position counts, in [0, 1]; None: all count 1
+    mu      (B, K, D)  means to start from
+    returns (B, K, D)  component means
+    """
+    keys, mu = keys.float(), mu.float()
+    for _ in range(steps):
+        z = assign(keys, mu, sigma2)  # E step (B, N, K)
+        if weight is not None:
+            z = z * weight.float()[..., None]
+        mu = (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)  # M step
+    return mu
+
+
+def value_prototypes(keys: Tensor, values: Tensor, mu: Tensor, sigma2: float) -> Tensor:
+    """Mean value of each component (Eq. 4, normalised over the positions).
+
+    keys    (B, N, D), values (B, N, C), mu (B, K, D)
+    returns (B, K, C)
+    """
+    z = assign(keys.float(), mu.float(), sigma2)
+    return (z.mT @ values.float()) / (z.sum(1)[..., None] + EPS)
+
+
+def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
+    """Attend to prototypes instead of to every position of the memory (Eq. 5 and 6).
+
+    queries (B, N, D)  keys of the current frame
+    mu      (B, K, D), values (B, K, C)  prototypes of one memory frame
+    returns (B, N, C)
+    """
+    return assign(queries.float(), mu.float(), sigma2) @ values.float()
+
+
+def aggregate(value: Tensor, memories: Tensor, valid: Tensor, scale: Tensor | float) -> Tensor:
+    """Blend what each memory frame says with the current frame, by similarity to it (Eq. 7).
+
+    value    (B, N, C)     current value encoding: the term t^ = t of the sum
+    memories (B, T, N, C)  readings of T memory frames
+    valid    (B, T)        1 where a memory frame exists, else 0
+    scale    ()            factor of the dot products before the softmax
+    returns  (B, N, C)
+    """
+    value, memories = value.float(), memories.float()
+    frames = torch.cat([value[:, None], memories], 1)  # (B, 1 + T, N, C)
+    similarity = (frames * value[:, None]).sum(-1) * scale  # (B, 1 + T, N)
+    present = functional.pad(valid, (1, 0), value=1.0)[..., None]
+    weights = torch.softmax(similarity + (present - 1) * 1e9, dim=1)
+    return (weights[..., None] * frames).sum(1)
+
+
+def propagate(old: Tensor, new: Tensor, rate: float) -> Tensor:
+    """Carry a tracklet's prototypes to the next frame (Eq. 8), rate = lambda."""
+    return (1 - rate) * old + rate * new
