@@ -1,0 +1,56 @@
+# `make` alone explains itself.
+SHELL := /bin/bash
+PYTHON ?= python3
+OUT ?= demo
+TESTS ?= test
+ENVIRONMENT := $(PYTHON) tools/environment.py
+# Nothing that runs here talks to, or hears, another machine's ROS.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format env train-env build clean
+
+help: ## this text
+	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "  VIDEO=file|folder  what demo looks at: a video, or a folder of images"
+	@echo "  BAG=folder         or a rosbag2 with an image topic (default: a street clip from PyPI)"
+	@echo "  DATA=folder        where demo keeps what it downloads"
+	@echo "  BACKEND=name       what runs the network in demo (default: onnxruntime)"
+	@echo "  OUT=folder         where demo writes (default: demo)"
+	@echo "  TESTS='...'        what test runs (default: test), such as TESTS='test/test_build.py -k header'"
+	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
+	@echo
+	@echo "Everything is installed into .venv, once. Where a ROS 2 distribution is sourced it is used; elsewhere"
+	@echo "ROS 2 Kilted comes as wheels. demo takes about 0.8 GB. test, check and train-env take 6 GB more: PyTorch"
+	@echo "for x86-64 exists with its CUDA libraries only; what runs on the robot never needs it."
+
+demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
+	@$(ENVIRONMENT) runtime ros
+	@$(MAKE) --no-print-directory build
+	@source tools/env.sh && python -m pcan_ros.demo --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(BAG),--bag "$(BAG)") $(if $(DATA),--data "$(DATA)") $(if $(BACKEND),--backend "$(BACKEND)")
+
+test: env ## the whole test suite, with real nodes over real DDS
+	@$(MAKE) --no-print-directory build
+	@source tools/env.sh && pytest $(TESTS)
+
+check: env ## style, types and format
+	@source tools/env.sh && ruff check && ruff format --check && mypy
+
+format: env ## write the files as check wants them
+	@source tools/env.sh && ruff check --fix && ruff format
+
+env: ## the whole environment: runtime, ROS 2, PyTorch, checkers
+	@$(ENVIRONMENT) runtime ros train check
+
+train-env: ## what pcan-train needs, without ROS
+	@$(ENVIRONMENT) runtime train
+
+build: ## the ROS 2 package, by colcon, into install/
+	@source tools/env.sh && colcon build --symlink-install
+
+clean: ## remove what was built, but not .venv
+	rm -rf build install log demo .mypy_cache .ruff_cache .pytest_cache

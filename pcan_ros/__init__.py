@@ -1,0 +1,6 @@
+"""The ROS 2 side of PCAN: what runs on the robot; needs no torch."""
+
+from pkgutil import extend_path
+
+# From the source folder this package would hide the installed one, and with it the generated pcan_ros.msg.
+__path__ = extend_path(__path__, __name__)

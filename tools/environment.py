@@ -1,0 +1,157 @@
+"""Make .venv, stage by stage: `python3 tools/environment.py runtime ros train check`.
+
+Each stage installs requirements/<stage>.txt at the versions of requirements/pins.txt, once.
+Where a ROS 2 distribution is sourced, .venv sees its packages and they win; elsewhere ROS 2 comes from wheels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMPS = VENV / "stages"
+REQUIREMENTS = ROOT / "requirements"
+SIZES = {  # what a stage adds, measured on x86-64
+    "runtime": "350 MB",
+    "ros": "400 MB",
+    "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
+    "check": "100 MB",
+}
+MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names differ
+
+
+def main(stages: list[str]) -> None:
+    """Bring the environment to where every named stage is installed."""
+    for stage in stages:
+        if stage not in SIZES:
+            sys.exit(f"{stage}: expected one of {', '.join(SIZES)}")
+    check_machine(stages)
+    if not PYTHON.exists():
+        options = ["--system-site-packages"] if distribution() else []
+        subprocess.run([sys.executable, "-m", "venv", *options, str(VENV)], check=True)
+    for stage in stages:
+        if not (stage == "ros" and distribution()):
+            install(stage)
+
+
+def distribution() -> str:
+    """Return the sourced ROS 2 distribution, or nothing."""
+    return os.environ.get("ROS_DISTRO", "") if importlib.util.find_spec("rclpy") else ""
+
+
+def check_machine(stages: list[str]) -> None:
+    """Leave with the command that mends it where this machine lacks something."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        sys.exit(f"Python {platform.python_version()} does not do, 3.10 to 3.13 does: make PYTHON=python3.12 ...")
+    if not PYTHON.exists() and not importlib.util.find_spec("ensurepip"):
+        sys.exit("Python cannot make environments here: sudo apt-get install python3-venv")
+    if "ros" not in stages:
+        return
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        sys.exit("The messages need a C++ compiler: sudo apt-get install g++")
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        sys.exit("The messages need Python's headers: sudo apt-get install python3-dev")
+    if not distribution() and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        sys.exit("ROS 2 comes as wheels for Linux on x86-64 only: source a ROS 2 distribution first")
+
+
+def install(stage: str) -> None:
+    """Install one stage unless its stamp says that these very versions are there."""
+    names = REQUIREMENTS / f"{stage}.txt"
+    alone = REQUIREMENTS / f"{stage}-nodeps.txt"  # packages whose own requirements are wrong or too many
+    pins = REQUIREMENTS / "pins.txt"
+    sources = [path for path in (names, alone, pins) if path.exists()]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    stamp = STAMPS / stage
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    print(f"{stage}: installing (about {SIZES[stage]})", flush=True)
+    STAMPS.mkdir(exist_ok=True)
+    if distribution():
+        pip(stage, *missing(names))
+    else:
+        pip(stage, "-r", str(names), "-c", str(pins))
+    if alone.exists():
+        pip(stage, "--no-deps", "-r", str(alone), "-c", str(pins))
+    if stage == "ros":
+        mend_wheels()
+    stamp.write_text(digest)
+
+
+def missing(names: Path) -> list[str]:
+    """Return pip's arguments for what the distribution lacks, leaving what it has as it is.
+
+    The distribution's own NumPy stays: its cv_bridge is compiled against it.
+    """
+    lines = names.read_text().split()
+    plain = {line: re.split("[<>=]", line)[0] for line in lines}
+    modules = {line: MODULES.get(name, name.replace("-", "_")) for line, name in plain.items()}
+    wanted = [line for line in lines if not importlib.util.find_spec(modules[line])]
+    try:
+        return [*wanted, f"numpy=={version('numpy')}"]
+    except PackageNotFoundError:
+        return wanted
+
+
+def pip(stage: str, *arguments: str) -> None:
+    """Run pip install, show one line that moves, and keep its whole output for when it fails."""
+    log = STAMPS / f"{stage}.log"
+    command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
+    began, width = time.monotonic(), shutil.get_terminal_size().columns - 1
+    with (
+        log.open("a") as record,
+        subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run,
+    ):
+        assert run.stdout is not None
+        for line in run.stdout:
+            record.write(line)
+            if sys.stdout.isatty() and re.match(r" *(Collecting|Downloading|Installing)", line):
+                seconds = time.monotonic() - began
+                print(f"\r\033[K{f'{seconds:4.0f} s  {line.strip()}'[:width]}", end="", flush=True)
+    if sys.stdout.isatty():
+        print("\r\033[K", end="")
+    if run.returncode:
+        errors = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
+        sys.exit("\n".join([*errors[-3:], f"{stage}: pip failed, all it said is in {log}"]))
+    print(f"{stage}: done in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def mend_wheels() -> None:
+    """Make the wheels' CMake files fit this environment.
+
+    They name folders of the machine that built them; and they export NumPy's folder as it is, which CMake
+    refuses when .venv lies in the source tree, as here.
+    """
+    query = "import numpy, sysconfig; print(sysconfig.get_paths()['include'], numpy.get_include(), sep='\\n')"
+    answer = subprocess.run([str(PYTHON), "-c", query], check=True, capture_output=True, text=True)
+    python_include, numpy_include = answer.stdout.splitlines()
+    for path in (VENV / "share").rglob("*.cmake"):
+        text = path.read_text()
+        mended = re.sub(r"/opt/python/[^;\"]*?/include/python3\.\d+", lambda _: python_include, text)
+        mended = re.sub(r"/opt/python/[^;\"]*?/numpy/_core/include", lambda _: numpy_include, mended)
+        mended = mended.replace(
+            "PUBLIC ${Python3_INCLUDE_DIRS} ${Python3_NumPy_INCLUDE_DIRS}",
+            "PRIVATE ${Python3_INCLUDE_DIRS} ${Python3_NumPy_INCLUDE_DIRS}",
+        )
+        if mended != text:
+            path.write_text(mended)
+    (VENV / "local_setup.sh").touch()  # colcon warns of a prefix without one
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
