@@ -133,7 +133,7 @@ def assign(
         if confidence[row] > config.track_score:
             result[row] = best
             score[:, best] = 0
-        else:
+        elif score[row, best] > config.suppress_score:
             result[row] = SUPPRESSED
     return result
 

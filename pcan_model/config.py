@@ -100,6 +100,7 @@ class TrackerConfig:
     init_score: float = 0.7  # a detection above this may start a track
     track_score: float = 0.3  # a detection above this may continue one
     match_score: float = 0.5  # least similarity of a match
+    suppress_score: float = 0.5  # above this similarity a weak detection is no backdrop either
     duplicate_iou: float = 0.7  # of two detections that overlap more, the better one stays
     backdrop_iou: float = 0.3  # an unmatched detection overlapping a better one is no backdrop
     iou_weight: float = 0.0  # share of box overlap in the similarity; 0 is the paper's appearance only

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pcan_model.association import (
+    NONE,
+    SUPPRESSED,
+    assign,
+    bisoftmax,
+    match,
+    new_backdrops,
+    predict,
+    unique_detections,
+)
+from pcan_model.config import TrackerConfig
+from pcan_model.roster import Roster, update_roster
+from pcan_model.structures import Detections, State, Track
+
+PARITY = Path(__file__).parents[2] / "shared" / "parity" / "unit"
+CONFIG = TrackerConfig()
+Floats = NDArray[np.float32]
+
+
+def detections(boxes: Any, scores: Any, labels: Any = None, embeds: Any = None) -> Detections:
+    n = len(scores)
+    return Detections(
+        np.asarray(boxes, np.float32).reshape(n, 4),
+        np.asarray(scores, np.float32),
+        np.zeros(n, np.int64) if labels is None else np.asarray(labels, np.int64),
+        np.eye(n, 8, dtype=np.float32) * 10 if embeds is None else np.asarray(embeds, np.float32),
+        np.arange(n),
+    )
+
+
+def track(box: Any, look: int, **other: Any) -> Track:
+    embed, still = np.eye(8, dtype=np.float32)[look] * 10, np.zeros(2, np.float32)
+    values: dict[str, Any] = {"label": 0, "score": 0.9, "velocity": still, "stamp": 0.0} | other
+    return Track(1, 0, np.float32(box), embed=embed, born=0, seen=0, **values)
+
+
+def softmax_by_loops(logits: Floats) -> Floats:
+    rows, columns = logits.shape
+    result = np.zeros((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            along = sum(np.exp(logits[i, k]) for k in range(columns))
+            down = sum(np.exp(logits[k, j]) for k in range(rows))
+            result[i, j] = np.exp(logits[i, j]) * (1 / along + 1 / down) / 2
+    return result
+
+
+def test_bisoftmax_equals_the_slow_sum() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(4, 6)).astype(np.float32), random.normal(size=(3, 6))
+
+    np.testing.assert_allclose(bisoftmax(a, np.float32(b)), softmax_by_loops(a @ b.T), rtol=1e-5)
+
+
+def test_bisoftmax_bears_huge_embeddings() -> None:
+    a = np.eye(3, dtype=np.float32) * 1e4
+
+    np.testing.assert_allclose(bisoftmax(a, a), np.eye(3))
+
+
+def test_duplicates_go_whatever_their_class_and_dropped_ones_drop_others() -> None:
+    boxes = [[0, 0, 100, 10], [20, 0, 120, 10], [40, 0, 140, 10]]  # neighbours overlap by 2/3
+
+    kept = unique_detections(
+        detections(boxes, [0.8, 0.9, 0.7], [0, 1, 2]), replace(CONFIG, duplicate_iou=0.5)
+    )
+    first = unique_detections(
+        detections(boxes, [0.9, 0.8, 0.7]), replace(CONFIG, duplicate_iou=0.5)
+    )
+
+    assert kept.labels.tolist() == [1]
+    assert first.rows.tolist() == [0], "the third overlaps only the dropped second"
+
+
+def test_weak_duplicates_go_at_a_lower_overlap() -> None:
+    boxes = [[0, 0, 100, 10], [40, 0, 140, 10]]  # overlap 60 / 140
+
+    assert len(unique_detections(detections(boxes, [0.9, 0.31]), CONFIG)) == 2
+    assert len(unique_detections(detections(boxes, [0.9, 0.29]), CONFIG)) == 1
+
+
+def test_the_surer_detection_takes_the_track_and_the_other_gets_none() -> None:
+    score = np.float32([[0.6, 0.1], [0.9, 0.2]])
+
+    assert assign(score, np.float32([0.9, 0.8]), 2, CONFIG).tolist() == [0, NONE]
+
+
+def test_a_match_needs_more_than_the_least_similarity() -> None:
+    assert assign(np.float32([[0.5]]), np.float32([0.9]), 1, CONFIG).tolist() == [NONE]
+    assert assign(np.float32([[0.51]]), np.float32([0.9]), 1, CONFIG).tolist() == [0]
+
+
+def test_a_weak_detection_that_fits_a_track_is_suppressed() -> None:
+    assert assign(np.float32([[0.9]]), np.float32([0.3]), 1, CONFIG).tolist() == [SUPPRESSED]
+
+
+def test_what_fits_a_backdrop_best_gets_no_track() -> None:
+    assert assign(np.float32([[0.6, 0.7]]), np.float32([0.9]), 1, CONFIG).tolist() == [NONE]
+
+
+def test_different_classes_never_match() -> None:
+    found = detections([[0, 0, 9, 9]], [0.9], labels=[1])
+
+    assert match(found, [track([0, 0, 9, 9], 0)], (), stamp=0, config=CONFIG).tolist() == [NONE]
+
+
+def test_overlap_tells_apart_what_looks_the_same() -> None:
+    looks = np.eye(8, dtype=np.float32)[[0, 0]] * 10
+    found = detections([[50, 0, 59, 9], [0, 0, 9, 9]], [0.9, 0.8], embeds=looks)
+    tracks = [track([0, 0, 9, 9], 0), track([30, 0, 39, 9], 0, velocity=np.float32([10, 0]))]
+
+    def matched(weight: float) -> list[int]:
+        config = replace(CONFIG, iou_weight=weight)
+        return match(found, tracks, (), stamp=2.0, config=config).tolist()
+
+    assert matched(0.0) == [NONE, NONE], "each of two equal looks is worth only a half"
+    assert matched(0.3) == [1, 0], "the second track has moved 20 px in 2 s"
+
+
+def test_prediction_moves_a_box_by_its_velocity_and_never_back() -> None:
+    moving = track([0, 0, 4, 2], 0, velocity=np.float32([10, -5]), stamp=1.0)
+
+    np.testing.assert_allclose(predict(moving, 1.2), [2, -1, 6, 1], rtol=1e-6)
+    np.testing.assert_allclose(predict(moving, 0.0), [0, 0, 4, 2])
+
+
+def test_backdrops_are_the_ownerless_that_overlap_no_better_box() -> None:
+    boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [50, 0, 60, 10], [80, 0, 90, 10]]
+    found = detections(boxes, [0.9, 0.6, 0.5, 0.4])
+
+    kept = new_backdrops(found, np.array([3, NONE, NONE, SUPPRESSED]), CONFIG)
+
+    assert kept.rows.tolist() == [2]
+
+
+def run(name: str) -> tuple[list[list[int]], Any, State, Roster]:
+    """Follow a recorded sequence; returns our ids counted from 0, the record and the end."""
+    record = np.load(PARITY / f"{name}.npz")
+    values = json.loads(str(record["cfg"]))
+    config = replace(CONFIG, match_score=values["match_score_thr"])
+    state, ids = State(None, UUID(int=0)), []
+    for used, frame in zip(record["frames_used"], record["frame_ids"], strict=True):
+        rows = [record[f"f{used:02d}_in_{key}"] for key in ("bboxes", "labels", "embeds")]
+        found = Detections(rows[0][:, :4], rows[0][:, 4], *rows[1:], np.arange(len(rows[0])))
+        found = unique_detections(found, config)
+        state = replace(state, frame_index=int(frame))
+        assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
+        roster = update_roster(state, found, assigned, stamp=float(frame), config=config)
+        owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
+        lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
+        ids.append([owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows])
+        state = replace(
+            state, tracks=roster.kept, backdrops=(roster.backdrops,), next_id=roster.next_id
+        )
+    return ids, record, state, roster
+
+
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
+@pytest.mark.parametrize("name", ["tracker_bisoftmax", "tracker_bisoftmax_gap", "tracker_weak"])
+def test_ids_equal_the_released_tracker(name: str) -> None:
+    ids, record, _, _ = run(name)
+
+    expected = [record[f"f{used:02d}_out_ids"].tolist() for used in record["frames_used"]]
+    assert ids == expected
+
+
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
+def test_memory_and_backdrops_equal_the_released_tracker() -> None:
+    _, record, state, roster = run("tracker_bisoftmax")
+
+    last = f"f{record['frames_used'][-1]:02d}"
+    assert [t.track_id - 1 for t in state.tracks] == sorted(record[f"{last}_mem_ids"].tolist())
+    order = np.argsort(record[f"{last}_mem_ids"])
+    embeds = np.stack([t.embed for t in state.tracks])
+    np.testing.assert_allclose(embeds, record[f"{last}_mem_embed"][order], atol=1e-6)
+    np.testing.assert_allclose(roster.backdrops.boxes, record[f"{last}_backdrop_bboxes"][:, :4])
