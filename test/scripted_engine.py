@@ -57,6 +57,7 @@ class ScriptedEngine:
     config: Config = field(default_factory=small_config)
     slots: list[Slots] = field(default_factory=list)  # as handed to each `segment`
     remembered: list[bool] = field(default_factory=list)
+    strangers: int = 0  # times a detection read the row of something that looks different
 
     def start(self) -> Memory:
         return Memory(0, np.full(self.config.tracker.capacity, -1))
@@ -85,7 +86,9 @@ class ScriptedEngine:
         bank = memory.bank.copy()
         for row in np.flatnonzero(slots.has):
             look, reads = features[slots.owner[row]], bank[slots.slot[slots.owner[row]]]
-            assert slots.fresh[slots.owner[row]] or reads == look, "reads another object's row"
+            if not slots.fresh[slots.owner[row]]:
+                assert reads >= 0, "reads a row that nobody wrote"
+                self.strangers += int(reads != look)
             bank[row] = look
         logits = np.full((self.config.heads.detections, 28, 28), 8, np.float32)
         return logits, Memory(memory.frame + 1, bank)
