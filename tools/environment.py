@@ -1,7 +1,7 @@
 """Make .venv, stage by stage: `python3 tools/environment.py runtime ros train check`.
 
 Each stage installs requirements/<stage>.txt at the versions of requirements/pins.txt, once.
-Where a ROS 2 distribution is sourced, .venv sees its packages and they win; elsewhere ROS 2 comes from wheels.
+Where a ROS 2 distribution is sourced, .venv sees its packages and they win; elsewhere wheels bring ROS 2.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def distribution() -> str:
 def check_machine(stages: list[str]) -> None:
     """Leave with the command that mends it where this machine lacks something."""
     if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-        sys.exit(f"Python {platform.python_version()} does not do, 3.10 to 3.13 does: make PYTHON=python3.12 ...")
+        sys.exit(f"Python {platform.python_version()} will not do, 3.10 to 3.13 will: make PYTHON=python3.12")
     if not PYTHON.exists() and not importlib.util.find_spec("ensurepip"):
         sys.exit("Python cannot make environments here: sudo apt-get install python3-venv")
     if "ros" not in stages:
