@@ -1,0 +1,194 @@
+"""Where the synthetic drive is painted: a pinhole camera, the light, and a canvas that knows ids."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Colour = tuple[float, float, float]  # RGB, 0..255
+Point = tuple[float, float, float]  # metres: right, up, forward
+
+NEAR = 0.6  # metres; nothing nearer is drawn
+SUPERSAMPLE = 2  # canvas pixels per picture pixel
+PATCH = 64  # pixels of a surface texture, stretched over an object
+NEUTRAL = 128  # texture value that changes nothing
+EMISSIVE, GLASS, MATT = 2, 1, 0  # kinds of surface
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole over the ground plane; the world is x right, y up, z forward, in metres."""
+
+    focal: float  # canvas pixels
+    centre: float  # canvas pixels, column of the optical axis
+    horizon: float  # canvas pixels, row of the horizon
+    height: float  # metres over the ground
+    x: float  # metres
+    z: float  # metres
+    yaw: float  # radians, to the right
+
+    def view(self, points: Floats) -> Floats:
+        """World to camera, (N, 3) to (N, 3): right, up (over the ground), forward."""
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
+        x, z = points[:, 0] - self.x, points[:, 2] - self.z
+        return np.stack([cos * x - sin * z, points[:, 1], sin * x + cos * z], axis=1)
+
+    def pixels(self, view: Floats) -> NDArray[np.int32]:
+        """Camera to canvas, (N, 3) to (N, 2); the points must lie before the camera."""
+        u = self.centre + self.focal * view[:, 0] / view[:, 2]
+        v = self.horizon + self.focal * (self.height - view[:, 1]) / view[:, 2]
+        return np.stack([u, v], axis=1).clip(-20000, 20000).round().astype(np.int32)
+
+    def point(self, p: Point) -> tuple[float, float, float] | None:
+        """World point to column, row and canvas pixels per metre; None behind the camera."""
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
+        x, z = p[0] - self.x, p[2] - self.z
+        depth = sin * x + cos * z
+        if depth < NEAR:
+            return None
+        s = self.focal / depth
+        return self.centre + s * (cos * x - sin * z), self.horizon + s * (self.height - p[1]), s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Light:
+    """The light of a drive."""
+
+    sun: Floats  # (3,) unit vector towards the sun
+    ambient: float  # part of the light that comes from everywhere
+    haze: Colour  # what far things fade into
+    visibility: float  # metres after which 63 % is haze
+    sky: Colour  # colour that glass mirrors
+    night: bool  # lamps shine
+
+    def paint(
+        self, colours: Floats, normals: Floats, kinds: NDArray[np.int_], depth: float
+    ) -> Floats:
+        """Shade surfaces: (F, 3) colours, (F, 3) normals, (F,) kinds to (F, 3) colours."""
+        facing = (normals @ self.sun).clip(0, None)
+        glow = np.where(kinds == EMISSIVE, 1.0, self.ambient + (1 - self.ambient) * facing)
+        shaded = colours * (glow + 0.12 * normals[:, 1])[:, None]
+        mirror = np.where(kinds == GLASS, 0.15 + 0.35 * normals[:, 1].clip(0, 1), 0)[:, None]
+        shaded = shaded * (1 - mirror) + np.array(self.sky) * mirror
+        fade = 1 - math.exp(-depth / self.visibility)
+        return (shaded * (1 - fade) + np.array(self.haze) * fade).clip(0, 255)
+
+    def tint(self, colour: Colour, depth: float, shade: float = 1.0) -> Colour:
+        """Shade and fade one colour."""
+        f = math.exp(-depth / self.visibility)
+        r, g, b = (
+            min(c * shade, 255) * f + h * (1 - f) for c, h in zip(colour, self.haze, strict=True)
+        )
+        return r, g, b
+
+
+@dataclass(slots=True, eq=False)
+class Canvas:
+    """Colour and id in one picture, so that one stroke paints both."""
+
+    pixels: NDArray[np.uint8]  # (H, W, 4) red, green, blue, id (0 = nothing labelled)
+    camera: Camera
+    light: Light
+    lamps: list[tuple[int, int, float, Colour, int]] = field(default_factory=list)  # u v radius
+    box: list[int] = field(default_factory=lambda: [1 << 20, 1 << 20, -1, -1])  # of the strokes
+
+    def begin(self) -> None:
+        """Forget where was painted so far."""
+        self.box = [1 << 20, 1 << 20, -1, -1]
+
+    def fill(self, points: NDArray[np.int32], colour: Colour | Floats, number: int) -> None:
+        """Fill one polygon of canvas pixels, (N, 2)."""
+        self._grow(points.min(0), points.max(0))
+        r, g, b = colour
+        cv2.fillPoly(self.pixels, [points], (float(r), float(g), float(b), number))
+
+    def polygon(self, view: Floats, colour: Colour | Floats, number: int) -> None:
+        """Fill one polygon of camera points, (N, 3), cut where it comes too near."""
+        if view[:, 2].min() < NEAR:
+            view = _cut_near(view)
+        if len(view) > 2:
+            self.fill(self.camera.pixels(view), colour, number)
+
+    def limb(
+        self, a: Point, b: Point, wide: tuple[float, float], colour: Colour, number: int
+    ) -> None:
+        """Paint a round limb from a to b with diameters `wide` (metres) at its ends."""
+        p, q = self.camera.point(a), self.camera.point(b)
+        if p is None or q is None:
+            return
+        r, s = wide[0] * p[2] / 2, wide[1] * q[2] / 2
+        ink = (*self.light.tint(colour, self.camera.focal / p[2]), number)
+        pad = int(max(r, s)) + 1
+        u1, v1, u2, v2 = (int(t) for t in (p[0], p[1], q[0], q[1]))
+        if max(abs(u1), abs(v1), abs(u2), abs(v2)) > 15000:
+            return
+        self._grow(
+            np.array([min(u1, u2) - pad, min(v1, v2) - pad]),
+            np.array([max(u1, u2) + pad, max(v1, v2) + pad]),
+        )
+        if abs(r - s) < 1:
+            cv2.line(self.pixels, (u1, v1), (u2, v2), ink, max(1, round(r + s)))
+            return
+        length = math.hypot(u2 - u1, v2 - v1) or 1.0
+        nx, ny = (v1 - v2) / length, (u2 - u1) / length
+        quad = [(u1 + nx * r, v1 + ny * r), (u2 + nx * s, v2 + ny * s),
+                (u2 - nx * s, v2 - ny * s), (u1 - nx * r, v1 - ny * r)]  # fmt: skip
+        cv2.fillConvexPoly(self.pixels, np.array(quad).round().astype(np.int32), ink)
+        cv2.circle(self.pixels, (u1, v1), max(0, round(r)), ink, -1)
+        cv2.circle(self.pixels, (u2, v2), max(0, round(s)), ink, -1)
+
+    def lamp(self, at: Point, size: float, colour: Colour, number: int) -> None:
+        """Remember a lamp of `size` metres that will glow unless something hides it."""
+        p = self.camera.point(at)
+        if p is not None:
+            self.lamps.append((int(p[0]), int(p[1]), size * p[2], colour, number))
+
+    def texture(self, number: int, patch: NDArray[np.uint8]) -> None:
+        """Multiply what was painted with `number` since `begin` by a texture (h, w, 4)."""
+        x1, y1 = max(self.box[0], 0), max(self.box[1], 0)
+        x2 = min(self.box[2] + 1, self.pixels.shape[1])
+        y2 = min(self.box[3] + 1, self.pixels.shape[0])
+        if x2 - x1 < 4 or y2 - y1 < 4:
+            return
+        part = self.pixels[y1:y2, x1:x2]
+        sheet = cv2.resize(patch, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
+        mask = cv2.compare(np.ascontiguousarray(part[..., 3]), number, cv2.CMP_EQ)
+        cv2.copyTo(cv2.multiply(part, sheet, scale=1 / NEUTRAL), mask, part)
+
+    def _grow(self, low: NDArray[np.int_], high: NDArray[np.int_]) -> None:
+        box = self.box
+        self.box = [
+            min(box[0], int(low[0])), min(box[1], int(low[1])),
+            max(box[2], int(high[0])), max(box[3], int(high[1])),
+        ]  # fmt: skip
+
+
+def _cut_near(view: Floats) -> Floats:
+    """Cut a polygon at the near plane, (N, 3) to (M, 3)."""
+    kept: list[Floats] = []
+    for a, b in zip(view, np.roll(view, -1, axis=0), strict=True):
+        if a[2] >= NEAR:
+            kept.append(a)
+        if (a[2] >= NEAR) != (b[2] >= NEAR):
+            kept.append(a + (b - a) * (NEAR - a[2]) / (b[2] - a[2]))
+    return np.array(kept).reshape(-1, 3)
+
+
+def make_patch(rng: np.random.Generator, *, rough: float, shade: float) -> NDArray[np.uint8]:
+    """Draw a surface texture: light from above, broad stains and fine grain, (PATCH, PATCH, 4)."""
+    sheet = np.linspace(shade, -shade, PATCH)[:, None] + rng.uniform(-0.1, 0.1) * np.linspace(
+        -1, 1, PATCH
+    )
+    for cells, part in ((3, 0.5), (9, 0.3), (PATCH, 0.2)):
+        noise = rng.standard_normal((cells, cells)).astype(np.float32)
+        sheet = sheet + part * rough * cv2.resize(
+            noise, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC
+        )
+    patch = np.full((PATCH, PATCH, 4), NEUTRAL, np.uint8)
+    patch[..., :3] = (NEUTRAL * (1 + sheet)).clip(20, 250)[..., None].astype(np.uint8)
+    return patch
