@@ -85,9 +85,7 @@ def match(
     return assign(similarity(found, known, config), found.scores, known.tracks, config)
 
 
-def similarity(
-    found: Detections, known: Candidates, config: TrackerConfig
-) -> NDArray[np.float32]:
+def similarity(found: Detections, known: Candidates, config: TrackerConfig) -> NDArray[np.float32]:
     """Return how well detections and candidates fit, (N, K + B) in [0, 1].
 
     (1 - iou_weight) * bi-softmax + iou_weight * box overlap; 0 between different classes.

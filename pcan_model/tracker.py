@@ -120,9 +120,7 @@ class Tracker:
 
     def _associate(self, state: State, found: Detections, stamp: float) -> Roster:
         found = unique_detections(found, self.config)
-        assigned = match(
-            found, state.tracks, state.backdrops, stamp=stamp, config=self.config
-        )  # fmt: skip
+        assigned = match(found, state.tracks, state.backdrops, stamp=stamp, config=self.config)
         return update_roster(state, found, assigned, stamp=stamp, config=self.config)
 
     def _segment(
@@ -150,9 +148,7 @@ class Tracker:
         )
 
 
-def _masks(
-    roster: Roster, logits: NDArray[np.float32], letterbox: Letterbox
-) -> tuple[Mask, ...]:
+def _masks(roster: Roster, logits: NDArray[np.float32], letterbox: Letterbox) -> tuple[Mask, ...]:
     """Draw the masks of the found tracks; where two meet, the higher score keeps the pixels.
 
     logits  (D, m, m)  of the padded detections

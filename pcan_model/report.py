@@ -1,0 +1,132 @@
+"""What an evaluation says: scores per class, over all classes, and the table they are read in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+RATES = ("smotsa", "motsa", "motsp", "idf1", "hota")
+COUNTS = (
+    "objects",
+    "id_switches",
+    "true_positives",
+    "false_positives",
+    "false_negatives",
+)
+SIZES = ("small", "medium", "large")
+HEADS = {
+    "smotsa": "sMOTSA",
+    "motsa": "MOTSA",
+    "motsp": "MOTSP",
+    "idf1": "IDF1",
+    "hota": "HOTA",
+    "objects": "objects",
+    "id_switches": "IDSw",
+    "true_positives": "TP",
+    "false_positives": "FP",
+    "false_negatives": "FN",
+    "small": "R <500px",
+    "medium": "R 500-2000",
+    "large": "R >2000",
+}
+NOTES = """sum: counts of all classes together, also of false objects in classes that never occur.
+mean: plain mean of the classes that occur in the labels; its counts are theirs.
+R: share of the true objects of that area (pixels of the label) found at mask IoU >= 0.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How many of some true objects were found at mask IoU >= 0.5."""
+
+    found: int
+    total: int
+
+    def __add__(self, other: Recall) -> Recall:
+        return Recall(self.found + other.found, self.total + other.total)
+
+    @property
+    def rate(self) -> float | None:
+        """Return the share that was found, None where there was nothing to find."""
+        return self.found / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The figures of one class or of several; a rate is None where no true object exists."""
+
+    name: str
+    smotsa: float | None  # (sum of the matches' IoU - FP - IDSw) / objects, at most 1
+    motsa: float | None  # (TP - FP - IDSw) / objects, at most 1
+    motsp: float | None  # mean IoU of the matches, in [0, 1]
+    idf1: float | None  # in [0, 1]
+    hota: float | None  # mean over the 19 IoU thresholds, in [0, 1]
+    objects: int  # true masks
+    id_switches: int
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    small: Recall  # true objects under 500 px
+    medium: Recall  # of 500 to 2000 px
+    large: Recall  # over 2000 px
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One evaluation; every figure is of whole clips, labels and pictures of one size."""
+
+    method: str  # how the figures are made
+    clips: int
+    frames: int
+    classes: tuple[Score, ...]  # of every class that was labelled or predicted
+    sum: Score  # all classes as one (micro average)
+    mean: Score  # mean of the classes that occur in the labels (macro average)
+
+
+def mean_of(scores: Sequence[Score]) -> Score:
+    """Average the classes that occur in the labels; absent ones count neither as 0 nor as 1."""
+    present = [score for score in scores if score.objects]
+    values: dict[str, Any] = {"name": f"mean of {len(present)} classes"}
+    for rate in RATES:
+        known = [value for s in present if (value := getattr(s, rate)) is not None]
+        values[rate] = sum(known) / len(known) if known else None
+    for count in COUNTS:
+        values[count] = sum(getattr(score, count) for score in present)
+    for size in SIZES:
+        values[size] = sum((getattr(score, size) for score in present), Recall(0, 0))
+    return Score(**values)
+
+
+def to_plain(report: Report) -> dict[str, Any]:
+    """Return the report as nested plain values for JSON."""
+    plain = {f.name: getattr(report, f.name) for f in fields(report)}
+    plain["classes"] = {score.name: _plain(score) for score in report.classes}
+    return plain | {"sum": _plain(report.sum), "mean": _plain(report.mean)}
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    recalls = {f"recall_{size}": getattr(score, size) for size in SIZES}
+    return {name: getattr(score, name) for name in RATES + COUNTS} | {
+        name: {"found": r.found, "total": r.total, "rate": r.rate} for name, r in recalls.items()
+    }
+
+
+def to_text(report: Report) -> str:
+    """Return the report as a table; rates in per cent, `-` where there is nothing to rate."""
+    rows = [["", *HEADS.values()]]
+    for score in (*report.classes, report.sum, report.mean):
+        rates = [_percent(getattr(score, rate)) for rate in RATES]
+        counts = [str(getattr(score, count)) for count in COUNTS]
+        rows.append([score.name, *rates, *counts, *(_recall(getattr(score, s)) for s in SIZES)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.rjust(w) for cell, w in zip(r, widths, strict=True)) for r in rows]
+    head = f"{report.frames} frames in {report.clips} clips. {report.method}"
+    return "\n".join([head, *lines, NOTES])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _recall(recall: Recall) -> str:
+    return f"{recall.found}/{recall.total}"
