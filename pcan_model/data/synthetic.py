@@ -209,7 +209,7 @@ def develop(
         photo += _glow(canvas, height, width)
     photo *= np.array(drive.cast, np.float32) * np.float32(drive.exposure)
     image = cast(NDArray[np.uint8], photo.clip(0, 255).astype(np.uint8))
-    if drive.blur:
+    if drive.blur:  # after the 8 bit conversion: three times as fast
         image = cast(NDArray[np.uint8], cv2.GaussianBlur(image, (0, 0), drive.blur))
     grain = rng.standard_normal((height // 2 + 1, width, 3), np.float32) * np.float32(drive.noise)
     grain = np.concatenate([grain, grain[:, ::-1]])[:height]

@@ -42,7 +42,7 @@ class Camera:
         """Camera to canvas, (N, 3) to (N, 2); the points must lie before the camera."""
         u = self.centre + self.focal * view[:, 0] / view[:, 2]
         v = self.horizon + self.focal * (self.height - view[:, 1]) / view[:, 2]
-        return np.stack([u, v], axis=1).clip(-20000, 20000).round().astype(np.int32)
+        return np.stack([u, v], axis=1).clip(-7000, 7000).round().astype(np.int32)
 
     def point(self, p: Point) -> tuple[float, float, float] | None:
         """World point to column, row and canvas pixels per metre; None behind the camera."""
@@ -81,10 +81,9 @@ class Light:
     def tint(self, colour: Colour, depth: float, shade: float = 1.0) -> Colour:
         """Shade and fade one colour."""
         f = math.exp(-depth / self.visibility)
-        r, g, b = (
-            min(c * shade, 255) * f + h * (1 - f) for c, h in zip(colour, self.haze, strict=True)
-        )
-        return r, g, b
+        g, (hr, hg, hb) = f * shade, self.haze
+        r, g, b = colour[0] * g, colour[1] * g, colour[2] * g
+        return r + hr * (1 - f), g + hg * (1 - f), b + hb * (1 - f)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +102,9 @@ class Canvas:
 
     def fill(self, points: NDArray[np.int32], colour: Colour | Floats, number: int) -> None:
         """Fill one polygon of canvas pixels, (N, 2)."""
-        self._grow(points.min(0), points.max(0))
+        x, y, w, h = cv2.boundingRect(points)
+        if not self._reaches(x, y, x + w, y + h, 0):
+            return
         r, g, b = colour
         cv2.fillPoly(self.pixels, [points], (float(r), float(g), float(b), number))
 
@@ -118,29 +119,49 @@ class Canvas:
         self, a: Point, b: Point, wide: tuple[float, float], colour: Colour, number: int
     ) -> None:
         """Paint a round limb from a to b with diameters `wide` (metres) at its ends."""
-        p, q = self.camera.point(a), self.camera.point(b)
+        p = self.camera.point(a)
+        q = p if a is b else self.camera.point(b)
         if p is None or q is None:
             return
         r, s = wide[0] * p[2] / 2, wide[1] * q[2] / 2
-        ink = (*self.light.tint(colour, self.camera.focal / p[2]), number)
-        pad = int(max(r, s)) + 1
-        u1, v1, u2, v2 = (int(t) for t in (p[0], p[1], q[0], q[1]))
-        if max(abs(u1), abs(v1), abs(u2), abs(v2)) > 15000:
+        u1, v1, u2, v2 = int(p[0]), int(p[1]), int(q[0]), int(q[1])
+        if not self._reaches(u1, v1, u2, v2, int(max(r, s)) + 1):
             return
-        self._grow(
-            np.array([min(u1, u2) - pad, min(v1, v2) - pad]),
-            np.array([max(u1, u2) + pad, max(v1, v2) + pad]),
-        )
+        red, green, blue = self.light.tint(colour, self.camera.focal / p[2])
+        ink = (red, green, blue, number)
         if abs(r - s) < 1:
             cv2.line(self.pixels, (u1, v1), (u2, v2), ink, max(1, round(r + s)))
-            return
+        else:
+            self._taper((u1, v1, r), (u2, v2, s), ink)
+
+    def _taper(
+        self,
+        p: tuple[int, int, float],
+        q: tuple[int, int, float],
+        ink: tuple[float, float, float, int],
+    ) -> None:
+        """Paint two discs (column, row, radius) and what lies between them."""
+        (u1, v1, r), (u2, v2, s) = p, q
         length = math.hypot(u2 - u1, v2 - v1) or 1.0
-        nx, ny = (v1 - v2) / length, (u2 - u1) / length
-        quad = [(u1 + nx * r, v1 + ny * r), (u2 + nx * s, v2 + ny * s),
-                (u2 - nx * s, v2 - ny * s), (u1 - nx * r, v1 - ny * r)]  # fmt: skip
+        x, y = (v1 - v2) / length, (u2 - u1) / length
+        quad = [(u1 + x * r, v1 + y * r), (u2 + x * s, v2 + y * s),
+                (u2 - x * s, v2 - y * s), (u1 - x * r, v1 - y * r)]  # fmt: skip
         cv2.fillConvexPoly(self.pixels, np.array(quad).round().astype(np.int32), ink)
         cv2.circle(self.pixels, (u1, v1), max(0, round(r)), ink, -1)
         cv2.circle(self.pixels, (u2, v2), max(0, round(s)), ink, -1)
+
+    def _reaches(self, u1: int, v1: int, u2: int, v2: int, pad: int) -> bool:
+        """Note the box of a stroke; False if nothing of it is in the picture."""
+        x1, x2 = (u1, u2) if u1 < u2 else (u2, u1)
+        y1, y2 = (v1, v2) if v1 < v2 else (v2, v1)
+        x1, y1, x2, y2 = x1 - pad, y1 - pad, x2 + pad, y2 + pad
+        height, width = self.pixels.shape[:2]
+        if x2 < 0 or y2 < 0 or x1 >= width or y1 >= height or x2 - x1 > 15000 or y2 - y1 > 15000:
+            return False
+        box = self.box
+        box[0], box[1] = min(box[0], x1), min(box[1], y1)
+        box[2], box[3] = max(box[2], x2), max(box[3], y2)
+        return True
 
     def lamp(self, at: Point, size: float, colour: Colour, number: int) -> None:
         """Remember a lamp of `size` metres that will glow unless something hides it."""
@@ -159,13 +180,6 @@ class Canvas:
         sheet = cv2.resize(patch, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
         mask = cv2.compare(np.ascontiguousarray(part[..., 3]), number, cv2.CMP_EQ)
         cv2.copyTo(cv2.multiply(part, sheet, scale=1 / NEUTRAL), mask, part)
-
-    def _grow(self, low: NDArray[np.int_], high: NDArray[np.int_]) -> None:
-        box = self.box
-        self.box = [
-            min(box[0], int(low[0])), min(box[1], int(low[1])),
-            max(box[2], int(high[0])), max(box[3], int(high[1])),
-        ]  # fmt: skip
 
 
 def _cut_near(view: Floats) -> Floats:

@@ -39,7 +39,6 @@ class Mesh:
     normals: Floats  # (F, 3) outward
     centres: Floats  # (F, 3)
     parts: NDArray[np.int_]  # (F,) part of each face
-    lamps: tuple[tuple[Floats, Colour], ...]  # middle in body coordinates, colour
 
     def paint(self, canvas: Canvas, pose: Pose, number: int) -> None:
         """Paint the faces that look at the camera, the farthest part first."""
@@ -54,12 +53,15 @@ class Mesh:
         for part in self._far_first(centres):
             for f in np.flatnonzero(seen & (self.parts == part)):
                 canvas.polygon(view[self.ends[f] : self.ends[f + 1]], colours[f], number)
-        for at, colour in self.lamps if canvas.light.night else ():
-            x, y, z = pose.world(at[None])[0].tolist()
-            canvas.lamp((x, y, z), 0.12, colour, number)
+        for f in np.flatnonzero(seen & (self.kinds == EMISSIVE)) if canvas.light.night else ():
+            x, y, z = pose.world(self.centres[f : f + 1])[0].tolist()
+            r, g, b = self.colours[f].tolist()
+            canvas.lamp((x, y, z), 0.12, (r, g, b), number)
 
     def _far_first(self, centres: Floats) -> list[int]:
-        parts = range(int(self.parts.max()) + 1)
+        parts = range(int(self.parts[-1]) + 1)
+        if len(parts) == 1:
+            return [0]
         return sorted(parts, key=lambda p: -float(centres[self.parts == p, 2].min()))
 
     def shadow(self, canvas: Canvas, pose: Pose) -> None:
@@ -95,7 +97,6 @@ class MeshBuilder:
 
     def __init__(self) -> None:
         self._faces: list[tuple[Floats, Colour, int, Floats, int]] = []
-        self._lamps: list[tuple[Floats, Colour]] = []
         self._part = 0
 
     def next_part(self) -> None:
@@ -114,7 +115,6 @@ class MeshBuilder:
     def lamp(self, quad: Floats, colour: Colour, outward: Floats) -> None:
         """Add a shining face."""
         self.face(quad, colour, outward, EMISSIVE)
-        self._lamps.append((quad.mean(0), colour))
 
     def box(
         self, low: tuple[float, float, float], high: tuple[float, float, float], colour: Colour
@@ -162,7 +162,6 @@ class MeshBuilder:
             normals=np.array(normals),
             centres=np.array([p.mean(0) for p in points]),
             parts=np.array(parts),
-            lamps=tuple(self._lamps),
         )
 
 

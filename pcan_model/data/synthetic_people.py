@@ -24,6 +24,7 @@ HAIR: tuple[Colour, ...] = (
 RUBBER: Colour = (26, 26, 28)
 STEEL: Colour = (140, 142, 146)
 RING_CORNERS = 20
+SMALL = 40  # canvas pixels per metre below which edges and spokes are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,12 @@ def paint_limbs(canvas: Canvas, pose: Pose, limbs: Sequence[Limb], number: int) 
     ahead = (math.sin(camera.yaw), math.cos(camera.yaw))
     placed.sort(key=lambda e: -((e[0][0] + e[1][0]) * ahead[0] + (e[0][2] + e[1][2]) * ahead[1]))
     shift = 0.2 if canvas.light.sun[0] > 0 else -0.2
+    near = math.hypot(pose.x - camera.x, pose.z - camera.z) < camera.focal / SMALL
     shade = canvas.light.ambient + 0.45 * (1 - canvas.light.ambient)
     for a, b, limb in placed:
         dark: Colour = (limb.colour[0] * shade, limb.colour[1] * shade, limb.colour[2] * shade)
         canvas.limb(a, b, limb.wide, dark, number)
-        if limb.light and limb.wide[0] > 0.07:
+        if near and limb.light and limb.wide[0] > 0.07:
             dx, thin = shift * limb.wide[0], (limb.wide[0] * 0.5, limb.wide[1] * 0.5)
             lit: Colour = tuple(min(255.0, c * 1.28 + 6) for c in dark)  # type: ignore[assignment]
             canvas.limb((a[0] + dx, a[1], a[2]), (b[0] + dx, b[1], b[2]), thin, lit, number)
@@ -299,12 +301,12 @@ def _wheel(
     r = radius - tyre / 2
     ring = np.stack([np.zeros_like(a), radius + r * np.sin(a), z + r * np.cos(a)], 1)
     points: list[Point] = [(float(x), float(y), float(d)) for x, y, d in pose.world(ring)]
+    view = canvas.camera.view(np.array(points[:-1]))
     if not spokes:
-        view = canvas.camera.view(np.array(points[:-1]))
         canvas.polygon(view, canvas.light.tint((46, 46, 50), float(view[:, 2].mean())), number)
     for p, q in zip(points, points[1:], strict=False):
         canvas.limb(p, q, (tyre, tyre), RUBBER, number)
-    if spokes:
+    if spokes and view[:, 2].min() < canvas.camera.focal / SMALL:
         for k in range(0, RING_CORNERS // 2, 2):
             canvas.limb(points[k], points[k + RING_CORNERS // 2], (0.008, 0.008), STEEL, number)
 

@@ -259,14 +259,14 @@ def make_props(street: Street, rng: np.random.Generator) -> tuple[Prop, ...]:
 
 def _crown(high: float, rng: np.random.Generator) -> Floats:
     """Blobs of leaves, back to front and dark to light, (K, 5)."""
-    count, wide = 34, high * rng.uniform(0.2, 0.34)
+    count, wide = 70, high * rng.uniform(0.2, 0.34)
     at = rng.normal(0, 0.45, (count, 3)).clip(-1, 1) * (wide, high * 0.22, wide) + (
         0,
         high * 0.78,
         0,
     )
-    size = rng.uniform(0.5, 1.2, count) * wide * 0.55
-    shade = 0.55 + 0.45 * np.linspace(0, 1, count) + rng.normal(0, 0.08, count)
+    size = rng.uniform(0.3, 1.1, count) ** 1.5 * wide * 0.5
+    shade = 0.55 + 0.45 * np.linspace(0, 1, count) + rng.normal(0, 0.14, count)
     return np.column_stack([at, size, shade])
 
 
@@ -375,9 +375,12 @@ def paint_prop(canvas: Canvas, prop: Prop) -> None:
     if prop.kind == "tree":
         canvas.limb((x, 0, z), (x, h * 0.7, z), (0.28, 0.18), (74, 58, 46), 0)
         g = 0.6 + prop.colour[0] / 400
-        for bx, by, bz, size, shade in prop.blobs:
+        step = 1 + int((z - canvas.camera.z) / 16)  # fewer leaves far away
+        for bx, by, bz, size, shade in prop.blobs[::step].tolist():
             at = (x + bx, by, z + bz)
-            canvas.limb(at, at, (size, size), (72 * shade * g, 104 * shade, 46 * shade), 0)
+            canvas.limb(
+                at, at, (size * step**0.4,) * 2, (72 * shade * g, 104 * shade, 46 * shade), 0
+            )
         darken(canvas, _disc(x, z, h * 0.3), 0.75)
         return
     post = 0.12 if prop.kind != "bin" else 0.5

@@ -151,7 +151,7 @@ def make_street(rng: np.random.Generator, length: float) -> Street:
     wide, left, right = rng.uniform(2.9, 3.7), int(rng.integers(1, 4)), int(rng.integers(0, 3))
     borders = tuple(wide * (k - 0.5) for k in range(-left, right + 2))
     park = 0.0 if highway else 2.2
-    rails = -wide * int(rng.integers(0, left + 1)) if not highway and rng.random() < 0.35 else None
+    rails = -wide * int(rng.integers(0, left + 1)) if not highway and rng.random() < 0.5 else None
     return Street(
         left=borders[0] - park, right=borders[-1] + park, lanes=borders,
         walk=0.8 if highway else float(rng.uniform(1.8, 4)), length=length + 110,
@@ -163,12 +163,13 @@ def populate(street: Street, ego: float, rng: np.random.Generator) -> tuple[Acto
     """Fill a street; `ego` is the camera's speed in metres per frame. Rare classes come often."""
     crowd = Crowd(street, rng)
     oncoming = -1.0 if rng.random() < 0.75 else 1.0  # one-way street otherwise
+    if not street.highway and rng.random() < 0.5:
+        _people(crowd)
     _traffic(crowd, ego, oncoming)
-    if not street.highway:
-        _roadside(crowd)
     _riders(crowd, ego, oncoming)
     if not street.highway:
         _people(crowd)
+        _roadside(crowd)
     return tuple(crowd.actors)
 
 
@@ -190,7 +191,7 @@ def _traffic(crowd: Crowd, ego: float, oncoming: float) -> None:
         middle = (a + b) / 2
         turned = middle < -1 and oncoming < 0
         pace = rng.uniform(0.3, 1.6) if turned else ego * rng.uniform(0.75, 1.2)
-        for _ in range(rng.integers(1, 5)):
+        for _ in range(rng.integers(0, 4)):
             name = str(rng.choice(names, p=chances))
             z = _far(rng, 9 if abs(middle) < 1 else 3, 60) + (4 if name != "car" else 0)
             x = middle + rng.normal(0, 0.15)
@@ -206,7 +207,7 @@ def _roadside(crowd: Crowd) -> None:
     """Parked cars, bicycles and motorcycles, along the kerb or nose to it."""
     street, rng = crowd.street, crowd.rng
     for x, heading in ((street.left + 1.05, math.pi), (street.right - 1.05, 0.0)):
-        full, z = rng.uniform(0, 0.85), rng.uniform(2, 8)
+        full, z = rng.uniform(0, 0.7), rng.uniform(2, 8)
         while z < 60:
             if rng.random() < full:
                 crowd.vehicle(
@@ -217,7 +218,7 @@ def _roadside(crowd: Crowd) -> None:
                     0,
                 )
             z += rng.uniform(5.2, 8)
-    for name, most in (("bicycle", 4), ("motorcycle", 3)):
+    for name, most in (("bicycle", 5), ("motorcycle", 5)):
         z, side = _far(rng, 4, 25), rng.choice([-1, 1])
         kerb = (street.left - 0.6) if side < 0 else (street.right + 0.6)
         for k in range(rng.integers(0, most)):
@@ -231,7 +232,7 @@ def _riders(crowd: Crowd, ego: float, oncoming: float) -> None:
     """People on bicycles and motorcycles: along the road, against it, a few across."""
     street, rng = crowd.street, crowd.rng
     for name in ("bicycle", "motorcycle"):
-        for _ in range(rng.integers(0, 2 if street.highway else 4)):
+        for _ in range(rng.integers(0, 2 if street.highway else 6)):
             x = rng.uniform(street.left + 1.5, street.right - 0.8)
             heading = math.pi if x < -1 and oncoming < 0 else 0.0
             if rng.random() < 0.25 and not street.highway:
@@ -248,12 +249,12 @@ def _riders(crowd: Crowd, ego: float, oncoming: float) -> None:
 def _people(crowd: Crowd) -> None:
     """Pedestrians on the pavements, in groups, and some on the road."""
     street, rng = crowd.street, crowd.rng
-    for _ in range(rng.integers(1, 8)):
+    for _ in range(rng.integers(2, 9)):
         side = rng.choice([-1, 1])
         kerb = street.left if side < 0 else street.right
         x = kerb + side * rng.uniform(0.2, street.walk - 0.2)
         heading = rng.choice([0.0, math.pi]) + rng.normal(0, 0.3)
-        if rng.random() < 0.25:
+        if rng.random() < 0.4:
             x, heading = rng.uniform(street.left, street.right), math.pi / 2 * rng.choice([-1, 1])
         z, walking = _far(rng, 4, 36), bool(rng.random() < 0.8)
         for k in range(1 + rng.integers(0, 3) * int(rng.random() < 0.4)):
