@@ -1,0 +1,103 @@
+"""One camera's tracking: the state between frames, when it starts anew, and how fast it goes."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.structures import Frame, State, Tracks
+from pcan_model.tracker import Stopwatch, Tracker
+
+WINDOW = 200  # frames that the latency percentiles look back
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of one result, in seconds."""
+
+    cyclic: float  # since the previous result, 0 in the first
+    processing: float  # from taking the image to publishing its tracks
+    pipeline: float  # from the image's capture stamp to publishing its tracks
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Over the last frames, in seconds."""
+
+    p50: float
+    p95: float
+
+
+class History:
+    """The latencies of the last frames; one thread appends, another reads."""
+
+    def __init__(self) -> None:
+        self._last: deque[Latency] = deque(maxlen=WINDOW)
+
+    def append(self, latency: Latency) -> None:
+        """Remember one frame's latencies."""
+        self._last.append(latency)
+
+    def percentiles(self, name: str) -> Percentiles | None:
+        """Return median and 95th percentile of one field of Latency; None before the first frame."""
+        values = [getattr(latency, name) for latency in tuple(self._last)]
+        return Percentiles(*(float(p) for p in np.percentile(values, (50, 95)))) if values else None
+
+
+@dataclass(slots=True)
+class Camera:
+    """The tracker's state of one camera; `track` is the worker's, `reset` is anybody's."""
+
+    topic: str
+    tracker: Tracker  # replaced when thresholds change
+    tolerance: float  # seconds that a stamp may go back without a reset
+    processed: int = 0
+    bad: int = 0
+    history: History = field(default_factory=History)
+    _state: State | None = None
+    _stamp: float | None = None  # of the last frame
+    _published: float | None = None  # monotonic time of the last result
+    _reset: Event = field(default_factory=Event)
+
+    def reset(self) -> None:
+        """Forget all tracks before the next frame."""
+        self._reset.set()
+
+    def track(
+        self, image: NDArray[np.uint8], stamp: float, watch: Stopwatch | None = None
+    ) -> tuple[Tracks, float]:
+        """Track the objects of one picture.
+
+        stamp    capture time, seconds
+        returns  the tracks, and how far the stamp jumped back if that made the camera start anew, else 0
+        """
+        jump = self._jump(stamp)
+        if jump or self._state is None or self._reset.is_set():
+            self._reset.clear()
+            self._state = self.tracker.start()
+        self._state, tracks = self.tracker.step(self._state, Frame(image, stamp), watch)
+        self._stamp = stamp
+        return tracks, jump
+
+    def finish(self, *, taken: float, now: float, age: float) -> Latency:
+        """Book a published result.
+
+        taken  monotonic time when the worker took the image
+        now    monotonic time of publishing
+        age    of the capture stamp by the node's clock, seconds
+        """
+        cyclic = 0.0 if self._published is None else now - self._published
+        latency = Latency(cyclic, now - taken, age)
+        self.history.append(latency)
+        self.processed += 1
+        self._published = now
+        return latency
+
+    def _jump(self, stamp: float) -> float:
+        """Return by how much time went back beyond what is tolerated, else 0."""
+        back = 0.0 if self._stamp is None else self._stamp - stamp
+        return back if back > self.tolerance else 0.0

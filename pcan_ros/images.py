@@ -1,0 +1,126 @@
+"""ROS image messages to RGB pictures; anything unreadable is a BadImage that says what was expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# encoding: (channels, conversion to RGB); Bayer names of OpenCV start at the second row's second pixel.
+EIGHT_BIT: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "8UC3": (3, cv2.COLOR_BGR2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "8UC1": (1, cv2.COLOR_GRAY2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "8UC4": (4, cv2.COLOR_BGRA2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
+}
+SIXTEEN_BIT = {
+    "mono16": 1,
+    "16UC1": 1,
+    "rgb16": 3,
+    "bgr16": 3,
+    "rgba16": 4,
+    "bgra16": 4,
+}  # encoding: channels
+
+
+class BadImage(ValueError):
+    """A message that holds no picture: names the field, what was expected and what came."""
+
+
+def decode(message: Any) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) RGB picture of a sensor_msgs Image or CompressedImage; may share its memory."""
+    return _decode_raw(message) if hasattr(message, "encoding") else _decode_compressed(message)
+
+
+def _decode_raw(message: Any) -> NDArray[np.uint8]:
+    if message.encoding in SIXTEEN_BIT:
+        return _by_cv_bridge(message)
+    if message.encoding not in EIGHT_BIT:
+        known = ", ".join((*EIGHT_BIT, *SIXTEEN_BIT))
+        raise BadImage(f"encoding: expected one of {known}; got {message.encoding!r}")
+    channels, conversion = EIGHT_BIT[message.encoding]
+    _check_size(message, channels)
+    pixels = _pixels(message, channels)
+    if conversion is None:
+        return pixels
+    try:
+        return np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+    except cv2.error as error:
+        raise BadImage(
+            f"{message.encoding}: cannot convert {message.width}x{message.height}: {error.err}"
+        ) from error
+
+
+def _check_size(message: Any, bytes_per_pixel: int) -> None:
+    """Raise BadImage unless width, height, step and data agree."""
+    if not (message.width and message.height):
+        raise BadImage(f"size: expected at least 1x1, got {message.width}x{message.height}")
+    row = message.width * bytes_per_pixel
+    if message.step < row:
+        raise BadImage(
+            f"step: expected at least {row} bytes for width {message.width} of {message.encoding}, got {message.step}"
+        )
+    expected, got = message.step * message.height, len(message.data)
+    if got < expected:
+        raise BadImage(
+            f"data: expected {expected} bytes (step {message.step} x height {message.height}), got {got}"
+        )
+
+
+def _pixels(message: Any, channels: int) -> NDArray[np.uint8]:
+    """Return the bytes as (H, W) or (H, W, channels), without a copy unless rows are padded."""
+    height, width, step = message.height, message.width, message.step
+    rows = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)
+    pixels = np.ascontiguousarray(rows[:, : width * channels])
+    return pixels.reshape(height, width) if channels == 1 else pixels.reshape(height, width, channels)
+
+
+def _by_cv_bridge(message: Any) -> NDArray[np.uint8]:
+    """Convert what is rare the slow way."""
+    _check_size(message, 2 * SIXTEEN_BIT[message.encoding])
+    try:
+        from cv_bridge import CvBridge
+    except ImportError as error:
+        raise BadImage(
+            f"encoding {message.encoding!r} needs cv_bridge: apt install ros-$ROS_DISTRO-cv-bridge"
+        ) from error
+    try:
+        picture = np.asarray(CvBridge().imgmsg_to_cv2(message, "passthrough"))
+    except Exception as error:  # the bridge raises whatever its converters raise
+        raise BadImage(f"{message.encoding}: cv_bridge cannot convert it: {error}") from error
+    picture = (picture.reshape(message.height, message.width, -1) >> 8).astype(np.uint8)
+    if picture.shape[2] == 1:
+        return picture.repeat(3, axis=2)
+    order = [2, 1, 0] if message.encoding.startswith("bgr") else [0, 1, 2]
+    return np.ascontiguousarray(picture[:, :, order])
+
+
+def _decode_compressed(message: Any) -> NDArray[np.uint8]:
+    data = np.frombuffer(message.data, np.uint8)
+    if "compressedDepth" in message.format:
+        raise BadImage(f"format: expected a jpeg or png picture, got {message.format!r}")
+    if not len(data):
+        raise BadImage(f"data: expected a {message.format or 'compressed'} picture, got 0 bytes")
+    # The decoder fills what is missing of a cut JPEG with grey and reports nothing.
+    if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:].tobytes():
+        raise BadImage(f"data: expected a whole jpeg, got one cut off after {len(data)} bytes")
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise BadImage(
+            f"data: expected a {message.format or 'compressed'} picture, cannot decode {len(data)} bytes"
+        )
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

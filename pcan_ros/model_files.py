@@ -1,0 +1,68 @@
+"""A folder with an exported model: what must be in it, and that its files belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pcan_model.config import Config, ConfigError, config_from_dict
+
+GRAPHS = ("frame", "instance")
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be used: says file, expected and got."""
+
+
+class ModelFiles:
+    """Read-only view of `frame.onnx`, `instance.onnx`, `weights.safetensors` and `manifest.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not folder.is_dir():
+            raise ModelError(f"{folder}: no such folder; expected an exported model (see pcan-export)")
+        names = ("manifest.json", *(f"{name}.onnx" for name in GRAPHS))
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing:
+            raise ModelError(f"{folder}: expected {', '.join(names)}, missing {', '.join(missing)}")
+        self._check_hashes()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest as written by the export."""
+        path = self.folder / "manifest.json"
+        try:
+            values = json.loads(path.read_text())
+        except ValueError as error:
+            raise ModelError(f"{path}: expected JSON, got: {error}") from error
+        if not isinstance(values, dict) or "config" not in values:
+            raise ModelError(f"{path}: expected an object with the key 'config'")
+        return values
+
+    @cached_property
+    def config(self) -> Config:
+        """Return the configuration the networks were exported with."""
+        where = f"{self.folder / 'manifest.json'}: config"
+        try:
+            return config_from_dict(self.manifest["config"], where)
+        except ConfigError as error:
+            raise ModelError(str(error)) from error
+
+    def graph(self, name: str) -> Path:
+        """Return the path of a network."""
+        return self.folder / f"{name}.onnx"
+
+    def _check_hashes(self) -> None:
+        hashes = self.manifest.get("sha256", {})
+        for name, expected in hashes.items() if isinstance(hashes, dict) else ():
+            path = self.folder / name
+            if not path.is_file():
+                raise ModelError(f"{path}: named in manifest.json and missing")
+            got = hashlib.sha256(path.read_bytes()).hexdigest()
+            if got != expected:
+                raise ModelError(
+                    f"{path}: expected sha256 {expected[:12]}… of manifest.json, got {got[:12]}…"
+                )

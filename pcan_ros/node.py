@@ -1,0 +1,221 @@
+"""The ROS 2 node `pcan_tracker`: lifecycle, parameters, topics and services around the pipeline.
+
+It subscribes on activation and destroys the subscriptions on deactivation; callbacks only store the
+newest image, the pipeline's worker thread tracks and publishes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from pcan_model.structures import Frame
+from pcan_model.tracker import Tracker
+from pcan_ros.backends import open_engine
+from pcan_ros.node_parameters import NodeParameters
+from pcan_ros.node_services import add_services
+from pcan_ros.node_status import NodeStatus
+from pcan_ros.outputs import Outputs
+from pcan_ros.pipeline import Pipeline, Result, seconds
+from pcan_ros.throttle import Throttle
+
+Transition = Callable[["TrackerNode"], None]
+
+
+def reported(transition: Transition) -> Callable[[TrackerNode, LifecycleState], TransitionCallbackReturn]:
+    """Turn what a transition raises into a logged FAILURE: rclpy swallows it without a word."""
+
+    @wraps(transition)
+    def run(self: TrackerNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            transition(self)
+        except Exception as error:  # whatever it is, the node lives on
+            expected = isinstance(error, (ValueError, OSError))
+            self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    return run
+
+
+class TrackerNode(LifecycleNode):  # type: ignore[misc]
+    """Tracks and segments what cameras see."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("pcan_tracker", **options)
+        self.parameters = NodeParameters(self, self._tune)
+        self.enabled = True
+        self.pipeline: Pipeline | None = None
+        self.tracker: Tracker | None = None
+        self._outputs: list[Outputs] = []
+        self._inputs: list[Any] = []
+        self._throttle = Throttle()
+        add_services(self)
+        self.status = NodeStatus(self)
+
+    # Lifecycle
+
+    @reported
+    def on_configure(self) -> None:
+        """Load the model and open the topics."""
+        settings = self.parameters.settings
+        engine = open_engine(settings.backend, Path(settings.model), settings.threads)
+        self.tracker = Tracker(engine, self.parameters.thresholds)
+        _warm_up(self.tracker)
+        classes = engine.config.classes
+        self._outputs = [Outputs(self, prefix, classes) for prefix in prefixes(len(settings.cameras))]
+        self.get_logger().info(f"{engine.config.name} from {settings.model}, {getattr(engine, 'device', '')}")
+
+    @reported
+    def on_activate(self) -> None:
+        """Start with no tracks and subscribe to the cameras."""
+        settings = self.parameters.settings
+        assert self.tracker is not None
+        self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
+        topics = tuple(self.resolve_topic_name(topic) for topic in settings.cameras)
+        self.pipeline = Pipeline(self.tracker, topics, settings.time_jump_tolerance, self)
+        self.status.begin(topics)
+        self.pipeline.start()
+        self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(settings.cameras)]
+        self.get_logger().info(f"tracking {', '.join(topics)}")
+
+    @reported
+    def on_deactivate(self) -> None:
+        """Unsubscribe and let the worker finish."""
+        self._halt()
+
+    @reported
+    def on_cleanup(self) -> None:
+        """Close the topics and let go of the model."""
+        self._release()
+
+    @reported
+    def on_shutdown(self) -> None:
+        """Stop from any state."""
+        self._halt()
+        self._release()
+
+    @reported
+    def on_error(self) -> None:
+        """Give up what was begun."""
+        self._halt()
+        self._release()
+
+    def autostart(self) -> bool:
+        """Configure and activate; return whether that worked."""
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def close(self) -> None:
+        """Stop the worker and destroy the node."""
+        self._halt()
+        self.destroy_node()
+
+    # The pipeline's sink, called from its thread
+
+    def on_result(self, result: Result) -> None:
+        """Publish one processed image: tracks first, pictures last."""
+        assert self.pipeline is not None
+        outputs, camera = self._outputs[result.camera], self.pipeline.cameras[result.camera]
+        if result.jump:
+            self.get_logger().warning(
+                f"{camera.topic}: time went back by {result.jump:.3f} s: tracks are reset"
+            )
+        outputs.publish_tracks(result, self.parameters.settings)
+        age = self.get_clock().now().nanoseconds * 1e-9 - seconds(result.header.stamp)
+        latency = camera.finish(taken=result.taken, now=time.monotonic(), age=age)
+        outputs.publish_status(self.status.message(result, latency))
+        outputs.publish_pictures(result)
+
+    def on_bad(self, camera: int, error: Exception) -> None:
+        """Say what is wrong with an image, not for every image."""
+        assert self.pipeline is not None
+        text = f"{self.pipeline.cameras[camera].topic}: {error if isinstance(error, ValueError) else repr(error)}"
+        self.status.last_error = text
+        held = self._throttle.allow(f"{camera} {str(error).split(':')[0]}")
+        if held is not None:
+            self.get_logger().error(text + (f" ({held} more like this)" if held else ""))
+
+    # The rest
+
+    def _subscribe(self, camera: int, topic: str) -> Any:
+        settings = self.parameters.settings
+        name = f"{topic}/compressed" if settings.compressed else topic
+        return self.create_subscription(
+            CompressedImage if settings.compressed else Image,
+            name,
+            partial(self._on_image, camera),
+            QoSProfile(depth=1, reliability=QoSReliabilityPolicy[settings.reliability.upper()]),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _on_image(self, camera: int, message: Any) -> None:
+        """Keep only the newest image; the worker takes it when it is free."""
+        if self.enabled and self.pipeline is not None:
+            self.pipeline.mailbox.put(camera, message, time.monotonic())
+
+    def _tune(self) -> None:
+        if self.pipeline is not None:
+            self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_jump_tolerance)
+
+    def _halt(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self.pipeline is not None:
+            self.pipeline.stop()
+        self.pipeline = None
+
+    def _release(self) -> None:
+        for outputs in self._outputs:
+            outputs.destroy()
+        self._outputs, self.tracker = [], None
+
+
+def prefixes(cameras: int) -> tuple[str, ...]:
+    """Return where each camera's outputs are: `~/tracks` of a single one, `~/camera0/tracks` of several."""
+    return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))
+
+
+def _warm_up(tracker: Tracker) -> None:
+    """Track a black picture: the first run of an engine is the slowest, and shows whether it runs at all."""
+    size = tracker.engine.config.input
+    tracker.step(tracker.start(), Frame(np.zeros((size.height, size.width, 3), np.uint8), 0.0))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the node until it is told to stop; exits with 1 when it cannot start."""
+    rclpy.init(args=arguments)
+    try:
+        node = TrackerNode()
+    except (ValueError, ParameterException) as error:
+        rclpy.try_shutdown()
+        sys.exit(f"pcan_tracker: {error}")
+    try:
+        started = not node.parameters.settings.autostart or node.autostart()
+        if started:
+            rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        started = True
+    finally:
+        node.close()
+        rclpy.try_shutdown()
+    sys.exit(0 if started else 1)
+
+
+if __name__ == "__main__":
+    main()

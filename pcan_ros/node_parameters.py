@@ -1,0 +1,83 @@
+"""Declares the parameters on a node, and takes changes at runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+
+from pcan_model.config import TrackerConfig
+from pcan_ros.model_files import ModelError, ModelFiles
+from pcan_ros.parameters import (
+    Parameter,
+    ParameterError,
+    Settings,
+    default_model,
+    parameters,
+    refuse_unknown,
+    settings_from,
+    thresholds_from,
+)
+
+
+class NodeParameters:
+    """The node's settings and thresholds as they are now."""
+
+    def __init__(self, node: Node, on_change: Callable[[], None]) -> None:
+        overrides = node._parameter_overrides  # rclpy has no public way to see what nobody declared
+        model = overrides["model"].value if "model" in overrides else ""
+        folder = Path(model or default_model())
+        self._base = _thresholds(folder)
+        self._known = parameters(self._base)
+        refuse_unknown(list(overrides), self._known)
+        self._values = {name: _declare(node, parameter) for name, parameter in self._known.items()}
+        self._values["model"] = str(folder)
+        self._on_change = on_change
+        self._build(self._values)
+        node.add_on_set_parameters_callback(self._set)
+
+    def _build(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            self._known[name].check(value)
+        self.settings: Settings = settings_from(values)
+        self.thresholds: TrackerConfig = thresholds_from(values, self._base)
+        self._values = values
+
+    def _set(self, changes: list[Any]) -> SetParametersResult:
+        """Take changes at runtime, all or none; rclpy has refused unknown and read-only ones."""
+        new = {change.name: change.value for change in changes if change.name in self._known}
+        try:
+            self._build({**self._values, **new})
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if new:
+            self._on_change()
+        return SetParametersResult(successful=True)
+
+
+def _thresholds(folder: Path) -> TrackerConfig:
+    """Return the model's thresholds; where it cannot be read, configuring will say so."""
+    try:
+        return ModelFiles(folder).config.tracker
+    except ModelError:
+        return TrackerConfig()
+
+
+def _declare(node: Node, parameter: Parameter) -> Any:
+    return node.declare_parameter(parameter.name, parameter.default, _descriptor(parameter)).value
+
+
+def _descriptor(parameter: Parameter) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.read_only)
+    if parameter.choices:
+        descriptor.additional_constraints = f"one of {', '.join(parameter.choices)}"
+    if parameter.limits and isinstance(parameter.default, float):
+        low, high = parameter.limits
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+    elif parameter.limits:
+        low, high = parameter.limits
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    return descriptor

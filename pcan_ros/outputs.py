@@ -1,0 +1,76 @@
+"""The publishers of one camera; debug pictures are drawn only while somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from pcan_ros.messages import label_image, to_image, to_tracks
+from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
+from pcan_ros.overlay import draw
+from pcan_ros.parameters import Settings
+from pcan_ros.pipeline import Result
+
+try:
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+
+    RCLError: type[Exception] = rclpy_implementation.RCLError
+except (ImportError, AttributeError):
+    RCLError = RuntimeError
+
+RESULTS = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.RELIABLE)
+PICTURES = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
+
+
+class Outputs:
+    """Publishes what one camera's images become."""
+
+    def __init__(self, node: Node, prefix: str, classes: tuple[str, ...]) -> None:
+        self._node, self._classes = node, classes
+        self._tracks = node.create_publisher(TrackedInstanceArray, f"{prefix}/tracks", RESULTS)
+        self._status = node.create_publisher(TrackerStatus, f"{prefix}/status", RESULTS)
+        self._overlay = node.create_publisher(Image, f"{prefix}/overlay", PICTURES)
+        self._labels = node.create_publisher(Image, f"{prefix}/label_image", PICTURES)
+
+    def publish_tracks(self, result: Result, settings: Settings) -> None:
+        """Publish the tracks of one image."""
+        message = to_tracks(
+            result.tracks,
+            result.header,
+            self._classes,
+            encoding=settings.encoding,
+            lost=settings.publish_lost,
+        )
+        self._publish(self._tracks, lambda: message)
+
+    def publish_status(self, status: TrackerStatus) -> None:
+        """Publish how well the tracker keeps up."""
+        self._publish(self._status, lambda: status)
+
+    def publish_pictures(self, result: Result) -> None:
+        """Publish overlay and label image, each only while somebody subscribes."""
+        if self._overlay.get_subscription_count():
+            self._publish(self._overlay, lambda: self._draw(result))
+        if self._labels.get_subscription_count():
+            self._publish(self._labels, lambda: to_image(label_image(result.tracks), "16UC1", result.header))
+
+    def destroy(self) -> None:
+        """Take the topics back."""
+        for publisher in (self._tracks, self._status, self._overlay, self._labels):
+            self._node.destroy_publisher(publisher)
+
+    def _draw(self, result: Result) -> Image:
+        picture = draw(result.picture[..., ::-1], result.tracks, self._classes)
+        return to_image(picture, "bgr8", result.header)
+
+    def _publish(self, publisher: Any, make: Callable[[], Any]) -> None:
+        try:
+            publisher.publish(make())
+        except RCLError as error:  # an overloaded reliable transport, or a context that shuts down
+            self._node.get_logger().warning(
+                f"{publisher.topic_name}: not published: {error}", throttle_duration_sec=5.0
+            )

@@ -1,0 +1,124 @@
+"""Tracks drawn into pictures: one stable colour per track, soft masks, sharp outlines, legible labels."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.structures import TrackedInstance, Tracks
+
+Picture = NDArray[np.uint8]  # (H, W, 3) BGR
+GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
+FILL = 0.45  # share of the colour in a mask
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def colour(track_id: int) -> tuple[int, int, int]:
+    """Return the BGR colour of a track, the same in every frame and run."""
+    hue = (track_id * GOLDEN + 0.05) % 1.0
+    value = (1.0, 0.85, 0.95)[track_id % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, (0.85, 0.7, 0.95)[track_id % 3], value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> Picture:
+    """Return a copy of a BGR picture with every track found in it; near ones over far ones."""
+    canvas = np.array(picture, np.uint8, order="C")
+    found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
+    for instance in found:
+        _fill(canvas, instance)
+    for instance in found:
+        _outline(canvas, instance, boxes or not instance.mask.crop.size)
+    size = text_scale(canvas)
+    for instance in found:
+        _label(canvas, instance, f"{classes[instance.label]} {instance.track_id}", size)
+    return canvas
+
+
+def text_scale(picture: Picture) -> float:
+    """Return a font scale that stays legible from thumbnails to 4K."""
+    return float(np.clip(picture.shape[0] / 1100, 0.34, 2.0))
+
+
+def _fill(canvas: Picture, instance: TrackedInstance) -> None:
+    mask = instance.mask
+    h, w = mask.crop.shape
+    region = canvas[mask.y : mask.y + h, mask.x : mask.x + w]
+    on = mask.crop.astype(bool)
+    tint = np.array(colour(instance.track_id), np.float32) * FILL
+    region[on] = (region[on] * (1 - FILL) + tint).astype(np.uint8)
+
+
+def _outline(canvas: Picture, instance: TrackedInstance, box: bool) -> None:
+    thickness = max(1, round(canvas.shape[0] / 480))
+    mask = instance.mask
+    if mask.crop.size:
+        # A border of zeros, so that an outline closes where the crop ends.
+        framed = cv2.copyMakeBorder(mask.crop, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        found, _ = cv2.findContours(
+            framed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.x - 1, mask.y - 1)
+        )
+        cv2.drawContours(canvas, found, -1, colour(instance.track_id), thickness, cv2.LINE_AA)
+    if box:
+        x1, y1, x2, y2 = (round(float(side)) for side in instance.box)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(instance.track_id), thickness, cv2.LINE_AA)
+
+
+def _label(canvas: Picture, instance: TrackedInstance, text: str, scale: float) -> None:
+    """Write class, id and score on a plate above the object, inside the picture."""
+    text = f"{text} {instance.score:.2f}".replace(" 0.", " .")
+    (width, height), base = cv2.getTextSize(text, FONT, scale, 1)
+    pad = max(2, height // 4)
+    limit_y, limit_x = canvas.shape[:2]
+    left = int(np.clip(instance.box[0], 0, max(0, limit_x - width - 2 * pad)))
+    bottom = int(np.clip(instance.box[1], height + base + 2 * pad, limit_y))
+    plate = colour(instance.track_id)
+    cv2.rectangle(
+        canvas, (left, bottom - height - base - pad), (left + width + 2 * pad, bottom), plate, cv2.FILLED
+    )
+    write(canvas, text, (left + pad, bottom - base), scale, ink(plate))
+
+
+def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return black or white, whichever reads better on a BGR colour."""
+    luma = 0.114 * plate[0] + 0.587 * plate[1] + 0.299 * plate[2]
+    return (0, 0, 0) if luma > 130 else (255, 255, 255)
+
+
+def write(
+    canvas: Picture, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
+) -> None:
+    """Write a line of text; origin is its lower left corner."""
+    cv2.putText(canvas, text, origin, FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA)
+
+
+def contact_sheet(pictures: Sequence[tuple[int, Picture]], *, columns: int = 3, width: int = 640) -> Picture:
+    """Return numbered pictures in a grid.
+
+    pictures  frame number and BGR picture, at least one
+    width     of every picture in the sheet, pixels
+    """
+    tiles = [_tile(number, picture, width) for number, picture in pictures]
+    height = max(tile.shape[0] for tile in tiles)
+    rows = -(-len(tiles) // columns)
+    gap = max(4, width // 100)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 24, np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        sheet[y : y + tile.shape[0], x : x + width] = tile
+    return sheet
+
+
+def _tile(number: int, picture: Picture, width: int) -> Picture:
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    shrinks = width < picture.shape[1]
+    tile = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    text, scale = f"frame {number}", 0.5
+    (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
+    cv2.rectangle(tile, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
+    write(tile, text, (6, height - base - 3), scale, (255, 255, 255))
+    return np.asarray(tile, np.uint8)

@@ -1,0 +1,150 @@
+"""The node's parameters: dataclass fields in, ROS parameters with descriptions and ranges out."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pcan_model.config import TrackerConfig
+from pcan_ros.masks import Encoding
+
+TRACKER = "tracker."  # prefix of TrackerConfig's fields
+FIXED = {"tracker.capacity"}  # a size of the exported network
+RUNTIME = {
+    "mask_encoding",
+    "publish_lost",
+    "time_jump_tolerance",
+}  # of Settings; so are the tracker's thresholds
+CHOICES = {
+    "reliability": ("best_effort", "reliable"),
+    "backend": ("auto", "onnxruntime"),
+    "mask_encoding": ("rle", "bitmap", "mono8", "none"),
+}
+RANGES: dict[str, tuple[float, float]] = {
+    "threads": (0, 256),
+    "time_jump_tolerance": (0.0, 3600.0),
+    "status_period": (0.1, 3600.0),
+}
+FRAMES = (0, 10_000)  # range of the tracker's whole numbers
+SHARE = (0.0, 1.0)  # range of the tracker's thresholds
+ENCODINGS = dict(
+    zip(
+        CHOICES["mask_encoding"],
+        (Encoding.RLE_COCO, Encoding.BITMAP, Encoding.MONO8, Encoding.NONE),
+        strict=True,
+    )
+)
+
+
+class ParameterError(ValueError):
+    """A parameter that is unknown or has a value that does not fit: names it and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the node is started with; the comment on each line is its description."""
+
+    model: str = ""  # folder of the exported model; empty for the installed models/pcan_street_tiny
+    cameras: tuple[str, ...] = ("~/image",)  # image topics, one camera each
+    compressed: bool = False  # subscribe to sensor_msgs/CompressedImage on <topic>/compressed
+    reliability: str = (
+        "best_effort"  # of the image subscriptions: best_effort, or reliable for bags played in lock-step
+    )
+    threads: int = 0  # CPU threads of the network, 0 for one per core
+    backend: str = "auto"  # what runs the network
+    mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
+    publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
+    time_jump_tolerance: float = (
+        0.5  # a stamp that goes back further than this, in seconds, resets the camera's tracker
+    )
+    status_period: float = 1.0  # seconds between two messages on /diagnostics
+    autostart: bool = True  # configure and activate without a lifecycle manager
+
+    def __post_init__(self) -> None:
+        if not self.cameras or not all(self.cameras):
+            raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
+        if len(set(self.cameras)) < len(self.cameras):
+            raise ParameterError(f"cameras: expected every topic once, got {list(self.cameras)}")
+
+    @property
+    def encoding(self) -> Encoding:
+        """Return the layout of published masks."""
+        return ENCODINGS[self.mask_encoding]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter as the node declares it."""
+
+    name: str
+    default: Any  # bool, int, float, str or list of str
+    description: str
+    read_only: bool  # settable at start only
+    limits: tuple[float, float] | None = None  # both included
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> None:
+        """Raise ParameterError unless the value is one of the choices and inside the range."""
+        if self.choices and value not in self.choices:
+            raise ParameterError(f"{self.name}: expected one of {', '.join(self.choices)}; got {value!r}")
+        if self.limits and not self.limits[0] <= value <= self.limits[1]:
+            raise ParameterError(f"{self.name}: expected {self.limits[0]} to {self.limits[1]}, got {value}")
+
+
+def parameters(tracker: TrackerConfig) -> dict[str, Parameter]:
+    """Return every parameter of the node by name; the thresholds' defaults are the model's."""
+    own, thresholds = _described(Settings()), _described(tracker, TRACKER)
+    return {parameter.name: parameter for parameter in (*own, *thresholds)}
+
+
+def settings_from(values: dict[str, Any]) -> Settings:
+    """Build the settings from parameter values by name."""
+    own = {field.name: values[field.name] for field in fields(Settings) if field.name in values}
+    return Settings(**{**own, "cameras": tuple(own.get("cameras", ()))})
+
+
+def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfig:
+    """Return `base` with the `tracker.*` values put in."""
+    own = {name.removeprefix(TRACKER): value for name, value in values.items() if name.startswith(TRACKER)}
+    return replace(base, **own)
+
+
+def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
+    """Raise ParameterError for the first name that is not a parameter of this node."""
+    for name in names:
+        if name not in known and name != "use_sim_time" and not name.startswith("qos_overrides."):
+            raise ParameterError(f"{name}: no such parameter; expected one of {', '.join(known)}")
+
+
+def default_model() -> Path:
+    """Return the folder of the shipped model: installed with the package, or beside the sources."""
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        return Path(get_package_share_directory("pcan_ros")) / "models" / "pcan_street_tiny"
+    except PackageNotFoundError:
+        return Path(__file__).resolve().parent.parent / "models" / "pcan_street_tiny"
+
+
+def _described(record: Any, prefix: str = "") -> list[Parameter]:
+    comments = field_comments(type(record))
+    return [_parameter(prefix + f.name, getattr(record, f.name), comments[f.name]) for f in fields(record)]
+
+
+def _parameter(name: str, default: Any, description: str) -> Parameter:
+    threshold = name.startswith(TRACKER)
+    limits = RANGES.get(name)
+    if threshold:
+        limits = SHARE if isinstance(default, float) else FRAMES
+    read_only = name in FIXED or not (threshold or name in RUNTIME)
+    default = list(default) if isinstance(default, tuple) else default
+    return Parameter(name, default, description, read_only, limits, CHOICES.get(name, ()))
+
+
+def field_comments(kind: type) -> dict[str, str]:
+    """Return the comment behind each field of a dataclass: the one place where it is described."""
+    lines = re.findall(r"^    (\w+): [^#\n]*(?:# (.+))?$", inspect.getsource(kind), re.MULTILINE)
+    return {name: comment for name, comment in lines}

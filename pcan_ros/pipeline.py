@@ -1,0 +1,106 @@
+"""From message to tracks, in one worker thread that owns the engine; knows no ROS node."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.config import TrackerConfig
+from pcan_model.structures import Tracks
+from pcan_model.tracker import Tracker
+from pcan_ros.camera import Camera
+from pcan_ros.images import BadImage, decode
+from pcan_ros.slots import Arrival, Mailbox
+
+WAIT = 0.5  # seconds between looks at whether to stop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """One processed image."""
+
+    camera: int  # index into the list of cameras
+    header: Any  # the image's
+    picture: NDArray[np.uint8]  # (H, W, 3) RGB
+    tracks: Tracks
+    taken: float  # monotonic time when the worker took the image
+    jump: float  # seconds the stamp went back if that made the camera start anew, else 0
+
+
+class Sink(Protocol):
+    """Who gets what comes out; called from the worker thread."""
+
+    def on_result(self, result: Result) -> None:
+        """Take one processed image."""
+
+    def on_bad(self, camera: int, error: Exception) -> None:
+        """Take note of an image that could not be processed."""
+
+
+class Pipeline:
+    """Tracks the newest image of every camera, one after the other, until it is stopped."""
+
+    def __init__(self, tracker: Tracker, topics: tuple[str, ...], tolerance: float, sink: Sink) -> None:
+        self.cameras = tuple(Camera(topic, tracker, tolerance) for topic in topics)
+        self.mailbox = Mailbox(len(topics))
+        self._sink = sink
+        self._stopping = False
+        self._thread = Thread(target=self._work, name="tracker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the image at hand and end the thread."""
+        self._stopping = True
+        self.mailbox.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def reset(self) -> None:
+        """Let every camera forget its tracks before its next image."""
+        for camera in self.cameras:
+            camera.reset()
+
+    def tune(self, thresholds: TrackerConfig, tolerance: float) -> None:
+        """Use other thresholds from the next image on; tracks stay."""
+        for camera in self.cameras:
+            camera.tracker = Tracker(camera.tracker.engine, thresholds)
+            camera.tolerance = tolerance
+
+    def _work(self) -> None:
+        while not self._stopping:
+            arrival = self.mailbox.take(WAIT)
+            if arrival:
+                self._try(arrival)
+
+    def _try(self, arrival: Arrival) -> None:
+        """Process one image; whatever is wrong with it, the next one gets its chance."""
+        camera = self.cameras[arrival.camera]
+        try:
+            self._process(camera, arrival)
+        except BadImage as error:
+            camera.bad += 1
+            self._sink.on_bad(arrival.camera, error)
+        except Exception as error:  # the engine's state may be anything now: start this camera anew
+            camera.bad += 1
+            camera.reset()
+            self._sink.on_bad(arrival.camera, error)
+
+    def _process(self, camera: Camera, arrival: Arrival) -> None:
+        taken = time.monotonic()
+        header = arrival.message.header
+        picture = decode(arrival.message)
+        tracks, jump = camera.track(picture, seconds(header.stamp))
+        self._sink.on_result(Result(arrival.camera, header, picture, tracks, taken, jump))
+
+
+def seconds(stamp: Any) -> float:
+    """Return a builtin_interfaces/Time in seconds."""
+    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
