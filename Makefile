@@ -24,7 +24,7 @@ help: ## this text
 	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
 	@echo
 	@echo "Everything is installed into .venv, once. Where a ROS 2 distribution is sourced it is used; elsewhere"
-	@echo "ROS 2 Kilted comes as wheels. demo takes about 0.8 GB. test, check and train-env take 6 GB more: PyTorch"
+	@echo "ROS 2 Kilted comes as wheels. demo takes about 0.7 GB. test, check and train-env take 6 GB more: PyTorch"
 	@echo "for x86-64 exists with its CUDA libraries only; what runs on the robot never needs it."
 
 demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
@@ -35,13 +35,13 @@ demo: ## see cars and people tracked in a street video, through a real node: vid
 
 test: env ## the whole test suite, with real nodes over real DDS
 	@$(MAKE) --no-print-directory build
-	@source tools/env.sh && pytest $(TESTS)
+	@source tools/env.sh && python -m pytest $(TESTS)
 
 check: env ## style, types and format
-	@source tools/env.sh && ruff check && ruff format --check && mypy
+	@source tools/env.sh && python -m ruff check && python -m ruff format --check && python -m mypy
 
 format: env ## write the files as check wants them
-	@source tools/env.sh && ruff check --fix && ruff format
+	@source tools/env.sh && python -m ruff check --fix && python -m ruff format
 
 env: ## the whole environment: runtime, ROS 2, PyTorch, checkers
 	@$(ENVIRONMENT) runtime ros train check
@@ -50,6 +50,8 @@ train-env: ## what pcan-train needs, without ROS
 	@$(ENVIRONMENT) runtime train
 
 build: ## the ROS 2 package, by colcon, into install/
+	@# A copied install cannot become a linked one.
+	@[ -z "$$(find install -path '*/pcan_ros/__init__.py' -type f 2>/dev/null)" ] || rm -rf build install
 	@source tools/env.sh && colcon build --symlink-install
 
 clean: ## remove what was built, but not .venv

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +24,7 @@ PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "stages"
 REQUIREMENTS = ROOT / "requirements"
 SIZES = {  # what a stage adds, measured on x86-64
-    "runtime": "350 MB",
+    "runtime": "260 MB",
     "ros": "400 MB",
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
@@ -60,6 +59,8 @@ def check_machine(stages: list[str]) -> None:
         sys.exit("Python cannot make environments here: sudo apt-get install python3-venv")
     if "ros" not in stages:
         return
+    if distribution() and not shutil.which("colcon"):
+        sys.exit("colcon is missing: sudo apt-get install python3-colcon-common-extensions")
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         sys.exit("The messages need a C++ compiler: sudo apt-get install g++")
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
@@ -96,6 +97,8 @@ def missing(names: Path) -> list[str]:
 
     The distribution's own NumPy stays: its cv_bridge is compiled against it.
     """
+    from importlib.metadata import PackageNotFoundError, version  # here: too old a Python must get its line
+
     lines = names.read_text().split()
     plain = {line: re.split("[<>=]", line)[0] for line in lines}
     modules = {line: MODULES.get(name, name.replace("-", "_")) for line, name in plain.items()}
@@ -111,13 +114,11 @@ def pip(stage: str, *arguments: str) -> None:
     log = STAMPS / f"{stage}.log"
     command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
     began, width = time.monotonic(), shutil.get_terminal_size().columns - 1
-    with (
-        log.open("a") as record,
-        subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as run,
-    ):
-        assert run.stdout is not None
+    run = subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert run.stdout is not None
+    with log.open("w") as record:
         for line in run.stdout:
             record.write(line)
             if sys.stdout.isatty() and re.match(r" *(Collecting|Downloading|Installing)", line):
@@ -125,7 +126,7 @@ def pip(stage: str, *arguments: str) -> None:
                 print(f"\r\033[K{f'{seconds:4.0f} s  {line.strip()}'[:width]}", end="", flush=True)
     if sys.stdout.isatty():
         print("\r\033[K", end="")
-    if run.returncode:
+    if run.wait():
         errors = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
         sys.exit("\n".join([*errors[-3:], f"{stage}: pip failed, all it said is in {log}"]))
     print(f"{stage}: done in {time.monotonic() - began:.0f} s", flush=True)
