@@ -109,9 +109,7 @@ def draw_view(
     )  # fmt: skip
 
 
-def drift_view(
-    view: View, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
-) -> View:
+def drift_view(view: View, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> View:
     """Move the view of the key frame a little, for the reference frame."""
     return replace(
         view,
@@ -158,18 +156,14 @@ def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: 
     image_matrix[:, :2] /= shrunk
     size = (width, height)
     picture = cv2.warpAffine(image, image_matrix, size, flags=cv2.INTER_LINEAR, borderValue=GREY)
-    index = cv2.warpAffine(
-        frame.index, matrix, size, flags=cv2.INTER_NEAREST, borderValue=BACKGROUND
-    )
+    index = cv2.warpAffine(frame.index, matrix, size, flags=cv2.INTER_NEAREST, borderValue=BACKGROUND)
     index = cast(NDArray[np.int16], index)
     whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
     ignore_remains(index, whole, visible_min, area_min=0)
     return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids)
 
 
-def _shrink(
-    image: NDArray[np.uint8], scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _shrink(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Average pixels before a strong reduction, which linear sampling would alias.
 
     returns the smaller picture and its size over the size before, (x, y)
@@ -195,9 +189,7 @@ def ignore_remains(
     seen = pixel_counts(index, len(whole))
     hidden = (seen > 0) & ((seen < part * whole) | (seen < area_min))
     if hidden.any():
-        table = np.concatenate([[IGNORE, BACKGROUND], np.arange(1, len(whole) + 1)]).astype(
-            np.int16
-        )
+        table = np.concatenate([[IGNORE, BACKGROUND], np.arange(1, len(whole) + 1)]).astype(np.int16)
         table[2:][hidden] = IGNORE
         index[:] = table[index + 1]
 

@@ -44,11 +44,15 @@ class Clip(Protocol):
     """A sequence of frames that are read or drawn only when asked for."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the clip is called, as a file name without its ending."""
+        ...
 
     def __len__(self) -> int: ...
 
-    def frame(self, index: int) -> LabeledFrame: ...
+    def frame(self, index: int) -> LabeledFrame:
+        """Read or draw one frame."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

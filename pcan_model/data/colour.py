@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import cast
 
 import cv2
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pcan_model.data.augment import AugmentConfig
 
 Image = NDArray[np.uint8]
+GREY = -9.0  # saturation of a picture without colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,17 @@ class Look:
 def draw_look(config: AugmentConfig, rng: np.random.Generator) -> Look:
     """Draw a look; each kind of damage with its own probability."""
     s = config.colour
-    spread = rng.normal(0, (0.08, 0.2, 0.2, 0.25, 0.015, 0.06)) * s
+    deviations = np.array([0.08, 0.2, 0.2, 0.25, 0.015, 0.06])
+    values = deviations * rng.standard_normal(6).clip(-2.5, 2.5) * s
+    brightness, contrast, gamma, saturation, hue, warmth = values.tolist()
     grey = rng.random() < config.grey
     return Look(
-        *np.clip(spread, -2.5 * s * 0.25, 2.5 * s * 0.25).tolist()[:3],
-        saturation=-9.0 if grey else float(spread[3]),
-        hue=float(spread[4]),
-        warmth=float(spread[5]),
+        brightness=brightness,
+        contrast=contrast,
+        gamma=gamma,
+        saturation=GREY if grey else saturation,
+        hue=hue,
+        warmth=warmth,
         night=_sometimes(config.night, 0.3, 1.0, rng),
         noise=_sometimes(config.noise, 1.0, 9.0, rng),
         blur=_sometimes(config.blur, 0.4, 1.3, rng),
@@ -53,13 +58,14 @@ def _sometimes(probability: float, low: float, high: float, rng: np.random.Gener
 
 
 def mix_looks(a: Look, b: Look, part: float) -> Look:
-    """Blend two looks: `part` of a, the rest of b; noise, blur and JPEG are those of a or b whole."""
-    values = {}
-    for item in fields(Look):
-        first, second = getattr(a, item.name), getattr(b, item.name)
-        whole = item.name in {"noise", "blur", "jpeg", "night"} or first == -9.0
-        values[item.name] = first if whole else part * first + (1 - part) * max(second, -1.0)
-    return Look(**values)
+    """Look of a reference frame: `part` of look a, the rest of b; night, damage and grey are a's."""
+    blended = {
+        name: part * getattr(a, name) + (1 - part) * getattr(b, name)
+        for name in ("brightness", "contrast", "gamma", "hue", "warmth")
+    }
+    if GREY not in (a.saturation, b.saturation):
+        blended["saturation"] = part * a.saturation + (1 - part) * b.saturation
+    return replace(a, **blended)
 
 
 def apply_look(image: Image, look: Look, rng: np.random.Generator) -> Image:

@@ -116,41 +116,33 @@ class PairDataset:
         self._cache.move_to_end((clip, number))
         return self._cache[clip, number]
 
-    def _warp(
-        self, frames: tuple[FlatFrame, FlatFrame], rng: np.random.Generator
-    ) -> list[FlatFrame]:
+    def _warp(self, frames: tuple[FlatFrame, FlatFrame], rng: np.random.Generator) -> list[FlatFrame]:
         view = draw_view(frames[0], *self._size, self._config, rng)
         views = (view, drift_view(view, *self._size, self._config, rng))
         part = self._config.crop_visible_min
-        return [
-            warp(f, v, *self._size, visible_min=part) for f, v in zip(frames, views, strict=True)
-        ]
+        return [warp(f, v, *self._size, visible_min=part) for f, v in zip(frames, views, strict=True)]
 
     def _paste(self, frames: list[FlatFrame], rng: np.random.Generator) -> list[FlatFrame]:
         config, count = self._config, int(rng.integers(1, self._config.paste_max + 1))
         if self._bank is None or rng.random() >= config.paste:
             for frame in frames:
-                ignore_remains(frame.index, frame.areas() * 0.0, 0, area_min=config.area_min)
+                ignore_remains(frame.index, np.zeros(len(frame.ids)), 0, area_min=config.area_min)
             return frames
         cuts = [self._bank.draw(rng) for _ in range(count)]
         places = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
         moved = [move_placement(place, rng) for place in places]
-        limits = {"visible_min": config.paste_visible_min, "area_min": config.area_min}
         return [
-            paste(f, cuts, p, rng=rng, **limits)
-            for f, p in zip(frames, (places, moved), strict=True)
+            paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, (places, moved), strict=True)
         ]
 
 
 def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
     if not clips or not all(map(len, clips)):
-        raise ValueError(
-            f"PairDataset: clips: expected clips with frames, got {[len(c) for c in clips]}"
-        )
+        raise ValueError(f"PairDataset: clips: expected clips with frames, got {[len(c) for c in clips]}")
     chances = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
     if chances.shape != (len(clips),) or (chances < 0).any() or not chances.sum() > 0:
         raise ValueError(f"PairDataset: weights: expected {len(clips)} weights, got {weights}")
-    return chances / chances.sum()
+    return np.asarray(chances / chances.sum())
 
 
 def _sample(frame: FlatFrame, look: Look, rng: np.random.Generator) -> Sample:

@@ -83,20 +83,17 @@ def cut_objects(frame: FlatFrame, *, height: int, width: int, height_min: int) -
         x2, y2 = boxes[group, 2:].max(0) + 1
         if x1 < 0 or y1 < 0 or x2 > w or y2 > h or y2 - y1 - 2 < height_min:
             continue
-        part = FlatFrame(
-            frame.image[y1:y2, x1:x2], frame.index[y1:y2, x1:x2], frame.labels, frame.ids
-        )
+        part = FlatFrame(frame.image[y1:y2, x1:x2], frame.index[y1:y2, x1:x2], frame.labels, frame.ids)
         cuts.append(_cut(part, group, fit_scale((h, w), height, width)))
     return cuts
 
 
 def _groups(labels: NDArray[np.int64], boxes: NDArray[np.int_]) -> list[list[int]]:
     """Every object alone, except that a rider takes along the bicycle or motorcycle below."""
-    groups, ridden = [], set()
+    groups: list[list[int]] = []
+    ridden: set[int] = set()
     for k in np.flatnonzero(labels == RIDER):
-        near = [
-            j for j in np.flatnonzero(np.isin(labels, list(RIDDEN))) if _sits_on(boxes[k], boxes[j])
-        ]
+        near = [j for j in np.flatnonzero(np.isin(labels, list(RIDDEN))) if _sits_on(boxes[k], boxes[j])]
         groups.append([int(k), *map(int, near[:1])])
         ridden.update(map(int, near[:1]))
     alone = [k for k in range(len(labels)) if labels[k] != RIDER and k not in ridden]
@@ -105,16 +102,19 @@ def _groups(labels: NDArray[np.int64], boxes: NDArray[np.int_]) -> list[list[int
 
 def _sits_on(rider: NDArray[np.int_], ride: NDArray[np.int_]) -> bool:
     middle = (rider[0] + rider[2]) / 2
-    return bool(ride[0] <= middle <= ride[2] and rider[1] < ride[1] < rider[3] <= ride[3] + 4)
+    return bool(
+        ride[0] <= middle <= ride[2] and rider[1] < ride[1] <= rider[3] + 4 and rider[3] <= ride[3] + 4
+    )
 
 
 def _cut(part: FlatFrame, group: list[int], scale: float) -> CutOut:
-    index = np.zeros(part.index.shape, np.int16)
+    index: NDArray[np.int16] = np.zeros(part.index.shape, np.int16)
     for number, k in enumerate(group, start=1):
         index[part.index == k + 1] = number
     image, shrink = part.image.copy(), min(1.0, PATCH_MAX / max(index.shape))
     if shrink < 1:
-        size = (max(1, round(index.shape[1] * shrink)), max(1, round(index.shape[0] * shrink)))
+        h, w = part.index.shape
+        size = (max(1, round(w * shrink)), max(1, round(h * shrink)))
         image = cast(NDArray[np.uint8], cv2.resize(image, size, interpolation=cv2.INTER_AREA))
         index = cast(NDArray[np.int16], cv2.resize(index, size, interpolation=cv2.INTER_NEAREST))
     return CutOut(image, index, part.labels[group], scale / shrink)
@@ -124,9 +124,7 @@ def draw_placement(
     cut: CutOut, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> Placement:
     """Draw where a cut-out stands in the key frame: anywhere, its foot in the lower two thirds."""
-    size = (
-        cut.index.shape[0] * cut.scale * rng.uniform(config.paste_scale_min, config.paste_scale_max)
-    )
+    size = cut.index.shape[0] * cut.scale * rng.uniform(config.paste_scale_min, config.paste_scale_max)
     brightness, contrast, saturation = rng.normal(0, (0.08, 0.15, 0.15)).tolist()
     return Placement(
         foot_x=rng.uniform(0, width),
@@ -150,7 +148,7 @@ def move_placement(place: Placement, rng: np.random.Generator) -> Placement:
 
 def paste(
     frame: FlatFrame, cuts: Sequence[CutOut], places: Sequence[Placement], *,
-    visible_min: float, area_min: int, rng: np.random.Generator,
+    config: AugmentConfig, rng: np.random.Generator,
 ) -> FlatFrame:  # fmt: skip
     """Lay cut-outs over a frame, each over those before; objects covered too far become ignore."""
     image, index = frame.image.copy(), frame.index.copy()
@@ -162,7 +160,7 @@ def paste(
     for cut, place in zip(cuts, places, strict=True):
         whole[first : first + len(cut.labels)] = _lay(image, index, cut, place, first, rng)
         first += len(cut.labels)
-    ignore_remains(index, whole, visible_min, area_min=area_min)
+    ignore_remains(index, whole, config.paste_visible_min, area_min=config.area_min)
     return FlatFrame(image, index, labels, ids)
 
 

@@ -100,8 +100,7 @@ def read_video(labels: Path, images: Path) -> Clip:
 def read_stills(labels: Path, images: Path) -> list[Clip]:
     """Open a label file of unrelated pictures (`ins_seg`) as clips of one frame."""
     return [
-        ScalabelClip(Path(f["name"]).stem, [_frame_record(f, images, labels)])
-        for f in _frames_of(labels)
+        ScalabelClip(Path(f["name"]).stem, [_frame_record(f, images, labels)]) for f in _frames_of(labels)
     ]
 
 
@@ -132,9 +131,7 @@ def _label_entries(frame: LabeledFrame) -> list[dict[str, Any]]:
     return entries
 
 
-def _label_entry(
-    mask: NDArray[np.bool_], category: str, identity: int, *, ignored: bool
-) -> dict[str, Any]:
+def _label_entry(mask: NDArray[np.bool_], category: str, identity: int, *, ignored: bool) -> dict[str, Any]:
     rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     x, y, w, h = (float(v) for v in coco_mask.toBbox(rle))
     return {
@@ -209,9 +206,7 @@ def _mask(record: LabelRecord, size: tuple[int, ...], source: str) -> NDArray[np
         return fill_polygons(record.polygons, (size[0], size[1]))
     key = f"label {record.identity}: rle"
     if tuple(record.rle.get("size", ())) != tuple(size):
-        raise DataError(
-            source, f"{key}.size", f"that of the picture {tuple(size)}", record.rle.get("size")
-        )
+        raise DataError(source, f"{key}.size", f"that of the picture {tuple(size)}", record.rle.get("size"))
     try:
         decoded = coco_mask.decode(record.rle)
     except (ValueError, TypeError, KeyError) as error:

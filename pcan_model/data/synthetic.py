@@ -17,7 +17,15 @@ from pcan_model.data.colour import compress
 from pcan_model.data.scalabel import write_clip
 from pcan_model.data.synthetic_canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Colour, Light
 from pcan_model.data.synthetic_scene import (
-    Prop, Scenery, Street, make_ground, make_houses, make_props, make_sky, paint_prop, paint_scene,
+    Prop,
+    Scenery,
+    Street,
+    make_ground,
+    make_houses,
+    make_props,
+    make_sky,
+    paint_prop,
+    paint_scene,
 )  # fmt: skip
 from pcan_model.data.synthetic_world import Actor, make_street, populate
 
@@ -103,8 +111,7 @@ class World:
     def paint(self, canvas: Canvas, index: int) -> list[tuple[int, int]]:
         """Paint actors and props over the scene; returns (label, id) of numbers 1, 2, …"""
         ahead = [
-            (_depth(canvas.camera, a.pose(index).x, a.pose(index).z, a.reach[1]), a)
-            for a in self.actors
+            (_depth(canvas.camera, a.pose(index).x, a.pose(index).z, a.reach[1]), a) for a in self.actors
         ]
         actors = [(d, a) for d, a in ahead if NEAR - 14 < d < FARTHEST]
         for _, actor in actors:
@@ -123,9 +130,7 @@ class World:
 
 def _depth(camera: Camera, x: float, z: float, reach: float) -> float:
     """Distance of the near end of something."""
-    return (
-        math.sin(camera.yaw) * (x - camera.x) + math.cos(camera.yaw) * (z - camera.z) - 0.8 * reach
-    )
+    return math.sin(camera.yaw) * (x - camera.x) + math.cos(camera.yaw) * (z - camera.z) - 0.8 * reach
 
 
 def make_world(rng: np.random.Generator, length: int, size: tuple[int, int]) -> World:
@@ -161,7 +166,7 @@ def make_drive(rng: np.random.Generator) -> Drive:
         quality=int(rng.integers(55, 96)),
         bonnet=float(rng.uniform(0.04, 0.14)) if not mast and rng.random() < 0.3 else 0.0,
         exposure=float(rng.uniform(0.8, 1.2)),
-        cast=tuple(rng.normal(1, 0.04, 3).tolist()),  # type: ignore[arg-type]
+        cast=tuple(rng.normal(1, 0.04, 3).tolist()),
     )
 
 
@@ -226,9 +231,7 @@ def _paint_bonnet(canvas: Canvas, drive: Drive) -> None:
     )
     tone = 30 + 800 * abs(drive.bonnet - 0.09)
     cv2.ellipse(canvas.pixels, centre, axes, 0, 180, 360, (tone, tone, tone * 1.05, 0), -1)
-    cv2.ellipse(
-        canvas.pixels, centre, axes, 0, 200, 340, (tone * 1.6, tone * 1.6, tone * 1.7, 0), 3
-    )
+    cv2.ellipse(canvas.pixels, centre, axes, 0, 200, 340, (tone * 1.6, tone * 1.6, tone * 1.7, 0), 3)
 
 
 def _night(height: int, width: int, drive: Drive, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -249,9 +252,7 @@ def _glow(canvas: Canvas, height: int, width: int) -> NDArray[np.float32]:
     for u, v, radius, colour, number in canvas.lamps:
         inside = 0 <= u < limit[1] and 0 <= v < limit[0]
         if inside and (number == 0 or canvas.pixels[v, u, 3] == number):
-            cv2.circle(
-                sheet, (u // shrink, v // shrink), max(1, round(radius / shrink)), colour, -1
-            )
+            cv2.circle(sheet, (u // shrink, v // shrink), max(1, round(radius / shrink)), colour, -1)
     soft = cv2.GaussianBlur(sheet, (0, 0), 1.2) * 0.8 + cv2.GaussianBlur(sheet, (0, 0), 7) * 1.6
     return cast(NDArray[np.float32], cv2.resize(soft, (width, height)))
 
@@ -268,9 +269,7 @@ def _label(
     return unflatten(FlatFrame(image, table[numbers], labels[kept], ids[kept]))
 
 
-def write_drives(
-    root: Path, seeds: range, *, length: int = 12, height: int = 384, width: int = 640
-) -> None:
+def write_drives(root: Path, seeds: range, *, length: int = 12, height: int = 384, width: int = 640) -> None:
     """Render drives to disk in the layout of `read_clips`; those that are there already are kept."""
     for seed in seeds:
         drive = SyntheticDrive(seed, length, height, width)

@@ -66,9 +66,7 @@ class Light:
     sky: Colour  # colour that glass mirrors
     night: bool  # lamps shine
 
-    def paint(
-        self, colours: Floats, normals: Floats, kinds: NDArray[np.int_], depth: float
-    ) -> Floats:
+    def paint(self, colours: Floats, normals: Floats, kinds: NDArray[np.int_], depth: float) -> Floats:
         """Shade surfaces: (F, 3) colours, (F, 3) normals, (F,) kinds to (F, 3) colours."""
         facing = (normals @ self.sun).clip(0, None)
         glow = np.where(kinds == EMISSIVE, 1.0, self.ambient + (1 - self.ambient) * facing)
@@ -115,9 +113,7 @@ class Canvas:
         if len(view) > 2:
             self.fill(self.camera.pixels(view), colour, number)
 
-    def limb(
-        self, a: Point, b: Point, wide: tuple[float, float], colour: Colour, number: int
-    ) -> None:
+    def limb(self, a: Point, b: Point, wide: tuple[float, float], colour: Colour, number: int) -> None:
         """Paint a round limb from a to b with diameters `wide` (metres) at its ends."""
         p = self.camera.point(a)
         q = p if a is b else self.camera.point(b)
@@ -178,7 +174,7 @@ class Canvas:
             return
         part = self.pixels[y1:y2, x1:x2]
         sheet = cv2.resize(patch, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
-        mask = cv2.compare(np.ascontiguousarray(part[..., 3]), number, cv2.CMP_EQ)
+        mask = (part[..., 3] == number).view(np.uint8)
         cv2.copyTo(cv2.multiply(part, sheet, scale=1 / NEUTRAL), mask, part)
 
 
@@ -195,14 +191,10 @@ def _cut_near(view: Floats) -> Floats:
 
 def make_patch(rng: np.random.Generator, *, rough: float, shade: float) -> NDArray[np.uint8]:
     """Draw a surface texture: light from above, broad stains and fine grain, (PATCH, PATCH, 4)."""
-    sheet = np.linspace(shade, -shade, PATCH)[:, None] + rng.uniform(-0.1, 0.1) * np.linspace(
-        -1, 1, PATCH
-    )
+    sheet = np.linspace(shade, -shade, PATCH)[:, None] + rng.uniform(-0.1, 0.1) * np.linspace(-1, 1, PATCH)
     for cells, part in ((3, 0.5), (9, 0.3), (PATCH, 0.2)):
         noise = rng.standard_normal((cells, cells)).astype(np.float32)
-        sheet = sheet + part * rough * cv2.resize(
-            noise, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC
-        )
+        sheet = sheet + part * rough * cv2.resize(noise, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
     patch = np.full((PATCH, PATCH, 4), NEUTRAL, np.uint8)
     patch[..., :3] = (NEUTRAL * (1 + sheet)).clip(20, 250)[..., None].astype(np.uint8)
     return patch

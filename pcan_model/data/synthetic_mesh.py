@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +47,7 @@ class Mesh:
         normals = pose.world(self.normals) - (pose.x, 0, pose.z)
         view = canvas.camera.view(pose.world(self.vertices))
         towards = centres - (0, canvas.camera.height, 0)
-        turned = canvas.camera.view(normals + (canvas.camera.x, 0, canvas.camera.z))
+        turned = canvas.camera.view(normals + np.array([canvas.camera.x, 0, canvas.camera.z]))
         depth = max(1.0, float(centres[:, 2].mean()))
         colours = canvas.light.paint(self.colours, normals, self.kinds, depth)
         seen = (turned * towards).sum(1) < 0
@@ -75,8 +76,6 @@ class Mesh:
 
 def darken(canvas: Canvas, world: Floats, factor: float) -> None:
     """Multiply the canvas inside a convex ground polygon, (N, 3)."""
-    import cv2
-
     view = canvas.camera.view(world)
     if view[:, 2].min() < 1.0:
         view[:, 2] = view[:, 2].clip(1.0, None)
@@ -89,7 +88,7 @@ def darken(canvas: Canvas, world: Floats, factor: float) -> None:
     mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
     cv2.fillPoly(mask, [points - np.array([x1, y1], np.int32)], 255)
     part = canvas.pixels[y1:y2, x1:x2]
-    cv2.copyTo(cv2.multiply(part, (factor, factor, factor, 1.0)), mask, part)
+    cv2.copyTo(cv2.multiply(part, np.array([factor, factor, factor, 1.0])), mask, part)
 
 
 class MeshBuilder:
@@ -146,9 +145,7 @@ class MeshBuilder:
             y = radius + r * radius * np.sin(a)
             if r > 1:
                 y = np.maximum(y, radius * 0.8)  # the arch is in the body only
-            ring = np.stack(
-                [np.full_like(a, x + side[0] * 0.012), y, z + r * radius * np.cos(a)], 1
-            )
+            ring = np.stack([np.full_like(a, x + side[0] * 0.012), y, z + r * radius * np.cos(a)], 1)
             self.face(ring, colour, side)
 
     def build(self) -> Mesh:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def make_ride(rng: np.random.Generator, *, motor: bool) -> Ride:
     return Ride(
         motor=motor,
         scooter=scooter,
-        colour=_cloth(rng) if rng.random() < 0.5 else tuple(rng.uniform(40, 240, 3).tolist()),  # type: ignore[arg-type]
+        colour=_cloth(rng) if rng.random() < 0.5 else tuple(rng.uniform(40, 240, 3).tolist()),
         radius=float(rng.uniform(0.22, 0.25) if scooter else rng.uniform(0.3, 0.35)),
         base=float(rng.uniform(1.25, 1.5) if motor else rng.uniform(0.98, 1.12)),
         seat=float(rng.uniform(0.75, 0.85) if motor else rng.uniform(0.85, 1.0)),
@@ -187,9 +188,7 @@ def _arm(look: Look, side: int, chest: float, angle: float, bend: float) -> list
     limbs = [
         Limb((x, chest - 0.02, 0), elbow, (0.115 * k, 0.095 * k), look.top),
         Limb(elbow, hand, (0.09 * k, 0.07 * k), look.top),
-        Limb(
-            hand, (hand[0], hand[1] - 0.05, hand[2] + 0.01), (0.075, 0.065), look.skin, light=False
-        ),
+        Limb(hand, (hand[0], hand[1] - 0.05, hand[2] + 0.01), (0.075, 0.065), look.skin, light=False),
     ]
     if look.bag and side > 0:
         low = (hand[0], hand[1] - 0.35, hand[2])
@@ -201,25 +200,15 @@ def _trunk(look: Look, hip: float, chest: float, lean: float, at: float) -> list
     """Hips, body, neck, head and hair; `lean` is how far the chest is before the hips, `at` the hips."""
     k, t = look.stout * look.tall / 1.7, look.tall
     top, head = at + lean, (0.0, chest + 0.115 * t, at + lean * 1.2 + 0.02)
+    middle = ((hip + chest) / 2, (at + top) / 2)
     limbs = [
-        Limb((0, hip + 0.02, at), (0, (hip + chest) / 2, (at + top) / 2), (0.31 * k, 0.29 * k), look.top),
-        Limb((-0.075 * k, chest - 0.06, top), (-0.05 * k, (hip + chest) / 2, (at + top) / 2), (0.24 * k, 0.2 * k), look.top),
-        Limb((0.075 * k, chest - 0.06, top), (0.05 * k, (hip + chest) / 2, (at + top) / 2), (0.24 * k, 0.2 * k), look.top),
+        Limb((0, hip + 0.02, at), (0, *middle), (0.31 * k, 0.29 * k), look.top),
+        Limb((-0.075 * k, chest - 0.06, top), (-0.05 * k, *middle), (0.24 * k, 0.2 * k), look.top),
+        Limb((0.075 * k, chest - 0.06, top), (0.05 * k, *middle), (0.24 * k, 0.2 * k), look.top),
         Limb((0, hip, at), (0, hip + 0.03, at), (0.31 * k, 0.3 * k), look.legs),
         Limb((0, chest, top), (0, chest + 0.06 * t, head[2]), (0.11, 0.1), look.skin, light=False),
-        Limb((0, head[1] - 0.035, head[2] + 0.02), (0, head[1] + 0.025, head[2]), (0.15, 0.165), look.skin),
-    ]  # fmt: skip
-    cover = look.helmet or look.hair
-    size = 0.24 if look.helmet else 0.175
-    limbs.append(
-        Limb(
-            (0, head[1] + 0.05, head[2] - 0.02),
-            (0, head[1] + 0.04, head[2] - 0.06),
-            (size, size),
-            cover,
-        )
-    )
-    limbs.append(Limb((0, head[1] + 0.02, head[2] - 0.09), (0, head[1] - (0.2 if look.long_hair else 0.02), head[2] - 0.1), (0.14, 0.13), cover))  # fmt: skip
+        *_head(look, head),
+    ]
     if look.coat or look.skirt:
         hem = hip - t * (0.2 if look.coat else 0.26)
         limbs.append(
@@ -232,10 +221,20 @@ def _trunk(look: Look, hip: float, chest: float, lean: float, at: float) -> list
         )
     if look.backpack:
         z = at + lean * 0.6 - 0.2
-        limbs.append(
-            Limb((0, chest - 0.08, z), (0, hip + 0.12, z + 0.02), (0.26, 0.32), look.backpack)
-        )
+        limbs.append(Limb((0, chest - 0.08, z), (0, hip + 0.12, z + 0.02), (0.26, 0.32), look.backpack))
     return limbs
+
+
+def _head(look: Look, at: Point) -> list[Limb]:
+    """Face, and hair or a helmet on top and behind."""
+    x, y, z = at
+    cover = look.helmet or look.hair
+    size, nape = (0.24 if look.helmet else 0.175), y - (0.2 if look.long_hair else 0.02)
+    return [
+        Limb((x, y - 0.035, z + 0.02), (x, y + 0.025, z), (0.15, 0.165), look.skin),
+        Limb((x, y + 0.05, z - 0.02), (x, y + 0.04, z - 0.06), (size, size), cover),
+        Limb((x, y + 0.02, z - 0.09), (x, nape, z - 0.1), (0.14, 0.13), cover),
+    ]
 
 
 def rider(look: Look, ride: Ride, phase: float) -> list[Limb]:
@@ -257,9 +256,7 @@ def rider(look: Look, ride: Ride, phase: float) -> list[Limb]:
         hand = (side * (0.33 if ride.motor else 0.25), ride.grip, 0.28)
         elbow = (side * 0.3 * k, (chest + ride.grip) / 2 - 0.04, (seat_z + lean + 0.28) / 2)
         limbs += [
-            Limb(
-                (side * 0.2 * k, chest - 0.03, seat_z + lean), elbow, (0.12 * k, 0.1 * k), look.top
-            ),
+            Limb((side * 0.2 * k, chest - 0.03, seat_z + lean), elbow, (0.12 * k, 0.1 * k), look.top),
             Limb(elbow, hand, (0.09 * k, 0.075), look.top),
             Limb(hand, (hand[0], hand[1], hand[2] + 0.03), (0.08, 0.07), look.skin, light=False),
         ]
@@ -304,7 +301,7 @@ def _wheel(
     view = canvas.camera.view(np.array(points[:-1]))
     if not spokes:
         canvas.polygon(view, canvas.light.tint((46, 46, 50), float(view[:, 2].mean())), number)
-    for p, q in zip(points, points[1:], strict=False):
+    for p, q in pairwise(points):
         canvas.limb(p, q, (tyre, tyre), RUBBER, number)
     if spokes and view[:, 2].min() < canvas.camera.focal / SMALL:
         for k in range(0, RING_CORNERS // 2, 2):
@@ -353,9 +350,7 @@ def _motor(ride: Ride) -> list[Limb]:
         Limb((-0.36, ride.grip, 0.26), (0.36, ride.grip, 0.26), (0.05, 0.05), RUBBER),
         Limb((0, ride.seat, -h * 0.95), (0, ride.seat, 0.0), (0.2, 0.28), (32, 30, 32)),
         Limb((0, r + 0.1, -h), (0, ride.seat - 0.12, -h * 0.5), (0.16, 0.26), c),
-        Limb(
-            (0, lamp[1], lamp[2]), (0, lamp[1] + 0.01, lamp[2] + 0.06), (0.2, 0.18), (236, 234, 214)
-        ),
+        Limb((0, lamp[1], lamp[2]), (0, lamp[1] + 0.01, lamp[2] + 0.06), (0.2, 0.18), (236, 234, 214)),
         Limb(
             (0, ride.seat - 0.1, -h - 0.08),
             (0, ride.seat - 0.12, -h - 0.14),
@@ -366,16 +361,16 @@ def _motor(ride: Ride) -> list[Limb]:
         Limb((-0.33, ride.grip + 0.14, 0.28), (-0.36, ride.grip + 0.15, 0.28), (0.1, 0.1), RUBBER),
     ]
     if ride.scooter:
-        return limbs + [
+        return [
+            *limbs,
             Limb((0, 0.3, h * 0.55), (0, ride.grip - 0.12, h * 0.6), (0.4, 0.36), c),
             Limb((0, 0.24, -h * 0.2), (0, 0.24, h * 0.5), (0.3, 0.3), RUBBER),
             Limb((0, 0.5, -h * 0.8), (0, 0.55, -h * 0.2), (0.36, 0.34), c),
         ]
-    return limbs + [
+    return [
+        *limbs,
         Limb((0, ride.seat + 0.03, 0.02), (0, ride.seat + 0.06, 0.38), (0.3, 0.26), c),
         Limb((0, 0.38, -0.12), (0, 0.46, 0.22), (0.38, 0.34), (74, 74, 78)),
         Limb((0.16, 0.3, -h), (0.14, 0.32, 0.1), (0.1, 0.06), STEEL),
-        Limb(
-            (0, lamp[1] - 0.05, lamp[2] - 0.1), (0, lamp[1] + 0.1, lamp[2] - 0.02), (0.28, 0.2), c
-        ),
+        Limb((0, lamp[1] - 0.05, lamp[2] - 0.1), (0, lamp[1] + 0.1, lamp[2] - 0.02), (0.28, 0.2), c),
     ]

@@ -87,9 +87,7 @@ def make_ground(street: Street, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _columns(low: float, high: float) -> slice:
-    return slice(
-        max(0, int((low + GROUND_X) * ACROSS)), max(0, int(math.ceil((high + GROUND_X) * ACROSS)))
-    )
+    return slice(max(0, int((low + GROUND_X) * ACROSS)), max(0, math.ceil((high + GROUND_X) * ACROSS)))
 
 
 def _band(ground: NDArray[np.float32], low: float, high: float, colour: Floats) -> None:
@@ -133,9 +131,7 @@ def _mark(ground: NDArray[np.float32], street: Street, rng: np.random.Generator)
         edge = k in (0, len(street.lanes) - 1)
         if edge and rng.random() < 0.5:
             continue
-        colour = (
-            yellow if x == street.lanes[len(street.lanes) // 2] and rng.random() < 0.5 else white
-        )
+        colour = yellow if x == street.lanes[len(street.lanes) // 2] and rng.random() < 0.5 else white
         solid = edge or (colour is yellow)
         for z in np.arange(0, street.length, street.length if solid else dash + gap):
             rows = slice(int(z * ALONG), int((z + (street.length if solid else dash)) * ALONG))
@@ -147,9 +143,7 @@ def _mark(ground: NDArray[np.float32], street: Street, rng: np.random.Generator)
         if not street.highway:
             for x in np.arange(street.left + 0.4, street.right - 0.4, 1.0):
                 ground[int(z * ALONG) : int((z + 3) * ALONG), _columns(x, x + 0.5)] = white
-            ground[int((z - 1.6) * ALONG) : int((z - 1.2) * ALONG), _columns(0, street.right)] = (
-                white
-            )
+            ground[int((z - 1.6) * ALONG) : int((z - 1.2) * ALONG), _columns(0, street.right)] = white
 
 
 def make_sky(
@@ -290,8 +284,7 @@ def _paint_sky(canvas: Canvas, sky: NDArray[np.uint8], horizon: int, width: int)
     start = (sky.shape[1] - shown) // 2 + shift
     part = sky[:, max(0, start) : max(0, start) + shown]
     rows = max(1, round(sky.shape[0] * horizon / max(horizon, canvas.pixels.shape[0] * 0.4)))
-    part = cv2.resize(part[-rows:], (width, horizon), interpolation=cv2.INTER_LINEAR)
-    canvas.pixels[:horizon, :, :3] = part
+    canvas.pixels[:horizon, :, :3] = cv2.resize(part[-rows:], (width, horizon))
 
 
 def _paint_ground(canvas: Canvas, ground: NDArray[np.uint8], horizon: int) -> None:
@@ -302,16 +295,10 @@ def _paint_ground(canvas: Canvas, ground: NDArray[np.uint8], horizon: int) -> No
     matrix = np.diag([0.5, 0.5, 1.0]) @ _ground_map(camera)
     matrix[1] -= matrix[2] * horizon / 2
     size = ((width + 1) // 2, (height - horizon + 1) // 2)
-    near = cv2.warpPerspective(
-        ground, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    depth = (
-        camera.focal
-        * camera.height
-        / (2 * np.arange(size[1]) + max(2.0, horizon - camera.horizon + 2))
-    )
+    shown = cv2.warpPerspective(ground, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    depth = camera.focal * camera.height / (2 * np.arange(size[1]) + max(2.0, horizon - camera.horizon + 2))
     fade = (1 - np.exp(-depth / canvas.light.visibility))[:, None, None]
-    near = near * (1 - fade) + np.array(canvas.light.haze) * fade
+    near = shown * (1 - fade) + np.array(canvas.light.haze) * fade
     big = cv2.resize(near.astype(np.uint8), (width, 2 * size[1]), interpolation=cv2.INTER_LINEAR)
     canvas.pixels[horizon:, :, :3] = big[: height - horizon]
 
@@ -336,17 +323,11 @@ def _paint_house(canvas: Canvas, house: House, number: int) -> None:
     end = np.array([(x, 0, z1), (deep, 0, z1), (deep, h, z1), (x, h, z1)])
     front = np.array([(x, 0, z1), (x, 0, z2), (x, h, z2), (x, h, z1)])
     facing = 1.0 if light.sun[0] * x < 0 else 0.75
-    canvas.polygon(
-        camera.view(end), light.tint(house.colour, depth, 0.7 * _lit(light.ambient)), number
-    )
-    canvas.polygon(
-        camera.view(front), light.tint(house.colour, depth, facing * _lit(light.ambient)), number
-    )
+    canvas.polygon(camera.view(end), light.tint(house.colour, depth, 0.7 * _lit(light.ambient)), number)
+    canvas.polygon(camera.view(front), light.tint(house.colour, depth, facing * _lit(light.ambient)), number)
     band = front.copy()
     band[:2, 1] = h - 0.5
-    canvas.polygon(
-        camera.view(band), light.tint(house.trim, depth, facing * _lit(light.ambient)), number
-    )
+    canvas.polygon(camera.view(band), light.tint(house.trim, depth, facing * _lit(light.ambient)), number)
     canvas.texture(number, house.patch)
     _paint_windows(canvas, house, number, depth)
 
@@ -378,9 +359,7 @@ def paint_prop(canvas: Canvas, prop: Prop) -> None:
         step = 1 + int((z - canvas.camera.z) / 16)  # fewer leaves far away
         for bx, by, bz, size, shade in prop.blobs[::step].tolist():
             at = (x + bx, by, z + bz)
-            canvas.limb(
-                at, at, (size * step**0.4,) * 2, (72 * shade * g, 104 * shade, 46 * shade), 0
-            )
+            canvas.limb(at, at, (size * step**0.4,) * 2, (72 * shade * g, 104 * shade, 46 * shade), 0)
         darken(canvas, _disc(x, z, h * 0.3), 0.75)
         return
     post = 0.12 if prop.kind != "bin" else 0.5

@@ -6,7 +6,15 @@ import numpy as np
 
 from pcan_model.data.synthetic_canvas import GLASS, Colour, Floats
 from pcan_model.data.synthetic_mesh import (
-    FRONT, LEFT, OUTWARD, REAR, RIGHT, UP, Mesh, MeshBuilder, inset,
+    FRONT,
+    LEFT,
+    OUTWARD,
+    REAR,
+    RIGHT,
+    UP,
+    Mesh,
+    MeshBuilder,
+    inset,
 )  # fmt: skip
 
 PAINTS: tuple[Colour, ...] = (
@@ -50,9 +58,7 @@ def make_car(rng: np.random.Generator) -> Mesh:
     if paint[0] > 200 and paint[2] < 60:
         build.next_part()
         roof = profile[4:6].mean(0)
-        build.box(
-            (-0.3, roof[1], roof[0] - 0.15), (0.3, roof[1] + 0.16, roof[0] + 0.15), (250, 240, 190)
-        )
+        build.box((-0.3, roof[1], roof[0] - 0.15), (0.3, roof[1] + 0.16, roof[0] + 0.15), (250, 240, 190))
     return build.build()
 
 
@@ -84,20 +90,16 @@ def _side(profile: Floats, order: list[int], sign: int) -> Floats:
     return np.array([(sign * profile[k][2], profile[k][1], profile[k][0]) for k in order])
 
 
-def _hull(
-    build: MeshBuilder, p: Floats, paint: Colour, trim: Colour, rng: np.random.Generator
-) -> None:
+def _hull(build: MeshBuilder, p: Floats, paint: Colour, trim: Colour, rng: np.random.Generator) -> None:
     """Everything below the windows: sides, bumpers, bonnet, boot, lamps, plates."""
     for x in (-0.62, 0.5):  # tyres seen from before and behind
         for z, out in ((p[1][0] - 0.55, FRONT), (p[8][0] + 0.5, REAR)):
-            build.face(
-                np.array([(x, 0, z), (x + 0.2, 0, z), (x + 0.2, 0.4, z), (x, 0.4, z)]), DARK, out
-            )
+            build.face(np.array([(x, 0, z), (x + 0.2, 0, z), (x + 0.2, 0.4, z), (x, 0.4, z)]), DARK, out)
     dim: Colour = tuple(c * 0.82 for c in paint)  # type: ignore[assignment]
     for sign, out in ((-1, LEFT), (1, RIGHT)):
         build.face(_side(p, [0, 1, 2, 3, 6, 7, 8, 9], sign), paint, out)
         low = _side(p, [9, 0], sign)
-        build.face(np.vstack([low, low[::-1] + (0, 0.12, 0)]), trim if trim == DARK else dim, out)
+        build.face(np.vstack([low, low[::-1] + np.array([0, 0.12, 0])]), trim if trim == DARK else dim, out)
         _doors(build, p, dim, sign, out)
     for a, b, colour, out in (
         (0, 1, trim, FRONT), (1, 2, paint, FRONT), (2, 3, paint, UP), (6, 7, paint, UP),
@@ -213,9 +215,7 @@ def _cab(build: MeshBuilder, size: tuple[float, float, float, float], paint: Col
             build.face(np.array(wing), DARK, out)
 
 
-def _dress_cargo(
-    build: MeshBuilder, faces: list[Floats], kind: str, rng: np.random.Generator
-) -> None:
+def _dress_cargo(build: MeshBuilder, faces: list[Floats], kind: str, rng: np.random.Generator) -> None:
     """Doors, lamps, stripes and lettering on the box of a lorry."""
     left, right, rear = faces[:3]
     sign: Colour = random_paint(rng)
@@ -226,9 +226,7 @@ def _dress_cargo(
             for u in np.arange(0.2, 0.75, 0.09):
                 if rng.random() < 0.8:
                     build.face(
-                        inset(
-                            quad, u, u + 0.06, low + 0.3 * (high - low), low + 0.7 * (high - low)
-                        ),
+                        inset(quad, u, u + 0.06, low + 0.3 * (high - low), low + 0.7 * (high - low)),
                         PLATE,
                         out,
                     )
@@ -240,11 +238,9 @@ def _dress_cargo(
             for quad, out in ((left, LEFT), (right, RIGHT)):
                 build.face(inset(quad, u, u + 0.02, 0, 1), DARK, out)
     build.face(inset(rear, 0.49, 0.51, 0, 1), DARK, REAR)
-    x1, y1, z1 = rear[0]
+    x1, _, z1 = rear[0]
     x2 = rear[1][0]
-    bar = np.array(
-        [(x1, 0.5, z1 - 0.02), (x2, 0.5, z1 - 0.02), (x2, 0.8, z1 - 0.02), (x1, 0.8, z1 - 0.02)]
-    )
+    bar = np.array([(x1, 0.5, z1 - 0.02), (x2, 0.5, z1 - 0.02), (x2, 0.8, z1 - 0.02), (x1, 0.8, z1 - 0.02)])
     build.face(bar, DARK, REAR)
     build.face(inset(bar, 0.4, 0.6, 0.2, 0.8), PLATE, REAR)
     for u in (0.05, 0.83):
@@ -309,9 +305,7 @@ def _panes(
         )
 
 
-def _bus_ends(
-    build: MeshBuilder, faces: list[Floats], decks: int, rng: np.random.Generator
-) -> None:
+def _bus_ends(build: MeshBuilder, faces: list[Floats], decks: int, rng: np.random.Generator) -> None:
     rear, front, top = faces[2:]
     glass = 0.36 if decks == 1 else 0.2
     build.face(inset(front, 0.04, 0.96, glass, 0.84), PANE, FRONT, GLASS)
@@ -321,7 +315,7 @@ def _bus_ends(
     build.face(inset(front, 0.0, 1.0, 0.0, 0.1), DARK, FRONT)
     build.face(inset(front, 0.4, 0.6, 0.03, 0.09), PLATE, FRONT)
     build.face(inset(rear, 0.1, 0.9, 0.55, 0.88), PANE, REAR, GLASS)
-    build.face(inset(rear, 0.1, 0.9, 0.12, 0.4), tuple(rng.uniform(30, 190, 3).tolist()), REAR)  # type: ignore[arg-type]
+    build.face(inset(rear, 0.1, 0.9, 0.12, 0.4), tuple(rng.uniform(30, 190, 3).tolist()), REAR)
     build.face(inset(rear, 0.42, 0.58, 0.04, 0.1), PLATE, REAR)
     build.face(inset(top, 0.25, 0.75, 0.3, 0.6), (150, 150, 150), UP)
     for u in (0.06, 0.8):
@@ -351,9 +345,7 @@ def make_train(rng: np.random.Generator) -> Mesh:
     return build.build()
 
 
-def _train_ends(
-    build: MeshBuilder, faces: list[Floats], second: Colour, *, first: bool, last: bool
-) -> None:
+def _train_ends(build: MeshBuilder, faces: list[Floats], second: Colour, *, first: bool, last: bool) -> None:
     for quad, out, end in ((faces[2], REAR, first), (faces[3], FRONT, last)):
         if not end:
             continue
@@ -364,6 +356,4 @@ def _train_ends(
         build.face(inset(quad, 0.35, 0.65, 0.87, 0.93), (250, 170, 40), out)
         build.face(inset(quad, 0.3, 0.7, 0.0, 0.1), DARK, out)
         for u in (0.08, 0.78):
-            build.lamp(
-                inset(quad, u, u + 0.14, 0.16, 0.24), WHITE_LAMP if out is FRONT else RED_LAMP, out
-            )
+            build.lamp(inset(quad, u, u + 0.14, 0.16, 0.24), WHITE_LAMP if out is FRONT else RED_LAMP, out)

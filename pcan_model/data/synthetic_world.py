@@ -13,7 +13,14 @@ from pcan_model.config import CLASSES
 from pcan_model.data.synthetic_canvas import Canvas, make_patch
 from pcan_model.data.synthetic_mesh import Mesh, Pose, darken
 from pcan_model.data.synthetic_people import (
-    Look, Ride, make_look, make_ride, paint_limbs, paint_ride, rider, walker,
+    Look,
+    Ride,
+    make_look,
+    make_ride,
+    paint_limbs,
+    paint_ride,
+    rider,
+    walker,
 )  # fmt: skip
 from pcan_model.data.synthetic_scene import Street
 from pcan_model.data.synthetic_vehicles import make_bus, make_car, make_train, make_truck
@@ -140,9 +147,7 @@ class Crowd:
         rough, shade = (0.1, 0.12) if mesh is not None else (0.16, 0.08)
         patch = make_patch(self.rng, rough=rough, shade=shade)
         phase = float(self.rng.uniform(0, 2 * math.pi))
-        self.actors.append(
-            Actor(labels, ids, pose, along, reach, patch, mesh, look, ride, phase, rate)
-        )
+        self.actors.append(Actor(labels, ids, pose, along, reach, patch, mesh, look, ride, phase, rate))
 
 
 def make_street(rng: np.random.Generator, length: float) -> Street:
@@ -223,9 +228,7 @@ def _roadside(crowd: Crowd) -> None:
         kerb = (street.left - 0.6) if side < 0 else (street.right + 0.6)
         for k in range(rng.integers(0, most)):
             heading = rng.uniform(0, 2 * math.pi)
-            crowd.two_wheeler(
-                name, kerb + side * rng.uniform(0, 0.5), z + 1.9 * k, heading, 0, ridden=False
-            )
+            crowd.two_wheeler(name, kerb + side * rng.uniform(0, 0.5), z + 1.9 * k, heading, 0, ridden=False)
 
 
 def _riders(crowd: Crowd, ego: float, oncoming: float) -> None:
@@ -238,11 +241,7 @@ def _riders(crowd: Crowd, ego: float, oncoming: float) -> None:
             if rng.random() < 0.25 and not street.highway:
                 heading = rng.uniform(0, 2 * math.pi)
             z = _far(rng, 5, 32)
-            pace = (
-                rng.uniform(0.4, 0.9)
-                if name == "bicycle"
-                else max(0.5, ego * rng.uniform(0.8, 1.2))
-            )
+            pace = rng.uniform(0.4, 0.9) if name == "bicycle" else max(0.5, ego * rng.uniform(0.8, 1.2))
             crowd.two_wheeler(name, x, z, heading + rng.normal(0, 0.15), pace, ridden=True)
 
 
@@ -258,6 +257,4 @@ def _people(crowd: Crowd) -> None:
             x, heading = rng.uniform(street.left, street.right), math.pi / 2 * rng.choice([-1, 1])
         z, walking = _far(rng, 4, 36), bool(rng.random() < 0.8)
         for k in range(1 + rng.integers(0, 3) * int(rng.random() < 0.4)):
-            crowd.person(
-                x + rng.normal(0, 0.3) + 0.7 * k, z + rng.normal(0, 0.5), heading, walking=walking
-            )
+            crowd.person(x + rng.normal(0, 0.3) + 0.7 * k, z + rng.normal(0, 0.5), heading, walking=walking)
