@@ -46,9 +46,7 @@ def _overlaps_better(boxes: NDArray[np.float32], limit: NDArray[Any]) -> NDArray
     return cast(NDArray[np.bool_], np.tril(box_iou(boxes, boxes) > limit[:, None], -1).any(1))
 
 
-def candidates(
-    tracks: Sequence[Track], backdrops: Sequence[Detections], stamp: float
-) -> Candidates:
+def candidates(tracks: Sequence[Track], backdrops: Sequence[Detections], stamp: float) -> Candidates:
     """Gather what this frame's detections may match; tracks move on, backdrops stand still.
 
     tracks  at least one
@@ -136,9 +134,7 @@ def assign(
     return result
 
 
-def new_backdrops(
-    found: Detections, assigned: NDArray[np.int64], config: TrackerConfig
-) -> Detections:
+def new_backdrops(found: Detections, assigned: NDArray[np.int64], config: TrackerConfig) -> Detections:
     """Return the detections without a track that overlap no better box.
 
     assigned (N,)  NONE where a detection neither continued nor started a track

@@ -43,9 +43,7 @@ class Objects:
         if len(set(lengths)) > 1:
             raise ValueError(f"Objects: rles, labels, ids disagree on their length: {lengths}")
         if len(set(zip(self.labels.tolist(), self.ids.tolist(), strict=True))) < len(self.ids):
-            raise ValueError(
-                f"Objects: ids: expected one object per id and class, got {sorted(self.ids)}"
-            )
+            raise ValueError(f"Objects: ids: expected one object per id and class, got {sorted(self.ids)}")
 
 
 def encode(masks: Iterable[NDArray[Any]]) -> tuple[Rle, ...]:

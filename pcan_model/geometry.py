@@ -29,9 +29,7 @@ class Letterbox:
 
     def __post_init__(self) -> None:
         if min(self.source) <= 0 or min(self.target) <= 0:
-            raise ValueError(
-                f"Letterbox: expected sizes > 0, got source {self.source}, target {self.target}"
-            )
+            raise ValueError(f"Letterbox: expected sizes > 0, got source {self.source}, target {self.target}")
 
     @property
     def size(self) -> tuple[int, int]:

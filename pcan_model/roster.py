@@ -86,9 +86,7 @@ def _free_slots(
     return (slot for slot in range(capacity) if slot not in taken)
 
 
-def _begin(
-    found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int
-) -> Track:
+def _begin(found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int) -> Track:
     return Track(
         track_id=track_id,
         slot=slot,
@@ -121,9 +119,7 @@ def _go_on(
     )
 
 
-def _velocity(
-    track: Track, box: NDArray[np.float32], stamp: float, momentum: float
-) -> NDArray[np.float32]:
+def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:
     """Return the running mean of the box centre's motion, (2,) pixels per second.
 
     The first measure counts whole; where time stands still or runs back there is none.

@@ -88,9 +88,7 @@ class Tracker:
         """Return the state before the first frame; `session` names its tracks, random if None."""
         return State(self.engine.start(), session or uuid4())
 
-    def step(
-        self, state: State, frame: Frame, watch: Stopwatch | None = None
-    ) -> tuple[State, Tracks]:
+    def step(self, state: State, frame: Frame, watch: Stopwatch | None = None) -> tuple[State, Tracks]:
         """Track the objects of one frame; `state` stays as it is.
 
         watch    takes the times of the parts, if given
@@ -123,9 +121,7 @@ class Tracker:
         assigned = match(found, state.tracks, state.backdrops, stamp=stamp, config=self.config)
         return update_roster(state, found, assigned, stamp=stamp, config=self.config)
 
-    def _segment(
-        self, state: State, roster: Roster, features: Any
-    ) -> tuple[NDArray[np.float32], Any]:
+    def _segment(self, state: State, roster: Roster, features: Any) -> tuple[NDArray[np.float32], Any]:
         config = self.engine.config
         slots = bank_slots(
             roster,
@@ -174,9 +170,7 @@ def _tracks(
         (track, TrackState.NEW if track.born == state.frame_index else TrackState.TRACKED, mask)
         for track, mask in zip(roster.found, masks, strict=True)
     ]
-    instances = [
-        _instance(track, kind, mask, state, stamp, letterbox) for track, kind, mask in here + gone
-    ]
+    instances = [_instance(track, kind, mask, state, stamp, letterbox) for track, kind, mask in here + gone]
     instances.sort(key=lambda instance: instance.track_id)
     return Tracks(stamp, *letterbox.source, state.frame_index, tuple(instances))
 

@@ -29,6 +29,10 @@ CONFIG = TrackerConfig()
 Floats = NDArray[np.float32]
 
 
+def f32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
 def detections(boxes: Any, scores: Any, labels: Any = None, embeds: Any = None) -> Detections:
     n = len(scores)
     return Detections(
@@ -43,7 +47,7 @@ def detections(boxes: Any, scores: Any, labels: Any = None, embeds: Any = None) 
 def track(box: Any, look: int, **other: Any) -> Track:
     embed, still = np.eye(8, dtype=np.float32)[look] * 10, np.zeros(2, np.float32)
     values: dict[str, Any] = {"label": 0, "score": 0.9, "velocity": still, "stamp": 0.0} | other
-    return Track(1, 0, np.float32(box), embed=embed, born=0, seen=0, **values)
+    return Track(1, 0, f32(box), embed=embed, born=0, seen=0, **values)
 
 
 def softmax_by_loops(logits: Floats) -> Floats:
@@ -54,14 +58,14 @@ def softmax_by_loops(logits: Floats) -> Floats:
             along = sum(np.exp(logits[i, k]) for k in range(columns))
             down = sum(np.exp(logits[k, j]) for k in range(rows))
             result[i, j] = np.exp(logits[i, j]) * (1 / along + 1 / down) / 2
-    return result
+    return f32(result)
 
 
 def test_bisoftmax_equals_the_slow_sum() -> None:
     random = np.random.default_rng(0)
     a, b = random.normal(size=(4, 6)).astype(np.float32), random.normal(size=(3, 6))
 
-    np.testing.assert_allclose(bisoftmax(a, np.float32(b)), softmax_by_loops(a @ b.T), rtol=1e-5)
+    np.testing.assert_allclose(bisoftmax(a, f32(b)), softmax_by_loops(a @ b.T), rtol=1e-5)
 
 
 def test_bisoftmax_bears_huge_embeddings() -> None:
@@ -76,9 +80,7 @@ def test_duplicates_go_whatever_their_class_and_dropped_ones_drop_others() -> No
     kept = unique_detections(
         detections(boxes, [0.8, 0.9, 0.7], [0, 1, 2]), replace(CONFIG, duplicate_iou=0.5)
     )
-    first = unique_detections(
-        detections(boxes, [0.9, 0.8, 0.7]), replace(CONFIG, duplicate_iou=0.5)
-    )
+    first = unique_detections(detections(boxes, [0.9, 0.8, 0.7]), replace(CONFIG, duplicate_iou=0.5))
 
     assert kept.labels.tolist() == [1]
     assert first.rows.tolist() == [0], "the third overlaps only the dropped second"
@@ -92,22 +94,22 @@ def test_weak_duplicates_go_at_a_lower_overlap() -> None:
 
 
 def test_the_surer_detection_takes_the_track_and_the_other_gets_none() -> None:
-    score = np.float32([[0.6, 0.1], [0.9, 0.2]])
+    score = f32([[0.6, 0.1], [0.9, 0.2]])
 
-    assert assign(score, np.float32([0.9, 0.8]), 2, CONFIG).tolist() == [0, NONE]
+    assert assign(score, f32([0.9, 0.8]), 2, CONFIG).tolist() == [0, NONE]
 
 
 def test_a_match_needs_more_than_the_least_similarity() -> None:
-    assert assign(np.float32([[0.5]]), np.float32([0.9]), 1, CONFIG).tolist() == [NONE]
-    assert assign(np.float32([[0.51]]), np.float32([0.9]), 1, CONFIG).tolist() == [0]
+    assert assign(f32([[0.5]]), f32([0.9]), 1, CONFIG).tolist() == [NONE]
+    assert assign(f32([[0.51]]), f32([0.9]), 1, CONFIG).tolist() == [0]
 
 
 def test_a_weak_detection_that_fits_a_track_is_suppressed() -> None:
-    assert assign(np.float32([[0.9]]), np.float32([0.3]), 1, CONFIG).tolist() == [SUPPRESSED]
+    assert assign(f32([[0.9]]), f32([0.3]), 1, CONFIG).tolist() == [SUPPRESSED]
 
 
 def test_what_fits_a_backdrop_best_gets_no_track() -> None:
-    assert assign(np.float32([[0.6, 0.7]]), np.float32([0.9]), 1, CONFIG).tolist() == [NONE]
+    assert assign(f32([[0.6, 0.7]]), f32([0.9]), 1, CONFIG).tolist() == [NONE]
 
 
 def test_different_classes_never_match() -> None:
@@ -119,18 +121,18 @@ def test_different_classes_never_match() -> None:
 def test_overlap_tells_apart_what_looks_the_same() -> None:
     looks = np.eye(8, dtype=np.float32)[[0, 0]] * 10
     found = detections([[50, 0, 59, 9], [0, 0, 9, 9]], [0.9, 0.8], embeds=looks)
-    tracks = [track([0, 0, 9, 9], 0), track([30, 0, 39, 9], 0, velocity=np.float32([10, 0]))]
+    tracks = [track([0, 0, 9, 9], 0), track([30, 0, 39, 9], 0, velocity=f32([10, 0]))]
 
     def matched(weight: float) -> list[int]:
         config = replace(CONFIG, iou_weight=weight)
-        return match(found, tracks, (), stamp=2.0, config=config).tolist()
+        return list(match(found, tracks, (), stamp=2.0, config=config))
 
     assert matched(0.0) == [NONE, NONE], "each of two equal looks is worth only a half"
     assert matched(0.3) == [1, 0], "the second track has moved 20 px in 2 s"
 
 
 def test_prediction_moves_a_box_by_its_velocity_and_never_back() -> None:
-    moving = track([0, 0, 4, 2], 0, velocity=np.float32([10, -5]), stamp=1.0)
+    moving = track([0, 0, 4, 2], 0, velocity=f32([10, -5]), stamp=1.0)
 
     np.testing.assert_allclose(predict(moving, 1.2), [2, -1, 6, 1], rtol=1e-6)
     np.testing.assert_allclose(predict(moving, 0.0), [0, 0, 4, 2])
@@ -153,7 +155,8 @@ def run(name: str) -> tuple[list[list[int]], Any, State, Roster]:
     state, ids = State(None, UUID(int=0)), []
     for used, frame in zip(record["frames_used"], record["frame_ids"], strict=True):
         rows = [record[f"f{used:02d}_in_{key}"] for key in ("bboxes", "labels", "embeds")]
-        found = Detections(rows[0][:, :4], rows[0][:, 4], *rows[1:], np.arange(len(rows[0])))
+        boxes, labels, embeds = rows
+        found = detections(boxes[:, :4], boxes[:, 4], labels, embeds)
         found = unique_detections(found, config)
         state = replace(state, frame_index=int(frame))
         assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
@@ -161,9 +164,7 @@ def run(name: str) -> tuple[list[list[int]], Any, State, Roster]:
         owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
         lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
         ids.append([owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows])
-        state = replace(
-            state, tracks=roster.kept, backdrops=(roster.backdrops,), next_id=roster.next_id
-        )
+        state = replace(state, tracks=roster.kept, backdrops=(roster.backdrops,), next_id=roster.next_id)
     return ids, record, state, roster
 
 

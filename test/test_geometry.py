@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,10 @@ from pcan_model.geometry import Letterbox, box_iou, paste_mask, remove_overlaps,
 from pcan_model.structures import EMPTY_MASK, Mask
 
 PARITY = Path(__file__).parents[2] / "shared" / "parity" / "unit" / "blocks.npz"
+
+
+def f32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
 
 
 def slow_paste(logits: NDArray[np.float32], box: list[float], height: int, width: int) -> Mask:
@@ -92,14 +97,14 @@ def test_paste_equals_the_slow_definition(box: list[float]) -> None:
 
     fast = paste_mask(logits, np.array(box, np.float32), 32, 40)
 
-    slow = slow_paste(logits, np.float32(box).tolist(), 32, 40)
+    slow = slow_paste(logits, f32(box).tolist(), 32, 40)
     assert (fast.full(32, 40) == slow.full(32, 40)).all()
     assert (fast.x, fast.y, fast.crop.shape) == (slow.x, slow.y, slow.crop.shape)
 
 
 @pytest.mark.parametrize("box", [[5, 5, 5, 9], [9, 9, 5, 5], [np.nan, 0, 4, 4]])
 def test_a_box_without_area_gives_an_empty_mask(box: list[float]) -> None:
-    assert paste_mask(np.ones((28, 28), np.float32), np.float32(box), 32, 40) is EMPTY_MASK
+    assert paste_mask(np.ones((28, 28), np.float32), f32(box), 32, 40) is EMPTY_MASK
 
 
 def test_a_mask_is_cut_to_its_pixels() -> None:
@@ -112,7 +117,7 @@ def test_a_mask_is_cut_to_its_pixels() -> None:
 
 
 def test_sigmoid_bears_huge_logits() -> None:
-    np.testing.assert_allclose(sigmoid(np.float32([-1e9, 0, 1e9])), [0, 0.5, 1])
+    np.testing.assert_allclose(sigmoid(f32([-1e9, 0, 1e9])), [0, 0.5, 1])
 
 
 def test_published_masks_never_overlap_and_the_first_wins() -> None:

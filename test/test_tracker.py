@@ -43,9 +43,7 @@ def states(said: Sequence[Tracks], track_id: int) -> list[TrackState | None]:
 def same(a: Any, b: Any) -> bool:
     """Compare two values field by field, arrays element by element."""
     if is_dataclass(a):
-        return type(a) is type(b) and all(
-            same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
-        )
+        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return bool(np.array_equal(a, b))
@@ -221,7 +219,7 @@ def test_every_nth_frame_enters_the_memory() -> None:
 def test_a_tracker_refuses_a_bank_of_another_size() -> None:
     engine = ScriptedEngine([])
 
-    with pytest.raises(ValueError, match="capacity: expected 8, .* got 9"):
+    with pytest.raises(ValueError, match=r"capacity: expected 8, .* got 9"):
         Tracker(engine, replace(engine.config.tracker, capacity=9))
 
 
