@@ -123,6 +123,9 @@ class TrainConfig:
     warmup: int = 1000  # iterations
     schedule: str = "step"  # step (x0.1 after 2/3 and 11/12 of the iterations) | cosine
     gradient_clip: float = 0.0  # largest gradient norm, 0 for none
+    average: float = 0.999  # share of the old in the running mean of the weights that is saved; 0: none
+    mixed_precision: bool = True  # float16 on a GPU, bfloat16 on a CPU
+    proposals: int = 1000  # regions per picture before drawing
     reference_range: int = 3  # the reference is at most this many frames away
     crop_height: int = 736  # pixels of a training picture
     crop_width: int = 1280

@@ -22,15 +22,34 @@ def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: in
 
     Every box is pooled on every level and one is chosen: four times the samples, but static shapes.
     """
-    side = (boxes[:, 2:] - boxes[:, :2]).prod(-1).clamp_min(0).sqrt()
-    level = sum((side >= FINEST * 2**i).long() for i in (1, 2, 3))
-    rois = torch.cat([picture.to(boxes.dtype)[:, None], boxes], 1)
-    pooled = torch.zeros(())
-    for i, features in enumerate(levels):
-        own = roi_align(features, rois.to(features.dtype), cells, 2.0 ** -(i + 2), 2, True)
-        chosen = (level == i)[:, None, None, None]
-        pooled = own if i == 0 else torch.where(chosen, own, pooled)
+    level, rois = _levels_of(boxes), _rois(boxes, picture)
+    pooled = _align(levels, 0, rois, cells)
+    for i in range(1, len(levels)):
+        pooled = torch.where((level == i)[:, None, None, None], _align(levels, i, rois, cells), pooled)
     return pooled
+
+
+def pool_regions_once(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
+    """The same as `pool_regions`, each box on its own level only: for training, where shapes may vary."""
+    level, rois = _levels_of(boxes), _rois(boxes, picture)
+    own = [(level == i).nonzero()[:, 0] for i in range(len(levels))]
+    pooled = torch.cat([_align(levels, i, rois[index], cells) for i, index in enumerate(own)])
+    return pooled[torch.cat(own).argsort()]
+
+
+def _levels_of(boxes: Tensor) -> Tensor:
+    """Index of the level of each box: P2 = 0 below twice FINEST, one more for each doubling."""
+    side = (boxes[:, 2:] - boxes[:, :2]).prod(-1).clamp_min(0).sqrt()
+    return (side >= FINEST * 2).long() + (side >= FINEST * 4).long() + (side >= FINEST * 8).long()
+
+
+def _rois(boxes: Tensor, picture: Tensor) -> Tensor:
+    return torch.cat([picture.to(boxes.dtype)[:, None], boxes], 1)
+
+
+def _align(levels: list[Tensor], i: int, rois: Tensor, cells: int) -> Tensor:
+    features = levels[i]
+    return roi_align(features, rois.to(features.dtype), cells, 2.0 ** -(i + 2), 2, True)
 
 
 class BoxHead(nn.Module):

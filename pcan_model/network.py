@@ -101,7 +101,7 @@ class FramePass(nn.Module):
         """Return the best D boxes, their scores and labels, and whether suppression settled."""
         head, config = self.net.proposals, self.net.config.heads
         pyramid = with_p6(levels)
-        proposals, proposals_ok = head.propose(*head(pyramid), head.anchors(pyramid), size)
+        proposals, proposals_ok = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)
         regions = pool_regions(levels, proposals[0], torch.zeros_like(proposals[0, :, 0]), config.box_size)
         logits, offsets = self.net.box_head(regions)
         boxes = decode(offsets, proposals[0][:, None], STD, size)

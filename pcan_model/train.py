@@ -1,0 +1,254 @@
+"""`pcan-train`: from pairs of frames to a checkpoint, one process or many."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from pcan_model import checkpoint
+from pcan_model.config import Config, TrainConfig, load_config
+from pcan_model.data.pairs import Sample
+from pcan_model.data.sources import SourceError, read_sources
+from pcan_model.initialise import initialise
+from pcan_model.losses import Losses
+from pcan_model.network import PCAN
+from pcan_model.targets import Truth
+from pcan_model.training import TrainingPass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B pairs, ready for the network."""
+
+    images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
+    truths: list[Truth]  # of the 2B pictures
+    names: list[int]  # index of each pair in the data set, to find it again
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on another device."""
+        images = self.images.to(device, non_blocking=True)
+        return Batch(images, [truth.to(device) for truth in self.truths], self.names)
+
+
+class NonFiniteLoss(RuntimeError):
+    """Training cannot go on: says at which step, on which pairs, and which part of the loss."""
+
+    def __init__(self, step: int, batch: Batch, losses: Losses) -> None:
+        parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
+        bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
+        super().__init__(f"step {step}: pairs {batch.names}: expected a finite loss, got {bad}")
+
+
+def collate(pairs: list[tuple[int, tuple[Sample, Sample]]]) -> Batch:
+    """Stack pairs from the data set into one batch."""
+    samples = [pair[i] for i in range(2) for _, pair in pairs]
+    images = torch.stack([torch.from_numpy(s.image) for s in samples])
+    truths = [
+        Truth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore))) for s in samples
+    ]
+    return Batch(images, truths, [index for index, _ in pairs])
+
+
+def rate_at(step: int, train: TrainConfig) -> float:
+    """Learning rate of a step relative to the full one: linear warm-up, then steps or a cosine."""
+    warm = min(1.0, (step + 1) / max(train.warmup, 1))
+    done = step / max(train.iterations, 1)
+    if train.schedule == "cosine":
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return warm * 0.1 ** ((done >= 2 / 3) + (done >= 11 / 12))
+
+
+class Trainer:
+    """The network with everything that a resumed training needs to go on exactly."""
+
+    def __init__(self, config: Config, device: torch.device, batch: int, backbone: Path | None) -> None:
+        train = config.train
+        self.config, self.device, self.step = config, device, 0
+        self.net = initialise(PCAN(config), backbone).to(device)
+        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(train.average))
+        learned = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(
+            learned,
+            lr=train.learning_rate * batch / train.batch,
+            momentum=train.momentum,
+            weight_decay=train.weight_decay,
+        )
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rate_at(step, train))
+        self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
+        self.model: nn.Module = TrainingPass(self.net)
+        if torch.distributed.is_initialized():
+            self.model = DistributedDataParallel(self.model, find_unused_parameters=True)
+        self.model.train()
+
+    def update(self, batch: Batch) -> Losses:
+        """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
+        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype, enabled=self.config.train.mixed_precision):
+            losses: Losses = self.model(batch.images, batch.truths)
+        total = losses.total()
+        if not torch.isfinite(total):
+            raise NonFiniteLoss(self.step, batch, losses)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        if self.config.train.gradient_clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.train.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.scheduler.step()
+        self.average.update_parameters(self.net)
+        self.step += 1
+        return losses
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.amp.GradScaler]:
+        parts = {"net": self.net, "average": self.average, "optimizer": self.optimizer, "scaler": self.scaler}
+        return {**parts, "scheduler": self.scheduler}  # type: ignore[dict-item]
+
+    def save(self, folder: Path) -> None:
+        """Write the averaged weights, and beside them what resuming needs."""
+        checkpoint.save(folder / "weights.safetensors", self.average.module, self.config, {"step": self.step})
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        checkpoint.save_torch(folder / "resume.pt", {**state, "step": self.step})
+
+    def resume(self, folder: Path) -> None:
+        """Go on where `save` left off."""
+        state = checkpoint.load_torch(folder / "resume.pt")
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.step = state["step"]
+
+
+def make_loader(args: argparse.Namespace, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:
+    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
+    per_process = max(1, args.batch // world)
+    total = config.train.iterations * args.batch
+    dataset = read_sources(args.data, args.hold_out, config.train, seed=args.seed, length=total)
+    numbered = Numbered(dataset, start * args.batch)
+    sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
+    return iter(
+        DataLoader(
+            numbered,
+            batch_size=per_process,
+            sampler=sampler,
+            num_workers=args.workers,
+            collate_fn=collate,
+            pin_memory=args.device == "cuda",
+            worker_init_fn=_one_thread,
+        )
+    )
+
+
+class Numbered(torch.utils.data.Dataset[tuple[int, tuple[Sample, Sample]]]):
+    """Pairs with their number, from number `start` on."""
+
+    def __init__(self, pairs: object, start: int) -> None:
+        self.pairs, self.start = pairs, start
+
+    def __len__(self) -> int:
+        return len(self.pairs) - self.start  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> tuple[int, tuple[Sample, Sample]]:
+        return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
+
+
+def _one_thread(worker: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)
+
+
+def train(args: argparse.Namespace) -> Path:
+    """Run the training that the command line describes; return the folder of the checkpoint."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1:
+        torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = torch.device("cuda", local) if args.device == "cuda" else torch.device("cpu")
+    config = _configure(args)
+    torch.manual_seed(args.seed + rank)
+    trainer = Trainer(config, device, args.batch, args.backbone)
+    if args.resume and (args.out / "resume.pt").is_file():
+        trainer.resume(args.out)
+    batches = make_loader(args, config, rank, world, trainer.step)
+    writer = SummaryWriter(str(args.out)) if rank == 0 else None
+    steps = range(trainer.step, config.train.iterations)
+    for step in tqdm(steps, initial=trainer.step, total=config.train.iterations, disable=rank > 0, mininterval=5):
+        losses = trainer.update(next(batches).to(device))
+        last = step + 1 == config.train.iterations
+        if writer and (last or step % args.log_every == 0):
+            _log(writer, step, losses, trainer.scheduler.get_last_lr()[0], tqdm.write)
+        if rank == 0 and (last or (step + 1) % args.save_every == 0):
+            trainer.save(args.out)
+    if world > 1:
+        torch.distributed.destroy_process_group()
+    return Path(args.out)
+
+
+def _configure(args: argparse.Namespace) -> Config:
+    config = load_config(args.config)
+    if args.iterations:
+        config = replace(config, train=replace(config.train, iterations=args.iterations))
+    args.batch = args.batch or config.train.batch
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    return config
+
+
+def _log(writer: SummaryWriter, step: int, losses: Losses, rate: float, say: Callable[[str], None]) -> None:
+    parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
+    for name, value in parts.items():
+        writer.add_scalar(f"loss/{name}", value, step)
+    writer.add_scalar("learning_rate", rate, step)
+    say(f"step {step} total {sum(parts.values()):.3f} " + " ".join(f"{k} {v:.3f}" for k, v in parts.items()))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of `pcan-train`."""
+    p = argparse.ArgumentParser(
+        prog="pcan-train",
+        description="Train PCAN on clips in the BDD100K seg_track (Scalabel) layout.",
+        epilog="Several GPUs: torchrun --nproc_per_node 4 -m pcan_model.train CONFIG --data PATH. "
+        "The learning rate of the configuration is for its own batch and scales with --batch.",
+    )
+    p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
+    p.add_argument("--data", nargs="+", required=True, metavar="PATH[:WEIGHT]",
+                   help="folders with images/ and labels/; the weight says how often each is drawn; "
+                   "'synthetic:WEIGHT' renders drives on the fly")  # fmt: skip
+    p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
+    p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")
+    p.add_argument("--backbone", type=Path, help="ImageNet weights (default: found for mobilenet_v2)")
+    p.add_argument("--batch", type=int, help="pairs per step over all processes (default: the config's)")
+    p.add_argument("--iterations", type=int, help="steps (default: the config's)")
+    p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    p.add_argument("--workers", type=int, default=1, help="processes that load data")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--save-every", type=int, default=500, metavar="STEPS")
+    p.add_argument("--log-every", type=int, default=20, metavar="STEPS")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `pcan-train`; errors of the user's making are one line."""
+    args = parser().parse_args(argv)
+    try:
+        print(f"trained: {train(args) / 'weights.safetensors'}")
+    except (ValueError, OSError, NonFiniteLoss, SourceError) as error:
+        raise SystemExit(f"pcan-train: {error}") from error
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
