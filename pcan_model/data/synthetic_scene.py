@@ -1,4 +1,4 @@
-"""What is not labelled in the synthetic drive: sky, ground, houses, trees and posts."""
+"""What is not labelled in the synthetic drive: sky, ground, trees and posts."""
 
 from __future__ import annotations
 
@@ -9,40 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.synthetic_canvas import NEAR, Camera, Canvas, Colour, Floats, make_patch
+from pcan_model.data.synthetic_canvas import Camera, Canvas, Colour, Floats
+from pcan_model.data.synthetic_ground import ACROSS, ALONG, GROUND_X, Street
+from pcan_model.data.synthetic_houses import FIRST_HOUSE, House, paint_house
 from pcan_model.data.synthetic_mesh import Pose, darken
-
-GROUND_X = 26.0  # metres to either side that the ground picture shows
-ACROSS, ALONG = 16, 8  # ground picture, pixels per metre across and along the road
-FIRST_HOUSE = 200  # ids that houses use while they are painted
-
-
-@dataclass(frozen=True, slots=True)
-class Street:
-    """The cross section of the road; the camera drives near x = 0."""
-
-    left: float  # metres, x of the left kerb
-    right: float  # metres, x of the right kerb
-    lanes: tuple[float, ...]  # x of the lane borders
-    walk: float  # metres, width of the pavements
-    length: float  # metres that the ground picture shows
-    highway: bool
-    rails: float | None  # x of tram rails
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class House:
-    """A house along the street; also walls and hedges, which have no windows."""
-
-    x: float  # metres, plane of the facade (its sign tells the side)
-    z: tuple[float, float]  # metres
-    high: float  # metres
-    colour: Colour
-    trim: Colour
-    glass: Colour
-    windows: Floats  # (K, 4, 3) world coordinates
-    lit: NDArray[np.bool_]  # (K,) a lamp burns behind it
-    patch: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,86 +34,6 @@ class Prop:
     high: float  # metres
     colour: Colour
     blobs: Floats = field(default_factory=lambda: np.zeros((0, 5)))  # x y z diameter shade
-
-
-def make_ground(street: Street, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw the ground from above, (length * ALONG, 2 * GROUND_X * ACROSS, 3); row 0 is z = 0."""
-    size = (int(street.length * ALONG), int(2 * GROUND_X * ACROSS))
-    ground = np.empty((*size, 3), np.float32)
-    outside = (96, 112, 62) if street.highway or rng.random() < 0.3 else (150, 146, 138)
-    ground[:] = np.array(outside) * rng.uniform(0.75, 1.1) + rng.normal(0, 8, 3)
-    asphalt = np.full(3, rng.uniform(62, 130)) + rng.normal(0, 4, 3)
-    walk = np.full(3, rng.uniform(120, 185)) + rng.normal(0, 6, 3)
-    _band(ground, street.left - street.walk, street.right + street.walk, walk)
-    for row in range(0, size[0], int(ALONG * rng.uniform(0.8, 2.2))):
-        ground[row] *= 0.9  # joints of the slabs, hidden below the asphalt
-    _band(ground, street.left, street.right, asphalt)
-    for x in (street.left, street.right):
-        _band(ground, x - 0.12, x + 0.12, walk * 1.12)
-    _wear(ground, street, rng)
-    _mark(ground, street, rng)
-    ground *= 1 + _stains(size, rng)[..., None]
-    return ground.clip(0, 255).astype(np.uint8)
-
-
-def _columns(low: float, high: float) -> slice:
-    return slice(max(0, int((low + GROUND_X) * ACROSS)), max(0, math.ceil((high + GROUND_X) * ACROSS)))
-
-
-def _band(ground: NDArray[np.float32], low: float, high: float, colour: Floats) -> None:
-    ground[:, _columns(low, high)] = colour
-
-
-def _stains(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    total = np.zeros(size, np.float32)
-    for step, part in ((120, 0.08), (24, 0.05), (4, 0.05), (1, 0.04)):
-        cells = (size[0] // step + 2, size[1] // step + 2)
-        noise = rng.standard_normal(cells, np.float32) * np.float32(part)
-        total += cv2.resize(noise, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return total
-
-
-def _wear(ground: NDArray[np.float32], street: Street, rng: np.random.Generator) -> None:
-    """Patches, cracks, manholes and the darker tracks of wheels."""
-    road = _columns(street.left, street.right)
-    for _ in range(rng.integers(0, 14)):
-        x, z = rng.integers(road.start, road.stop), rng.integers(len(ground))
-        w, h = rng.integers(8, 60), rng.integers(8, 100)
-        ground[z : z + h, x : min(x + w, road.stop)] *= rng.uniform(0.72, 1.2)
-    for _ in range(rng.integers(0, 10)):
-        start = np.array([rng.integers(road.start, road.stop), rng.integers(len(ground))])
-        steps = np.cumsum(rng.normal(0, 10, (12, 2)) + rng.normal(0, 8, 2), 0)
-        cv2.polylines(ground, [(start + steps).astype(np.int32)], False, (45, 45, 46), 1)
-    for _ in range(rng.integers(1, 9)):
-        at = (int(rng.integers(road.start, road.stop)), int(rng.integers(len(ground))))
-        cv2.ellipse(ground, at, (6, 3), 0, 0, 360, (60, 58, 58), -1)
-    for a, b in zip(street.lanes, street.lanes[1:], strict=False):
-        for x in (a + (b - a) * 0.25, a + (b - a) * 0.75):
-            ground[:, _columns(x - 0.3, x + 0.3)] *= 0.94
-
-
-def _mark(ground: NDArray[np.float32], street: Street, rng: np.random.Generator) -> None:
-    """Lane lines, crossings, stop lines and rails."""
-    white = np.full(3, rng.uniform(170, 240))
-    yellow = np.array([225, 178, 60]) * rng.uniform(0.8, 1.05)
-    dash, gap = rng.uniform(2, 4), rng.uniform(3, 8)
-    for k, x in enumerate(street.lanes):
-        edge = k in (0, len(street.lanes) - 1)
-        if edge and rng.random() < 0.5:
-            continue
-        colour = yellow if x == street.lanes[len(street.lanes) // 2] and rng.random() < 0.5 else white
-        solid = edge or (colour is yellow)
-        for z in np.arange(0, street.length, street.length if solid else dash + gap):
-            rows = slice(int(z * ALONG), int((z + (street.length if solid else dash)) * ALONG))
-            ground[rows, _columns(x - 0.07, x + 0.07)] = colour
-    if street.rails is not None:
-        for x in (-0.72, 0.72):
-            _band(ground, street.rails + x - 0.05, street.rails + x + 0.05, np.array([70, 66, 66]))
-    for z in np.arange(rng.uniform(10, 40), street.length, rng.uniform(30, 70)):
-        if not street.highway:
-            for x in np.arange(street.left + 0.4, street.right - 0.4, 1.0):
-                ground[int(z * ALONG) : int((z + 3) * ALONG), _columns(x, x + 0.5)] = white
-            ground[int((z - 1.6) * ALONG) : int((z - 1.2) * ALONG), _columns(0, street.right)] = white
 
 
 def make_sky(
@@ -171,58 +61,6 @@ def make_sky(
             sky[height - top :, x : x + w] = colour
         x += max(4, w - int(rng.integers(0, 8)))
     return sky.clip(0, 255).astype(np.uint8)
-
-
-FACADES: tuple[Colour, ...] = (
-    (168, 120, 96), (140, 84, 66), (190, 176, 150), (206, 200, 188), (150, 150, 152), (112, 112, 118),
-    (210, 190, 140), (176, 150, 130), (98, 84, 76), (220, 214, 208), (130, 140, 148),
-)  # fmt: skip
-
-
-def make_houses(street: Street, rng: np.random.Generator) -> tuple[House, ...]:
-    """Line both sides with houses, or a highway with walls and hedges."""
-    houses = []
-    for side, kerb in ((-1, street.left - street.walk), (1, street.right + street.walk)):
-        z, back = -10.0, rng.uniform(0.2, 4)
-        while z < street.length + 40:
-            long = rng.uniform(6, 22)
-            if rng.random() < (0.75 if street.highway else 0.9):
-                low = street.highway or rng.random() < 0.12
-                high = rng.uniform(0.8, 2.6) if low else rng.uniform(4, 22)
-                x = kerb + side * (back + rng.uniform(0, 0.6))
-                houses.append(_make_house(x, (z, z + long), high, rng, plain=low))
-            z += long + (rng.uniform(0, 6) if rng.random() < 0.3 else 0.05)
-    return tuple(houses)
-
-
-def _make_house(
-    x: float, z: tuple[float, float], high: float, rng: np.random.Generator, *, plain: bool
-) -> House:
-    colour = FACADES[rng.integers(len(FACADES))]
-    if plain and rng.random() < 0.6:
-        colour = (70, 96, 50)
-    windows = np.zeros((0, 4, 3)) if plain else _windows(x, z, high, rng)
-    tone = rng.uniform(0.5, 1.35)
-    return House(
-        x=x, z=z, high=high, colour=colour,
-        trim=tuple((np.array(colour) * tone).clip(0, 245).tolist()),
-        glass=tuple(rng.uniform(20, 110) * np.array([0.9, 1, 1.12])),
-        windows=windows, lit=rng.random(len(windows)) < 0.3,
-        patch=make_patch(rng, rough=0.12 if not plain else 0.3, shade=0.08),
-    )  # fmt: skip
-
-
-def _windows(x: float, z: tuple[float, float], high: float, rng: np.random.Generator) -> Floats:
-    """Corners of the windows of a facade: shops on the ground, rows above; (K, 4, 3)."""
-    floor, step = rng.uniform(2.8, 3.6), rng.uniform(1.6, 3.2)
-    w, h = step * rng.uniform(0.4, 0.75), floor * rng.uniform(0.45, 0.7)
-    rows = [(1.0 + k * floor, h, step, w) for k in range(1, int(high / floor))]
-    rows.append((0.4, floor * 0.75, step * 2, step * rng.uniform(1.2, 1.8)))
-    quads = []
-    for y, tall, pitch, wide in rows:
-        for a in np.arange(z[0] + 0.5, z[1] - wide - 0.3, pitch):
-            quads.append([(x, y, a), (x, y, a + wide), (x, y + tall, a + wide), (x, y + tall, a)])
-    return np.array(quads).reshape(-1, 4, 3)
 
 
 def make_props(street: Street, rng: np.random.Generator) -> tuple[Prop, ...]:
@@ -272,7 +110,7 @@ def paint_scene(canvas: Canvas, scenery: Scenery) -> None:
     _paint_ground(canvas, scenery.ground, horizon)
     far = sorted(scenery.houses, key=lambda h: -max(h.z[0] - camera.z, -5))
     for k, house in enumerate(h for h in far if h.z[1] > camera.z + 1):
-        _paint_house(canvas, house, FIRST_HOUSE + k % 50)
+        paint_house(canvas, house, FIRST_HOUSE + k % 50)
     canvas.pixels[..., 3] = 0
 
 
@@ -312,42 +150,6 @@ def _ground_map(camera: Camera) -> Floats:
     v = camera.horizon * forward + np.array([0, 0, camera.focal * camera.height])
     metres = np.array([[1 / ACROSS, 0, -GROUND_X], [0, 1 / ALONG, 0], [0, 0, 1]])
     return np.stack([u, v, forward]) @ metres
-
-
-def _paint_house(canvas: Canvas, house: House, number: int) -> None:
-    camera, light = canvas.camera, canvas.light
-    x, (z1, z2), h = house.x, house.z, house.high
-    deep = x + math.copysign(9, x)
-    depth = max(2.0, (z1 + z2) / 2 - camera.z)
-    canvas.begin()
-    end = np.array([(x, 0, z1), (deep, 0, z1), (deep, h, z1), (x, h, z1)])
-    front = np.array([(x, 0, z1), (x, 0, z2), (x, h, z2), (x, h, z1)])
-    facing = 1.0 if light.sun[0] * x < 0 else 0.75
-    canvas.polygon(camera.view(end), light.tint(house.colour, depth, 0.7 * _lit(light.ambient)), number)
-    canvas.polygon(camera.view(front), light.tint(house.colour, depth, facing * _lit(light.ambient)), number)
-    band = front.copy()
-    band[:2, 1] = h - 0.5
-    canvas.polygon(camera.view(band), light.tint(house.trim, depth, facing * _lit(light.ambient)), number)
-    canvas.texture(number, house.patch)
-    _paint_windows(canvas, house, number, depth)
-
-
-def _lit(ambient: float) -> float:
-    return 0.55 + 0.45 * ambient
-
-
-def _paint_windows(canvas: Canvas, house: House, number: int, depth: float) -> None:
-    if not len(house.windows):
-        return
-    view = canvas.camera.view(house.windows.reshape(-1, 3))
-    near = view[:, 2].reshape(-1, 4).min(1)
-    view[:, 2] = view[:, 2].clip(NEAR, None)
-    corners = canvas.camera.pixels(view).reshape(-1, 4, 2)
-    wide = np.abs(corners[:, 1, 0] - corners[:, 0, 0])
-    glass = canvas.light.tint(house.glass, depth)
-    lamp: Colour = (250, 214, 140) if canvas.light.night else glass
-    for k in np.flatnonzero((near > NEAR) & (wide >= 2)):
-        canvas.fill(corners[k], lamp if house.lit[k] else glass, number)
 
 
 def paint_prop(canvas: Canvas, prop: Prop) -> None:
