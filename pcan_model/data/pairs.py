@@ -93,6 +93,7 @@ class PairDataset:
         height, width = self._size
         bank = CutOutBank(
             self._clips,
+            self._chances,
             height=height,
             width=width,
             height_min=self._config.paste_height_min,

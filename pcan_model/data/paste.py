@@ -43,17 +43,18 @@ class Placement:
 
 
 class CutOutBank:
-    """At most `per_class` cut-outs of each class, drawn once from random frames of the clips."""
+    """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more."""
 
     def __init__(
-        self, clips: Sequence[Clip], *, height: int, width: int, height_min: int,
+        self, clips: Sequence[Clip], chances: NDArray[np.float64], *, height: int, width: int, height_min: int,
         rng: np.random.Generator, frames: int = 300, per_class: int = 60,
     ) -> None:  # fmt: skip
         self._by_class: dict[int, list[CutOut]] = {}
-        places = [(clip, i) for clip in clips for i in range(len(clip))]
-        for place in rng.permutation(len(places))[:frames]:
-            clip, number = places[place]
-            frame = flatten(clip.frame(number))
+        drawn = [
+            (int(c), int(rng.integers(len(clips[c])))) for c in rng.choice(len(clips), frames, p=chances)
+        ]
+        for clip, number in sorted(set(drawn)):
+            frame = flatten(clips[clip].frame(number))
             for cut in cut_objects(frame, height=height, width=width, height_min=height_min):
                 self._keep(cut, per_class, rng)
 
