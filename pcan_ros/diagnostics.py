@@ -57,7 +57,8 @@ def _silent(health: Health) -> str:
     if not health.publishers:
         return f"nobody publishes {health.topic}"
     if health.unreliable == health.publishers:
-        return f"{health.topic} is published best effort, this node asks for reliable: set reliability:=best_effort"
+        offer = f"{health.topic} is published best effort"
+        return f"{offer}, this node asks for reliable: set reliability:=best_effort"
     since = "no image arrived" if health.counts.received == 0 else "no image any more"
     return f"{health.topic} is advertised, {since} for {health.silence:.0f} s: {PROFILE_HINT}"
 

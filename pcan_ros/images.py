@@ -71,9 +71,8 @@ def _check_size(message: Any, bytes_per_pixel: int) -> None:
         raise BadImage(f"size: expected at least 1x1, got {message.width}x{message.height}")
     row = message.width * bytes_per_pixel
     if message.step < row:
-        raise BadImage(
-            f"step: expected at least {row} bytes for width {message.width} of {message.encoding}, got {message.step}"
-        )
+        size = f"width {message.width} of {message.encoding}"
+        raise BadImage(f"step: expected at least {row} bytes for {size}, got {message.step}")
     expected, got = message.step * message.height, len(message.data)
     if got < expected:
         raise BadImage(

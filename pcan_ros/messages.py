@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import uuid
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from unique_identifier_msgs.msg import UUID
 
-from pcan_model.structures import Mask, TrackedInstance, Tracks
-from pcan_ros.masks import Encoding, encode_crop
+from pcan_model.structures import Mask, TrackedInstance, Tracks, TrackState
+from pcan_ros.masks import Encoding, decode_crop, encode_crop
 from pcan_ros.msg import InstanceMask, TrackedInstanceArray
 from pcan_ros.msg import TrackedInstance as InstanceMessage
 
@@ -74,6 +75,35 @@ def to_mask(mask: Mask, encoding: Encoding) -> InstanceMask:
     )
 
 
+def from_tracks(message: Any) -> Tracks:
+    """Return what a message says of one frame; masks are decoded."""
+    stamp = message.header.stamp
+    return Tracks(
+        stamp=stamp.sec + stamp.nanosec * 1e-9,
+        height=message.image_height,
+        width=message.image_width,
+        frame_index=message.frame_index,
+        instances=tuple(from_instance(instance) for instance in message.instances),
+    )
+
+
+def from_instance(message: Any) -> TrackedInstance:
+    """Return what a message says of one object."""
+    x, y, mask = message.x, message.y, message.mask
+    return TrackedInstance(
+        track_id=message.track_id,
+        uuid=uuid.UUID(bytes=bytes(bytearray(message.uuid.uuid))),
+        state=TrackState(message.state),
+        age=message.age,
+        time_since_update=message.time_since_update,
+        label=message.class_id,
+        score=message.score,
+        box=np.array([x, y, x + message.width, y + message.height], np.float32),
+        velocity=np.array([message.velocity_x, message.velocity_y], np.float32),
+        mask=Mask(mask.x_offset, mask.y_offset, decode_crop(mask)),
+    )
+
+
 def to_image(picture: NDArray[Any], encoding: str, header: Any) -> Image:
     """Return a picture, (H, W) or (H, W, 3), as an Image message."""
     picture = np.ascontiguousarray(picture)
@@ -85,7 +115,7 @@ def to_image(picture: NDArray[Any], encoding: str, header: Any) -> Image:
         encoding=encoding,
         is_bigendian=0,
         step=picture.strides[0],
-        data=to_bytes(memoryview(picture).cast("B")),
+        data=to_bytes(picture.reshape(-1).view(np.uint8)),
     )
 
 

@@ -33,6 +33,10 @@ from pcan_ros.outputs import Outputs
 from pcan_ros.pipeline import Pipeline, Result, seconds
 from pcan_ros.throttle import Throttle
 
+RELIABILITY = {
+    "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
+    "reliable": QoSReliabilityPolicy.RELIABLE,
+}
 Transition = Callable[["TrackerNode"], None]
 
 
@@ -52,7 +56,7 @@ def reported(transition: Transition) -> Callable[[TrackerNode, LifecycleState], 
     return run
 
 
-class TrackerNode(LifecycleNode):  # type: ignore[misc]
+class TrackerNode(LifecycleNode):
     """Tracks and segments what cameras see."""
 
     def __init__(self, **options: Any) -> None:
@@ -144,7 +148,8 @@ class TrackerNode(LifecycleNode):  # type: ignore[misc]
     def on_bad(self, camera: int, error: Exception) -> None:
         """Say what is wrong with an image, not for every image."""
         assert self.pipeline is not None
-        text = f"{self.pipeline.cameras[camera].topic}: {error if isinstance(error, ValueError) else repr(error)}"
+        reason = error if isinstance(error, ValueError) else repr(error)
+        text = f"{self.pipeline.cameras[camera].topic}: {reason}"
         self.status.last_error = text
         held = self._throttle.allow(f"{camera} {str(error).split(':')[0]}")
         if held is not None:
@@ -159,7 +164,7 @@ class TrackerNode(LifecycleNode):  # type: ignore[misc]
             CompressedImage if settings.compressed else Image,
             name,
             partial(self._on_image, camera),
-            QoSProfile(depth=1, reliability=QoSReliabilityPolicy[settings.reliability.upper()]),
+            QoSProfile(depth=1, reliability=RELIABILITY[settings.reliability]),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 

@@ -40,6 +40,9 @@ class Features:
     count: int  # detections that are not padding
 
 
+Pair = tuple[str, tuple[int, ...], str, tuple[int, ...]]  # where and what is expected, where and what is
+
+
 class OnnxEngine:
     """Implements `pcan_model.engine.Engine`."""
 
@@ -94,7 +97,7 @@ class OnnxEngine:
     def _check(self) -> None:
         """Raise ModelError where the two networks and the manifest do not fit each other."""
         size = self.config.input
-        pairs = [
+        pairs: list[Pair] = [
             ("manifest.json: config.input", (size.height, size.width, 3), "frame.onnx: image", self._picture)
         ]
         for name in FEATURES:

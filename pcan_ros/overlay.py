@@ -116,9 +116,10 @@ def contact_sheet(pictures: Sequence[tuple[int, Picture]], *, columns: int = 3, 
 def _tile(number: int, picture: Picture, width: int) -> Picture:
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     shrinks = width < picture.shape[1]
-    tile = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    tile = np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
     text, scale = f"frame {number}", 0.5
     (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
     cv2.rectangle(tile, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
     write(tile, text, (6, height - base - 3), scale, (255, 255, 255))
-    return np.asarray(tile, np.uint8)
+    return tile

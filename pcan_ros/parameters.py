@@ -50,16 +50,12 @@ class Settings:
     model: str = ""  # folder of the exported model; empty for the installed models/pcan_street_tiny
     cameras: tuple[str, ...] = ("~/image",)  # image topics, one camera each
     compressed: bool = False  # subscribe to sensor_msgs/CompressedImage on <topic>/compressed
-    reliability: str = (
-        "best_effort"  # of the image subscriptions: best_effort, or reliable for bags played in lock-step
-    )
+    reliability: str = "best_effort"  # of the image subscriptions; reliable for bags in lock-step
     threads: int = 0  # CPU threads of the network, 0 for one per core
     backend: str = "auto"  # what runs the network
     mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
     publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
-    time_jump_tolerance: float = (
-        0.5  # a stamp that goes back further than this, in seconds, resets the camera's tracker
-    )
+    time_jump_tolerance: float = 0.5  # seconds a stamp may go back before the tracks are reset
     status_period: float = 1.0  # seconds between two messages on /diagnostics
     autostart: bool = True  # configure and activate without a lifecycle manager
 
@@ -146,5 +142,4 @@ def _parameter(name: str, default: Any, description: str) -> Parameter:
 
 def field_comments(kind: type) -> dict[str, str]:
     """Return the comment behind each field of a dataclass: the one place where it is described."""
-    lines = re.findall(r"^    (\w+): [^#\n]*(?:# (.+))?$", inspect.getsource(kind), re.MULTILINE)
-    return {name: comment for name, comment in lines}
+    return dict(re.findall(r"^    (\w+): [^#\n]*(?:# (.+))?$", inspect.getsource(kind), re.MULTILINE))

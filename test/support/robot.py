@@ -1,0 +1,97 @@
+"""A node under test in its own process and its own DDS domain, and a client that talks to it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from lifecycle_msgs.srv import ChangeState, GetState
+from numpy.typing import NDArray
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from pcan_ros.client import Client
+from pcan_ros.messages import to_image
+from pcan_ros.process import NodeProcess
+
+PATIENCE = 15.0  # seconds for whatever should happen at once, on a busy machine
+_domains = itertools.count(os.getpid() % 90 + 10)
+
+
+def image(
+    picture: NDArray[np.uint8], stamp: float, *, encoding: str = "rgb8", frame: str = "camera"
+) -> Image:
+    """Return a picture as an Image message."""
+    second = int(stamp)
+    header = Header(stamp=Time(sec=second, nanosec=round((stamp - second) * 1e9)), frame_id=frame)
+    return to_image(picture, encoding, header)
+
+
+class Robot:
+    """The node's process and a client of it."""
+
+    def __init__(self, process: NodeProcess, client: Client, domain: int) -> None:
+        self.process, self.client, self.domain = process, client, domain
+
+    def track(self, message: Image) -> Any:
+        """Send an image and return the tracks that come back."""
+        answer = self.client.exchange(message, PATIENCE, self.process.alive)
+        assert answer is not None, f"no tracks came back; the node says:\n{self.process.log()}"
+        return answer.message
+
+    def until(self, done: Callable[[], Any], what: str) -> None:
+        """Wait until something holds."""
+        assert self.client.wait(done, PATIENCE, self.process.alive), f"not {what}:\n{self.process.log()}"
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service of the node."""
+        caller = self.client.node.create_client(kind, f"/pcan_tracker/{name}")
+        assert self.client.wait(caller.service_is_ready, PATIENCE, self.process.alive), f"no service {name}"
+        future = caller.call_async(request)
+        self.until(future.done, f"answered by {name}")
+        return future.result()
+
+    def state(self) -> str:
+        return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
+
+    def change_state(self, transition: int) -> bool:
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return bool(self.call(ChangeState, "change_state", request).success)
+
+    def set_parameter(self, name: str, value: ParameterValue) -> Any:
+        request = SetParameters.Request(parameters=[ParameterMessage(name=name, value=value)])
+        return self.call(SetParameters, "set_parameters", request).results[0]
+
+    def collect(self, kind: Any, topic: str) -> list[Any]:
+        """Subscribe to a topic and return the list that its messages will be in."""
+        messages: list[Any] = []
+        self.client.node.create_subscription(kind, topic, messages.append, 10)
+        return messages
+
+
+@contextmanager
+def robot(model: Path, /, *, connect: bool = True, **parameters: Any) -> Iterator[Robot]:
+    """Start the node on a model and yield it, active; parameters' names use __ for a dot."""
+    domain = next(_domains) % 100 + 1
+    given = {name.replace("__", "."): value for name, value in parameters.items()}
+    given = {"model": str(model), "reliability": "reliable", "threads": 1, **given}
+    outputs = "/pcan_tracker" if len(given.get("cameras", "1")) == 1 else "/pcan_tracker/camera0"
+    topic = given["cameras"][0] if "cameras" in given else "/pcan_tracker/image"
+    compressed = bool(given.get("compressed", False))
+    with (
+        NodeProcess(given, {"ROS_DOMAIN_ID": str(domain)}) as process,
+        Client(image_topic=topic, outputs=outputs, compressed=compressed, domain=domain) as client,
+    ):
+        if connect:
+            client.find_node(PATIENCE, process.alive)
+        yield Robot(process, client, domain)

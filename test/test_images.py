@@ -1,0 +1,116 @@
+"""Image messages to pictures; nothing here needs ROS."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pcan_ros.images import BadImage, decode
+
+RED = (200, 30, 10)  # RGB
+
+
+def red(height: int = 4, width: int = 6) -> np.ndarray:
+    return np.full((height, width, 3), RED, np.uint8)
+
+
+def raw(pixels: np.ndarray, encoding: str, *, pad: int = 0) -> Any:
+    rows = pixels.reshape(pixels.shape[0], -1)
+    rows = np.pad(rows, ((0, 0), (0, pad)))
+    data, (height, width), step = rows.tobytes(), pixels.shape[:2], rows.shape[1] * pixels.itemsize
+    return SimpleNamespace(
+        height=height, width=width, step=step, encoding=encoding, data=data, is_bigendian=0
+    )
+
+
+def compressed(data: bytes, kind: str = "jpeg") -> Any:
+    return SimpleNamespace(format=kind, data=data)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "conversion"),
+    [
+        ("rgb8", None),
+        ("bgr8", cv2.COLOR_RGB2BGR),
+        ("rgba8", cv2.COLOR_RGB2RGBA),
+        ("bgra8", cv2.COLOR_RGB2BGRA),
+        ("yuv422", cv2.COLOR_RGB2YUV_UYVY),
+        ("yuv422_yuy2", cv2.COLOR_RGB2YUV_YUY2),
+    ],
+)
+@pytest.mark.parametrize("pad", [0, 5])
+def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, pad: int) -> None:
+    pixels = red() if conversion is None else cv2.cvtColor(red(), conversion)
+    picture = decode(raw(pixels, encoding, pad=pad))
+    assert picture.shape == (4, 6, 3) and picture.flags.c_contiguous
+    assert np.abs(picture.astype(int) - RED).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("encoding", "first"), [("rggb", (0, 0)), ("bggr", (1, 1)), ("grbg", (0, 1)), ("gbrg", (1, 0))]
+)
+def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int]) -> None:
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[first[0] :: 2, first[1] :: 2] = 200  # where the pattern has its red pixels
+    picture = decode(raw(mosaic, f"bayer_{encoding}8"))[2:-2, 2:-2]
+    assert picture[..., 0].min() == 200 and picture[..., 1:].max() == 0
+
+
+def test_grey_and_16_bit_pictures_become_rgb() -> None:
+    grey = np.full((4, 6), 77, np.uint8)
+    assert (decode(raw(grey, "mono8")) == 77).all()
+    pytest.importorskip("cv_bridge")
+    assert (decode(raw(grey.astype(np.uint16) << 8, "mono16")) == 77).all()
+
+
+def test_rgb_and_unpadded_rows_are_not_copied() -> None:
+    message = raw(red(), "rgb8")
+    assert np.shares_memory(decode(message), np.frombuffer(message.data, np.uint8))
+
+
+def test_compressed_pictures_come_out_as_rgb() -> None:
+    for kind in ("jpeg", "png"):
+        data = cv2.imencode(f".{kind}", red(32, 32)[..., ::-1])[1].tobytes()
+        assert np.abs(decode(compressed(data, kind)).astype(int) - RED).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoding": "32FC1"}, "encoding: expected one of rgb8, .*; got '32FC1'"),
+        ({"encoding": ""}, "encoding: expected one of .*; got ''"),
+        ({"width": 0}, "size: expected at least 1x1, got 0x4"),
+        ({"step": 17}, "step: expected at least 18 bytes for width 6 of rgb8, got 17"),
+        ({"height": 5}, r"data: expected 90 bytes \(step 18 x height 5\), got 72"),
+        ({"data": b""}, "data: expected 72 bytes .*, got 0"),
+        ({"encoding": "mono16", "step": 11}, "step: expected at least 12 bytes"),
+    ],
+)
+def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], said: str) -> None:
+    message = raw(red(), "rgb8")
+    vars(message).update(change)
+    with pytest.raises(BadImage, match=said):
+        decode(message)
+
+
+def test_an_odd_width_of_yuv_is_refused() -> None:
+    with pytest.raises(BadImage, match="yuv422"):
+        decode(raw(np.zeros((4, 5, 2), np.uint8), "yuv422"))
+
+
+def test_broken_compressed_pictures_are_refused() -> None:
+    whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[
+        1
+    ].tobytes()
+    with pytest.raises(BadImage, match="whole jpeg, got one cut off"):
+        decode(compressed(whole[: len(whole) // 2]))
+    with pytest.raises(BadImage, match="cannot decode 7 bytes"):
+        decode(compressed(b"rubbish"))
+    with pytest.raises(BadImage, match="got 0 bytes"):
+        decode(compressed(b""))
+    with pytest.raises(BadImage, match="compressedDepth"):
+        decode(compressed(whole, "16UC1; compressedDepth png"))

@@ -1,0 +1,127 @@
+"""The node's parameters, slots and small parts, without ROS."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import fields, replace
+
+import pytest
+
+from pcan_model.config import TrackerConfig
+from pcan_ros.camera import History, Latency
+from pcan_ros.masks import Encoding
+from pcan_ros.parameters import (
+    ParameterError,
+    Settings,
+    parameters,
+    refuse_unknown,
+    settings_from,
+    thresholds_from,
+)
+from pcan_ros.slots import Mailbox
+from pcan_ros.throttle import Throttle
+
+
+def test_every_field_is_a_described_parameter() -> None:
+    known = parameters(TrackerConfig())
+    assert len(known) == len(fields(Settings)) + len(fields(TrackerConfig))
+    assert all(len(p.description) > 10 for p in known.values()), "a field without a comment"
+
+
+def test_defaults_of_the_thresholds_are_the_models() -> None:
+    assert parameters(TrackerConfig(init_score=0.61))["tracker.init_score"].default == 0.61
+
+
+def test_thresholds_may_change_at_runtime_and_sizes_may_not() -> None:
+    known = parameters(TrackerConfig())
+    runtime = {name for name, p in known.items() if not p.read_only}
+    assert {"tracker.init_score", "mask_encoding", "publish_lost"} <= runtime
+    assert not {"tracker.capacity", "model", "cameras", "threads"} & runtime
+
+
+def test_values_outside_range_or_choice_are_refused_by_name() -> None:
+    known = parameters(TrackerConfig())
+    with pytest.raises(ParameterError, match=r"tracker.momentum: expected 0.0 to 1.0, got 1.2"):
+        known["tracker.momentum"].check(1.2)
+    with pytest.raises(ParameterError, match="backend: expected one of auto, onnxruntime; got 'abacus'"):
+        known["backend"].check("abacus")
+
+
+def test_defaults_are_inside_their_own_ranges() -> None:
+    for parameter in parameters(TrackerConfig()).values():
+        parameter.check(parameter.default)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    known = parameters(TrackerConfig())
+    refuse_unknown(["model", "use_sim_time", "qos_overrides./a.subscription.depth"], known)
+    with pytest.raises(ParameterError, match="modle: no such parameter; expected one of model"):
+        refuse_unknown(["modle"], known)
+
+
+def test_values_become_settings_and_thresholds() -> None:
+    values = {name: p.default for name, p in parameters(TrackerConfig()).items()}
+    values |= {"mask_encoding": "bitmap", "tracker.keep_lost": 3}
+    assert settings_from(values) == replace(Settings(), mask_encoding="bitmap")
+    assert settings_from(values).encoding == Encoding.BITMAP
+    assert thresholds_from(values, TrackerConfig()) == TrackerConfig(keep_lost=3)
+
+
+@pytest.mark.parametrize("cameras", [[], [""], ["a", "a"]])
+def test_cameras_are_named_once_each(cameras: list[str]) -> None:
+    with pytest.raises(ParameterError, match="cameras: expected"):
+        settings_from({"cameras": cameras})
+
+
+def test_only_the_newest_message_is_kept_and_the_replaced_are_counted() -> None:
+    box = Mailbox(1)
+    for message in "abc":
+        box.put(0, message, 0.0)
+    arrival = box.take(0)
+    assert arrival is not None and arrival.message == "c"
+    assert box.take(0) is None
+    assert (box.counts(0).received, box.counts(0).replaced) == (3, 2)
+
+
+def test_cameras_are_served_in_turn_however_fast_one_is() -> None:
+    box = Mailbox(3)
+    served = []
+    for _ in range(6):
+        box.put(0, "fast", 0.0)
+        box.put(2, "slow", 0.0)
+        arrival = box.take(0)
+        assert arrival is not None
+        served.append(arrival.camera)
+    assert served == [0, 2, 0, 2, 0, 2]
+
+
+def test_a_waiting_worker_wakes_for_a_message_and_for_the_end() -> None:
+    box = Mailbox(1)
+    threading.Timer(0.05, box.put, (0, "late", 0.0)).start()
+    arrival = box.take(5)
+    assert arrival is not None and arrival.message == "late"
+    threading.Timer(0.05, box.close).start()
+    assert box.take(5) is None
+
+
+def test_a_throttle_lets_one_of_a_kind_through_and_counts_the_rest() -> None:
+    now = [0.0]
+    throttle = Throttle(5.0, lambda: now[0])
+    assert [throttle.allow("a"), throttle.allow("a"), throttle.allow("b"), throttle.allow("a")] == [
+        0,
+        None,
+        0,
+        None,
+    ]
+    now[0] = 5.0
+    assert throttle.allow("a") == 2
+
+
+def test_latency_percentiles_look_back_over_the_last_frames() -> None:
+    history = History()
+    assert history.percentiles("processing") is None
+    for i in range(101):
+        history.append(Latency(0.0, i / 100, 0.0))
+    found = history.percentiles("processing")
+    assert found is not None
+    assert (found.p50, found.p95) == pytest.approx((0.5, 0.95))
