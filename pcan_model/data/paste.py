@@ -46,14 +46,13 @@ class CutOutBank:
     """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more."""
 
     def __init__(
-        self, clips: Sequence[Clip], chances: NDArray[np.float64], *, height: int, width: int, height_min: int,
-        rng: np.random.Generator, frames: int = 300, per_class: int = 60,
+        self, clips: Sequence[Clip], chances: NDArray[np.float64], *,
+        height: int, width: int, height_min: int, rng: np.random.Generator, frames: int = 300, per_class: int = 60,
     ) -> None:  # fmt: skip
         self._by_class: dict[int, list[CutOut]] = {}
-        drawn = [
-            (int(c), int(rng.integers(len(clips[c])))) for c in rng.choice(len(clips), frames, p=chances)
-        ]
-        for clip, number in sorted(set(drawn)):
+        chosen = rng.choice(len(clips), frames, p=chances).tolist()
+        drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
+        for clip, number in sorted(drawn):
             frame = flatten(clips[clip].frame(number))
             for cut in cut_objects(frame, height=height, width=width, height_min=height_min):
                 self._keep(cut, per_class, rng)
