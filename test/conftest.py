@@ -1,0 +1,38 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pcan_model.network import PCAN
+
+
+@pytest.fixture(scope="session")
+def random_net() -> PCAN:
+    """Return a small network of random weights whose thresholds let tracks through."""
+    torch = pytest.importorskip("torch")
+    from pcan_model.config import load_config
+    from pcan_model.network import PCAN
+
+    torch.manual_seed(0)
+    shipped = load_config("pcan_street_tiny")
+    config = replace(
+        shipped,
+        input=replace(shipped.input, height=128, width=192),
+        heads=replace(shipped.heads, detections=12),
+        tracker=replace(shipped.tracker, capacity=16, init_score=0.1, track_score=0.05),
+    )
+    return PCAN(config).eval()
+
+
+@pytest.fixture(scope="session")
+def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with the exported small network; `random_net` has the same rounded weights."""
+    from pcan_model.export import export
+
+    return export(random_net, tmp_path_factory.mktemp("exported") / "model")

@@ -1,0 +1,142 @@
+"""The ONNX Runtime engine on real exported graphs, beside torch; and what it says of broken ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import numpy as np
+import pytest
+from support.squares import export_squares, picture
+
+from pcan_model.structures import Frame, Slots, Tracks
+from pcan_model.tracker import Tracker
+from pcan_ros.model_files import ModelError
+from pcan_ros.onnx_engine import OnnxEngine
+
+if TYPE_CHECKING:
+    from pcan_model.engine import Engine
+    from pcan_model.network import PCAN
+
+
+def clip(frames: int) -> list[Frame]:
+    """Return a textured picture that drifts."""
+    noise = np.random.default_rng(0).integers(0, 255, (16, 32, 3), np.uint8)
+    scene = noise.repeat(12, axis=0).repeat(12, axis=1)
+    return [Frame(np.ascontiguousarray(scene[:128, 4 * i : 4 * i + 192]), i / 10) for i in range(frames)]
+
+
+def run(engine: Engine, frames: list[Frame]) -> list[Tracks]:
+    tracker = Tracker(engine)
+    state, results = tracker.start(UUID(int=1)), []
+    for frame in frames:
+        state, tracks = tracker.step(state, frame)
+        results.append(tracks)
+    return results
+
+
+def test_it_tracks_as_torch_does(exported: Path, random_net: PCAN) -> None:
+    from pcan_model.torch_engine import TorchEngine
+
+    ours = run(OnnxEngine(exported, 1), clip(5))
+    theirs = run(TorchEngine(random_net.config, random_net), clip(5))
+    assert any(tracks.instances for tracks in ours)
+    for a, b in zip(ours, theirs, strict=True):
+        assert [i.track_id for i in a.instances] == [i.track_id for i in b.instances]
+        for x, y in zip(a.instances, b.instances, strict=True):
+            np.testing.assert_allclose(x.box, y.box, atol=0.05)
+            different = x.mask.full(a.height, a.width) != y.mask.full(a.height, a.width)
+            assert different.sum() <= max(2, 0.002 * x.mask.area)
+
+
+def test_a_memory_is_a_value_that_later_frames_leave_alone(exported: Path) -> None:
+    engine, frames = OnnxEngine(exported, 1), clip(3)
+    tracker = Tracker(engine)
+    state, _ = tracker.step(tracker.start(), frames[0])
+    first = tracker.step(state, frames[1])[1]
+    tracker.step(tracker.step(state, frames[1])[0], frames[2])
+    again = tracker.step(state, frames[1])[1]
+    assert [i.score for i in first.instances] == [i.score for i in again.instances]
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    return export_squares(tmp_path / "squares")
+
+
+def nothing() -> Slots:
+    return Slots(
+        *(np.zeros(n, d) for n, d in ((4, np.int64), (4, np.float32), (8, np.int64), (8, np.float32)))
+    )
+
+
+def test_padding_is_no_detection(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    found, _ = engine.detect(picture({2: (5, 10), 7: (40, 30)}), engine.start())
+    assert found.labels.tolist() == [2, 7]
+    assert found.boxes.tolist() == [[5, 10, 21, 26], [40, 30, 56, 46]]
+    assert found.rows.tolist() == [0, 1]
+
+
+def test_the_frame_memory_advances_only_where_asked(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    memory = engine.start()
+    _, features = engine.detect(picture({2: (5, 10)}), memory)
+    _, kept = engine.segment(features, nothing(), memory, remember=False)
+    _, advanced = engine.segment(features, nothing(), memory, remember=True)
+    values = [m.frames[2].numpy().tolist() for m in (memory, kept, advanced)]
+    assert values == [[0, 0], [0, 0], [1, 1]]
+
+
+def test_without_a_detection_the_bank_is_left_alone(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    memory = engine.start()
+    found, features = engine.detect(picture({}), memory)
+    logits, following = engine.segment(features, nothing(), memory, remember=True)
+    assert len(found) == 0 and logits.shape == (4, 28, 28)
+    assert following.bank is memory.bank
+
+
+def test_another_picture_size_is_refused(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    with pytest.raises(ValueError, match=r"image: expected \(64, 96, 3\) uint8, got \(64, 64, 3\)"):
+        engine.detect(np.zeros((64, 64, 3), np.uint8), engine.start())
+
+
+def test_a_missing_folder_or_file_is_named(squares: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere: no such folder"):
+        OnnxEngine(tmp_path / "nowhere")
+    (squares / "instance.onnx").unlink()
+    with pytest.raises(ModelError, match=r"missing instance\.onnx"):
+        OnnxEngine(squares)
+
+
+def test_files_of_two_exports_are_told_apart(squares: Path) -> None:
+    with (squares / "frame.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelError, match=r"frame.onnx: expected sha256 .* of manifest.json"):
+        OnnxEngine(squares)
+
+
+def test_a_manifest_that_does_not_fit_the_network_is_refused(squares: Path) -> None:
+    path = squares / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["config"]["input"]["width"] = 128
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=r"frame.onnx: image: expected \(64, 128, 3\) .* got \(64, 96, 3\)"):
+        OnnxEngine(squares)
+    path.write_text("{")
+    with pytest.raises(ModelError, match=r"manifest\.json: expected JSON"):
+        OnnxEngine(squares)
+
+
+def test_a_network_of_other_inputs_is_refused(squares: Path) -> None:
+    shutil.copy(squares / "instance.onnx", squares / "frame.onnx")
+    manifest = json.loads((squares / "manifest.json").read_text())
+    del manifest["sha256"]
+    (squares / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=r"frame.onnx: inputs: expected \['image'"):
+        OnnxEngine(squares)
