@@ -46,9 +46,17 @@ class CutOutBank:
     """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more."""
 
     def __init__(
-        self, clips: Sequence[Clip], chances: NDArray[np.float64], *,
-        height: int, width: int, height_min: int, rng: np.random.Generator, frames: int = 300, per_class: int = 60,
-    ) -> None:  # fmt: skip
+        self,
+        clips: Sequence[Clip],
+        chances: NDArray[np.float64],
+        *,
+        height: int,
+        width: int,
+        height_min: int,
+        rng: np.random.Generator,
+        frames: int = 300,
+        per_class: int = 60,
+    ) -> None:
         self._by_class: dict[int, list[CutOut]] = {}
         chosen = rng.choice(len(clips), frames, p=chances).tolist()
         drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
