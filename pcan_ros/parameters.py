@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pcan_model.config import TrackerConfig
 from pcan_ros.masks import Encoding
 
+SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
 FIXED = {"tracker.capacity"}  # a size of the exported network
 RUNTIME = {
@@ -116,13 +118,16 @@ def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
 
 
 def default_model() -> Path:
-    """Return the folder of the shipped model: installed with the package, or beside the sources."""
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
+    """Return the folder of the shipped model: beside the sources, or installed with the package."""
+    beside = Path(__file__).resolve().parent.parent / SHIPPED
+    if beside.is_dir():
+        return beside
     try:
-        return Path(get_package_share_directory("pcan_ros")) / "models" / "pcan_street_tiny"
-    except PackageNotFoundError:
-        return Path(__file__).resolve().parent.parent / "models" / "pcan_street_tiny"
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory("pcan_ros")) / SHIPPED
+    except (ImportError, LookupError):
+        return Path(sys.prefix) / "share" / "pcan_ros" / SHIPPED
 
 
 def _described(record: Any, prefix: str = "") -> list[Parameter]:

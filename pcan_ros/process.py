@@ -22,13 +22,16 @@ TUNED = {  # keeps the pages of big images between frames: 17 % of a core become
 class NodeProcess:
     """Runs `pcan_tracker` with these parameters until the end of the `with` block."""
 
-    def __init__(self, parameters: dict[str, Any], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, parameters: dict[str, Any], environment: dict[str, str] | None = None, namespace: str = "/"
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pcan_tracker_")
         folder = Path(self._folder.name)
         self._log = folder / "log.txt"
         file = folder / "parameters.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
         command = [sys.executable, "-m", "pcan_ros.node", "--ros-args", "--params-file", str(file)]
+        command += ["-r", f"__ns:={namespace}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=node_environment() | (environment or {})

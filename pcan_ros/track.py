@@ -1,0 +1,67 @@
+"""`pcan-track VIDEO|FOLDER --model DIR --out out.mp4`: the tracker without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pcan_model.structures import Frame, Tracks
+from pcan_model.tracker import Tracker
+from pcan_ros.backends import open_engine
+from pcan_ros.clips import Clip, ClipError, open_clip
+from pcan_ros.model_files import ModelError
+from pcan_ros.parameters import default_model
+from pcan_ros.render import Picture, render
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `pcan-track`; what is wrong with the input is one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        tracker = Tracker(open_engine(options.backend, options.model or default_model(), options.threads))
+        clip = open_clip(options.input)
+        classes = tracker.engine.config.classes
+        render(
+            track(tracker, clip),
+            classes,
+            count=clip.count,
+            rate=clip.rate,
+            video=options.out,
+            sheet=options.sheet,
+        )
+    except (ClipError, ModelError, OSError, ValueError) as error:
+        sys.exit(f"pcan-track: {error}")
+    except KeyboardInterrupt:
+        sys.exit("pcan-track: interrupted")
+    print(f"written: {options.out}")
+
+
+def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
+    """Yield every picture of a clip (BGR) with its tracks."""
+    state = tracker.start()
+    for number, picture in enumerate(tqdm(clip.frames(), total=clip.count or None, unit="frame")):
+        rgb = np.ascontiguousarray(picture[..., ::-1])
+        state, tracks = tracker.step(state, Frame(rgb, number / clip.rate))
+        yield picture, tracks
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pcan-track", description="Track a video and draw what was found.")
+    parser.add_argument("input", type=Path, help="video file or folder of images")
+    parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("tracks.mp4"), help="video to write (default: tracks.mp4)"
+    )
+    parser.add_argument("--sheet", type=Path, help="contact sheet (png) to write")
+    parser.add_argument("--backend", default="auto", help="what runs the network (default: auto)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for one per core")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
