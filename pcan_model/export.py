@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from onnx import TensorProto, helper
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from pcan_model import checkpoint
@@ -90,11 +92,19 @@ def _write(
             input_names=list(names), output_names=list(outputs),
         )  # fmt: skip
     assert program is not None
+    _simplify(program.model)
     model: onnx.ModelProto = program.model_proto
     _point_outside(model, path.parent / WEIGHTS, dict(_stored_names(module)))
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter
     onnx.save(model, path)
+
+
+def _simplify(model: onnx_ir.Model) -> None:
+    """Fold what is constant; torch's own optimiser would also fuse parameters, which then fit no checkpoint."""
+    optimizer.inline(model)
+    optimizer.fold_constants(model)
+    optimizer.remove_unused_nodes(model)
 
 
 def _stored_names(module: nn.Module) -> list[tuple[str, str]]:
