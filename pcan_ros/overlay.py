@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from pcan_model.structures import TrackedInstance, Tracks
 Picture = NDArray[np.uint8]  # (H, W, 3) BGR
 GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
 FILL = 0.45  # share of the colour in a mask
+NARROW = 0.5  # an object narrower than this share of its plate gets its number only
+LIFTS = 4  # places above an object that its plate tries
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -33,9 +36,7 @@ def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: b
         _fill(canvas, instance)
     for instance in found:
         _outline(canvas, instance, boxes or not instance.mask.crop.size)
-    size = text_scale(canvas)
-    for instance in found:
-        _label(canvas, instance, f"{classes[instance.label]} {instance.track_id}", size)
+    _labels(canvas, found[::-1], classes)
     return canvas
 
 
@@ -68,19 +69,60 @@ def _outline(canvas: Picture, instance: TrackedInstance, box: bool) -> None:
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(instance.track_id), thickness, cv2.LINE_AA)
 
 
-def _label(canvas: Picture, instance: TrackedInstance, text: str, scale: float) -> None:
-    """Write class, id and score on a plate above the object, inside the picture."""
-    text = f"{text} {instance.score:.2f}".replace(" 0.", " .")
+def _labels(canvas: Picture, nearest_first: Sequence[TrackedInstance], classes: tuple[str, ...]) -> None:
+    """Write class, id and score of every object on a plate; near ones choose their place first."""
+    scale = text_scale(canvas)
+    taken: list[Plate] = []
+    for instance in nearest_first:
+        text = f"{classes[instance.label]} {instance.track_id} {instance.score:.2f}".replace(" 0.", " .")
+        plate = _place(canvas, instance, text, scale, taken)
+        if float(instance.box[2] - instance.box[0]) < NARROW * plate.width:
+            plate = _place(canvas, instance, str(instance.track_id), scale, taken)
+        taken.append(plate)
+    for instance, plate in zip(nearest_first, taken, strict=True):
+        plate.draw(canvas, colour(instance.track_id), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A filled box with a line of text; pixels."""
+
+    text: str
+    left: int
+    bottom: int
+    width: int
+    height: int
+    pad: int
+    base: int  # of the text, above the plate's lower edge
+
+    def overlaps(self, other: Plate) -> bool:
+        """Return whether two plates share pixels."""
+        beside = self.left + self.width <= other.left or other.left + other.width <= self.left
+        above = self.bottom <= other.bottom - other.height or other.bottom <= self.bottom - self.height
+        return not (beside or above)
+
+    def draw(self, canvas: Picture, colour: tuple[int, int, int], scale: float) -> None:
+        """Draw plate and text."""
+        upper, lower = (self.left, self.bottom - self.height), (self.left + self.width, self.bottom)
+        cv2.rectangle(canvas, upper, lower, colour, cv2.FILLED)
+        write(canvas, self.text, (self.left + self.pad, self.bottom - self.base), scale, ink(colour))
+
+
+def _place(
+    canvas: Picture, instance: TrackedInstance, text: str, scale: float, taken: Sequence[Plate]
+) -> Plate:
+    """Return a plate above the object, or a little higher where another one is in its way."""
     (width, height), base = cv2.getTextSize(text, FONT, scale, 1)
     pad = max(2, height // 4)
-    limit_y, limit_x = canvas.shape[:2]
-    left = int(np.clip(instance.box[0], 0, max(0, limit_x - width - 2 * pad)))
-    bottom = int(np.clip(instance.box[1], height + base + 2 * pad, limit_y))
-    plate = colour(instance.track_id)
-    cv2.rectangle(
-        canvas, (left, bottom - height - base - pad), (left + width + 2 * pad, bottom), plate, cv2.FILLED
-    )
-    write(canvas, text, (left + pad, bottom - base), scale, ink(plate))
+    width, height = width + 2 * pad, height + base + pad
+    left = int(np.clip(instance.box[0], 0, max(0, canvas.shape[1] - width)))
+    bottoms = (float(instance.box[1]) - step * height for step in range(LIFTS))
+    choices = [
+        Plate(text, left, int(np.clip(bottom, height, canvas.shape[0])), width, height, pad, base)
+        for bottom in bottoms
+    ]
+    free = (plate for plate in choices if not any(plate.overlaps(other) for other in taken))
+    return next(free, choices[0])
 
 
 def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
