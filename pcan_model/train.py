@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -70,6 +70,15 @@ def rate_at(step: int, train: TrainConfig) -> float:
     return warm * 0.1 ** ((done >= 2 / 3) + (done >= 11 / 12))
 
 
+def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential mean of weights that soon forgets the random start: `share` of the old, less at first."""
+
+    def update(mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+        return mean.lerp(new, 1 - min(share, (1 + int(count)) / (10 + int(count))))
+
+    return update
+
+
 class Trainer:
     """The network with everything that a resumed training needs to go on exactly."""
 
@@ -77,7 +86,7 @@ class Trainer:
         train = config.train
         self.config, self.device, self.step = config, device, 0
         self.net = initialise(PCAN(config), backbone).to(device)
-        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(train.average))
+        self.average = AveragedModel(self.net, avg_fn=running_mean(train.average))
         learned = [p for p in self.net.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(
             learned,
@@ -225,7 +234,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
     p.add_argument("--data", nargs="+", required=True, metavar="PATH[:WEIGHT]",
                    help="folders with images/ and labels/; the weight says how often each is drawn; "
-                   "'synthetic:WEIGHT' renders drives on the fly")  # fmt: skip
+                   "`pcan-drive` renders such folders")  # fmt: skip
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")
     p.add_argument("--backbone", type=Path, help="ImageNet weights (default: found for mobilenet_v2)")
