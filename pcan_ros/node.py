@@ -6,6 +6,9 @@ newest image, the pipeline's worker thread tracks and publishes.
 
 from __future__ import annotations
 
+import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
+
+# isort: split
 import sys
 import time
 import traceback

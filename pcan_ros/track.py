@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Iterator
