@@ -19,8 +19,6 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         makers = {"resnet50": _resnet50, "mobilenet_v2": _mobilenet_v2}
-        if config.kind not in makers:
-            raise ValueError(f"backbone.kind: expected one of {sorted(makers)}, got {config.kind!r}")
         self.stages, self.channels = makers[config.kind]()
         for stage in list(self.stages)[: config.frozen]:
             stage.requires_grad_(False)
@@ -86,10 +84,12 @@ def load_imagenet(backbone: Backbone, tensors: list[Tensor]) -> None:
     """Copy ImageNet weights, given in the order of torchvision's own state, into a backbone.
 
     tensors  the leading ones of a state_dict of the same network, without counters; there may be more
-    Raises ValueError that names the first tensor whose shape differs.
+    Raises ValueError that names the first tensor that is missing or whose shape differs.
     """
     names = [n for n in backbone.state_dict() if not n.endswith("num_batches_tracked")]
     state = backbone.state_dict()
+    if len(tensors) < len(names):
+        raise ValueError(f"{names[len(tensors)]}: expected {len(names)} tensors, got {len(tensors)}")
     for name, tensor in zip(names, tensors, strict=False):
         if state[name].shape != tensor.shape:
             raise ValueError(f"{name}: expected {tuple(state[name].shape)}, got {tuple(tensor.shape)}")

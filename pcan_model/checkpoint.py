@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +23,32 @@ class CheckpointError(ValueError):
 
 
 def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *, half: bool = False) -> None:
-    """Write weights whole or not at all; half stores floating point in 16 bits."""
+    """Write weights whole or not at all; half stores floating point in 16 bits.
+
+    Raises CheckpointError that names a tensor which is not finite (in 16 bits).
+    """
     state = {name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}
     state = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
     if half:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name}: expected finite {tensor.dtype}, got infinity or NaN")
     metadata = {"config": json.dumps(config_to_dict(config)), "metrics": json.dumps(metrics)}
+    with _whole(path) as partial:
+        save_file(state, partial, metadata)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Hand out a name to write to; the file takes its own when all is written, and else vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(state, partial, metadata)
-    os.replace(partial, path)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
@@ -42,35 +61,41 @@ def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
     if "config" not in metadata:
         raise CheckpointError(f"{path}: metadata: expected a key 'config', got {sorted(metadata)}")
     try:
-        config = config_from_dict(json.loads(metadata["config"]), str(path))
+        config = config_from_dict(json.loads(metadata["config"]))
+        return config, json.loads(metadata.get("metrics", "{}"))
     except (json.JSONDecodeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: config: {error}") from error
-    return config, json.loads(metadata.get("metrics", "{}"))
+        raise CheckpointError(f"{path}: metadata: {error}") from error
 
 
 def load_weights(path: Path, net: nn.Module) -> None:
     """Fill a network in place; raises CheckpointError naming the first key that does not fit."""
     load_header(path)
     with safe_open(path, "pt") as file:
-        found = {name: file.get_tensor(name) for name in file.keys()}
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
     expected = {n: t for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
     for name in sorted(expected.keys() ^ found.keys()):
-        raise CheckpointError(f"{path}: {name}: {'missing' if name in expected else 'not a part of the network'}")
+        what = "missing" if name in expected else "not a part of the network"
+        raise CheckpointError(f"{path}: {name}: {what}")
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{path}: {name}: expected {tuple(expected[name].shape)}, got {tuple(tensor.shape)}"
             )
-    net.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()}, strict=False)
+    net.load_state_dict(
+        {name: tensor.to(expected[name].dtype) for name, tensor in found.items()}, strict=False
+    )
 
 
 def load_torch(path: Path) -> Any:
-    """Read what `save_torch` wrote (optimiser state and counters)."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """Read what `save_torch` wrote (optimiser state and counters); raises CheckpointError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        line = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path}: expected a file of torch, got: {line}") from error
 
 
 def save_torch(path: Path, value: Any) -> None:
     """Write any tensors whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(value, partial)
-    os.replace(partial, path)
+    with _whole(path) as partial:
+        torch.save(value, partial)

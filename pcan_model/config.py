@@ -10,6 +10,7 @@ import yaml
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parent / "configs"
+CHOICES = {("backbone", "kind"): ("resnet50", "mobilenet_v2"), ("train", "schedule"): ("step", "cosine")}
 
 
 class ConfigError(ValueError):
@@ -154,6 +155,10 @@ class Config:
             value = getattr(self.input, side)
             if value <= 0 or value % 32:
                 raise ConfigError(f"{self.name}: input.{side}: expected a multiple of 32, got {value}")
+        for (part, key), known in CHOICES.items():
+            value = getattr(getattr(self, part), key)
+            if value not in known:
+                raise ConfigError(f"{self.name}: {part}.{key}: expected one of {known}, got {value!r}")
         if self.tracker.capacity < self.heads.detections:
             raise ConfigError(
                 f"{self.name}: tracker.capacity: expected at least heads.detections "
@@ -172,7 +177,12 @@ def load_config(source: str | Path) -> Config:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
         raise ConfigError(f"{source}: no such configuration; expected a YAML file or one of: {known}")
-    return config_from_dict(yaml.safe_load(path.read_text()) or {}, str(path))
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"{path}: expected YAML, got: {line}") from error
+    return config_from_dict({} if values is None else values, str(path))
 
 
 def config_from_dict(values: dict[str, Any], where: str = "config") -> Config:
@@ -199,7 +209,8 @@ def _build(kind: Any, values: Any, where: str) -> Any:
     hints = get_type_hints(kind)
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
-        raise ConfigError(f"{where}: {sorted(unknown)[0]}: expected one of {sorted(hints)}, got an unknown key")
+        key = min(unknown, key=str)
+        raise ConfigError(f"{where}: {key}: expected one of {sorted(hints)}, got an unknown key")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()})
 
 

@@ -41,6 +41,12 @@ FRAME_OUTPUTS = (
 INSTANCE_INPUTS = ("roi_features", "mask_logits", "bank", "slot", "fresh", "owner", "has")
 INSTANCE_OUTPUTS = ("refined", "bank_next")
 EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
+EXPLANATION = """\
+Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
+(16 bits, the graphs point into it) and manifest.json; then compare it with torch.
+
+  pcan-export --weights runs/street/weights.safetensors --out models/pcan_street_tiny
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +58,24 @@ class Place:
     length: int  # bytes
 
 
-def export(net: PCAN, folder: Path) -> Path:
-    """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all."""
+def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None) -> Path:
+    """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
+
+    The network's own weights are rounded to what was written. Raises ConfigError rather than
+    replace a folder that holds something else than an exported model.
+    """
+    if folder.exists() and not (folder / "manifest.json").is_file() and list(folder.glob("*")):
+        raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name) / "model"
         partial.mkdir()
-        checkpoint.save(partial / WEIGHTS, net, net.config, {}, half=True)
+        checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
         frame, instance = example_inputs(net.config)
         _write(FramePass(net).eval(), frame, partial / "frame.onnx", FRAME_INPUTS, FRAME_OUTPUTS)
-        _write(InstancePass(net).eval(), instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
+        refine = InstancePass(net).eval()
+        _write(refine, instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
         _manifest(net.config, partial)
         if folder.exists():
             shutil.rmtree(folder)
@@ -83,7 +96,11 @@ def example_inputs(config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ..
 
 
 def _write(
-    module: nn.Module, inputs: tuple[Tensor, ...], path: Path, names: tuple[str, ...], outputs: tuple[str, ...]
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
 ) -> None:
     """Export one pass with its parameters outside, in the weights file beside it."""
     with torch.inference_mode():
@@ -101,7 +118,7 @@ def _write(
 
 
 def _simplify(model: onnx_ir.Model) -> None:
-    """Fold what is constant; torch's own optimiser would also fuse parameters, which then fit no checkpoint."""
+    """Fold what is constant; torch's own optimiser would also fuse parameters: they fit no checkpoint."""
     optimizer.inline(model)
     optimizer.fold_constants(model)
     optimizer.remove_unused_nodes(model)
@@ -122,7 +139,11 @@ def places(path: Path) -> dict[str, Place]:
         header = json.loads(file.read(size))
     base = 8 + size
     return {
-        name: Place(entry["dtype"], base + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        name: Place(
+            entry["dtype"],
+            base + entry["data_offsets"][0],
+            entry["data_offsets"][1] - entry["data_offsets"][0],
+        )
         for name, entry in header.items()
         if name != "__metadata__"
     }
@@ -177,7 +198,7 @@ def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
     (image, *memory), _ = example_inputs(net.config)
-    ours: list[Any] = [m for m in memory]
+    ours: list[Any] = list(memory)
     theirs: list[Any] = [m.numpy() for m in memory]
     worst: dict[str, float] = {}
     for _ in range(frames):
@@ -194,19 +215,23 @@ def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run `pcan-export`; errors of the user's making are one line."""
-    p = argparse.ArgumentParser(prog="pcan-export", description="Turn a checkpoint into the ONNX model of the node.")
+    p = argparse.ArgumentParser(
+        prog="pcan-export", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
     p.add_argument("--weights", type=Path, help="checkpoint of pcan-train; without it the weights are random")
-    p.add_argument("--out", type=Path, required=True, help="folder for frame.onnx, instance.onnx, weights, manifest")
+    p.add_argument("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
     args = p.parse_args(argv)
     try:
         if not args.weights and not args.config:
             raise ConfigError("expected a CONFIG or --weights, got neither")
-        config = load_config(args.config) if args.config else checkpoint.load_header(args.weights)[0]
+        stored, metrics = checkpoint.load_header(args.weights) if args.weights else (None, {})
+        config = load_config(args.config) if args.config else stored
+        assert config is not None
         net = PCAN(config).eval()
         if args.weights:
             checkpoint.load_weights(args.weights, net)
-        folder = export(net, args.out)
+        folder = export(net, args.out, metrics)
     except (ValueError, OSError) as error:
         raise SystemExit(f"pcan-export: {error}") from error
     for name, difference in agreement(net, folder).items():

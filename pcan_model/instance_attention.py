@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -79,7 +81,7 @@ class SegmentationHead(nn.Module):
     def __init__(self, channels_in: int, channels: int, layers: int) -> None:
         super().__init__()
         sizes = [channels_in] + [channels] * layers
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
         self.upsample = nn.ConvTranspose2d(channels, channels, 2, stride=2)
         self.mask = nn.Conv2d(channels, 1, 1)
         nn.init.zeros_(self.mask.weight)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pcan_model.prototypes import full_precision
+
 AUXILIARY_MARGIN = 0.3  # a negative pair's cosine may be this large for free
 HARD_NEGATIVES = 3  # per positive pair, in the auxiliary loss
 
@@ -30,12 +32,18 @@ class Losses:
         return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
 
 
+@full_precision
+def products(keys: Tensor, references: Tensor) -> Tensor:
+    """Dot products of all pairs of rows, (K, E) and (R, E) -> (K, R) float32, also under autocast."""
+    return keys.float() @ references.float().T
+
+
 def quasi_dense(similarity: Tensor, same: Tensor) -> Tensor:
     """Multi-positive cross-entropy of quasi-dense matching (QDTrack, used by PCAN sec. 4.1).
 
     similarity (K, R)  dot products of key and reference embeddings
     same       (K, R)  bool, whether both regions show one object
-    returns    ()      mean over keys with a positive of log(1 + sum_neg sum_pos exp(neg - pos))
+    returns    ()      mean over keys with positives and negatives of log(1 + sum_neg sum_pos exp(neg - pos))
     """
     negatives = similarity.masked_fill(same, float("-inf")).logsumexp(1)
     positives = (-similarity).masked_fill(~same, float("-inf")).logsumexp(1)

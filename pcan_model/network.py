@@ -17,6 +17,9 @@ from pcan_model.proposals import ProposalHead
 class PCAN(nn.Module):
     """The parts of the network; how they work together is in the passes below and in training.py."""
 
+    mean: Tensor  # (3, 1, 1)
+    std: Tensor  # (3, 1, 1)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -101,7 +104,9 @@ class FramePass(nn.Module):
         """Return the best D boxes, their scores and labels, and whether suppression settled."""
         head, config = self.net.proposals, self.net.config.heads
         pyramid = with_p6(levels)
-        proposals, proposals_ok = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)
+        logits, offsets = head(pyramid)
+        count = head.config.count
+        proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
         regions = pool_regions(levels, proposals[0], torch.zeros_like(proposals[0, :, 0]), config.box_size)
         logits, offsets = self.net.box_head(regions)
         boxes = decode(offsets, proposals[0][:, None], STD, size)
@@ -124,7 +129,14 @@ class InstancePass(nn.Module):
         self.attention = net.instance_attention
 
     def forward(
-        self, features: Tensor, masks: Tensor, bank: Tensor, slot: Tensor, fresh: Tensor, owner: Tensor, has: Tensor
+        self,
+        features: Tensor,
+        masks: Tensor,
+        bank: Tensor,
+        slot: Tensor,
+        fresh: Tensor,
+        owner: Tensor,
+        has: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Refine the masks of D padded detections against a bank of M tracks.
 

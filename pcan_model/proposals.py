@@ -37,8 +37,9 @@ class ProposalHead(nn.Module):
 
     def anchors(self, levels: list[Tensor]) -> list[Tensor]:
         """Return the anchors (A, 4) of each level, pixels of the network input."""
+        scale, ratios = self.config.anchor_scale, self.config.ratios
         return [
-            grid_anchors(*level.shape[-2:], stride, self.config.anchor_scale, self.config.ratios).to(level.device)
+            grid_anchors(level.shape[-2], level.shape[-1], stride, scale, ratios).to(level.device)
             for level, stride in zip(levels, STRIDES, strict=True)
         ]
 

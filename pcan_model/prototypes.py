@@ -8,10 +8,14 @@ Decisions where the paper is silent:
   responsibilities' total, so that a value prototype is a mean of values (as the released code does).
 - Eq. 7 compares values by a raw dot product, which for C channels of unit variance is about C
   for the frame with itself and silences the memory; we scale by 1/sqrt(C) and a learned factor.
-All of them compute in float32, whatever the features are in.
+All of them compute in float32, whatever the features are in, and also under autocast.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
@@ -19,12 +23,29 @@ from torch.nn import functional
 
 EPS = 1e-4  # weight of a component's old mean: what decides when nothing else does
 
+P = ParamSpec("P")
+
+
+def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Make a function's matrix products stay in the precision of its tensors under autocast."""
+
+    @wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        device = next(value.device.type for value in args if isinstance(value, Tensor))
+        if not torch.is_autocast_enabled(device):  # the usual case: nothing for an export to trip over
+            return function(*args, **kwargs)
+        with torch.autocast(device, enabled=False):
+            return function(*args, **kwargs)
+
+    return plain
+
 
 def unit_keys(keys: Tensor) -> Tensor:
     """Scale keys (..., D) to unit length; zero stays zero."""
     return functional.normalize(keys.float(), dim=-1)
 
 
+@full_precision
 def assign(keys: Tensor, mu: Tensor, sigma2: float) -> Tensor:
     """Posterior p(z = j | k) of the mixture with constant variance (Eq. 3).
 
@@ -32,10 +53,12 @@ def assign(keys: Tensor, mu: Tensor, sigma2: float) -> Tensor:
     mu      (B, K, D)  component means
     returns (B, N, K)  rows sum to 1; |k|^2 is the same for every j and drops out
     """
+    keys, mu = keys.float(), mu.float()
     logits = keys @ mu.mT - 0.5 * mu.square().sum(-1)[:, None]
     return torch.softmax(logits / sigma2, dim=-1)
 
 
+@full_precision
 def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: float, steps: int) -> Tensor:
     """Condense features into K prototypes by EM (sec. 3.2, Eq. 2 and 3).
 
@@ -53,16 +76,18 @@ def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: f
     return mu
 
 
+@full_precision
 def value_prototypes(keys: Tensor, values: Tensor, mu: Tensor, sigma2: float) -> Tensor:
     """Mean value of each component (Eq. 4, normalised over the positions).
 
     keys    (B, N, D), values (B, N, C), mu (B, K, D)
     returns (B, K, C)
     """
-    z = assign(keys.float(), mu.float(), sigma2)
+    z = assign(keys, mu, sigma2)
     return (z.mT @ values.float()) / (z.sum(1)[..., None] + EPS)
 
 
+@full_precision
 def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
     """Attend to prototypes instead of to every position of the memory (Eq. 5 and 6).
 
@@ -70,7 +95,7 @@ def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
     mu      (B, K, D), values (B, K, C)  prototypes of one memory frame
     returns (B, N, C)
     """
-    return assign(queries.float(), mu.float(), sigma2) @ values.float()
+    return assign(queries, mu, sigma2) @ values.float()
 
 
 def aggregate(value: Tensor, memories: Tensor, valid: Tensor, scale: Tensor | float) -> Tensor:

@@ -34,7 +34,7 @@ def match(candidates: Tensor, truth: Truth, *, high: float, low: float, rescue: 
 
     candidates (A, 4)
     high, low  overlap from which a box is the object's, and under which it is background
-    rescue     whether an object nobody reaches gets its best candidates
+    rescue     whether an object nobody reaches gets its best candidates, if they overlap it by `low`
     returns    (A,) int64: index of the object, BACKGROUND or UNUSED; a would-be background box
                that lies more than half in an ignore region is UNUSED
     """
@@ -45,7 +45,8 @@ def match(candidates: Tensor, truth: Truth, *, high: float, low: float, rescue: 
         found = torch.where(best >= high, index, torch.where(best < low, BACKGROUND, UNUSED))
         if rescue:
             most = iou.max(0).values
-            found = torch.where((iou == most).any(1) & (best >= low), index, found)
+            rescued = (iou == most) & (most >= low) & (most < high)  # (A, N)
+            found = torch.where(rescued.any(1), (iou * rescued).argmax(1), found)
     hidden = ignored_share(candidates, truth.ignore) > 0.5
     return torch.where((found == BACKGROUND) & hidden, UNUSED, found)
 

@@ -37,13 +37,13 @@ class Features:
 
 def empty_memory(config: Config) -> Memory:
     """Return the memory of a camera that has seen nothing."""
-    frame, instance = config.frame_attention, config.instance_attention
+    frame, instance, tracks = config.frame_attention, config.instance_attention, config.tracker.capacity
     shape = (len(frame.levels), frame.memory_frames, frame.prototypes)
     return Memory(
         torch.zeros(*shape, frame.key_channels),
         torch.zeros(*shape, frame.value_channels),
         torch.zeros(frame.memory_frames),
-        torch.zeros(config.tracker.capacity, instance.foreground + instance.background, instance.key_channels),
+        torch.zeros(tracks, instance.foreground + instance.background, instance.key_channels),
     )
 
 
@@ -70,7 +70,10 @@ class TorchEngine:
         out = self._frame(torch.from_numpy(image)[None], memory.keys, memory.values, memory.valid)
         boxes, scores, labels, embeds, regions, masks, _, keys, values, valid = out
         rows = scores.nonzero()[:, 0]
-        found = Detections(*(x[rows].numpy() for x in (boxes, scores, labels, embeds)), rows.numpy())
+        boxes, scores, labels, embeds, index = (
+            x.numpy() for x in (boxes[rows], scores[rows], labels[rows], embeds[rows], rows)
+        )
+        found = Detections(boxes, scores, labels, embeds, index)
         return found, Features(regions, masks, replace(memory, keys=keys, values=values, valid=valid))
 
     @torch.inference_mode()

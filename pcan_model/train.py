@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pcan_model import checkpoint
-from pcan_model.config import Config, TrainConfig, load_config
+from pcan_model.config import Config, ConfigError, TrainConfig, load_config
 from pcan_model.data.pairs import Sample
 from pcan_model.data.sources import SourceError, read_sources
 from pcan_model.initialise import initialise
@@ -26,6 +26,17 @@ from pcan_model.losses import Losses
 from pcan_model.network import PCAN
 from pcan_model.targets import Truth
 from pcan_model.training import TrainingPass
+
+EXPLANATION = """\
+Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
+seg_track has them), or on its single pictures (images/*.jpg, annotation_rle.json).
+
+  pcan-train pcan_street_tiny --data street:1 drives:0.5 --hold-out b1c66a42 --out runs/street
+  torchrun --nproc_per_node 4 -m pcan_model.train pcan_r50_bdd100k --data bdd100k --batch 16
+
+Writes weights.safetensors, resume.pt and TensorBoard's events to --out. The learning rate of a
+configuration is for its own batch and scales with --batch.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,15 +144,22 @@ class Trainer:
 
     def resume(self, folder: Path) -> None:
         """Go on where `save` left off."""
-        state = checkpoint.load_torch(folder / "resume.pt")
+        path = folder / "resume.pt"
+        state = checkpoint.load_torch(path)
         for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+            try:
+                part.load_state_dict(state[name])
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise checkpoint.CheckpointError(
+                    f"{path}: {name}: expected the state of {self.config.name}, got another"
+                ) from error
         self.step = state["step"]
 
 
-def make_loader(args: argparse.Namespace, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:
+def make_loader(
+    args: argparse.Namespace, config: Config, rank: int, world: int, start: int
+) -> Iterator[Batch]:
     """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
-    per_process = max(1, args.batch // world)
     total = config.train.iterations * args.batch
     dataset = read_sources(args.data, args.hold_out, config.train, seed=args.seed, length=total)
     numbered = Numbered(dataset, start * args.batch)
@@ -149,7 +167,7 @@ def make_loader(args: argparse.Namespace, config: Config, rank: int, world: int,
     return iter(
         DataLoader(
             numbered,
-            batch_size=per_process,
+            batch_size=args.batch // world,
             sampler=sampler,
             num_workers=args.workers,
             collate_fn=collate,
@@ -181,35 +199,44 @@ def _one_thread(worker: int) -> None:
 def train(args: argparse.Namespace) -> Path:
     """Run the training that the command line describes; return the folder of the checkpoint."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    config, device = _configure(args, world), torch.device("cpu")
+    if args.device == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    torch.manual_seed(args.seed)
     if world > 1:
         torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    device = torch.device("cuda", local) if args.device == "cuda" else torch.device("cpu")
-    config = _configure(args)
-    torch.manual_seed(args.seed + rank)
     trainer = Trainer(config, device, args.batch, args.backbone)
     if args.resume and (args.out / "resume.pt").is_file():
         trainer.resume(args.out)
     batches = make_loader(args, config, rank, world, trainer.step)
     writer = SummaryWriter(str(args.out)) if rank == 0 else None
     steps = range(trainer.step, config.train.iterations)
-    for step in tqdm(steps, initial=trainer.step, total=config.train.iterations, disable=rank > 0, mininterval=5):
+    for step in tqdm(
+        steps, initial=trainer.step, total=config.train.iterations, disable=rank > 0, mininterval=5
+    ):
+        torch.manual_seed(hash((args.seed, rank, step)))  # what is drawn does not depend on resuming
         losses = trainer.update(next(batches).to(device))
         last = step + 1 == config.train.iterations
         if writer and (last or step % args.log_every == 0):
-            _log(writer, step, losses, trainer.scheduler.get_last_lr()[0], tqdm.write)
+            _log(writer, step, losses, float(trainer.scheduler.get_last_lr()[0]), tqdm.write)
         if rank == 0 and (last or (step + 1) % args.save_every == 0):
             trainer.save(args.out)
+    if writer:
+        writer.close()
     if world > 1:
         torch.distributed.destroy_process_group()
     return Path(args.out)
 
 
-def _configure(args: argparse.Namespace) -> Config:
+def _configure(args: argparse.Namespace, world: int) -> Config:
+    """Read the configuration, and put the command line and its defaults into each other."""
     config = load_config(args.config)
     if args.iterations:
         config = replace(config, train=replace(config.train, iterations=args.iterations))
     args.batch = args.batch or config.train.batch
+    if args.batch % world:
+        raise ConfigError(f"--batch: expected a multiple of the {world} processes, got {args.batch}")
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     return config
@@ -227,9 +254,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line of `pcan-train`."""
     p = argparse.ArgumentParser(
         prog="pcan-train",
-        description="Train PCAN on clips in the BDD100K seg_track (Scalabel) layout.",
-        epilog="Several GPUs: torchrun --nproc_per_node 4 -m pcan_model.train CONFIG --data PATH. "
-        "The learning rate of the configuration is for its own batch and scales with --batch.",
+        description=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
     p.add_argument("--data", nargs="+", required=True, metavar="PATH[:WEIGHT]",

@@ -11,7 +11,7 @@ from torch.nn import functional
 from pcan_model.boxes import encode
 from pcan_model.heads import STD as BOX_STD
 from pcan_model.heads import choose, pool_regions_once
-from pcan_model.losses import Losses, cosine_regression, quasi_dense, smooth_l1
+from pcan_model.losses import Losses, cosine_regression, products, quasi_dense, smooth_l1
 from pcan_model.network import PCAN, with_p6
 from pcan_model.proposals import STD as PROPOSAL_STD
 from pcan_model.targets import Truth, mask_targets, match, sample
@@ -72,8 +72,12 @@ class TrainingPass(nn.Module):
         size = (4 * levels[0].shape[-2], 4 * levels[0].shape[-1])
         with torch.no_grad():
             boxes, _ = head.propose(logits, offsets, anchors, size, train.proposals)
-        losses = self._proposal_losses(torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors), truths)
-        drawn = [self._draw(b.float(), t, i, train.roi_samples) for i, (b, t) in enumerate(zip(boxes, truths, strict=True))]
+        every = torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors)
+        losses = self._proposal_losses(*every, truths)
+        drawn = [
+            self._draw(own.float(), truth, i, train.roi_samples)
+            for i, (own, truth) in enumerate(zip(boxes, truths, strict=True))
+        ]
         parts = [torch.cat([getattr(r, name) for r in drawn]) for name in ("boxes", "picture", "found")]
         return Regions(*parts), *losses
 
@@ -112,19 +116,23 @@ class TrainingPass(nn.Module):
             smooth_l1(own, goal, 1.0) / max(len(labels), 1) + offsets.sum() * 0,
         )
 
-    def _mask_losses(self, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+    def _mask_losses(
+        self, levels: list[Tensor], regions: Regions, truths: list[Truth]
+    ) -> tuple[Tensor, Tensor]:
         """Return the losses of the initial masks and of the masks refined by the reference's prototypes."""
         net, cells = self.net, self.net.config.heads.mask_size
         if not len(regions.boxes):
-            nothing = sum(p.sum() * 0 for p in [*net.mask_head.parameters(), *net.instance_attention.parameters()])
-            return torch.as_tensor(nothing), torch.as_tensor(nothing)
+            unused = [*net.mask_head.parameters(), *net.instance_attention.parameters()]
+            nothing = torch.stack([p.sum() * 0 for p in unused]).sum()
+            return nothing, nothing
         features = pool_regions_once(levels, regions.boxes, regions.picture, cells).float()
         initial = choose(net.mask_head(features), _gather(truths, "labels", regions)).float()
-        target = torch.cat([
-            mask_targets(t.masks, regions.boxes[own], regions.found[own], 2 * cells)
-            for i, t in enumerate(truths)
-            for own in [regions.picture == i]
-        ])
+        picture = [regions.picture == i for i in range(len(truths))]
+        goals = [
+            mask_targets(truth.masks, regions.boxes[own], regions.found[own], 2 * cells)
+            for truth, own in zip(truths, picture, strict=True)
+        ]
+        target = torch.cat(goals)
         refined = self._refine(features, initial, regions, truths)
         loss = functional.binary_cross_entropy_with_logits
         return loss(initial, target), loss(refined, target)
@@ -159,8 +167,8 @@ class TrainingPass(nn.Module):
             key, other = regions.picture == pair, regions.picture == pair + pairs
             same = ids[key][:, None] == ids[other][None]
             if same.any():
-                contrast.append(quasi_dense(embeds[key] @ embeds[other].T, same))
-                auxiliary.append(cosine_regression(unit[key] @ unit[other].T, same))
+                contrast.append(quasi_dense(products(embeds[key], embeds[other]), same))
+                auxiliary.append(cosine_regression(products(unit[key], unit[other]), same))
         return EMBEDDING_WEIGHT * torch.stack(contrast).sum() / pairs, torch.stack(auxiliary).sum() / pairs
 
 
@@ -170,6 +178,6 @@ def _gather(truths: list[Truth], name: str, regions: Regions, fallback: int = 0)
     for i, truth in enumerate(truths):
         found = regions.found[regions.picture == i]
         values = getattr(truth, name)
-        empty = torch.full_like(values[:1], fallback) if len(values) else values.new_full((1, *values.shape[1:]), fallback)
+        empty = values.new_full((1, *values.shape[1:]), fallback)
         rows.append(torch.cat([values, empty])[torch.where(found < 0, len(values), found)])
     return torch.cat(rows)

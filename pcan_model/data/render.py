@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="pcan-drive",
         description="Render synthetic drives with exact masks and ids to OUT/images and OUT/labels "
         "(BDD100K seg_track layout).",
-        epilog="Example: pcan-drive --out data/synthetic --count 300; then pcan-train … --data data/synthetic",
+        epilog="Example: pcan-drive --out data/drives --count 300; then pcan-train … --data data/drives",
     )
     p.add_argument("--out", type=Path, required=True, help="folder to write")
     p.add_argument("--first", type=int, default=0, help="seed of the first drive (default: 0)")
