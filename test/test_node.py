@@ -49,6 +49,7 @@ def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Pat
         wanted = np.all(scene(3) == (255, 0, 0), axis=2)
         assert np.array_equal(decode(car.mask, last.image_height, last.image_width), wanted)
         assert r.process.stop() == 0, r.process.log()
+        assert "Traceback" not in r.process.log()
 
 
 def test_an_empty_picture_is_answered_too(squares: Path) -> None:
@@ -198,3 +199,12 @@ def test_diagnostics_tell_what_to_do_when_nothing_arrives(squares: Path) -> None
         values = {v.key: v.value for v in reports[-1].status[0].values}
         assert values["frames processed"] == "1" and "ms" in values["processing latency p50 / p95"]
         r.until(lambda: any("fastdds_shm.xml" in m.status[0].message for m in reports), "warned")
+
+
+def test_best_effort_delivers_a_large_image(squares: Path) -> None:
+    large = image(picture({CAR: (100, 100)}, size=200, height=720, width=1280), 1.0)
+    with robot(squares, reliability="best_effort", reliable=False) as r:
+        answers = (r.client.exchange(large, 2.0, r.process.alive) for _ in range(5))
+        answer = next((a for a in answers if a), None)
+        assert answer is not None, r.process.log()
+        assert [i.width for i in answer.message.instances] == pytest.approx([200], abs=15)

@@ -21,9 +21,11 @@ from std_msgs.msg import Header
 
 from pcan_ros.client import Client
 from pcan_ros.messages import to_image
-from pcan_ros.process import NodeProcess
+from pcan_ros.process import NodeProcess, node_environment
 
 PATIENCE = 15.0  # seconds for whatever should happen at once, on a busy machine
+# The tests' own side needs the profile too; Fast DDS reads it when the first node is made.
+os.environ.update({name: value for name, value in node_environment().items() if "PROFILES_FILE" in name})
 _domains = itertools.count(os.getpid() % 90 + 10)
 
 
@@ -80,7 +82,9 @@ class Robot:
 
 
 @contextmanager
-def robot(model: Path, /, *, connect: bool = True, **parameters: Any) -> Iterator[Robot]:
+def robot(
+    model: Path, /, *, connect: bool = True, reliable: bool = True, **parameters: Any
+) -> Iterator[Robot]:
     """Start the node on a model and yield it, active; parameters' names use __ for a dot."""
     domain = next(_domains) % 100 + 1
     given = {name.replace("__", "."): value for name, value in parameters.items()}
@@ -90,7 +94,9 @@ def robot(model: Path, /, *, connect: bool = True, **parameters: Any) -> Iterato
     compressed = bool(given.get("compressed", False))
     with (
         NodeProcess(given, {"ROS_DOMAIN_ID": str(domain)}) as process,
-        Client(image_topic=topic, outputs=outputs, compressed=compressed, domain=domain) as client,
+        Client(
+            image_topic=topic, outputs=outputs, compressed=compressed, reliable=reliable, domain=domain
+        ) as client,
     ):
         if connect:
             client.find_node(PATIENCE, process.alive)

@@ -1,0 +1,118 @@
+"""A network, pictures and batches small enough that a test of the real thing takes a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pcan_model.config import Config, config_from_dict
+from pcan_model.network import PCAN
+from pcan_model.targets import Truth
+from pcan_model.train import Batch
+
+HEIGHT, WIDTH = 128, 192  # of the network input and of training pictures
+VALUES: dict[str, Any] = {
+    "name": "small",
+    "input": {"height": HEIGHT, "width": WIDTH},
+    "backbone": {"kind": "mobilenet_v2", "channels": 16, "separable": True},
+    "frame_attention": {
+        "memory_frames": 3,
+        "prototypes": 8,
+        "em_steps": 3,
+        "key_channels": 8,
+        "value_channels": 16,
+    },
+    "proposals": {"anchor_scale": 4.0, "per_level": 50, "count": 40},
+    "heads": {
+        "box_channels": 32,
+        "mask_layers": 1,
+        "embed_layers": 1,
+        "embed_channels": 16,
+        "class_agnostic": True,
+        "detections": 12,
+    },
+    "instance_attention": {"foreground": 5, "background": 4, "key_channels": 8, "layers": 1, "em_steps": 3},
+    "tracker": {"capacity": 16, "init_score": 0.1, "track_score": 0.05},
+    "train": {
+        "iterations": 4,
+        "batch": 2,
+        "warmup": 1,
+        "crop_height": HEIGHT,
+        "crop_width": WIDTH,
+        "proposals": 60,
+        "rpn_samples": 64,
+        "roi_samples": 32,
+        "mixed_precision": False,
+    },
+}
+
+
+def small_config(**parts: dict[str, Any]) -> Config:
+    """Return the small configuration with some fields changed, such as heads={"detections": 5}."""
+    config = config_from_dict(VALUES)
+    return replace(config, **{k: replace(getattr(config, k), **values) for k, values in parts.items()})
+
+
+def small_net(config: Config | None = None, seed: int = 0) -> PCAN:
+    """Return a network of random weights, its zero-initialised parts awake and its scores apart."""
+    torch.manual_seed(seed)
+    net = PCAN(config or small_config())
+    wake(net)
+    return net.eval()
+
+
+def wake(net: PCAN) -> None:
+    """Give random values to what starts at zero, and unit variance to what random heads say.
+
+    Untouched, random scores are all alike, and ties decide what is compared.
+    """
+    with torch.no_grad():
+        for module in net.frame_attention:
+            nn.init.normal_(module.fuse.weight, std=0.1)  # type: ignore[arg-type, union-attr]
+        nn.init.normal_(net.instance_attention.head.mask.weight, std=0.5)
+        size = net.config.input
+        picture = torch.randint(0, 255, (1, size.height, size.width, 3), dtype=torch.uint8)
+        levels = net.features(picture)
+        levels.append(levels[-1][:, :, ::2, ::2])
+        logits, _ = net.proposals(levels)
+        _standardise(net.proposals.objectness, torch.cat(logits, 1))
+        grids = torch.stack([level[0, :, :2, :3].repeat(1, 4, 3)[:, :7, :7] for level in levels])
+        _standardise(net.box_head.logits, net.box_head(grids)[0])
+
+
+def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor) -> None:
+    assert layer.bias is not None
+    layer.weight /= output.std()
+    layer.bias.copy_((layer.bias - output.mean()) / output.std())
+
+
+def small_truth(objects: int, shift: int = 0, seed: int = 0) -> Truth:
+    """Return what a picture with some rectangles shows; `shift` moves them to the right."""
+    random = np.random.default_rng(seed)
+    boxes = np.zeros((objects, 4), np.float32)
+    masks = np.zeros((objects, HEIGHT, WIDTH), bool)
+    for k in range(objects):
+        width, height = random.integers(24, 56, 2)
+        x = int(random.integers(0, WIDTH - width - shift)) + shift
+        y = int(random.integers(0, HEIGHT - height))
+        boxes[k] = x, y, x + width, y + height
+        masks[k, y : y + height, x : x + width] = True
+    labels = random.integers(0, 8, objects)
+    ids = np.arange(1, objects + 1)
+    ignore = np.zeros((HEIGHT, WIDTH), bool)
+    return Truth(*(torch.from_numpy(v) for v in (boxes, labels, ids, masks, ignore)))
+
+
+def small_batch(objects: int = 3, pairs: int = 2, seed: int = 0) -> Batch:
+    """Return pairs of coloured rectangles on noise, moved a little from key to reference."""
+    generator = torch.Generator().manual_seed(seed)
+    truths = [small_truth(objects, 4 * is_ref, seed + i) for is_ref in range(2) for i in range(pairs)]
+    images = torch.randint(0, 90, (2 * pairs, HEIGHT, WIDTH, 3), generator=generator, dtype=torch.uint8)
+    for image, truth in zip(images, truths, strict=True):
+        for k, mask in enumerate(truth.masks):
+            image[mask] = torch.tensor([120 + 40 * k, 250 - 60 * k, 130], dtype=torch.uint8)
+    return Batch(images, truths, list(range(pairs)))
