@@ -1,0 +1,120 @@
+"""Instance-level attention: prototypes per track, propagated and read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pcan_model.config import InstanceAttentionConfig
+from pcan_model.instance_attention import InstanceAttention
+
+CONFIG = InstanceAttentionConfig(foreground=5, background=3, key_channels=8, layers=1)
+S = 6  # cells of the RoI grid
+
+
+@pytest.fixture
+def module() -> InstanceAttention:
+    torch.manual_seed(0)
+    return InstanceAttention(4, CONFIG)
+
+
+def regions(count: int = 3, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return RoI features, initial mask logits and a bank of unit vectors."""
+    g = torch.Generator().manual_seed(seed)
+    bank = nn.functional.normalize(torch.randn(count, 8, 8, generator=g), dim=-1)
+    features = torch.randn(count, 4, S, S, generator=g)
+    return features, 4 * torch.randn(count, 2 * S, 2 * S, generator=g), bank
+
+
+def test_at_the_start_the_refined_mask_is_the_initial_one(module: InstanceAttention) -> None:
+    features, mask, bank = regions()
+    refined, _ = module(features, mask, bank, torch.tensor([0.0, 1.0, 0.0]))
+    assert torch.equal(refined, mask)
+
+
+def test_a_fresh_track_ignores_the_bank_and_keeps_its_own_prototypes(module: InstanceAttention) -> None:
+    features, mask, bank = regions()
+    fresh = torch.ones(3)
+    _, accumulated = module(features, mask, bank, fresh)
+    _, other = module(features, mask, -bank, fresh)
+    assert torch.equal(accumulated, other)
+    fitted = module.condense(module.encode(features), mask, module.mu.expand(3, -1, -1))
+    assert torch.equal(accumulated, fitted)
+
+
+def test_a_known_track_moves_by_the_update_rate(module: InstanceAttention) -> None:
+    features, mask, bank = regions()
+    _, accumulated = module(features, mask, bank, torch.zeros(3))
+    fitted = module.condense(module.encode(features), mask, bank)
+    torch.testing.assert_close(accumulated, 0.8 * bank + 0.2 * fitted)
+
+
+def test_foreground_and_background_maps_each_sum_to_one(module: InstanceAttention) -> None:
+    features, _, bank = regions()
+    maps = module.attend(module.encode(features), bank, features.shape[-2:])
+    assert maps.shape == (3, 8, S, S)
+    torch.testing.assert_close(maps[:, :5].sum(1), torch.ones(3, S, S))
+    torch.testing.assert_close(maps[:, 5:].sum(1), torch.ones(3, S, S))
+
+
+def test_maps_lie_where_their_pixels_are(module: InstanceAttention) -> None:
+    features, _, bank = regions(1)
+    features = features[..., :1, :1].repeat(1, 1, S, S)
+    features[..., 3, 4] *= -1
+    keys = module.encode(features)
+    bank[0, :5] = keys[0, 0]
+    bank[0, 2] = keys[0, 3 * S + 4]  # prototype 2 is the key of row 3, column 4
+    found = module.attend(keys, bank, features.shape[-2:])[0, 2] > 0.5
+    assert found.nonzero().tolist() == [[3, 4]]
+
+
+def test_prototypes_of_one_side_do_not_see_the_other(module: InstanceAttention) -> None:
+    features, _, bank = regions(1)
+    mask = torch.full((1, 2 * S, 2 * S), -50.0)
+    mask[..., : 2 * 3, :] = 50  # the upper half is the object
+    changed = features.clone()
+    changed[..., 3:, :] *= -1
+    one = module.condense(module.encode(features), mask, bank)
+    other = module.condense(module.encode(changed), mask, bank)
+    torch.testing.assert_close(one[:, :5], other[:, :5])
+    assert (one[:, 5:] - other[:, 5:]).abs().max() > 0.1
+
+
+def test_a_mask_that_is_nowhere_or_everywhere_stays_finite(module: InstanceAttention) -> None:
+    features, mask, bank = regions()
+    for level in (-1e4, 1e4):
+        refined, accumulated = module(features, torch.full_like(mask, level), bank, torch.zeros(3))
+        assert refined.isfinite().all() and accumulated.isfinite().all()
+
+
+def test_one_side_may_have_no_prototypes() -> None:
+    module = InstanceAttention(
+        4, InstanceAttentionConfig(foreground=5, background=0, key_channels=8, layers=1)
+    )
+    features, mask, bank = regions()
+    refined, accumulated = module(features, mask, bank[:, :5], torch.zeros(3))
+    assert refined.shape == mask.shape and accumulated.shape == (3, 5, 8)
+
+
+def test_objects_do_not_mix(module: InstanceAttention) -> None:
+    nn.init.normal_(module.head.mask.weight)
+    features, mask, bank = regions()
+    whole, kept = module(features, mask, bank, torch.zeros(3))
+    alone, own = module(features[1:2], mask[1:2], bank[1:2], torch.zeros(1))
+    torch.testing.assert_close((whole[1:2], kept[1:2]), (alone, own))
+
+
+def test_no_objects_are_no_trouble(module: InstanceAttention) -> None:
+    features, mask, bank = regions(0)
+    refined, accumulated = module(features, mask, bank, torch.zeros(0))
+    assert refined.shape == (0, 2 * S, 2 * S) and accumulated.shape == (0, 8, 8)
+
+
+def test_every_part_learns(module: InstanceAttention) -> None:
+    nn.init.normal_(module.head.mask.weight)
+    features, mask, bank = regions()
+    refined, _ = module(features, mask, bank, torch.tensor([0.0, 1.0, 0.0]))
+    refined.square().sum().backward()
+    still = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert still == []
