@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+import yaml
 from tqdm import tqdm
 
 from pcan_model.structures import Tracks
@@ -86,6 +87,7 @@ def _play(
         "cameras": [f"{namespace}/image"],
         "compressed": bag.compressed,
         "reliability": "reliable",
+        **dict(options.set),
     }
     with (
         NodeProcess(parameters, namespace=namespace) as node,
@@ -154,6 +156,14 @@ def _progress(items: Iterator[T], count: int, what: str) -> Iterator[T]:
     yield from tqdm(items, desc=f"{what:17}", total=count or None, unit="frame", mininterval=0.5)
 
 
+def _assignment(text: str) -> tuple[str, object]:
+    """Read `tracker.init_score=0.4`."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, yaml.safe_load(value)
+
+
 def _last_line(log: str) -> str:
     lines = [line for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "nothing"
@@ -170,6 +180,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=Path("data"), help="folder for downloads (default: data)")
     add("--model", type=Path, help="folder of an exported model (default: models/pcan_street_tiny)")
     add("--backend", default="auto", help="what runs the network (default: auto)")
+    add(
+        "--set",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a node's parameter",
+    )
     add("--rate", type=float, default=0.0, help="play in real time at this multiple, drops and all")
     add("--keep-bag", action="store_true", help="keep the rosbag2 made of the video, as OUT/images")
     return parser
