@@ -28,6 +28,7 @@ def read_sources(
     """
     clips: list[Clip] = []
     weights: list[float] = []
+    known: set[str] = set()
     for source in sources:
         path, weight = split_weight(source)
         found = _open(path)
@@ -35,9 +36,9 @@ def read_sources(
         total = sum(math.sqrt(len(clip)) for clip in kept)
         clips += kept
         weights += [weight * math.sqrt(len(clip)) / total for clip in kept]
-        hold_out = [name for name in hold_out if name not in {clip.name for clip in found}]
-    if hold_out:
-        raise SourceError(f"--hold-out: expected a video of {list(sources)}, got {hold_out}")
+        known |= {clip.name for clip in found}
+    if unknown := [name for name in hold_out if name not in known]:
+        raise SourceError(f"--hold-out: expected a video of {list(sources)}, got {unknown}")
     return PairDataset(
         clips,
         height=train.crop_height,

@@ -66,28 +66,55 @@ def small_net(config: Config | None = None, seed: int = 0) -> PCAN:
 
 
 def wake(net: PCAN) -> None:
-    """Give random values to what starts at zero, and unit variance to what random heads say.
+    """Let a random network tell pictures apart: what starts at zero moves, what it says has unit variance.
 
-    Untouched, random scores are all alike, and ties decide what is compared.
+    Untouched, random layers flatten all differences; scores are then alike, and ties decide what is compared.
     """
     with torch.no_grad():
         for module in net.frame_attention:
-            nn.init.normal_(module.fuse.weight, std=0.1)  # type: ignore[arg-type, union-attr]
+            nn.init.normal_(module.fuse.weight, std=0.2)  # type: ignore[arg-type, union-attr]
         nn.init.normal_(net.instance_attention.head.mask.weight, std=0.5)
         size = net.config.input
-        picture = torch.randint(0, 255, (1, size.height, size.width, 3), dtype=torch.uint8)
-        levels = net.features(picture)
-        levels.append(levels[-1][:, :, ::2, ::2])
-        logits, _ = net.proposals(levels)
-        _standardise(net.proposals.objectness, torch.cat(logits, 1))
-        grids = torch.stack([level[0, :, :2, :3].repeat(1, 4, 3)[:, :7, :7] for level in levels])
-        _standardise(net.box_head.logits, net.box_head(grids)[0])
+        _spread(net, blocks(size.height, size.width, seed=99))
+        levels = net.features(blocks(size.height, size.width, seed=98))
+        head = net.proposals
+        _standardise(head.objectness, head.objectness(head.layer(levels[0]).relu()))
+        grids = torch.cat([unfold(level) for level in levels[:3]])
+        _standardise(net.box_head.logits, net.box_head(grids)[0], spread=2.0)
 
 
-def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor) -> None:
+def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Return a picture of coloured blocks, (1, height, width, 3) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    small = torch.randint(0, 256, (1, height // 16, width // 16, 3), generator=generator, dtype=torch.uint8)
+    return small.repeat_interleave(16, 1).repeat_interleave(16, 2).contiguous()
+
+
+def unfold(level: torch.Tensor) -> torch.Tensor:
+    """Return the 7 x 7 squares of a feature map as if they were regions."""
+    return level.unfold(2, 7, 5).unfold(3, 7, 5).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+
+
+def _spread(net: PCAN, picture: torch.Tensor) -> None:
+    """Set the batch statistics to those of a picture, and the pyramid's levels to unit variance."""
+    norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    net.features(picture)
+    for norm in norms:
+        norm.eval()
+    for layer, level in zip(net.pyramid.output, net.features(picture), strict=True):
+        _standardise(layer[-1] if isinstance(layer, nn.Sequential) else layer, level)  # type: ignore[arg-type]
+
+
+def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor, spread: float = 1.0) -> None:
+    """Give each channel of a layer's output, (rows, channels, ...), mean 0 and deviation `spread`."""
     assert layer.bias is not None
-    layer.weight /= output.std()
-    layer.bias.copy_((layer.bias - output.mean()) / output.std())
+    rows = output.transpose(0, 1).flatten(1)
+    scale = spread / rows.std(1)
+    layer.weight *= scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
+    layer.bias.copy_((layer.bias - rows.mean(1)) * scale)
 
 
 def small_truth(objects: int, shift: int = 0, seed: int = 0) -> Truth:
