@@ -11,9 +11,7 @@ import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
 # isort: split
 import sys
 import time
-import traceback
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
@@ -35,28 +33,12 @@ from pcan_ros.node_status import NodeStatus
 from pcan_ros.outputs import Outputs
 from pcan_ros.pipeline import Pipeline, Result, seconds
 from pcan_ros.throttle import Throttle
+from pcan_ros.transitions import reported
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
     "reliable": QoSReliabilityPolicy.RELIABLE,
 }
-Transition = Callable[["TrackerNode"], None]
-
-
-def reported(transition: Transition) -> Callable[[TrackerNode, LifecycleState], TransitionCallbackReturn]:
-    """Turn what a transition raises into a logged FAILURE: rclpy swallows it without a word."""
-
-    @wraps(transition)
-    def run(self: TrackerNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            transition(self)
-        except Exception as error:  # whatever it is, the node lives on
-            expected = isinstance(error, (ValueError, OSError))
-            self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
-
-    return run
 
 
 class TrackerNode(LifecycleNode):

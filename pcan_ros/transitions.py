@@ -1,0 +1,30 @@
+"""Lifecycle transitions that say why they fail."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+Self = TypeVar("Self", bound=LifecycleNode)
+
+
+def reported(
+    transition: Callable[[Self], None],
+) -> Callable[[Self, LifecycleState], TransitionCallbackReturn]:
+    """Turn what a transition raises into a logged FAILURE: rclpy swallows it without a word."""
+
+    @wraps(transition)
+    def run(self: Self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            transition(self)
+        except Exception as error:  # whatever it is, the node lives on
+            expected = isinstance(error, (ValueError, OSError))
+            self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    return run
