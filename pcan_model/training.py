@@ -112,7 +112,7 @@ class TrainingPass(nn.Module):
         goal = encode(_gather(truths, "boxes", regions)[positive], regions.boxes[positive], BOX_STD)
         own = choose(offsets[positive].float(), labels[positive])
         return (
-            functional.cross_entropy(logits.float(), labels),
+            functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1),
             smooth_l1(own, goal, 1.0) / max(len(labels), 1) + offsets.sum() * 0,
         )
 
