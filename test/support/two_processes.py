@@ -1,0 +1,36 @@
+"""`torchrun` target: trains, then each process leaves its weights and the pairs it saw (OUT/rank<n>.pt)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pcan_model import train
+from pcan_model.losses import Losses
+
+
+class Watched(train.Trainer):
+    """A trainer that remembers itself and its pairs."""
+
+    last: Watched
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.pairs: list[int] = []
+        Watched.last = self
+
+    def update(self, batch: train.Batch) -> Losses:
+        self.pairs += batch.names
+        return super().update(batch)
+
+
+if __name__ == "__main__":
+    train.Trainer = Watched  # type: ignore[misc]
+    train.main(sys.argv[1:])
+    out = Path(sys.argv[sys.argv.index("--out") + 1])
+    weights = {name: value.detach() for name, value in Watched.last.net.state_dict().items()}
+    torch.save({"weights": weights, "pairs": Watched.last.pairs}, out / f"rank{os.environ['RANK']}.pt")
