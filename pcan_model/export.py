@@ -109,18 +109,26 @@ def _write(
             input_names=list(names), output_names=list(outputs),
         )  # fmt: skip
     assert program is not None
-    _simplify(program.model)
+    stored = dict(_stored_names(module))
+    _simplify(program.model, set(stored))
     model: onnx.ModelProto = program.model_proto
-    _point_outside(model, path.parent / WEIGHTS, dict(_stored_names(module)))
+    _point_outside(model, path.parent / WEIGHTS, stored)
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter
     onnx.save(model, path)
 
 
-def _simplify(model: onnx_ir.Model) -> None:
-    """Fold what is constant; torch's own optimiser would also fuse parameters: they fit no checkpoint."""
+def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
+    """Fold what is constant, but no parameter: changed or copied it would lie in no checkpoint.
+
+    torch's own optimiser would also fuse parameters.
+    """
+
+    def should_fold(node: onnx_ir.Node) -> bool | None:
+        return False if any(value and value.name in parameters for value in node.inputs) else None
+
     optimizer.inline(model)
-    optimizer.fold_constants(model)
+    optimizer.fold_constants(model, should_fold=should_fold)
     optimizer.remove_unused_nodes(model)
 
 

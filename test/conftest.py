@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def random_net() -> PCAN:
     """Return a small network of random weights whose thresholds let tracks through."""
     torch = pytest.importorskip("torch")
+    from support.small import wake
+
     from pcan_model.config import load_config
     from pcan_model.network import PCAN
 
@@ -24,10 +26,14 @@ def random_net() -> PCAN:
     config = replace(
         shipped,
         input=replace(shipped.input, height=128, width=192),
+        frame_attention=replace(shipped.frame_attention, em_steps=2),  # a graph half as large
+        instance_attention=replace(shipped.instance_attention, em_steps=2),
         heads=replace(shipped.heads, detections=12),
         tracker=replace(shipped.tracker, capacity=16, init_score=0.1, track_score=0.05),
     )
-    return PCAN(config).eval()
+    net = PCAN(config)
+    wake(net)  # else all scores are alike, and ties decide what is compared
+    return net.eval()
 
 
 @pytest.fixture(scope="session")

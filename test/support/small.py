@@ -81,6 +81,7 @@ def wake(net: PCAN) -> None:
         _standardise(head.objectness, head.objectness(head.layer(levels[0]).relu()))
         grids = torch.cat([unfold(level) for level in levels[:3]])
         _standardise(net.box_head.logits, net.box_head(grids)[0], spread=2.0)
+        _standardise(net.embedding_head.embed, net.embedding_head(grids), spread=0.5)
 
 
 def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
