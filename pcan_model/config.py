@@ -41,7 +41,7 @@ class BackboneConfig:
 class FrameAttentionConfig:
     """Frame-level prototypical cross-attention (sec. 3.3.1)."""
 
-    enabled: bool = True
+    enabled: bool = True  # False: past frames change nothing (ablation)
     levels: tuple[int, ...] = (3, 4, 5)  # pyramid levels that carry a memory
     memory_frames: int = 8  # T, frames kept
     memory_interval: int = 1  # keep every n-th frame
@@ -84,7 +84,7 @@ class HeadConfig:
 class InstanceAttentionConfig:
     """Instance-level prototypical cross-attention (sec. 3.3.2)."""
 
-    enabled: bool = True
+    enabled: bool = True  # False: the initial masks are the final ones (ablation)
     foreground: int = 30  # prototypes (Table 6)
     background: int = 30
     em_steps: int = 6

@@ -44,7 +44,9 @@ class PCAN(nn.Module):
         return pyramid
 
     def attended(self) -> list[tuple[int, FrameAttention]]:
-        """Return the frame attention modules with the index of the level that each serves, P2 = 0."""
+        """Return the frame attention modules at work, with the index of the level of each, P2 = 0."""
+        if not self.config.frame_attention.enabled:
+            return []
         levels = self.config.frame_attention.levels
         return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
 
@@ -89,6 +91,8 @@ class FramePass(nn.Module):
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Read the memory into each attended level, and condense this frame for the next."""
+        if not self.net.attended():
+            return levels, memory_keys.clone(), memory_values.clone()
         new_keys, new_values = [], []
         for i, (level, module) in enumerate(self.net.attended()):
             keys, values = module.encode(levels[level])
@@ -127,6 +131,7 @@ class InstancePass(nn.Module):
     def __init__(self, net: PCAN) -> None:
         super().__init__()
         self.attention = net.instance_attention
+        self.enabled = net.config.instance_attention.enabled
 
     def forward(
         self,
@@ -144,5 +149,7 @@ class InstancePass(nn.Module):
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns  (D, 2S, 2S) logits and the next bank (M, K, Dk)
         """
+        if not self.enabled:
+            return masks.clone(), bank.clone()
         refined, prototypes = self.attention(features, masks, bank[slot], fresh)
         return refined, torch.where(has[:, None, None] > 0, prototypes[owner], bank)

@@ -133,8 +133,10 @@ class TrainingPass(nn.Module):
             for truth, own in zip(truths, picture, strict=True)
         ]
         target = torch.cat(goals)
-        refined = self._refine(features, initial, regions, truths)
         loss = functional.binary_cross_entropy_with_logits
+        if not net.config.instance_attention.enabled:
+            return loss(initial, target), initial.sum() * 0
+        refined = self._refine(features, initial, regions, truths)
         return loss(initial, target), loss(refined, target)
 
     def _refine(self, features: Tensor, initial: Tensor, regions: Regions, truths: list[Truth]) -> Tensor:

@@ -40,7 +40,7 @@ def test_torchvisions_own_file_fills_resnet(tmp_path: Path) -> None:
     theirs = resnet50(weights=None)
     torch.save(theirs.state_dict(), tmp_path / "resnet50.pth")
     net = initialise(PCAN(small_config(backbone={"kind": "resnet50"})), tmp_path / "resnet50.pth")
-    assert torch.equal(net.backbone.stages[3][2].conv3.weight, theirs.layer4[2].conv3.weight)  # type: ignore[index, union-attr]
+    assert torch.equal(net.backbone.stages[3][2].conv3.weight, theirs.layer4[2].conv3.weight)  # type: ignore[index]
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

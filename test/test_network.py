@@ -153,3 +153,19 @@ def test_other_detections_do_not_matter(net: PCAN) -> None:
 def test_its_parts_can_be_left_small_or_paper_sized(kind: str) -> None:
     net = PCAN(small_config(backbone={"kind": kind}, frame_attention={"levels": (4,)}))
     assert len(net.frame_attention) == 1 and [level for level, _ in net.attended()] == [2]
+
+
+def test_without_frame_attention_the_past_changes_nothing() -> None:
+    net = small_net(small_config(frame_attention={"enabled": False}))
+    keys, values, valid = memory(net)
+    past = torch.randn_like(keys), torch.randn_like(values), torch.ones_like(valid)
+    alone, after = look(net, picture(), (keys, values, valid)), look(net, picture(), past)
+    assert all(torch.equal(a, b) for a, b in zip(alone[:7], after[:7], strict=True))
+
+
+def test_without_instance_attention_the_initial_masks_are_final() -> None:
+    net = small_net(small_config(instance_attention={"enabled": False}))
+    inputs = instance_inputs(net)
+    inputs["has"][:] = 1
+    refined, bank = refine(net, inputs)
+    assert torch.equal(refined, inputs["masks"]) and torch.equal(bank, inputs["bank"])

@@ -64,7 +64,8 @@ def test_the_count_is_static_even_when_little_is_left() -> None:
 
 def test_all_lie_inside_the_picture() -> None:
     head, levels = head_and_levels()
-    chosen, _ = head.propose(*head(levels), head.anchors(levels), SIZE, 30)
+    logits, offsets = head(levels)
+    chosen, _ = head.propose(logits, offsets, head.anchors(levels), SIZE, 30)
     assert (
         (chosen >= 0).all() and (chosen[..., 0::2] <= SIZE[1]).all() and (chosen[..., 1::2] <= SIZE[0]).all()
     )

@@ -150,3 +150,13 @@ def test_one_clip_is_learnt_by_heart() -> None:
     assert mean(sum(x.values()) for x in said[-10:]) < sum(said[0].values()) / 3, fall
     assert fall["classes"] < 0.2 and fall["embedding"] < 0.3
     assert fall["masks"] < 0.75 and fall["refined"] < 0.75
+
+
+def test_an_ablated_network_trains_without_its_missing_parts() -> None:
+    off = {"enabled": False}
+    net = small_net(small_config(frame_attention=off, instance_attention=off))
+    losses = losses_of(net, small_batch())
+    losses.total().backward()
+    assert values(losses)["refined"] == 0 and values(losses)["masks"] > 0
+    idle = {n.partition(".")[0] for n, p in net.named_parameters() if p.requires_grad and p.grad is None}
+    assert idle == {"frame_attention", "instance_attention"}

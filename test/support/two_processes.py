@@ -29,7 +29,7 @@ class Watched(train.Trainer):
 
 
 if __name__ == "__main__":
-    train.Trainer = Watched  # type: ignore[misc]
+    train.Trainer = Watched  # type: ignore[misc, assignment]
     train.main(sys.argv[1:])
     out = Path(sys.argv[sys.argv.index("--out") + 1])
     weights = {name: value.detach() for name, value in Watched.last.net.state_dict().items()}
