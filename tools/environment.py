@@ -89,6 +89,8 @@ def install(stage: str) -> None:
         pip(stage, "--no-deps", "-r", str(alone), "-c", str(pins))
     if stage == "ros":
         mend_wheels()
+    if stage == "train":
+        pip(stage, "--no-deps", "--editable", str(ROOT))  # the commands pcan-train, pcan-export, …
     stamp.write_text(digest)
 
 
