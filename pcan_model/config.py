@@ -127,6 +127,8 @@ class TrainConfig:
     average: float = 0.999  # share of the old in the running mean of the weights that is saved; 0: none
     mixed_precision: bool = True  # float16 on a GPU, bfloat16 on a CPU
     proposals: int = 1000  # regions per picture before drawing
+    memory_share: float = 0.85  # of the keys read their reference; the others learn a drive's first frame
+    embedding_weight: float = 0.25  # of the contrastive loss
     reference_range: int = 3  # the reference is at most this many frames away
     crop_height: int = 736  # pixels of a training picture
     crop_width: int = 1280

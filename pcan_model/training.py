@@ -16,9 +16,6 @@ from pcan_model.network import PCAN, with_p6
 from pcan_model.proposals import STD as PROPOSAL_STD
 from pcan_model.targets import Truth, mask_targets, match, sample
 
-MEMORY_SHARE = 0.85  # of the keys read their reference; the others learn the first frame of a drive
-EMBEDDING_WEIGHT = 0.25
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
@@ -55,7 +52,7 @@ class TrainingPass(nn.Module):
     def _read_references(self, levels: list[Tensor]) -> list[Tensor]:
         """Let each key read the prototypes of its reference; references read nothing."""
         pairs = len(levels[0]) // 2
-        reads = torch.rand(pairs, 1, device=levels[0].device) < MEMORY_SHARE
+        reads = torch.rand(pairs, 1, device=levels[0].device) < self.net.config.train.memory_share
         valid = torch.cat([reads, torch.zeros_like(reads)]).float()
         for level, module in self.net.attended():
             keys, values = module.encode(levels[level])
@@ -171,7 +168,8 @@ class TrainingPass(nn.Module):
             if same.any():
                 contrast.append(quasi_dense(products(embeds[key], embeds[other]), same))
                 auxiliary.append(cosine_regression(products(unit[key], unit[other]), same))
-        return EMBEDDING_WEIGHT * torch.stack(contrast).sum() / pairs, torch.stack(auxiliary).sum() / pairs
+        weight = self.net.config.train.embedding_weight
+        return weight * torch.stack(contrast).sum() / pairs, torch.stack(auxiliary).sum() / pairs
 
 
 def _gather(truths: list[Truth], name: str, regions: Regions, fallback: int = 0) -> Tensor:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from support.small import small_batch, small_config, small_net, small_truth
 
-from pcan_model import training
 from pcan_model.data.augment import PLAIN
 from pcan_model.data.pairs import PairDataset
 from pcan_model.data.synthetic import SyntheticDrive
@@ -18,11 +17,6 @@ from pcan_model.losses import Losses
 from pcan_model.network import PCAN
 from pcan_model.train import Batch, collate
 from pcan_model.training import TrainingPass
-
-
-@pytest.fixture(autouse=True)
-def _always_read_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "MEMORY_SHARE", 1.0)
 
 
 def losses_of(net: PCAN, batch: Batch) -> Losses:
@@ -103,7 +97,7 @@ def test_objects_are_contrasted_within_their_own_pair_only() -> None:
     torch.testing.assert_close(one.refined, other.refined)
 
 
-def test_the_key_reads_its_own_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_reads_its_own_reference() -> None:
     net, batch = small_net(), small_batch()
     levels = net.features(batch.images)
     changed = batch.images.clone()
@@ -111,7 +105,7 @@ def test_the_key_reads_its_own_reference(monkeypatch: pytest.MonkeyPatch) -> Non
     other = net.features(changed)
     passed = TrainingPass(net).train()
     one, two = passed._read_references(list(levels)), passed._read_references(list(other))
-    monkeypatch.setattr(training, "MEMORY_SHARE", 0.0)
+    net.config = small_config(train={"memory_share": 0.0})
     blind = passed._read_references(list(levels))
     for level in range(1, 4):
         assert torch.equal(one[level][0], two[level][0])  # key 0 has another reference

@@ -46,6 +46,7 @@ VALUES: dict[str, Any] = {
         "proposals": 60,
         "rpn_samples": 64,
         "roi_samples": 32,
+        "memory_share": 1.0,
         "mixed_precision": False,
     },
 }
