@@ -30,7 +30,7 @@ ORDER = {  # a module may use its own room and those above it
     "data": ["data"],
     "training": ["targets", "losses", "training", "initialise", "train"],
     "metrics": ["report", "comparison", "metrics", "evaluate"],
-    "export": ["export"],
+    "export": ["export", "commands"],
     "robot": ["pcan_ros"],
 }
 FLOOR = {module: floor for floor, room in enumerate(ORDER.values()) for module in room}

@@ -1,0 +1,28 @@
+"""The commands of training, which say what to install where torch and its company are missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+
+def train() -> int:
+    """Run `pcan-train`."""
+    return _run("train")
+
+
+def export() -> int:
+    """Run `pcan-export`."""
+    return _run("export")
+
+
+def _run(command: str) -> int:
+    """Import a command's room only now, and run it."""
+    try:
+        room = import_module(f"pcan_model.{command}")
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"pcan-{command}: needs {error.name}, which the robot does not: pip install 'pcan_ros[train]', "
+            "or `make train-env` in a checkout"
+        ) from error
+    code: int = room.main()
+    return code

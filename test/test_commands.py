@@ -1,0 +1,16 @@
+"""The commands where torch is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_a_command_without_torch_says_what_to_install(command: str) -> None:
+    code = f"import sys; sys.modules['torch'] = None; from pcan_model.commands import {command}; {command}()"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert f"pcan-{command}: needs torch" in run.stderr and "make train-env" in run.stderr
