@@ -9,7 +9,7 @@ from torchvision.ops import roi_align
 from pcan_model.config import HeadConfig
 
 STD = (0.1, 0.2)  # of the box head's offsets
-FINEST = 56.0  # a region of this side, in pixels, has its level one above P2's
+FINEST = 56.0  # pixels; regions of up to twice this side are read from P2, each doubling from one level up
 
 
 def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
