@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
+import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 
@@ -32,8 +32,8 @@ from pcan_model.structures import Detections, Frame, Slots, Tracks
 from pcan_model.tracker import Stopwatch, Timings, Tracker
 from pcan_ros.images import decode
 from pcan_ros.masks import Encoding
-from pcan_ros.onnx_engine import Features, Memory, OnnxEngine
-from pcan_ros.parameters import default_model
+from pcan_ros.node.parameters import default_model
+from pcan_ros.runtime.onnx_engine import Features, Memory, OnnxEngine
 
 HEIGHT, WIDTH, OBJECTS = 720, 1280, 20
 LIMIT = 0.15  # of the network's time, for everything else

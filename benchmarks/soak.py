@@ -24,8 +24,8 @@ NUMBER = 20  # memory readings
 
 def main() -> None:
     options = _options()
-    from pcan_ros.client import Client
-    from pcan_ros.process import NodeProcess
+    from pcan_ros.replay.client import Client
+    from pcan_ros.replay.process import NodeProcess
 
     space = f"/pcan_soak_{os.getpid()}"
     parameters = {
@@ -95,7 +95,7 @@ def _resident(pid: int) -> float:
 
 
 def _options() -> argparse.Namespace:
-    from pcan_ros.parameters import default_model
+    from pcan_ros.node.parameters import default_model
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=default_model())

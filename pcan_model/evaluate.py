@@ -14,13 +14,13 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from pcan_model.comparison import Objects, labelled, predicted
 from pcan_model.config import CLASSES, ConfigError, load_config
 from pcan_model.data.clips import Clip, DataError, LabeledFrame
 from pcan_model.data.scalabel import read_clips
 from pcan_model.engine import Engine
-from pcan_model.metrics import Scorer
-from pcan_model.report import Report, to_plain, to_text
+from pcan_model.evaluation.comparison import Objects, labelled, predicted
+from pcan_model.evaluation.metrics import Scorer
+from pcan_model.evaluation.report import Report, to_plain, to_text
 from pcan_model.structures import Frame, Tracks
 from pcan_model.tracker import Tracker
 
@@ -93,7 +93,7 @@ def make_engine(kind: str, model: str, weights: Path | None) -> Engine:
     kind     torch: `model` is a configuration, with `weights`; onnx: `model` is a model folder
     """
     if kind == "onnx":
-        return cast(Engine, import_module("pcan_ros.onnx_engine").OnnxEngine(Path(model)))
+        return cast(Engine, import_module("pcan_ros.runtime.onnx_engine").OnnxEngine(Path(model)))
     if weights is None:
         raise ConfigError(f"{model}: --weights: expected a .safetensors file, got none")
     if not weights.is_file():

@@ -21,17 +21,17 @@ import yaml
 from tqdm import tqdm
 
 from pcan_model.structures import Tracks
-from pcan_ros.bags import BagError, ImageBag, nanoseconds, write_images, write_tracks
-from pcan_ros.client import Client, ClientError
-from pcan_ros.clips import ClipError, bikes, open_clip
+from pcan_ros.drawing.render import Picture, render, save_bytes
 from pcan_ros.images import BadImage, decode
 from pcan_ros.messages import from_tracks
-from pcan_ros.model_files import ModelError, ModelFiles
-from pcan_ros.parameters import default_model
-from pcan_ros.player import Played, play_in_lockstep, play_in_time
-from pcan_ros.process import NodeProcess, node_environment
-from pcan_ros.render import Picture, render, save_bytes
-from pcan_ros.report import Report, classes_of, percentiles_of
+from pcan_ros.node.parameters import default_model
+from pcan_ros.replay.bags import BagError, ImageBag, nanoseconds, write_images, write_tracks
+from pcan_ros.replay.client import Client, ClientError
+from pcan_ros.replay.clips import ClipError, bikes, open_clip
+from pcan_ros.replay.player import Played, play_in_lockstep, play_in_time
+from pcan_ros.replay.process import NodeProcess, node_environment
+from pcan_ros.replay.report import Report, classes_of, percentiles_of
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 START = 90.0  # seconds that the node may take to load its model
 

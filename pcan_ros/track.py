@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
+import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 import argparse
@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from pcan_model.structures import Frame, Tracks
 from pcan_model.tracker import Tracker
-from pcan_ros.backends import open_engine
-from pcan_ros.clips import Clip, ClipError, open_clip
-from pcan_ros.model_files import ModelError
-from pcan_ros.parameters import default_model
-from pcan_ros.render import Picture, render
+from pcan_ros.drawing.render import Picture, render
+from pcan_ros.node.parameters import default_model
+from pcan_ros.replay.clips import Clip, ClipError, open_clip
+from pcan_ros.runtime.backends import open_engine
+from pcan_ros.runtime.model_files import ModelError
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.squares import export_squares, picture
 
-from pcan_ros.clips import ClipError, open_clip
+from pcan_ros.replay.clips import ClipError, open_clip
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 6
@@ -48,7 +48,7 @@ def test_a_folder_becomes_a_bag_tracks_overlay_sheet_and_report(
     squares: Path, folder: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("rclpy")
-    from pcan_ros.bags import ImageBag, opened, our_types
+    from pcan_ros.replay.bags import ImageBag, opened, our_types
 
     out = tmp_path / "out"
     done = run("pcan_ros.demo", "--video", folder, "--model", squares, "--out", out, "--keep-bag")
@@ -86,7 +86,7 @@ def test_a_folder_becomes_a_bag_tracks_overlay_sheet_and_report(
 
 def test_wrong_inputs_are_one_clear_line(squares: Path, tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    from pcan_ros.bags import IMAGE, BagError, ImageBag, bag_writer, our_types, write_tracks
+    from pcan_ros.replay.bags import IMAGE, BagError, ImageBag, bag_writer, our_types, write_tracks
 
     with pytest.raises(BagError, match="no such bag"):
         ImageBag(tmp_path / "nowhere")

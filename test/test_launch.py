@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pcan_model.config import TrackerConfig
-from pcan_ros.parameters import Settings, parameters
+from pcan_ros.node.parameters import Settings, parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 

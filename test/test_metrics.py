@@ -13,11 +13,11 @@ from pycocotools import mask as coco_mask
 from scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing
 
 from pcan_model import evaluate
-from pcan_model.comparison import Objects, compare, encode, labelled
 from pcan_model.config import CLASSES
 from pcan_model.data.clips import LabeledFrame
-from pcan_model.metrics import Scorer
-from pcan_model.report import Recall, Report, mean_of, to_plain, to_text
+from pcan_model.evaluation.comparison import Objects, compare, encode, labelled
+from pcan_model.evaluation.metrics import Scorer
+from pcan_model.evaluation.report import Recall, Report, mean_of, to_plain, to_text
 from pcan_model.tracker import Tracker
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")

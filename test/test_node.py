@@ -18,8 +18,8 @@ from std_srvs.srv import SetBool, Trigger
 from support.robot import PATIENCE, image, robot
 from support.squares import export_squares, picture
 
-from pcan_ros.client import Client
 from pcan_ros.masks import decode
+from pcan_ros.replay.client import Client
 
 CAR, PERSON = 2, 0
 

@@ -14,8 +14,8 @@ from support.squares import export_squares, picture
 
 from pcan_model.structures import Frame, Slots, Tracks
 from pcan_model.tracker import Tracker
-from pcan_ros.model_files import ModelError
-from pcan_ros.onnx_engine import OnnxEngine
+from pcan_ros.runtime.model_files import ModelError
+from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
     from pcan_model.engine import Engine

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from pcan_model.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
-from pcan_ros.overlay import colour, contact_sheet, draw, ink
+from pcan_ros.drawing.overlay import colour, contact_sheet, draw, ink
 
 GREY = np.full((120, 160, 3), 90, np.uint8)
 

@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 import pytest
 
 from pcan_model.config import TrackerConfig
-from pcan_ros.camera import History, Latency
 from pcan_ros.masks import Encoding
-from pcan_ros.parameters import (
+from pcan_ros.node.camera import History, Latency
+from pcan_ros.node.parameters import (
     ParameterError,
     Settings,
     parameters,
@@ -18,8 +18,8 @@ from pcan_ros.parameters import (
     settings_from,
     thresholds_from,
 )
-from pcan_ros.slots import Mailbox
-from pcan_ros.throttle import Throttle
+from pcan_ros.node.slots import Mailbox
+from pcan_ros.node.throttle import Throttle
 
 
 def test_every_field_is_a_described_parameter() -> None:

@@ -12,9 +12,9 @@ import pytest
 from support.squares import export_squares, picture
 
 from pcan_model.tracker import Tracker
-from pcan_ros.onnx_engine import OnnxEngine
-from pcan_ros.pipeline import Pipeline, Result
-from pcan_ros.slots import Counts
+from pcan_ros.node.pipeline import Pipeline, Result
+from pcan_ros.node.slots import Counts
+from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 CAR = 2
 
@@ -143,7 +143,7 @@ def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
 )
 def test_diagnostics_say_what_to_do(change: dict[str, Any], level: int, said: str) -> None:
     pytest.importorskip("diagnostic_msgs")
-    from pcan_ros.diagnostics import Health, judge
+    from pcan_ros.node.diagnostics import Health, judge
 
     well = Health(
         topic="/image", counts=Counts(9, 0), processed=9, bad=0, new_bad=0, silence=0.1, publishers=1,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROBOT = ("pcan_ros.node", "pcan_ros.track", "pcan_ros.demo")  # what starts there
+ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo")  # what starts there
 ORDER = {  # a module may use its own room and those above it
     "nouns": ["structures", "config"],
     "geometry": ["geometry", "boxes"],
@@ -29,7 +29,7 @@ ORDER = {  # a module may use its own room and those above it
     "weights": ["checkpoint", "torch_engine"],
     "data": ["data"],
     "training": ["targets", "losses", "training", "initialise", "train"],
-    "metrics": ["report", "comparison", "metrics", "evaluate"],
+    "metrics": ["evaluation", "evaluate"],
     "export": ["export", "commands"],
     "robot": ["pcan_ros"],
 }
@@ -135,7 +135,7 @@ def test_what_runs_on_the_robot_starts_where_torch_is_not_installed(start: str) 
     if "rclpy" in roots(set().union(*(USES[name] for name in reachable(start)))):
         pytest.importorskip("rclpy")
     blocked = "import sys; sys.modules['torch'] = sys.modules['torchvision'] = None; "
-    code = f"{blocked}import {start}, pcan_ros.onnx_engine"
+    code = f"{blocked}import {start}, pcan_ros.runtime.onnx_engine"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -13,7 +13,7 @@ def open_engine(backend: str, model: Path, threads: int) -> Engine:
     backend  `auto` takes the best that works here
     threads  of the CPU, 0 for one per core
     """
-    from pcan_ros.onnx_engine import OnnxEngine
+    from pcan_ros.runtime.onnx_engine import OnnxEngine
 
     if backend not in ("auto", "onnxruntime"):
         raise ValueError(f"backend: expected auto or onnxruntime, got {backend!r}")

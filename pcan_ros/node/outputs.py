@@ -9,11 +9,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from pcan_ros.drawing.overlay import draw
 from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
-from pcan_ros.overlay import draw
-from pcan_ros.parameters import Settings
-from pcan_ros.pipeline import Result
+from pcan_ros.node.parameters import Settings
+from pcan_ros.node.pipeline import Result
 
 try:
     from rclpy.impl.implementation_singleton import rclpy_implementation

@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.comparison import (
+from pcan_model.config import CLASSES
+from pcan_model.evaluation.comparison import (
     MATCH_IOU,
     Compared,
     MissingMetrics,
@@ -18,8 +19,7 @@ from pcan_model.comparison import (
     compare,
     recall_by_size,
 )
-from pcan_model.config import CLASSES
-from pcan_model.report import Recall, Report, Score, mean_of
+from pcan_model.evaluation.report import Recall, Report, Score, mean_of
 
 
 def sequence(frames: Sequence[Compared]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
 
 def default_model() -> Path:
     """Return the folder of the shipped model: beside the sources, or installed with the package."""
-    beside = Path(__file__).resolve().parent.parent / SHIPPED
+    beside = Path(__file__).resolve().parents[2] / SHIPPED
     if beside.is_dir():
         return beside
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from pcan_model.report import Recall
+from pcan_model.evaluation.report import Recall
 from pcan_model.structures import Tracks
 
 Rle = dict[str, Any]  # COCO run lengths: size, counts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from std_srvs.srv import SetBool, Trigger
 
 if TYPE_CHECKING:
-    from pcan_ros.node import TrackerNode
+    from pcan_ros.node.node import TrackerNode
 
 
 def add_services(node: TrackerNode) -> None:

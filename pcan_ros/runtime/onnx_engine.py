@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from pcan_model.structures import Detections, Slots
-from pcan_ros.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
 FEATURES = ("roi_features", "mask_logits")  # handed from network to network

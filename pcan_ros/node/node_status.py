@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSReliabilityPolicy
 
-from pcan_ros.camera import Latency
-from pcan_ros.diagnostics import Health, to_status
 from pcan_ros.msg import TrackerStatus
-from pcan_ros.pipeline import Result
+from pcan_ros.node.camera import Latency
+from pcan_ros.node.diagnostics import Health, to_status
+from pcan_ros.node.pipeline import Result
 
 if TYPE_CHECKING:
-    from pcan_ros.node import TrackerNode
+    from pcan_ros.node.node import TrackerNode
 
 
 class NodeStatus:

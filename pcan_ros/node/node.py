@@ -6,7 +6,7 @@ newest image, the pipeline's worker thread tracks and publishes.
 
 from __future__ import annotations
 
-import pcan_ros.blas  # noqa: F401  before whatever loads NumPy
+import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 import sys
@@ -26,14 +26,14 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.structures import Frame
 from pcan_model.tracker import Tracker
-from pcan_ros.backends import open_engine
-from pcan_ros.node_parameters import NodeParameters
-from pcan_ros.node_services import add_services
-from pcan_ros.node_status import NodeStatus
-from pcan_ros.outputs import Outputs
-from pcan_ros.pipeline import Pipeline, Result, seconds
-from pcan_ros.throttle import Throttle
-from pcan_ros.transitions import reported
+from pcan_ros.node.node_parameters import NodeParameters
+from pcan_ros.node.node_services import add_services
+from pcan_ros.node.node_status import NodeStatus
+from pcan_ros.node.outputs import Outputs
+from pcan_ros.node.pipeline import Pipeline, Result, seconds
+from pcan_ros.node.throttle import Throttle
+from pcan_ros.node.transitions import reported
+from pcan_ros.runtime.backends import open_engine
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,

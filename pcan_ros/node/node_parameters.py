@@ -10,8 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 
 from pcan_model.config import TrackerConfig
-from pcan_ros.model_files import ModelError, ModelFiles
-from pcan_ros.parameters import (
+from pcan_ros.node.parameters import (
     Parameter,
     ParameterError,
     Settings,
@@ -21,6 +20,7 @@ from pcan_ros.parameters import (
     settings_from,
     thresholds_from,
 )
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 
 class NodeParameters:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.structures import Tracks
-from pcan_ros.overlay import contact_sheet, draw
+from pcan_ros.drawing.overlay import contact_sheet, draw
 
 Picture = NDArray[np.uint8]  # (H, W, 3) BGR
 SHEET = 12  # frames of a contact sheet

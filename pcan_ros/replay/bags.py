@@ -151,7 +151,7 @@ def our_types() -> Any:
 
 
 def _message_folder() -> Path:
-    here = Path(__file__).resolve().parent.parent / "msg"
+    here = Path(__file__).resolve().parents[2] / "msg"
     if here.is_dir():
         return here
     from ament_index_python.packages import get_package_share_directory

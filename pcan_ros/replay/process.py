@@ -30,7 +30,7 @@ class NodeProcess:
         self._log = folder / "log.txt"
         file = folder / "parameters.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-        command = [sys.executable, "-m", "pcan_ros.node", "--ros-args", "--params-file", str(file)]
+        command = [sys.executable, "-m", "pcan_ros.node.node", "--ros-args", "--params-file", str(file)]
         command += ["-r", f"__ns:={namespace}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -76,7 +76,7 @@ class NodeProcess:
 
 def node_environment() -> dict[str, str]:
     """Return this environment, with this package importable and large images let through."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
     own = {**TUNED, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     profile = fastdds_profile()
@@ -87,7 +87,7 @@ def node_environment() -> dict[str, str]:
 
 def fastdds_profile() -> str:
     """Return the profile with a large shared-memory segment: beside the sources, or installed; or nothing."""
-    here = Path(__file__).resolve().parent.parent / "config" / "fastdds_shm.xml"
+    here = Path(__file__).resolve().parents[2] / "config" / "fastdds_shm.xml"
     if here.is_file():
         return str(here)
     try:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pcan_model.config import TrackerConfig
 from pcan_model.structures import Tracks
 from pcan_model.tracker import Tracker
-from pcan_ros.camera import Camera
 from pcan_ros.images import BadImage, decode
-from pcan_ros.slots import Arrival, Mailbox
+from pcan_ros.node.camera import Camera
+from pcan_ros.node.slots import Arrival, Mailbox
 
 WAIT = 0.5  # seconds between looks at whether to stop
 

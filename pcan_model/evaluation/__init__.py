@@ -1,0 +1,1 @@
+"""Official metrics of masks, and what is compared."""

@@ -1,0 +1,1 @@
+"""The ROS 2 node: parameters, worker, topics, services, diagnostics."""

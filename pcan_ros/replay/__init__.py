@@ -1,0 +1,1 @@
+"""Recorded drives: clips, bags, and playing them to a node."""

@@ -1,0 +1,1 @@
+"""What runs the network on the robot: engines, and the folder of a model."""
