@@ -10,7 +10,11 @@ import yaml
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parent / "configs"
-CHOICES = {("backbone", "kind"): ("resnet50", "mobilenet_v2"), ("train", "schedule"): ("step", "cosine")}
+CHOICES = {
+    ("backbone", "kind"): ("resnet50", "mobilenet_v2"),
+    ("tracker", "association"): ("quasi_dense", "sort_iou"),
+    ("train", "schedule"): ("step", "cosine"),
+}
 
 
 class ConfigError(ValueError):
@@ -98,9 +102,11 @@ class InstanceAttentionConfig:
 class TrackerConfig:
     """Association; scores in [0, 1], times in frames."""
 
+    association: str = "quasi_dense"  # quasi_dense (by appearance) | sort_iou (by overlap, a baseline)
     init_score: float = 0.7  # a detection above this may start a track
     track_score: float = 0.3  # a detection above this may continue one
     match_score: float = 0.5  # least similarity of a match
+    match_iou: float = 0.3  # least overlap of a match of sort_iou, with the track's predicted box
     suppress_score: float = 0.5  # above this similarity a weak detection is no backdrop either
     duplicate_iou: float = 0.7  # of two detections that overlap more, the better one stays
     backdrop_iou: float = 0.3  # an unmatched detection overlapping a better one is no backdrop

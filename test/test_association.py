@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from pcan_model.association import (
     unique_detections,
 )
 from pcan_model.config import TrackerConfig
+from pcan_model.geometry import box_iou
 from pcan_model.roster import Roster, update_roster
 from pcan_model.structures import Detections, State, Track
 
@@ -129,6 +131,48 @@ def test_overlap_tells_apart_what_looks_the_same() -> None:
 
     assert matched(0.0) == [NONE, NONE], "each of two equal looks is worth only a half"
     assert matched(0.3) == [1, 0], "the second track has moved 20 px in 2 s"
+
+
+def by_overlap(found: Detections, tracks: list[Track], stamp: float = 0.0, **settings: Any) -> list[int]:
+    config = replace(CONFIG, association="sort_iou", **settings)
+    return list(match(found, tracks, (found,), stamp=stamp, config=config))
+
+
+def test_sort_iou_gives_the_pairs_of_the_largest_sum_not_the_best_pair_first() -> None:
+    tracks = [track([0, 0, 10, 10], 0), track([4, 0, 14, 10], 1)]
+    found = detections([[3, 0, 13, 10], [6, 0, 16, 10]], [0.9, 0.8])  # 7/13, 9/11; 4/16, 8/12
+
+    assert by_overlap(found, tracks) == [0, 1]
+    assert by_overlap(found, tracks, match_iou=0.6) == [NONE, 1], "7/13 is too little"
+
+
+def test_sort_iou_equals_trying_every_pairing() -> None:
+    random = np.random.default_rng(1)
+    corners = random.uniform(0, 30, (9, 2))
+    boxes = f32(np.concatenate([corners, corners + random.uniform(20, 40, (9, 2))], 1))
+    tracks, found = [track(box, 0) for box in boxes[:5]], detections(boxes[5:], [0.9, 0.8, 0.7, 0.6])
+    overlap = box_iou(boxes[5:], boxes[:5])
+
+    best = max(permutations(range(5), 4), key=lambda pairs: sum(overlap[range(4), pairs]))
+
+    assert by_overlap(found, tracks, match_iou=0.0) == list(best)
+
+
+def test_sort_iou_looks_where_the_track_should_be_and_never_across_classes() -> None:
+    tracks = [track([0, 0, 10, 10], 0, velocity=f32([50, 0]))]
+
+    assert by_overlap(detections([[100, 0, 110, 10]], [0.9]), tracks, stamp=2.0) == [0]
+    assert by_overlap(detections([[0, 0, 10, 10]], [0.9]), tracks, stamp=2.0) == [NONE]
+    assert by_overlap(detections([[0, 0, 10, 10]], [0.9], labels=[1]), tracks) == [NONE]
+    assert by_overlap(detections([[0, 0, 10, 10]], [0.2]), tracks) == [NONE], "too weak to continue one"
+
+
+def test_sort_iou_does_not_look_at_the_embeddings() -> None:
+    tracks = [track([0, 0, 10, 10], 0), track([50, 0, 60, 10], 1)]
+    swapped = detections([[50, 0, 60, 10], [0, 0, 10, 10]], [0.9, 0.8])  # looks 0 and 1
+
+    assert by_overlap(swapped, tracks) == [1, 0]
+    assert list(match(swapped, tracks, (), stamp=0.0, config=CONFIG)) == [0, 1]
 
 
 def test_prediction_moves_a_box_by_its_velocity_and_never_back() -> None:

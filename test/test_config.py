@@ -94,6 +94,10 @@ def test_what_does_not_fit_is_named_with_file_and_key(text: str, message: str, t
             r"tracker.capacity: expected at least heads.detections \(100\), got 3",
         ),
         ({"backbone": {"kind": "vgg"}}, "backbone.kind: expected one of .*'resnet50'.*, got 'vgg'"),
+        (
+            {"tracker": {"association": "iou"}},
+            "tracker.association: expected one of .*'sort_iou'.*, got 'iou'",
+        ),
         ({"train": {"schedule": "cosin"}}, "train.schedule: expected one of .*'cosine'.*, got 'cosin'"),
     ],
 )

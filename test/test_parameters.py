@@ -47,6 +47,15 @@ def test_values_outside_range_or_choice_are_refused_by_name() -> None:
         known["backend"].check("abacus")
 
 
+def test_the_baseline_that_needs_scipy_is_refused_on_a_robot() -> None:
+    association = parameters(TrackerConfig())["tracker.association"]
+    assert association.read_only
+    with pytest.raises(
+        ParameterError, match=r"tracker.association: expected one of quasi_dense; got 'sort_iou'"
+    ):
+        association.check("sort_iou")
+
+
 def test_defaults_are_inside_their_own_ranges() -> None:
     for parameter in parameters(TrackerConfig()).values():
         parameter.check(parameter.default)

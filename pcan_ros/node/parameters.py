@@ -14,7 +14,7 @@ from pcan_ros.masks import Encoding
 
 SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
-FIXED = {"tracker.capacity"}  # a size of the exported network
+FIXED = {"tracker.capacity", "tracker.association"}  # a size of the exported network; the way of matching
 RUNTIME = {
     "mask_encoding",
     "publish_lost",
@@ -24,6 +24,7 @@ CHOICES = {
     "reliability": ("best_effort", "reliable"),
     "backend": ("auto", "onnxruntime"),
     "mask_encoding": ("rle", "bitmap", "mono8", "none"),
+    "tracker.association": ("quasi_dense",),  # sort_iou needs SciPy: a baseline for evaluation
 }
 RANGES: dict[str, tuple[float, float]] = {
     "threads": (0, 256),
@@ -138,7 +139,7 @@ def _described(record: Any, prefix: str = "") -> list[Parameter]:
 def _parameter(name: str, default: Any, description: str) -> Parameter:
     threshold = name.startswith(TRACKER)
     limits = RANGES.get(name)
-    if threshold:
+    if threshold and not isinstance(default, str):
         limits = SHARE if isinstance(default, float) else FRAMES
     read_only = name in FIXED or not (threshold or name in RUNTIME)
     default = list(default) if isinstance(default, tuple) else default
