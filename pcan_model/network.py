@@ -5,43 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcan_model.backbone import Backbone, Pyramid
 from pcan_model.boxes import decode, suppress
 from pcan_model.config import Config
+from pcan_model.detector import Detector, with_p6
 from pcan_model.frame_attention import FrameAttention
-from pcan_model.heads import STD, BoxHead, EmbeddingHead, MaskHead, choose, pool_regions
+from pcan_model.heads import STD, choose, pool_regions
 from pcan_model.instance_attention import InstanceAttention
-from pcan_model.proposals import ProposalHead
 
 
-class PCAN(nn.Module):
-    """The parts of the network; how they work together is in the passes below and in training.py."""
-
-    mean: Tensor  # (3, 1, 1)
-    std: Tensor  # (3, 1, 1)
+class PCAN(Detector):
+    """The paper's form: a detector and both attentions; how they work together is in the passes below."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.config = config
-        channels, classes = config.backbone.channels, len(config.classes)
-        self.backbone = Backbone(config.backbone)
-        self.pyramid = Pyramid(self.backbone.channels, config.backbone)
+        super().__init__(config)
+        channels = config.backbone.channels
         self.frame_attention = nn.ModuleList(
             FrameAttention(channels, config.frame_attention) for _ in config.frame_attention.levels
         )
-        self.proposals = ProposalHead(config.backbone, config.proposals)
-        self.box_head = BoxHead(channels, classes, config.heads)
-        self.mask_head = MaskHead(channels, classes, config.heads)
-        self.embedding_head = EmbeddingHead(channels, config.heads)
         self.instance_attention = InstanceAttention(channels, config.instance_attention)
-        self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
-        x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        pyramid: list[Tensor] = self.pyramid(self.backbone(x))
-        return pyramid
 
     def attended(self) -> list[tuple[int, FrameAttention]]:
         """Return the frame attention modules at work, with the index of the level of each, P2 = 0."""
@@ -49,11 +30,6 @@ class PCAN(nn.Module):
             return []
         levels = self.config.frame_attention.levels
         return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
-
-
-def with_p6(levels: list[Tensor]) -> list[Tensor]:
-    """Add P6, every other cell of P5, for proposals of large objects."""
-    return [*levels, levels[-1][:, :, ::2, ::2]]
 
 
 class FramePass(nn.Module):

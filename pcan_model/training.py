@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.boxes import encode
+from pcan_model.detector import with_p6
 from pcan_model.heads import STD as BOX_STD
 from pcan_model.heads import choose, pool_regions_once
 from pcan_model.losses import Losses, cosine_regression, products, quasi_dense, smooth_l1
-from pcan_model.network import PCAN, with_p6
+from pcan_model.network import PCAN
 from pcan_model.proposals import STD as PROPOSAL_STD
 from pcan_model.targets import Truth, mask_targets, match, sample
 

@@ -23,7 +23,7 @@ ORDER = {  # a module may use its own room and those above it
         "proposals",
         "heads",
     ],
-    "network": ["network"],
+    "network": ["detector", "network"],
     "association": ["association", "roster"],
     "tracker": ["engine", "tracker"],
     "weights": ["checkpoint", "torch_engine"],

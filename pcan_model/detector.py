@@ -1,0 +1,45 @@
+"""What both forms of PCAN share: QDTrack's detector with a mask head, Mask R-CNN's way."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcan_model.backbone import Backbone, Pyramid
+from pcan_model.config import Config
+from pcan_model.heads import BoxHead, EmbeddingHead, MaskHead
+from pcan_model.proposals import ProposalHead
+
+
+class Detector(nn.Module):
+    """Backbone, pyramid, proposals and the heads on regions; no memory of past frames."""
+
+    mean: Tensor  # (3, 1, 1)
+    std: Tensor  # (3, 1, 1)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels, classes = config.backbone.channels, len(config.classes)
+        self.backbone = Backbone(config.backbone)
+        self.pyramid = Pyramid(self.backbone.channels, config.backbone)
+        self.proposals = ProposalHead(config.backbone, config.proposals)
+        self.box_head = BoxHead(channels, classes, config.heads)
+        self.mask_head = MaskHead(channels, classes, config.heads)
+        self.embedding_head = EmbeddingHead(channels, config.heads)
+        self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turn pictures (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W)."""
+        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
+        pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
+        return pyramid
+
+
+def with_p6(levels: list[Tensor]) -> list[Tensor]:
+    """Add P6, every other cell of P5, for proposals of large objects."""
+    return [*levels, levels[-1][:, :, ::2, ::2]]
