@@ -6,25 +6,20 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tqdm import tqdm
 
-from pcan_model.config import CLASSES, ConfigError, load_config
+from pcan_model.config import CHOICES, CLASSES, ConfigError
 from pcan_model.data.clips import Clip, DataError, LabeledFrame
 from pcan_model.data.scalabel import read_clips
-from pcan_model.engine import Engine
 from pcan_model.evaluation.comparison import Objects, labelled, predicted
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import Report, to_plain, to_text
-from pcan_model.structures import Frame, Tracks
-from pcan_model.tracker import Tracker
-
-FRAME_TIME = 0.2  # seconds between labelled frames; files carry none, and only velocity's unit asks
+from pcan_model.evaluation.setup import MODULES, Follow, Setup
 
 EXPLANATION = """\
 Track every clip below DATA (images/<video>/*.jpg, labels/<video>.json, as BDD100K seg_track has
@@ -37,18 +32,9 @@ The figures come from TrackEval: pip install scipy && pip install --no-deps trac
 """
 
 
-def follow(tracker: Tracker, clip: Clip) -> Iterator[tuple[LabeledFrame, Tracks]]:
-    """Track a clip from an empty state; yields each frame's labels and what the tracker says."""
-    state = tracker.start()
-    for index in range(len(clip)):
-        frame = clip.frame(index)
-        state, tracks = tracker.step(state, Frame(frame.image, index * FRAME_TIME))
-        yield frame, tracks
-
-
-def evaluate_clip(tracker: Tracker, clip: Clip) -> tuple[Objects, ...]:
-    """Return what each frame of a clip shows, tracked from an empty state."""
-    return tuple(predicted(tracks) for _, tracks in follow(tracker, clip))
+def evaluate_clip(follow: Follow, clip: Clip) -> tuple[Objects, ...]:
+    """Return what is said of each frame of a clip, from an empty state."""
+    return tuple(predicted(tracks) for _, tracks in follow(clip))
 
 
 def score(
@@ -72,34 +58,19 @@ def _truth(frame: LabeledFrame) -> Objects:
     return labelled(frame.masks, frame.labels, frame.ids, frame.ignore)
 
 
-def evaluate(tracker: Tracker, clips: Sequence[Clip]) -> Report:
-    """Track and count clips one by one, each frame read once; only one clip is in memory."""
-    scorer = Scorer(tracker.engine.config.classes)
+def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
+    """Follow and count clips one by one, each frame read once; only one clip is in memory."""
+    scorer = Scorer(classes)
     with tqdm(total=sum(map(len, clips)), unit="frame", desc="evaluate") as bar:
         for clip in clips:
             bar.set_postfix_str(clip.name)
             truth, said = [], []
-            for frame, tracks in follow(tracker, clip):
+            for frame, tracks in follow(clip):
                 truth.append(_truth(frame))
                 said.append(predicted(tracks))
                 bar.update()
             scorer.add(truth, said)
     return scorer.report()
-
-
-def make_engine(kind: str, model: str, weights: Path | None) -> Engine:
-    """Load a network; its runtime is imported only now, so that the others need not be there.
-
-    kind     torch: `model` is a configuration, with `weights`; onnx: `model` is a model folder
-    """
-    if kind == "onnx":
-        return cast(Engine, import_module("pcan_ros.runtime.onnx_engine").OnnxEngine(Path(model)))
-    if weights is None:
-        raise ConfigError(f"{model}: --weights: expected a .safetensors file, got none")
-    if not weights.is_file():
-        raise ConfigError(f"{weights}: --weights: expected a .safetensors file, got no such file")
-    engine = import_module("pcan_model.torch_engine").TorchEngine(load_config(model), weights)
-    return cast(Engine, engine)
 
 
 def write_report(path: Path, report: Report, provenance: dict[str, Any]) -> None:
@@ -114,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         clips = read_clips(options.data, videos=options.videos)
-        tracker = Tracker(make_engine(options.engine, options.model, options.weights))
-        report = evaluate(tracker, clips)
+        follow, config = _setup(options).open()
+        report = evaluate(follow, clips, config.classes)
     except (ConfigError, DataError, ImportError, OSError) as error:
         print(f"pcan-evaluate: {error}", file=sys.stderr)
         return 2
@@ -135,10 +106,30 @@ def _parser() -> argparse.ArgumentParser:
     add("model", help="configuration (name or YAML file); a model folder with --engine onnx")
     add("--weights", type=Path, help="trained weights (.safetensors), for --engine torch")
     add("--engine", choices=("torch", "onnx"), default="torch", help="runtime (default: torch)")
+    kinds = CHOICES["tracker", "association"]
+    add("--association", choices=kinds, help="instead of the configuration's own")
+    add("--without", nargs="+", default=(), choices=MODULES, help="switch off (--engine torch)")
+    add(
+        "--threads",
+        type=int,
+        default=1,
+        help="of the network; other numbers may round otherwise (default: 1)",
+    )
     add("--data", type=Path, required=True, help="folder with images/ and labels/")
     add("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
     add("--out", type=Path, help="also write the report as JSON")
     return parser
+
+
+def _setup(options: argparse.Namespace) -> Setup:
+    return Setup(
+        options.model,
+        options.engine,
+        options.weights,
+        association=options.association,
+        without=tuple(options.without),
+        threads=options.threads,
+    )
 
 
 def _provenance(

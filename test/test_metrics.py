@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from pycocotools import mask as coco_mask
 from scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing
 
 from pcan_model import evaluate
-from pcan_model.config import CLASSES
+from pcan_model.config import CLASSES, ConfigError
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.evaluation.comparison import Objects, compare, encode, labelled
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import Recall, Report, mean_of, to_plain, to_text
+from pcan_model.evaluation.setup import Setup, follow
 from pcan_model.tracker import Tracker
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
@@ -193,11 +195,11 @@ def scripted() -> list[list[Thing]]:
 
 def test_a_tracker_that_sees_everything_scores_one_from_files() -> None:
     clips = [ScriptedClip(scripted()), ScriptedClip(scripted(), "again")]
-    tracker = Tracker(ScriptedEngine(scripted()))
+    see = partial(follow, Tracker(ScriptedEngine(scripted())))
 
-    said = [evaluate.evaluate_clip(tracker, clip) for clip in clips]
+    said = [evaluate.evaluate_clip(see, clip) for clip in clips]
     report = evaluate.score(clips, said)
-    streamed = evaluate.evaluate(tracker, clips)
+    streamed = evaluate.evaluate(see, clips)
 
     assert report.sum.smotsa == report.sum.hota == 1.0 and report.frames == 12
     assert streamed == report
@@ -205,7 +207,7 @@ def test_a_tracker_that_sees_everything_scores_one_from_files() -> None:
 
 def test_evaluation_reads_every_frame_once() -> None:
     clip = ScriptedClip(scripted())
-    evaluate.evaluate(Tracker(ScriptedEngine(scripted())), [clip])
+    evaluate.evaluate(partial(follow, Tracker(ScriptedEngine(scripted()))), [clip])
 
     assert clip.read == list(range(6))
 
@@ -213,7 +215,7 @@ def test_evaluation_reads_every_frame_once() -> None:
 def test_the_command_writes_its_report_and_says_where_it_comes_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(evaluate, "make_engine", lambda *_: ScriptedEngine(scripted()))
+    monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(scripted()))
     monkeypatch.setattr(evaluate, "read_clips", lambda *_, **__: [ScriptedClip(scripted())])
     out = tmp_path / "report.json"
 
@@ -276,3 +278,16 @@ def test_figures_equal_the_official_kitti_mots_tool() -> None:
             assert score.hota == pytest.approx(expected["HOTA/HOTA"]["mean"], abs=1e-9)
             assert score.smotsa == pytest.approx(expected["CLEAR/sMOTA"], abs=1e-9)
             assert score.idf1 == pytest.approx(expected["Identity/IDF1"], abs=1e-9)
+
+
+def test_baselines_change_the_configuration_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(scripted()))
+    _, own = Setup("tiny").open()
+    _, baseline = Setup("tiny", association="sort_iou").open()
+
+    assert (own.tracker.association, baseline.tracker.association) == ("quasi_dense", "sort_iou")
+
+
+def test_an_exported_graph_cannot_be_cut() -> None:
+    with pytest.raises(ConfigError, match="modules built in"):
+        Setup("models/tiny", "onnx", without=("frame_attention",)).open()

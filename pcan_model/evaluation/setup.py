@@ -1,0 +1,82 @@
+"""What is evaluated: the settings of a tracker, and the seam through which it answers clip by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
+from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.engine import Engine
+from pcan_model.structures import Frame, Tracks
+from pcan_model.tracker import Tracker
+
+FRAME_TIME = 0.2  # seconds between labelled frames; files carry none, and only velocity's unit asks
+MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
+
+Follow = Callable[[Clip], Iterator[tuple[LabeledFrame, Tracks]]]
+"""Answers a clip from an empty state: yields each frame's labels and what is said of it, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that decides what is answered; made of plain values, so that processes can pass it on."""
+
+    model: str  # configuration (name or file) for torch; folder of a model for onnx
+    engine: str = "torch"  # torch | onnx
+    weights: Path | None = None  # .safetensors, for torch
+    association: str | None = None  # of TrackerConfig; None: the configuration's own
+    without: tuple[str, ...] = ()  # of MODULES, switched off
+    threads: int = 1  # of the network's arithmetic; another number may round otherwise
+
+    def open(self) -> tuple[Follow, Config]:
+        """Load the network; returns what answers clips, and the configuration it runs by.
+
+        Raises ConfigError when model, weights or a setting do not fit.
+        """
+        engine = self.make_engine()
+        own = engine.config.tracker
+        tracker = replace(own, association=self.association or own.association)
+        return partial(follow, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
+
+    def make_engine(self) -> Engine:
+        """Load a network; its runtime is imported only now, so that the others need not be there."""
+        return self._onnx() if self.engine == "onnx" else self._torch()
+
+    def _onnx(self) -> Engine:
+        if self.without:
+            raise ConfigError(
+                f"{self.model}: --without: an exported graph has its modules built in; "
+                "use --engine torch, or export another graph"
+            )
+        runtime = import_module("pcan_ros.runtime.onnx_engine")
+        return cast(Engine, runtime.OnnxEngine(Path(self.model), self.threads))
+
+    def _torch(self) -> Engine:
+        if self.weights is None:
+            raise ConfigError(f"{self.model}: --weights: expected a .safetensors file, got none")
+        if not self.weights.is_file():
+            raise ConfigError(f"{self.weights}: --weights: expected a .safetensors file, got no such file")
+        config = _switched_off(load_config(self.model), self.without)
+        import_module("torch").set_num_threads(self.threads)
+        return cast(Engine, import_module("pcan_model.torch_engine").TorchEngine(config, self.weights))
+
+
+def follow(tracker: Tracker, clip: Clip) -> Iterator[tuple[LabeledFrame, Tracks]]:
+    """Track a clip from an empty state; yields each frame's labels and what the tracker says."""
+    state = tracker.start()
+    for index in range(len(clip)):
+        frame = clip.frame(index)
+        state, tracks = tracker.step(state, Frame(frame.image, index * FRAME_TIME))
+        yield frame, tracks
+
+
+def _switched_off(config: Config, modules: Sequence[str]) -> Config:
+    values = config_to_dict(config)
+    for module in modules:
+        values[module]["enabled"] = False
+    return config_from_dict(values, config.name)
