@@ -34,7 +34,7 @@ The figures come from TrackEval: pip install scipy && pip install --no-deps trac
 
 def evaluate_clip(follow: Follow, clip: Clip) -> tuple[Objects, ...]:
     """Return what is said of each frame of a clip, from an empty state."""
-    return tuple(predicted(tracks) for _, tracks in follow(clip))
+    return tuple(predicted(answer.tracks) for answer in follow(clip))
 
 
 def score(
@@ -65,9 +65,9 @@ def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLA
         for clip in clips:
             bar.set_postfix_str(clip.name)
             truth, said = [], []
-            for frame, tracks in follow(clip):
-                truth.append(_truth(frame))
-                said.append(predicted(tracks))
+            for answer in follow(clip):
+                truth.append(_truth(answer.labeled))
+                said.append(predicted(answer.tracks))
                 bar.update()
             scorer.add(truth, said)
     return scorer.report()

@@ -13,13 +13,23 @@ from pcan_model.config import Config, ConfigError, config_from_dict, config_to_d
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.engine import Engine
 from pcan_model.structures import Frame, Tracks
-from pcan_model.tracker import Tracker
+from pcan_model.tracker import Stopwatch, Tracker
 
 FRAME_TIME = 0.2  # seconds between labelled frames; files carry none, and only velocity's unit asks
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
 
-Follow = Callable[[Clip], Iterator[tuple[LabeledFrame, Tracks]]]
-"""Answers a clip from an empty state: yields each frame's labels and what is said of it, in order."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One frame of a clip, and what is said of it."""
+
+    labeled: LabeledFrame
+    tracks: Tracks
+    seconds: float  # from picture to tracks; reading the file is not in it
+
+
+Follow = Callable[[Clip], Iterator[Answer]]
+"""Answers a clip frame by frame, in order, from an empty state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +76,13 @@ class Setup:
         return cast(Engine, import_module("pcan_model.torch_engine").TorchEngine(config, self.weights))
 
 
-def follow(tracker: Tracker, clip: Clip) -> Iterator[tuple[LabeledFrame, Tracks]]:
-    """Track a clip from an empty state; yields each frame's labels and what the tracker says."""
-    state = tracker.start()
+def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:
+    """Track a clip from an empty state."""
+    state, watch = tracker.start(), Stopwatch()
     for index in range(len(clip)):
-        frame = clip.frame(index)
-        state, tracks = tracker.step(state, Frame(frame.image, index * FRAME_TIME))
-        yield frame, tracks
+        labeled = clip.frame(index)
+        state, tracks = tracker.step(state, Frame(labeled.image, index * FRAME_TIME), watch)
+        yield Answer(labeled, tracks, watch.timings.total)
 
 
 def _switched_off(config: Config, modules: Sequence[str]) -> Config:
