@@ -12,8 +12,23 @@ CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", 
 PRESETS = Path(__file__).parent / "configs"
 CHOICES = {
     ("backbone", "kind"): ("resnet50", "mobilenet_v2"),
+    ("frame_attention", "kind"): ("prototypical", "non_local", "transformer"),
+    ("instance_attention", "propagation"): ("none", "initial", "momentum"),
     ("tracker", "association"): ("quasi_dense", "sort_iou"),
     ("train", "schedule"): ("step", "cosine"),
+}
+
+LIMITS: dict[tuple[str, str], tuple[float, float]] = {
+    ("frame_attention", "memory_frames"): (1, 32),
+    ("frame_attention", "memory_interval"): (1, 10_000),
+    ("frame_attention", "prototypes"): (1, 4096),
+    ("frame_attention", "em_steps"): (1, 100),
+    ("frame_attention", "heads"): (1, 64),
+    ("frame_attention", "layers"): (1, 64),
+    ("instance_attention", "foreground"): (0, 4096),
+    ("instance_attention", "background"): (0, 4096),
+    ("instance_attention", "em_steps"): (1, 100),
+    ("instance_attention", "update_rate"): (0.0, 1.0),
 }
 
 
@@ -43,9 +58,10 @@ class BackboneConfig:
 
 @dataclass(frozen=True, slots=True)
 class FrameAttentionConfig:
-    """Frame-level prototypical cross-attention (sec. 3.3.1)."""
+    """Frame-level attention (sec. 3.3.1), and the baselines it is compared with."""
 
     enabled: bool = True  # False: past frames change nothing (ablation)
+    kind: str = "prototypical"  # prototypical | non_local | transformer (Table 5)
     levels: tuple[int, ...] = (3, 4, 5)  # pyramid levels that carry a memory
     memory_frames: int = 8  # T, frames kept
     memory_interval: int = 1  # keep every n-th frame
@@ -54,6 +70,8 @@ class FrameAttentionConfig:
     sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
     key_channels: int = 64  # D of the keys
     value_channels: int = 256  # channels of the values
+    heads: int = 8  # of the transformer; divides value_channels
+    layers: int = 1  # of the transformer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +107,11 @@ class InstanceAttentionConfig:
     """Instance-level prototypical cross-attention (sec. 3.3.2)."""
 
     enabled: bool = True  # False: the initial masks are the final ones (ablation)
-    foreground: int = 30  # prototypes (Table 6)
+    foreground: int = 30  # prototypes (Table 6); 0 for none
     background: int = 30
     em_steps: int = 6
     sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
+    propagation: str = "momentum"  # none | initial (kept as a track began) | momentum (Eq. 8); Table 7
     update_rate: float = 0.2  # lambda of Eq. 8 (Table 7)
     key_channels: int = 64  # D of the keys
     layers: int = 4  # 3x3 convolutions of the temporal segmentation head
@@ -167,6 +186,16 @@ class Config:
             value = getattr(getattr(self, part), key)
             if value not in known:
                 raise ConfigError(f"{self.name}: {part}.{key}: expected one of {known}, got {value!r}")
+        for (part, key), (low, high) in LIMITS.items():
+            value = getattr(getattr(self, part), key)
+            if not low <= value <= high:
+                raise ConfigError(f"{self.name}: {part}.{key}: expected {low} to {high}, got {value}")
+        frame = self.frame_attention
+        if frame.kind == "transformer" and frame.value_channels % frame.heads:
+            raise ConfigError(
+                f"{self.name}: frame_attention.heads: expected a divisor of value_channels "
+                f"({frame.value_channels}), got {frame.heads}"
+            )
         if self.tracker.capacity < self.heads.detections:
             raise ConfigError(
                 f"{self.name}: tracker.capacity: expected at least heads.detections "

@@ -64,6 +64,10 @@ def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None) -> Pa
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
+    if (kind := net.config.frame_attention.kind) != "prototypical":
+        raise ConfigError(
+            f"frame_attention.kind: expected prototypical (a baseline runs in torch), got {kind}"
+        )
     if folder.exists() and not (folder / "manifest.json").is_file() and list(folder.glob("*")):
         raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,9 @@ class InstanceAttention(nn.Module):
 
     def __init__(self, channels: int, config: InstanceAttentionConfig) -> None:
         super().__init__()
-        self.sigma2, self.steps, self.rate = config.sigma2, config.em_steps, config.update_rate
+        self.sigma2, self.steps = config.sigma2, config.em_steps
+        self.rate = {"none": 1.0, "initial": 0.0, "momentum": config.update_rate}[config.propagation]
+        self.forgets = config.propagation == "none"
         self.split = config.foreground
         count = config.foreground + config.background
         self.key = nn.Conv2d(channels, config.key_channels, 1)
@@ -49,13 +51,14 @@ class InstanceAttention(nn.Module):
             for mu, weight in zip(halves, (inside, 1 - inside), strict=True)
             if mu.shape[1]
         ]
-        return torch.cat(fitted, 1)
+        return torch.cat(fitted, 1) if fitted else start
 
     def attend(self, keys: Tensor, prototypes: Tensor, size: torch.Size) -> Tensor:
         """One map per prototype, foreground and background read apart (Eq. 3): (R, K, S, S)."""
         halves = prototypes.split([self.split, prototypes.shape[1] - self.split], 1)
         maps = [assign(keys, mu, self.sigma2) for mu in halves if mu.shape[1]]
-        return torch.cat(maps, -1).mT.unflatten(-1, size)
+        none = keys.new_zeros(*keys.shape[:2], 0)
+        return torch.cat(maps or [none], -1).mT.unflatten(-1, size)
 
     def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
         """Refine masks by what each track looked like so far.
@@ -66,7 +69,8 @@ class InstanceAttention(nn.Module):
         fresh    (R,)           1 where the track begins in this frame
         returns  (R, 2S, 2S) logits of the final mask; (R, K, D) next accumulated prototypes (Eq. 8)
         """
-        keys, new = self.encode(features), fresh[:, None, None] > 0
+        keys = self.encode(features)
+        new = (torch.ones_like(fresh) if self.forgets else fresh)[:, None, None] > 0
         start = torch.where(new, self.mu[None], bank)
         fitted = self.condense(keys, mask, start)
         accumulated = torch.where(new, fitted, propagate(start, fitted, self.rate))

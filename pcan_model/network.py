@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pcan_model.boxes import decode, suppress
 from pcan_model.config import Config
 from pcan_model.detector import Detector, with_p6
-from pcan_model.frame_attention import FrameAttention
+from pcan_model.frame_attention.kinds import make_frame_attention
+from pcan_model.frame_attention.seam import FrameAttention
 from pcan_model.heads import STD, choose, pool_regions
 from pcan_model.instance_attention import InstanceAttention
 
@@ -20,7 +22,7 @@ class PCAN(Detector):
         super().__init__(config)
         channels = config.backbone.channels
         self.frame_attention = nn.ModuleList(
-            FrameAttention(channels, config.frame_attention) for _ in config.frame_attention.levels
+            make_frame_attention(channels, config.frame_attention) for _ in config.frame_attention.levels
         )
         self.instance_attention = InstanceAttention(channels, config.instance_attention)
 
@@ -30,6 +32,12 @@ class PCAN(Detector):
             return []
         levels = self.config.frame_attention.levels
         return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
+
+
+def with_rows(memory: Tensor, rows: int) -> Tensor:
+    """Cut a level's memory (..., N, D) to the rows that it uses, or fill it up with zeros."""
+    spare = rows - memory.shape[-2]
+    return functional.pad(memory, (0, 0, 0, spare)) if spare else memory
 
 
 class FramePass(nn.Module):
@@ -45,7 +53,7 @@ class FramePass(nn.Module):
         """Detect objects; all shapes are fixed by the configuration.
 
         image         (1, H, W, 3) uint8 RGB, letterboxed
-        memory_keys   (L, T, N, D)   prototypes per level and memory frame, newest first
+        memory_keys   (L, T, N, D)   rows per level and memory frame, newest first; see memory_shapes
         memory_values (L, T, N, Cv)
         valid         (T,)           1 where the memory frame exists
         returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
@@ -73,11 +81,12 @@ class FramePass(nn.Module):
         for i, (level, module) in enumerate(self.net.attended()):
             keys, values = module.encode(levels[level])
             old_k, old_v = memory_keys[i][None], memory_values[i][None]
-            start = torch.where(valid[0] > 0, old_k[:, 0], module.mu[None])
-            mu, v_mu = module.condense(keys, values, start)
-            levels[level] = module(levels[level], keys, values, old_k, old_v, valid[None])
-            new_keys.append(torch.cat([mu, old_k[0, :-1]]))
-            new_values.append(torch.cat([v_mu, old_v[0, :-1]]))
+            new_k, new_v = module.condense(keys, values, module.begin(old_k[:, 0], valid[0]))
+            used = [with_rows(old, new_k.shape[1]) for old in (old_k, old_v)]
+            levels[level] = module(levels[level], keys, values, *used, valid[None])
+            new_k, new_v = (with_rows(new, old_k.shape[2]) for new in (new_k, new_v))
+            new_keys.append(torch.cat([new_k, old_k[0, :-1]]))
+            new_values.append(torch.cat([new_v, old_v[0, :-1]]))
         return levels, torch.stack(new_keys), torch.stack(new_values)
 
     def _detect(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from pcan_model import checkpoint
 from pcan_model.config import Config
+from pcan_model.frame_attention.kinds import memory_shapes
 from pcan_model.network import PCAN, FramePass, InstancePass
 from pcan_model.structures import Detections, Slots
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """One camera's prototypes: L levels, T frames, N per frame; M tracks of K each."""
+    """One camera's prototypes: L levels, T frames, N rows per frame; M tracks of K each."""
 
     keys: Tensor  # (L, T, N, D) newest frame first
     values: Tensor  # (L, T, N, Cv)
@@ -37,13 +38,15 @@ class Features:
 
 def empty_memory(config: Config) -> Memory:
     """Return the memory of a camera that has seen nothing."""
-    frame, instance, tracks = config.frame_attention, config.instance_attention, config.tracker.capacity
-    shape = (len(frame.levels), frame.memory_frames, frame.prototypes)
+    instance = config.instance_attention
+    keys, values = memory_shapes(config)
     return Memory(
-        torch.zeros(*shape, frame.key_channels),
-        torch.zeros(*shape, frame.value_channels),
-        torch.zeros(frame.memory_frames),
-        torch.zeros(tracks, instance.foreground + instance.background, instance.key_channels),
+        torch.zeros(keys),
+        torch.zeros(values),
+        torch.zeros(config.frame_attention.memory_frames),
+        torch.zeros(
+            config.tracker.capacity, instance.foreground + instance.background, instance.key_channels
+        ),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from support.small import blocks, small_net
+from support.small import blocks, small_config, small_net
 
 from pcan_model import export as room
 from pcan_model.checkpoint import load_header
@@ -198,3 +198,10 @@ def test_errors_are_one_line(arguments: list[str], message: str, tmp_path: Path)
         room.main([*arguments, "--out", str(tmp_path / "model")])
     said = str(ended.value.code)
     assert message in said and "\n" not in said and not (tmp_path / "model").exists()
+
+
+def test_a_baseline_attention_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    net = small_net(small_config(frame_attention={"kind": "non_local"}))
+    with pytest.raises(ConfigError, match=r"frame_attention.kind: expected prototypical .*, got non_local"):
+        export(net, tmp_path / "model")
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -88,13 +91,40 @@ def test_a_mask_that_is_nowhere_or_everywhere_stays_finite(module: InstanceAtten
         assert refined.isfinite().all() and accumulated.isfinite().all()
 
 
-def test_one_side_may_have_no_prototypes() -> None:
-    module = InstanceAttention(
-        4, InstanceAttentionConfig(foreground=5, background=0, key_channels=8, layers=1)
-    )
-    features, mask, bank = regions()
-    refined, accumulated = module(features, mask, bank[:, :5], torch.zeros(3))
-    assert refined.shape == mask.shape and accumulated.shape == (3, 5, 8)
+@pytest.mark.parametrize(("foreground", "background"), [(0, 0), (1, 0), (0, 1), (1, 1), (50, 50)])
+def test_any_number_of_prototypes_works_none_too(foreground: int, background: int) -> None:
+    config = replace(CONFIG, foreground=foreground, background=background)
+    module, (features, mask, _) = InstanceAttention(4, config), regions()
+    nn.init.normal_(module.head.mask.weight)
+    count = foreground + background
+    refined, accumulated = module(features, mask, torch.randn(3, count, 8), torch.tensor([0.0, 1.0, 0.0]))
+    refined.square().sum().backward()
+    assert refined.shape == mask.shape and accumulated.shape == (3, count, 8)
+    assert refined.isfinite().all() and accumulated.isfinite().all()
+
+
+def known_track(**settings: Any) -> tuple[Tensor, Tensor, Tensor, InstanceAttention]:
+    """Return a track's next prototypes, its old ones, those of this frame alone, and the module."""
+    torch.manual_seed(0)
+    module, (features, mask, bank) = InstanceAttention(4, replace(CONFIG, **settings)), regions()
+    alone = module.condense(module.encode(features), mask, module.mu.expand(3, -1, -1))
+    return module(features, mask, bank, torch.zeros(3))[1], bank, alone, module
+
+
+def test_without_propagation_every_frame_begins_anew() -> None:
+    accumulated, _, alone, _ = known_track(propagation="none")
+    assert torch.equal(accumulated, alone)
+
+
+def test_initial_prototypes_stay_as_the_track_began() -> None:
+    accumulated, bank, _, _ = known_track(propagation="initial")
+    torch.testing.assert_close(accumulated, bank)
+
+
+def test_the_update_rate_decides_how_fast_a_track_changes() -> None:
+    moved = {rate: known_track(update_rate=rate) for rate in (0.2, 0.5)}
+    steps = {rate: (new - old) / rate for rate, (new, old, _, _) in moved.items()}
+    torch.testing.assert_close(steps[0.2], steps[0.5], atol=1e-5, rtol=1e-4)
 
 
 def test_objects_do_not_mix(module: InstanceAttention) -> None:

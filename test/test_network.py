@@ -95,6 +95,18 @@ def test_prototypes_go_on_from_those_of_the_frame_before(net: PCAN) -> None:
     assert (own >= similarity.max(-1).values - 0.05).all()
 
 
+@pytest.mark.parametrize("kind", ["non_local", "transformer"])
+def test_the_baselines_remember_and_read_through_the_same_pass(kind: str) -> None:
+    net = small_net(small_config(frame_attention={"kind": kind, "levels": (4, 5), "memory_frames": 2}))
+    positions = HEIGHT // 16 * (WIDTH // 16)  # of P4; P5 uses a quarter of the rows
+    empty = memory(net)
+    first, second = look(net, picture(1), empty), look(net, picture(2), empty)
+    assert first[-3].shape[:3] == (2, 2, positions) == first[-2].shape[:3]
+    assert not first[-2][1, 0, positions // 4 :].any() and first[-2][1, 0, : positions // 4].any()
+    a, b = (look(net, picture(), past[-3:])[4] for past in (first, second))
+    assert (a - b).abs().max() > 1e-3
+
+
 def instance_inputs(net: PCAN, seed: int = 0) -> dict[str, Tensor]:
     g = torch.Generator().manual_seed(seed)
     features = torch.randn(D, 16, 14, 14, generator=g)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from statistics import mean
+from typing import Any
 
 import pytest
 import torch
@@ -29,9 +30,17 @@ def values(losses: Losses) -> dict[str, float]:
     return {f.name: getattr(losses, f.name).item() for f in fields(losses)}
 
 
-@pytest.mark.parametrize("class_agnostic", [False, True])
-def test_every_trainable_parameter_receives_a_gradient(class_agnostic: bool) -> None:
-    config = small_config(heads={"class_agnostic": class_agnostic}, train={"rpn_samples": 10**6})
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"heads": {"class_agnostic": False}},
+        {"heads": {"class_agnostic": True}},
+        {"frame_attention": {"kind": "non_local"}},
+        {"frame_attention": {"kind": "transformer"}},
+    ],
+)
+def test_every_trainable_parameter_receives_a_gradient(parts: dict[str, dict[str, Any]]) -> None:
+    config = small_config(**parts, train={"rpn_samples": 10**6})
     net = small_net(config)  # all anchors count, so that also P5, too coarse for these objects, learns
     losses_of(net, small_batch()).total().backward()
     learned = [(name, p) for name, p in net.named_parameters() if p.requires_grad]

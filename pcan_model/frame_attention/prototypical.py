@@ -1,0 +1,52 @@
+"""Frame-level prototypical cross-attention (PCAN sec. 3.3.1, Figure 2) of one pyramid level."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcan_model.config import FrameAttentionConfig
+from pcan_model.frame_attention.seam import FrameAttention
+from pcan_model.prototypes import aggregate, fit_prototypes, read, unit_keys, value_prototypes
+
+
+class PrototypicalAttention(FrameAttention):
+    """Condenses each frame into N prototypes and reads past frames through them.
+
+    Key and value are two parallel 1x1 convolutions (the paper gives no kernel).
+    """
+
+    def __init__(self, channels: int, config: FrameAttentionConfig) -> None:
+        super().__init__(channels, config)
+        self.sigma2, self.steps = config.sigma2, config.em_steps
+        self.key = nn.Conv2d(channels, config.key_channels, 1)
+        self.value = nn.Conv2d(channels, config.value_channels, 1)
+        self.mu = nn.Parameter(unit_keys(torch.randn(config.prototypes, config.key_channels)))
+        self.scale = nn.Parameter(torch.tensor(config.value_channels**-0.5))  # of Eq. 7
+
+    @staticmethod
+    def row_shape(config: FrameAttentionConfig, positions: int) -> tuple[int, int]:
+        """Return N prototypes and D, whatever the size of the frame."""
+        return config.prototypes, config.key_channels
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys of unit length and values."""
+        return unit_keys(self.key(x).flatten(2).mT), self.value(x).flatten(2).mT
+
+    def begin(self, previous: Tensor, known: Tensor) -> Tensor:
+        """Start from the frame before, so that prototype j keeps looking at the same part."""
+        return torch.where(known > 0, previous, self.mu[None])
+
+    def condense(self, keys: Tensor, values: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Turn one frame into N key and value prototypes (Eq. 2 to 4), from the learned means if no other."""
+        mu = self.mu.expand(len(keys), -1, -1) if start is None else start
+        mu = fit_prototypes(keys, None, mu, sigma2=self.sigma2, steps=self.steps)
+        return mu, value_prototypes(keys, values, mu, self.sigma2)
+
+    def read(
+        self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
+    ) -> Tensor:
+        """Attend to each memory frame by itself (Eq. 6), then blend by similarity (Eq. 7)."""
+        frames = memory_keys.unbind(1), memory_values.unbind(1)
+        readings = [read(keys, mu, v, self.sigma2) for mu, v in zip(*frames, strict=True)]
+        return aggregate(values, torch.stack(readings, 1), valid, self.scale)
