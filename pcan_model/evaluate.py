@@ -103,9 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", help="configuration (name or YAML file); a model folder with --engine onnx")
+    add("model", help="configuration (name or YAML file); a model folder with another --engine than torch")
     add("--weights", type=Path, help="trained weights (.safetensors), for --engine torch")
-    add("--engine", choices=("torch", "onnx"), default="torch", help="runtime (default: torch)")
+    add("--engine", choices=("torch", "onnx", "openvino"), default="torch", help="runtime (default: torch)")
     kinds = CHOICES["tracker", "association"]
     add("--association", choices=kinds, help="instead of the configuration's own")
     add("--without", nargs="+", default=(), choices=MODULES, help="switch off (--engine torch)")

@@ -31,6 +31,7 @@ from pcan_ros.replay.clips import ClipError, bikes, open_clip
 from pcan_ros.replay.player import Played, play_in_lockstep, play_in_time
 from pcan_ros.replay.process import NodeProcess, node_environment
 from pcan_ros.replay.report import Report, classes_of, percentiles_of
+from pcan_ros.runtime.backends import BACKENDS
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 START = 90.0  # seconds that the node may take to load its model
@@ -179,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--topic", default="", help="image topic of the bag (default: the one with most images)")
     add("--data", type=Path, default=Path("data"), help="folder for downloads (default: data)")
     add("--model", type=Path, help="folder of an exported model (default: models/pcan_street_tiny)")
-    add("--backend", default="auto", help="what runs the network (default: auto)")
+    add("--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)")
     add(
         "--set",
         type=_assignment,

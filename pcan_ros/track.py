@@ -18,7 +18,7 @@ from pcan_model.tracker import Tracker
 from pcan_ros.drawing.render import Picture, render
 from pcan_ros.node.parameters import default_model
 from pcan_ros.replay.clips import Clip, ClipError, open_clip
-from pcan_ros.runtime.backends import open_engine
+from pcan_ros.runtime.backends import BACKENDS, EngineOptions, open_engine
 from pcan_ros.runtime.model_files import ModelError
 
 
@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `pcan-track`; what is wrong with the input is one line."""
     options = _parser().parse_args(arguments)
     try:
-        tracker = Tracker(open_engine(options.backend, options.model or default_model(), options.threads))
+        how = EngineOptions(options.backend, threads=options.threads)
+        opened = open_engine(options.model or default_model(), how)
+        tracker = Tracker(opened.engine)
         clip = open_clip(options.input)
         classes = tracker.engine.config.classes
         render(
@@ -61,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("tracks.mp4"), help="video to write (default: tracks.mp4)"
     )
     parser.add_argument("--sheet", type=Path, help="contact sheet (png) to write")
-    parser.add_argument("--backend", default="auto", help="what runs the network (default: auto)")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for one per core")
     return parser
 

@@ -22,13 +22,8 @@ from pcan_model.export import EXTERNAL_FROM, WEIGHTS, agreement, export, places
 from pcan_model.structures import Frame, TrackState
 from pcan_model.torch_engine import TorchEngine
 from pcan_model.tracker import Tracker
-from pcan_ros.runtime.onnx_engine import (
-    FRAME_INPUTS,
-    FRAME_OUTPUTS,
-    INSTANCE_INPUTS,
-    INSTANCE_OUTPUTS,
-    OnnxEngine,
-)
+from pcan_ros.runtime.graphs import FRAME_INPUTS, FRAME_OUTPUTS, INSTANCE_INPUTS, INSTANCE_OUTPUTS
+from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
     from pcan_model.engine import Engine

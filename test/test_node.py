@@ -198,6 +198,12 @@ def test_diagnostics_tell_what_to_do_when_nothing_arrives(squares: Path) -> None
         r.until(lambda: any(m.status[0].message == "tracking" for m in reports), "tracking")
         values = {v.key: v.value for v in reports[-1].status[0].values}
         assert values["frames processed"] == "1" and "ms" in values["processing latency p50 / p95"]
+        assert (values["backend"], values["precision"], values["device memory"]) == (
+            "onnxruntime",
+            "fp32",
+            "host",
+        )
+        assert "ONNX Runtime" in values["engine"] and "ms" in values["network latency p50 / p95"]
         r.until(lambda: any("fastdds_shm.xml" in m.status[0].message for m in reports), "warned")
 
 

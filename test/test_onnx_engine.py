@@ -126,7 +126,7 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(squares: Path) -> N
     manifest = json.loads(path.read_text())
     manifest["config"]["input"]["width"] = 128
     path.write_text(json.dumps(manifest))
-    with pytest.raises(ModelError, match=r"frame.onnx: image: expected \(64, 128, 3\) .* got \(64, 96, 3\)"):
+    with pytest.raises(ModelError, match=r"image: expected \(1, 64, 128, 3\) .* got \(1, 64, 96, 3\)"):
         OnnxEngine(squares)
     path.write_text("{")
     with pytest.raises(ModelError, match=r"manifest\.json: expected JSON"):

@@ -43,7 +43,7 @@ def test_values_outside_range_or_choice_are_refused_by_name() -> None:
     known = parameters(TrackerConfig())
     with pytest.raises(ParameterError, match=r"tracker.momentum: expected 0.0 to 1.0, got 1.2"):
         known["tracker.momentum"].check(1.2)
-    with pytest.raises(ParameterError, match="backend: expected one of auto, onnxruntime; got 'abacus'"):
+    with pytest.raises(ParameterError, match=r"backend: expected one of auto, .*; got 'abacus'"):
         known["backend"].check("abacus")
 
 

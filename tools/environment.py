@@ -28,6 +28,7 @@ SIZES = {  # what a stage adds, measured on x86-64
     "ros": "400 MB",
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
+    "openvino": "180 MB",
 }
 MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names differ
 

@@ -36,8 +36,8 @@ Follow = Callable[[Clip], Iterator[Answer]]
 class Setup:
     """Everything that decides what is answered; made of plain values, so that processes can pass it on."""
 
-    model: str  # configuration (name or file) for torch; folder of a model for onnx
-    engine: str = "torch"  # torch | onnx
+    model: str  # configuration (name or file) for torch; folder of a model for the others
+    engine: str = "torch"  # torch | onnx | another backend of the node, such as openvino
     weights: Path | None = None  # .safetensors, for torch
     association: str | None = None  # of TrackerConfig; None: the configuration's own
     without: tuple[str, ...] = ()  # of MODULES, switched off
@@ -55,16 +55,18 @@ class Setup:
 
     def make_engine(self) -> Engine:
         """Load a network; its runtime is imported only now, so that the others need not be there."""
-        return self._onnx() if self.engine == "onnx" else self._torch()
+        return self._torch() if self.engine == "torch" else self._exported()
 
-    def _onnx(self) -> Engine:
+    def _exported(self) -> Engine:
         if self.without:
             raise ConfigError(
                 f"{self.model}: --without: an exported graph has its modules built in; "
                 "use --engine torch, or export another graph"
             )
-        runtime = import_module("pcan_ros.runtime.onnx_engine")
-        return cast(Engine, runtime.OnnxEngine(Path(self.model), self.threads))
+        runtime = import_module("pcan_ros.runtime.backends")
+        backend = "onnxruntime" if self.engine == "onnx" else self.engine
+        options = runtime.EngineOptions(backend, threads=self.threads)
+        return cast(Engine, runtime.open_engine(Path(self.model), options).engine)
 
     def _torch(self) -> Engine:
         if self.weights is None:

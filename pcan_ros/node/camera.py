@@ -22,6 +22,7 @@ class Latency:
     cyclic: float  # since the previous result, 0 in the first
     processing: float  # from taking the image to publishing its tracks
     pipeline: float  # from the image's capture stamp to publishing its tracks
+    network: float = 0.0  # in both passes of the network, host side included
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,16 @@ class Camera:
         self._stamp = stamp
         return tracks, jump
 
-    def finish(self, *, taken: float, now: float, age: float) -> Latency:
+    def finish(self, *, taken: float, now: float, age: float, network: float = 0.0) -> Latency:
         """Book a published result.
 
         taken  monotonic time when the worker took the image
         now    monotonic time of publishing
         age    of the capture stamp by the node's clock, seconds
+        network  time in the network, seconds
         """
         cyclic = 0.0 if self._published is None else now - self._published
-        latency = Latency(cyclic, now - taken, age)
+        latency = Latency(cyclic, now - taken, age, network)
         self.history.append(latency)
         self.processed += 1
         self._published = now

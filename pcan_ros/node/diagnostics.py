@@ -87,7 +87,7 @@ def _counts(health: Health) -> dict[str, str]:
 
 def _latencies(camera: Camera) -> dict[str, str]:
     texts = {}
-    for name in ("cyclic", "processing", "pipeline"):
+    for name in ("network", "cyclic", "processing", "pipeline"):
         found = camera.history.percentiles(name)
         texts[f"{name} latency p50 / p95"] = (
             f"{found.p50 * 1e3:.1f} / {found.p95 * 1e3:.1f} ms" if found else "-"

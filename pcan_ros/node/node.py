@@ -62,12 +62,12 @@ class TrackerNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load the model and open the topics."""
         settings = self.parameters.settings
-        engine = open_engine(settings.backend, Path(settings.model), settings.threads)
-        self.tracker = Tracker(engine, self.parameters.thresholds)
+        opened = open_engine(Path(settings.model), settings.engine)
+        self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         _warm_up(self.tracker)
-        classes = engine.config.classes
-        self._outputs = [Outputs(self, prefix, classes) for prefix in prefixes(len(settings.cameras))]
-        self.get_logger().info(f"{engine.config.name} from {settings.model}, {getattr(engine, 'device', '')}")
+        config = opened.engine.config
+        self._outputs = [Outputs(self, prefix, config.classes) for prefix in prefixes(len(settings.cameras))]
+        self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
     @reported
     def on_activate(self) -> None:
@@ -126,7 +126,8 @@ class TrackerNode(LifecycleNode):
             )
         outputs.publish_tracks(result, self.parameters.settings)
         age = self.get_clock().now().nanoseconds * 1e-9 - seconds(result.header.stamp)
-        latency = camera.finish(taken=result.taken, now=time.monotonic(), age=age)
+        now = time.monotonic()
+        latency = camera.finish(taken=result.taken, now=now, age=age, network=result.network)
         outputs.publish_status(self.status.message(result, latency))
         outputs.publish_pictures(result)
 

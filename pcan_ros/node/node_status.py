@@ -12,6 +12,7 @@ from pcan_ros.msg import TrackerStatus
 from pcan_ros.node.camera import Latency
 from pcan_ros.node.diagnostics import Health, to_status
 from pcan_ros.node.pipeline import Result
+from pcan_ros.runtime.engine_facts import Described
 
 if TYPE_CHECKING:
     from pcan_ros.node.node import TrackerNode
@@ -55,7 +56,8 @@ class NodeStatus:
     def backend(self) -> str:
         """Return what runs the network."""
         tracker = self._node.tracker
-        return str(getattr(tracker.engine, "name", "unknown")) if tracker else "none"
+        engine = tracker.engine if tracker else None
+        return engine.facts.backend if isinstance(engine, Described) else "none"
 
     def _publish(self) -> None:
         message = DiagnosticArray(status=self._statuses())
@@ -71,8 +73,8 @@ class NodeStatus:
 
     def _engine_facts(self) -> dict[str, str]:
         engine = self._node.tracker.engine if self._node.tracker else None
-        converged = str(getattr(engine, "nms_ok", True)).lower()
-        return {"backend": str(getattr(engine, "device", self.backend)), "nms converged": converged}
+        facts: dict[str, str] = engine.facts.texts() if isinstance(engine, Described) else {}
+        return {**facts, "nms converged": str(getattr(engine, "nms_ok", True)).lower()}
 
     def _health(self, index: int) -> Health:
         pipeline = self._node.pipeline

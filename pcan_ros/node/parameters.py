@@ -11,6 +11,7 @@ from typing import Any
 
 from pcan_model.config import TrackerConfig
 from pcan_ros.masks import Encoding
+from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
 
 SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
@@ -22,7 +23,9 @@ RUNTIME = {
 }  # of Settings; so are the tracker's thresholds
 CHOICES = {
     "reliability": ("best_effort", "reliable"),
-    "backend": ("auto", "onnxruntime"),
+    "backend": BACKENDS,
+    "provider": PROVIDER_NAMES,
+    "precision": PRECISIONS,
     "mask_encoding": ("rle", "bitmap", "mono8", "none"),
     "tracker.association": ("quasi_dense",),  # sort_iou needs SciPy: a baseline for evaluation
 }
@@ -55,7 +58,9 @@ class Settings:
     compressed: bool = False  # subscribe to sensor_msgs/CompressedImage on <topic>/compressed
     reliability: str = "best_effort"  # of the image subscriptions; reliable for bags in lock-step
     threads: int = 0  # CPU threads of the network, 0 for one per core
-    backend: str = "auto"  # what runs the network
+    backend: str = "auto"  # what runs the network; auto takes the best that works here and logs why
+    provider: str = "auto"  # execution provider of ONNX Runtime; auto is cuda where it has it, else cpu
+    precision: str = "auto"  # what the model must have been exported in; auto takes what it is
     mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
     publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
     time_jump_tolerance: float = 0.5  # seconds a stamp may go back before the tracks are reset
@@ -67,6 +72,11 @@ class Settings:
             raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
         if len(set(self.cameras)) < len(self.cameras):
             raise ParameterError(f"cameras: expected every topic once, got {list(self.cameras)}")
+
+    @property
+    def engine(self) -> EngineOptions:
+        """Return how the model is to be run."""
+        return EngineOptions(self.backend, self.provider, self.precision, self.threads)
 
     @property
     def encoding(self) -> Encoding:

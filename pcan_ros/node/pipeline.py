@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcan_model.config import TrackerConfig
 from pcan_model.structures import Tracks
-from pcan_model.tracker import Tracker
+from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.images import BadImage, decode
 from pcan_ros.node.camera import Camera
 from pcan_ros.node.slots import Arrival, Mailbox
@@ -30,6 +30,7 @@ class Result:
     tracks: Tracks
     taken: float  # monotonic time when the worker took the image
     jump: float  # seconds the stamp went back if that made the camera start anew, else 0
+    network: float  # seconds in both passes of the network
 
 
 class Sink(Protocol):
@@ -97,8 +98,10 @@ class Pipeline:
         taken = time.monotonic()
         header = arrival.message.header
         picture = decode(arrival.message)
-        tracks, jump = camera.track(picture, seconds(header.stamp))
-        self._sink.on_result(Result(arrival.camera, header, picture, tracks, taken, jump))
+        watch = Stopwatch()
+        tracks, jump = camera.track(picture, seconds(header.stamp), watch)
+        network = watch.timings.network
+        self._sink.on_result(Result(arrival.camera, header, picture, tracks, taken, jump, network))
 
 
 def seconds(stamp: Any) -> float:

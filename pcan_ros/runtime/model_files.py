@@ -51,9 +51,21 @@ class ModelFiles:
         except ConfigError as error:
             raise ModelError(str(error)) from error
 
+    @property
+    def precision(self) -> str:
+        """Return the precision that the graphs compute in: fp32, fp16, …"""
+        return str(self.manifest.get("precision", "fp32"))
+
     def graph(self, name: str) -> Path:
         """Return the path of a network."""
         return self.folder / f"{name}.onnx"
+
+    def digest(self, name: str) -> str:
+        """Return the sha256 of a network and of every file of weights beside it."""
+        hashes = self.manifest.get("sha256", {})
+        weights = sorted(f"{file} {digest}" for file, digest in hashes.items() if not file.endswith(".onnx"))
+        own = hashlib.sha256(self.graph(name).read_bytes()).hexdigest()
+        return hashlib.sha256("\n".join([own, *weights]).encode()).hexdigest()
 
     def _check_hashes(self) -> None:
         hashes = self.manifest.get("sha256", {})

@@ -1,0 +1,78 @@
+"""The two networks of an exported model: what goes in, what comes out, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.config import Config
+from pcan_model.structures import Detections
+from pcan_ros.runtime.model_files import ModelError
+
+SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
+FEATURES = ("roi_features", "mask_logits")  # handed from network to network
+NEXT = ("mem_k_next", "mem_v_next", "valid_next")  # the frame memory with this frame
+MEMORY = ("mem_k", "mem_v", "valid")  # the frame memory
+SLOTS = ("slot", "fresh", "owner", "has")  # fields of structures.Slots
+FRAME_INPUTS = ("image", *MEMORY)
+FRAME_OUTPUTS = (*SMALL, *FEATURES, "nms_ok", *NEXT)
+INSTANCE_INPUTS = (*FEATURES, "bank", *SLOTS)
+INSTANCE_OUTPUTS = ("refined", "bank_next")
+RESIDENT = (*FEATURES, *NEXT, "bank_next")  # outputs that never leave the device
+TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
+
+Shape = tuple[int, ...]
+ShapeOf = Callable[[str], Shape]
+Pair = tuple[str, Shape, str, Shape]  # where and what is expected, where and what is
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The names of one network's inputs and outputs."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def check(self, path: object, inputs: list[str], outputs: list[str]) -> None:
+        """Raise ModelError unless a graph has these very names."""
+        for kind, wanted, got in (("inputs", self.inputs, inputs), ("outputs", self.outputs, outputs)):
+            if sorted(got) != sorted(wanted):
+                raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
+
+
+PORTS = {
+    "frame": Ports(FRAME_INPUTS, FRAME_OUTPUTS),
+    "instance": Ports(INSTANCE_INPUTS, INSTANCE_OUTPUTS),
+}
+
+
+def check_fit(config: Config, frame: ShapeOf, instance: ShapeOf) -> None:
+    """Raise ModelError where the two networks and the manifest do not fit each other."""
+    size = (1, config.input.height, config.input.width, 3)
+    pairs: list[Pair] = [("manifest.json: config.input", size, "frame.onnx: image", frame("image"))]
+    for name in FEATURES:
+        pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
+    for name, following in zip(MEMORY, NEXT, strict=True):
+        pairs.append((f"frame.onnx: {name}", frame(name), f"frame.onnx: {following}", frame(following)))
+    pairs.append(("instance.onnx: bank", instance("bank"), "instance.onnx: bank_next", instance("bank_next")))
+    for where, expected, what, got in pairs:
+        if expected != got:
+            raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")
+
+
+def check_picture(image: NDArray[Any], config: Config) -> None:
+    """Raise ValueError for a picture that the frame network does not take."""
+    wanted = (config.input.height, config.input.width, 3)
+    if image.shape != wanted or image.dtype != np.uint8:
+        raise ValueError(f"image: expected {wanted} uint8, got {image.shape} {image.dtype}")
+
+
+def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
+    """Return the rows of the padded outputs `SMALL` that hold an object."""
+    rows = np.flatnonzero(out["scores"] >= max(config.heads.score_threshold, TINY))
+    boxes, scores, labels, embeds = (out[name][rows] for name in SMALL)
+    return Detections(boxes, scores, labels, embeds, rows)

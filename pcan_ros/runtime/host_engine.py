@@ -1,0 +1,93 @@
+"""PCAN on a runtime that holds its own values (ONNX Runtime, OpenVINO): prototypes stay inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.structures import Detections, Slots
+from pcan_ros.runtime.engine_facts import EngineFacts
+from pcan_ros.runtime.graphs import (
+    FEATURES,
+    MEMORY,
+    NEXT,
+    SLOTS,
+    SMALL,
+    Shape,
+    check_fit,
+    check_picture,
+    detections,
+)
+from pcan_ros.runtime.model_files import ModelFiles
+
+
+class Network(Protocol):
+    """One graph of static shapes in some runtime; its values are the runtime's own."""
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input or output."""
+
+    def zeros(self, name: str) -> Any:
+        """Return a value of zeros for an input."""
+
+    def run(self, *values: Any) -> dict[str, Any]:
+        """Run on arrays or values, in the order of the inputs; every output is a new value."""
+
+    def read(self, value: Any) -> NDArray[Any]:
+        """Return a value as an array."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """The prototypes of one camera, as values of the runtime."""
+
+    frames: tuple[Any, ...]  # keys (L, T, N, Dk), values (L, T, N, Dv), valid (T,)
+    bank: Any  # (M, K, Dk) foreground and background prototypes of every track
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What `segment` needs of one picture."""
+
+    rois: tuple[Any, ...]  # RoI features (D, C, 14, 14), mask logits (D, 28, 28)
+    frames: tuple[Any, ...]  # the frame memory with this picture in it
+    count: int  # detections that are not padding
+
+
+class HostEngine:
+    """Implements `pcan_model.engine.Engine` over two networks."""
+
+    name = "unknown"  # of the backend
+
+    def __init__(self, files: ModelFiles, frame: Network, instance: Network, device: str) -> None:
+        self.config, self._frame, self._instance = files.config, frame, instance
+        self.facts = EngineFacts(self.name, device, files.precision)
+        check_fit(self.config, frame.shape, instance.shape)
+        self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
+
+    def start(self) -> Memory:
+        """Return the empty prototype memory of one camera."""
+        return Memory(tuple(self._frame.zeros(name) for name in MEMORY), self._instance.zeros("bank"))
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture; see `pcan_model.engine`."""
+        check_picture(image, self.config)
+        out = self._frame.run(image[None], *memory.frames)
+        self.nms_ok = bool(self._frame.read(out["nms_ok"]))
+        found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
+        rois, frames = (tuple(out[name] for name in names) for names in (FEATURES, NEXT))
+        return found, Features(rois, frames, len(found))
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks by their tracks' prototypes; see `pcan_model.engine`."""
+        frames = features.frames if remember else memory.frames
+        if features.count == 0:
+            return self._frame.read(features.rois[1]), Memory(frames, memory.bank)
+        bookkeeping = (getattr(slots, name) for name in SLOTS)
+        out = self._instance.run(*features.rois, memory.bank, *bookkeeping)
+        return self._instance.read(out["refined"]), Memory(frames, out["bank_next"])
