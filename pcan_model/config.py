@@ -15,6 +15,7 @@ CHOICES = {
     ("frame_attention", "kind"): ("prototypical", "non_local", "transformer"),
     ("instance_attention", "propagation"): ("none", "initial", "momentum"),
     ("tracker", "association"): ("quasi_dense", "sort_iou"),
+    ("train", "optimizer"): ("sgd", "adamw"),
     ("train", "schedule"): ("step", "cosine"),
 }
 
@@ -143,8 +144,10 @@ class TrainConfig:
 
     iterations: int = 90_000
     batch: int = 16  # pairs per step over all processes; the learning rate is for this many
+    optimizer: str = "sgd"  # sgd (the paper's) | adamw
     learning_rate: float = 0.02
-    momentum: float = 0.9
+    backbone_rate: float = 1.0  # of the backbone, relative to learning_rate
+    momentum: float = 0.9  # of sgd
     weight_decay: float = 1e-4
     warmup: int = 1000  # iterations
     schedule: str = "step"  # step (x0.1 after 2/3 and 11/12 of the iterations) | cosine

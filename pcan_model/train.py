@@ -90,6 +90,19 @@ def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
     return update
 
 
+def make_optimizer(net: PCAN, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
+    """Return the optimiser of all that learns, the backbone at its own share of the learning rate."""
+    backbone = {id(p) for p in net.backbone.parameters()}
+    learned = [p for p in net.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learned if id(p) not in backbone], "lr": rate},
+        {"params": [p for p in learned if id(p) in backbone], "lr": rate * train.backbone_rate},
+    ]
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(groups, weight_decay=train.weight_decay)
+    return torch.optim.SGD(groups, lr=rate, momentum=train.momentum, weight_decay=train.weight_decay)
+
+
 class Trainer:
     """The network with everything that a resumed training needs to go on exactly."""
 
@@ -98,13 +111,7 @@ class Trainer:
         self.config, self.device, self.step = config, device, 0
         self.net = initialise(PCAN(config), backbone).to(device)
         self.average = AveragedModel(self.net, avg_fn=running_mean(train.average))
-        learned = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.SGD(
-            learned,
-            lr=train.learning_rate * batch / train.batch,
-            momentum=train.momentum,
-            weight_decay=train.weight_decay,
-        )
+        self.optimizer = make_optimizer(self.net, train, train.learning_rate * batch / train.batch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rate_at(step, train))
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
         self.model: nn.Module = TrainingPass(self.net)

@@ -35,11 +35,13 @@ class AugmentConfig:
     noise: float = 0.35  # probability of sensor noise
     blur: float = 0.2  # probability
     jpeg: float = 0.25  # probability of JPEG artefacts
-    paste_max: int = 4  # cut-outs pasted, 0 .. paste_max
-    paste: float = 0.7  # probability that any is pasted
+    paste_max: int = 6  # cut-outs pasted, 1 .. paste_max
+    paste: float = 0.75  # probability that any is pasted
     paste_height_min: int = 20  # pixels of the source that a cut-out is high, at least
-    paste_scale_min: float = 0.5
-    paste_scale_max: float = 1.5
+    paste_scale_min: float = 0.5  # of a cut-out, relative to its size in its own picture; log-uniform
+    paste_scale_max: float = 2.5
+    paste_classes: tuple[float, ...] = (3, 1.5, 2, 1, 0.7, 0.3, 1, 1)  # how often each of CLASSES, relative
+    paste_hue: float = 0.5  # probability that a cut-out takes on any other hue
     crop_visible_min: float = 0.2  # objects cut below this part of their area become ignore
     paste_visible_min: float = 0.25  # objects covered below this part become ignore
     area_min: int = 16  # visible pixels below which an object becomes ignore

@@ -129,7 +129,7 @@ class PairDataset:
             for frame in frames:
                 ignore_remains(frame.index, np.zeros(len(frame.ids)), 0, area_min=config.area_min)
             return frames
-        cuts = [self._bank.draw(rng) for _ in range(count)]
+        cuts = [self._bank.draw(config.paste_classes, rng) for _ in range(count)]
         places = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
         moved = [move_placement(place, rng) for place in places]
         return [

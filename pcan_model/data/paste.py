@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -54,8 +55,8 @@ class CutOutBank:
         width: int,
         height_min: int,
         rng: np.random.Generator,
-        frames: int = 300,
-        per_class: int = 60,
+        frames: int = 1200,
+        per_class: int = 250,
     ) -> None:
         self._by_class: dict[int, list[CutOut]] = {}
         chosen = rng.choice(len(clips), frames, p=chances).tolist()
@@ -75,9 +76,11 @@ class CutOutBank:
     def __len__(self) -> int:
         return sum(map(len, self._by_class.values()))
 
-    def draw(self, rng: np.random.Generator) -> CutOut:
-        """Draw a class first, so that rare classes come as often as common ones."""
-        kept = self._by_class[sorted(self._by_class)[rng.integers(len(self._by_class))]]
+    def draw(self, classes: Sequence[float], rng: np.random.Generator) -> CutOut:
+        """Draw a class first, by the relative chances of all classes, then one of its cut-outs."""
+        known = sorted(self._by_class)
+        chances = np.array([classes[label] for label in known]) + 1e-9  # a bank of unwanted classes works too
+        kept = self._by_class[known[rng.choice(len(known), p=chances / chances.sum())]]
         return kept[rng.integers(len(kept))]
 
 
@@ -132,14 +135,16 @@ def draw_placement(
     cut: CutOut, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> Placement:
     """Draw where a cut-out stands in the key frame: anywhere, its foot in the lower two thirds."""
-    size = cut.index.shape[0] * cut.scale * rng.uniform(config.paste_scale_min, config.paste_scale_max)
-    brightness, contrast, saturation = rng.normal(0, (0.08, 0.15, 0.15)).tolist()
+    low, high = math.log(config.paste_scale_min), math.log(config.paste_scale_max)
+    size = cut.index.shape[0] * cut.scale * math.exp(rng.uniform(low, high))
+    brightness, contrast, saturation = rng.normal(0, (0.1, 0.2, 0.2)).tolist()
+    hue = rng.uniform(-0.5, 0.5) if rng.random() < config.paste_hue else 0.0
     return Placement(
         foot_x=rng.uniform(0, width),
         foot_y=rng.uniform(0.35, 1.05) * height,
         height=float(np.clip(size, 10, 0.7 * height)),
         flip=bool(rng.random() < 0.5),
-        look=Look(brightness=brightness, contrast=contrast, saturation=saturation),
+        look=Look(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue),
     )
 
 
