@@ -163,6 +163,7 @@ class TrainConfig:
     rpn_samples: int = 256  # anchors per picture in the loss
     roi_samples: int = 512  # proposals per picture in the loss
     roi_positives: float = 0.25  # largest share of positives among them
+    mask_samples: int = 0  # of these positives, how many per picture teach masks; 0: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,23 @@ class Regions:
     picture: Tensor  # (R,) index of the picture
     found: Tensor  # (R,) index of the object in its picture, or BACKGROUND
 
+    def take(self, index: Tensor) -> Regions:
+        """Return the chosen regions (indices or a boolean mask), in their order."""
+        return Regions(self.boxes[index], self.picture[index], self.found[index])
+
+
+def first_positives(regions: Regions, count: int) -> Tensor:
+    """Mark the first `count` regions of each picture that show an object, (R,) bool; 0 marks all of them.
+
+    Regions were drawn at random, so the first are as good as any.
+    """
+    positive = regions.found >= 0
+    if not count:
+        return positive
+    same = regions.picture[:, None] == regions.picture[None]
+    rank = (same & positive[None]).tril().sum(1)  # positives of the picture up to and with this region
+    return positive & (rank <= count)
+
 
 class TrainingPass(nn.Module):
     """Wraps the network so that one forward call gives the losses (what DistributedDataParallel needs)."""
@@ -44,9 +61,8 @@ class TrainingPass(nn.Module):
         regions, objectness, proposals = self._propose(levels, truths)
         features = pool_regions_once(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
         classes, boxes = self._box_losses(features, regions, truths)
-        chosen = regions.found >= 0
-        positive = Regions(regions.boxes[chosen], regions.picture[chosen], regions.found[chosen])
-        masks, refined = self._mask_losses(levels, positive, truths)
+        shown = regions.take(first_positives(regions, self.net.config.train.mask_samples))
+        masks, refined = self._mask_losses(levels, shown, truths)
         embedding, auxiliary = self._embedding_losses(features, regions, truths)
         return Losses(objectness, proposals, classes, boxes, masks, embedding, auxiliary, refined)
 
@@ -158,7 +174,7 @@ class TrainingPass(nn.Module):
         """Contrast each key object with all regions of its reference, per pair; then average."""
         pairs = len(truths) // 2
         used = (regions.found >= 0) | (regions.picture >= pairs)
-        regions = Regions(regions.boxes[used], regions.picture[used], regions.found[used])
+        regions = regions.take(used)
         embeds = self.net.embedding_head(features[used]).float()
         unit = functional.normalize(embeds, dim=1)
         ids = _gather(truths, "ids", regions, fallback=-1)

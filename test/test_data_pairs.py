@@ -12,7 +12,7 @@ from pcan_model.data.augment import PLAIN, AugmentConfig, View, ignore_remains, 
 from pcan_model.data.clips import IGNORE, FlatFrame, LabeledFrame
 from pcan_model.data.colour import Look
 from pcan_model.data.pairs import PairDataset, Sample
-from pcan_model.data.paste import PASTED_ID, CutOut, Placement, cut_objects, paste
+from pcan_model.data.paste import PASTED_ID, CutOut, CutOutBank, Placement, cut_objects, paste
 from pcan_model.data.synthetic import SyntheticDrive
 
 SIZE = {"height": 96, "width": 160}
@@ -187,3 +187,15 @@ def test_a_rider_is_cut_out_with_the_bicycle_below() -> None:
 def test_an_impossible_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 0 < min <= max"):
         AugmentConfig(scale_min=2, scale_max=1)
+
+
+def test_cut_outs_are_drawn_by_the_chances_of_their_classes(drives: list[SyntheticDrive]) -> None:
+    rng, even = np.random.default_rng(0), np.full(len(drives), 1 / len(drives))
+    bank = CutOutBank(drives, even, height=96, width=160, height_min=4, rng=rng)
+    everyone = {int(bank.draw([1] * 8, rng).labels[0]) for _ in range(200)}
+    assert len(everyone) > 1
+    wanted = max(everyone)
+    only = [float(label == wanted) for label in range(8)]
+    assert {int(bank.draw(only, rng).labels[0]) for _ in range(50)} == {wanted}
+    nobody = next(label for label in range(8) if label not in everyone)
+    assert bank.draw([float(label == nobody) for label in range(8)], rng).labels[0] in everyone

@@ -141,6 +141,20 @@ def test_the_learning_rate_scales_with_the_batch(backbone: Path) -> None:
     assert rates == pytest.approx([0.02 * 2 / 4, 0.02 * 6 / 4])
 
 
+@pytest.mark.parametrize(("optimizer", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
+def test_the_backbone_learns_at_its_own_rate(backbone: Path, optimizer: str, kind: type) -> None:
+    settings: dict[str, Any] = {"learning_rate": 0.02, "warmup": 0, "optimizer": optimizer}
+    running = trainer(backbone, 2, batch=2, backbone_rate=0.1, **settings)
+    assert isinstance(running.optimizer, kind)
+    own = {id(p) for p in running.net.backbone.parameters() if p.requires_grad}
+    heads, slow = running.optimizer.param_groups
+    assert {id(p) for p in slow["params"]} == own and not own & {id(p) for p in heads["params"]}
+    assert [heads["lr"], slow["lr"]] == pytest.approx([0.02, 0.002])
+    before = running.net.box_head.logits.weight.clone()
+    running.update(small_batch())
+    assert not torch.equal(running.net.box_head.logits.weight, before)
+
+
 def test_the_rate_warms_up_and_falls() -> None:
     steps = TrainConfig(iterations=1200, warmup=100, schedule="step")
     assert [rate_at(s, steps) for s in (0, 49, 99, 799)] == pytest.approx([0.01, 0.5, 1, 1])

@@ -17,7 +17,7 @@ from pcan_model.initialise import initialise
 from pcan_model.losses import Losses
 from pcan_model.network import PCAN
 from pcan_model.train import Batch, collate
-from pcan_model.training import TrainingPass
+from pcan_model.training import Regions, TrainingPass, first_positives
 
 
 def losses_of(net: PCAN, batch: Batch) -> Losses:
@@ -129,6 +129,17 @@ def test_16_bits_agree_with_32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         half = values(losses_of(net, batch))
     assert half == pytest.approx(exact, rel=0.15, abs=0.02)
+
+
+def test_at_most_so_many_regions_of_each_picture_teach_masks() -> None:
+    found = torch.tensor([3, -1, 0, 0, 2, -1, 1])
+    picture = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    regions = Regions(torch.zeros(7, 4), picture, found)
+    assert first_positives(regions, 2).nonzero()[:, 0].tolist() == [0, 2, 4, 6]
+    assert first_positives(regions, 1).nonzero()[:, 0].tolist() == [0, 4]
+    assert torch.equal(first_positives(regions, 0), found >= 0)
+    assert regions.take(first_positives(regions, 1)).found.tolist() == [3, 2]
+    assert not first_positives(regions.take(found == -1), 2).any()
 
 
 def test_one_clip_is_learnt_by_heart() -> None:
