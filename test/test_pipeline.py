@@ -12,6 +12,7 @@ import pytest
 from support.squares import export_squares, picture
 
 from pcan_model.tracker import Tracker
+from pcan_ros.node.camera import TimeLimits, time_jump
 from pcan_ros.node.pipeline import Pipeline, Result
 from pcan_ros.node.slots import Counts
 from pcan_ros.runtime.onnx_engine import OnnxEngine
@@ -65,7 +66,7 @@ def log() -> Log:
 
 @pytest.fixture
 def pipeline(engine: Fragile, log: Log) -> Any:
-    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), 0.5, log)
+    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), log)
     pipeline.start()
     yield pipeline
     pipeline.stop()
@@ -100,7 +101,24 @@ def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline,
         pipeline.mailbox.put(0, message(stamp), 0.0)
         log.wait(number + 1)
     assert [r.tracks.frame_index for r in log.results] == [0, 1, 2, 0]
-    assert [round(r.jump, 3) for r in log.results] == [0, 0, 0, 0.6]
+    assert [round(r.jump, 3) for r in log.results] == [0, 0, 0, -0.6]
+
+
+@pytest.mark.parametrize(
+    ("last", "stamp", "ahead", "jump"),
+    [
+        (None, 7.0, 10, 0),
+        (5.0, 15.0, 10, 0),
+        (5.0, 15.5, 10, 10.5),
+        (5.0, 5000.0, 0, 0),
+        (5.0, 4.5, 10, 0),
+        (5.0, 4.0, 10, -1),
+    ],
+)
+def test_a_jump_is_what_lies_beyond_the_limits(
+    last: float | None, stamp: float, ahead: float, jump: float
+) -> None:
+    assert time_jump(last, stamp, TimeLimits(0.5, ahead)) == jump
 
 
 def test_of_a_burst_the_newest_is_processed_and_the_rest_is_counted(pipeline: Pipeline, log: Log) -> None:
@@ -114,14 +132,14 @@ def test_of_a_burst_the_newest_is_processed_and_the_rest_is_counted(pipeline: Pi
 
 
 def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: Fragile, log: Log) -> None:
-    pipeline.tune(replace(engine.config.tracker, init_score=0.99), 0.5)
+    pipeline.tune(replace(engine.config.tracker, init_score=0.99), TimeLimits())
     pipeline.mailbox.put(0, message(1.0), 0.0)
     log.wait(1)
     assert log.results[0].tracks.instances == ()
 
 
 def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
-    pipeline = Pipeline(Tracker(engine), ("/left",), 0.5, log)
+    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
     pipeline.start()
     pipeline.stop()
     pipeline.mailbox.put(0, message(1.0), 0.0)

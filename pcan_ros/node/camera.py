@@ -33,6 +33,21 @@ class Percentiles:
     p95: float
 
 
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How far the stamps of a camera may jump before its tracks are reset, in seconds."""
+
+    back: float = 0.5  # a jump further back is a bag that loops, or a seek
+    ahead: float = 10.0  # after a longer gap the old tracks mean nothing; 0 for never
+
+
+def time_jump(last: float | None, stamp: float, limits: TimeLimits) -> float:
+    """Return by how much time jumped beyond what is tolerated, else 0; back is negative, in seconds."""
+    jump = 0.0 if last is None else stamp - last
+    too_far = -jump > limits.back or 0 < limits.ahead < jump
+    return jump if too_far else 0.0
+
+
 class History:
     """The latencies of the last frames; one thread appends, another reads."""
 
@@ -55,7 +70,7 @@ class Camera:
 
     topic: str
     tracker: Tracker  # replaced when thresholds change
-    tolerance: float  # seconds that a stamp may go back without a reset
+    limits: TimeLimits
     processed: int = 0
     bad: int = 0
     history: History = field(default_factory=History)
@@ -74,9 +89,9 @@ class Camera:
         """Track the objects of one picture.
 
         stamp    capture time, seconds
-        returns  the tracks, and how far the stamp jumped back if that made the camera start anew, else 0
+        returns  the tracks, and how far time jumped if that made the camera start anew (back: < 0), else 0
         """
-        jump = self._jump(stamp)
+        jump = time_jump(self._stamp, stamp, self.limits)
         if jump or self._state is None or self._reset.is_set():
             self._reset.clear()
             self._state = self.tracker.start()
@@ -98,8 +113,3 @@ class Camera:
         self.processed += 1
         self._published = now
         return latency
-
-    def _jump(self, stamp: float) -> float:
-        """Return by how much time went back beyond what is tolerated, else 0."""
-        back = 0.0 if self._stamp is None else self._stamp - stamp
-        return back if back > self.tolerance else 0.0

@@ -76,7 +76,7 @@ class TrackerNode(LifecycleNode):
         assert self.tracker is not None
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
         topics = tuple(self.resolve_topic_name(topic) for topic in settings.cameras)
-        self.pipeline = Pipeline(self.tracker, topics, settings.time_jump_tolerance, self)
+        self.pipeline = Pipeline(self.tracker, topics, settings.time_limits, self)
         self.status.begin(topics)
         self.pipeline.start()
         self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(settings.cameras)]
@@ -121,9 +121,9 @@ class TrackerNode(LifecycleNode):
         assert self.pipeline is not None
         outputs, camera = self._outputs[result.camera], self.pipeline.cameras[result.camera]
         if result.jump:
-            self.get_logger().warning(
-                f"{camera.topic}: time went back by {result.jump:.3f} s: tracks are reset"
-            )
+            how = "went back" if result.jump < 0 else "jumped ahead"
+            text = f"{camera.topic}: time {how} by {abs(result.jump):.3f} s: tracks are reset"
+            self.get_logger().warning(text)
         outputs.publish_tracks(result, self.parameters.settings)
         age = self.get_clock().now().nanoseconds * 1e-9 - seconds(result.header.stamp)
         now = time.monotonic()
@@ -161,7 +161,7 @@ class TrackerNode(LifecycleNode):
 
     def _tune(self) -> None:
         if self.pipeline is not None:
-            self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_jump_tolerance)
+            self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_limits)
 
     def _halt(self) -> None:
         for subscription in self._inputs:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pcan_model.config import TrackerConfig
 from pcan_ros.masks import Encoding
+from pcan_ros.node.camera import TimeLimits
 from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
 
 SHIPPED = Path("models") / "pcan_street_tiny"
@@ -20,6 +21,7 @@ RUNTIME = {
     "mask_encoding",
     "publish_lost",
     "time_jump_tolerance",
+    "time_gap_limit",
 }  # of Settings; so are the tracker's thresholds
 CHOICES = {
     "reliability": ("best_effort", "reliable"),
@@ -32,6 +34,7 @@ CHOICES = {
 RANGES: dict[str, tuple[float, float]] = {
     "threads": (0, 256),
     "time_jump_tolerance": (0.0, 3600.0),
+    "time_gap_limit": (0.0, 86_400.0),
     "status_period": (0.1, 3600.0),
 }
 FRAMES = (0, 10_000)  # range of the tracker's whole numbers
@@ -64,6 +67,7 @@ class Settings:
     mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
     publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
     time_jump_tolerance: float = 0.5  # seconds a stamp may go back before the tracks are reset
+    time_gap_limit: float = 10.0  # seconds without an image after which the tracks are reset; 0 for never
     status_period: float = 1.0  # seconds between two messages on /diagnostics
     autostart: bool = True  # configure and activate without a lifecycle manager
 
@@ -77,6 +81,11 @@ class Settings:
     def engine(self) -> EngineOptions:
         """Return how the model is to be run."""
         return EngineOptions(self.backend, self.provider, self.precision, self.threads)
+
+    @property
+    def time_limits(self) -> TimeLimits:
+        """Return how far stamps may jump before tracks are reset."""
+        return TimeLimits(self.time_jump_tolerance, self.time_gap_limit)
 
     @property
     def encoding(self) -> Encoding:

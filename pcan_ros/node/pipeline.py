@@ -14,7 +14,7 @@ from pcan_model.config import TrackerConfig
 from pcan_model.structures import Tracks
 from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.images import BadImage, decode
-from pcan_ros.node.camera import Camera
+from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.slots import Arrival, Mailbox
 
 WAIT = 0.5  # seconds between looks at whether to stop
@@ -29,7 +29,7 @@ class Result:
     picture: NDArray[np.uint8]  # (H, W, 3) RGB
     tracks: Tracks
     taken: float  # monotonic time when the worker took the image
-    jump: float  # seconds the stamp went back if that made the camera start anew, else 0
+    jump: float  # seconds that time jumped if that made the camera start anew (back: < 0), else 0
     network: float  # seconds in both passes of the network
 
 
@@ -46,8 +46,8 @@ class Sink(Protocol):
 class Pipeline:
     """Tracks the newest image of every camera, one after the other, until it is stopped."""
 
-    def __init__(self, tracker: Tracker, topics: tuple[str, ...], tolerance: float, sink: Sink) -> None:
-        self.cameras = tuple(Camera(topic, tracker, tolerance) for topic in topics)
+    def __init__(self, tracker: Tracker, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
+        self.cameras = tuple(Camera(topic, tracker, limits) for topic in topics)
         self.mailbox = Mailbox(len(topics))
         self._sink = sink
         self._stopping = False
@@ -69,11 +69,11 @@ class Pipeline:
         for camera in self.cameras:
             camera.reset()
 
-    def tune(self, thresholds: TrackerConfig, tolerance: float) -> None:
+    def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
         """Use other thresholds from the next image on; tracks stay."""
         for camera in self.cameras:
             camera.tracker = Tracker(camera.tracker.engine, thresholds)
-            camera.tolerance = tolerance
+            camera.limits = limits
 
     def _work(self) -> None:
         while not self._stopping:
