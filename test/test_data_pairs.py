@@ -13,7 +13,7 @@ from pcan_model.data.clips import IGNORE, FlatFrame, LabeledFrame
 from pcan_model.data.colour import Look
 from pcan_model.data.pairs import PairDataset, Sample
 from pcan_model.data.paste import PASTED_ID, CutOut, CutOutBank, Placement, cut_objects, paste
-from pcan_model.data.synthetic import SyntheticDrive
+from pcan_model.synthetic.drive import SyntheticDrive
 
 SIZE = {"height": 96, "width": 160}
 

@@ -12,8 +12,8 @@ import pytest
 
 from pcan_model.config import CLASSES
 from pcan_model.data.clips import DataError, LabeledFrame, flatten, unflatten
-from pcan_model.data.polygons import fill_polygons
 from pcan_model.data.scalabel import read_clips, read_stills, write_clip
+from pcan_model.formats.polygons import fill_polygons
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not here")

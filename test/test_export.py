@@ -17,9 +17,9 @@ from support.small import blocks, small_config, small_net
 from pcan_model import export as room
 from pcan_model.checkpoint import load_header
 from pcan_model.config import ConfigError
-from pcan_model.data.synthetic import SyntheticDrive
 from pcan_model.export import EXTERNAL_FROM, WEIGHTS, agreement, export, places
 from pcan_model.structures import Frame, TrackState
+from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine
 from pcan_model.tracker import Tracker
 from pcan_ros.runtime.graphs import FRAME_INPUTS, FRAME_OUTPUTS, INSTANCE_INPUTS, INSTANCE_OUTPUTS

@@ -17,7 +17,7 @@ from support.small import VALUES, small_batch, small_config, small_net
 
 from pcan_model import checkpoint, evaluate, export, train
 from pcan_model.config import TrainConfig
-from pcan_model.data.synthetic import write_drives
+from pcan_model.synthetic.drive import write_drives
 from pcan_model.train import NonFiniteLoss, Trainer, rate_at
 
 ROOT = Path(__file__).parent.parent

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE = -1  # value of FlatFrame.index: neither object nor background
-BACKGROUND = 0
+from pcan_model.formats.labels import BACKGROUND, IGNORE, DataError, FrameLabels, from_masks, pixel_counts
 
-
-class DataError(ValueError):
-    """A file that does not hold what it should: `file: key: expected …, got …`."""
-
-    def __init__(self, file: Path | str, key: str, expected: str, got: object) -> None:
-        super().__init__(f"{file}: {key}: expected {expected}, got {got}")
+__all__ = [
+    "BACKGROUND",
+    "IGNORE",
+    "Clip",
+    "DataError",
+    "FlatFrame",
+    "LabeledFrame",
+    "flatten",
+    "pixel_counts",
+    "unflatten",
+    "with_image",
+    "without_image",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +51,11 @@ class Clip(Protocol):
     @property
     def name(self) -> str:
         """What the clip is called, as a file name without its ending."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
         ...
 
     def __len__(self) -> int: ...
@@ -78,16 +88,6 @@ def _check_lengths(noun: str, **arrays: NDArray[np.generic]) -> None:
         raise ValueError(f"{noun}: fields disagree on N: {lengths}")
 
 
-def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
-    """Count the pixels of objects 0 .. count - 1.
-
-    index   (H, W)    as in FlatFrame
-    returns (count,)  pixels that say k + 1
-    """
-    found = np.bincount((index.ravel() + 1).astype(np.int64), minlength=count + 2)
-    return found[2 : count + 2].astype(np.int64)
-
-
 def flatten(frame: LabeledFrame) -> FlatFrame:
     """Write the masks of a frame into one picture of numbers."""
     index = np.zeros(frame.image.shape[:2], np.int16)
@@ -102,3 +102,14 @@ def unflatten(flat: FlatFrame) -> LabeledFrame:
     seen = np.flatnonzero(flat.areas())
     masks = flat.index[None] == (seen + 1)[:, None, None].astype(np.int16)
     return LabeledFrame(flat.image, masks, flat.labels[seen], flat.ids[seen], flat.index == IGNORE)
+
+
+def with_image(image: NDArray[np.uint8], labels: FrameLabels) -> LabeledFrame:
+    """Lay labels over their picture (H, W, 3); what is ignored is no object any more."""
+    shown = labels.objects()
+    return LabeledFrame(image, shown.masks(), shown.labels, shown.ids, shown.index == IGNORE)
+
+
+def without_image(frame: LabeledFrame) -> FrameLabels:
+    """Return the labels of a frame."""
+    return from_masks(frame.masks, frame.labels, frame.ids, ignore=frame.ignore)

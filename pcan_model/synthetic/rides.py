@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     Canvas,
     Colour,
     Point,
 )
-from pcan_model.data.synthetic_limbs import SMALL, Limb, paint_limbs, random_cloth
-from pcan_model.data.synthetic_mesh import (
+from pcan_model.synthetic.limbs import SMALL, Limb, paint_limbs, random_cloth
+from pcan_model.synthetic.mesh import (
     Pose,
 )
 

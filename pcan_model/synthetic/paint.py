@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     Colour,
 )
 

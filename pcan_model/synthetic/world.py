@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.config import CLASSES
-from pcan_model.data.synthetic_canvas import Canvas, make_patch
-from pcan_model.data.synthetic_cars import make_car
-from pcan_model.data.synthetic_ground import Street
-from pcan_model.data.synthetic_limbs import paint_limbs
-from pcan_model.data.synthetic_mesh import Mesh, Pose, darken
-from pcan_model.data.synthetic_people import Look, make_look, rider, walker
-from pcan_model.data.synthetic_rides import Ride, make_ride, paint_ride
-from pcan_model.data.synthetic_vehicles import make_bus, make_train, make_truck
+from pcan_model.synthetic.canvas import Canvas, make_patch
+from pcan_model.synthetic.cars import make_car
+from pcan_model.synthetic.ground import Street
+from pcan_model.synthetic.limbs import paint_limbs
+from pcan_model.synthetic.mesh import Mesh, Pose, darken
+from pcan_model.synthetic.people import Look, make_look, rider, walker
+from pcan_model.synthetic.rides import Ride, make_ride, paint_ride
+from pcan_model.synthetic.vehicles import make_bus, make_train, make_truck
 
 LABEL = {name: index for index, name in enumerate(CLASSES)}
 VEHICLES: dict[str, Callable[[np.random.Generator], Mesh]] = {

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     Canvas,
     Colour,
     Point,
 )
-from pcan_model.data.synthetic_mesh import (
+from pcan_model.synthetic.mesh import (
     Pose,
 )
 

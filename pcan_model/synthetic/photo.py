@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.data.colour import compress
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     SUPERSAMPLE,
     Canvas,
     Colour,

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.synthetic_canvas import Camera, Canvas, Colour, Floats
-from pcan_model.data.synthetic_ground import ACROSS, ALONG, GROUND_X, Street
-from pcan_model.data.synthetic_houses import FIRST_HOUSE, House, paint_house
-from pcan_model.data.synthetic_mesh import Pose, darken
+from pcan_model.synthetic.canvas import Camera, Canvas, Colour, Floats
+from pcan_model.synthetic.ground import ACROSS, ALONG, GROUND_X, Street
+from pcan_model.synthetic.houses import FIRST_HOUSE, House, paint_house
+from pcan_model.synthetic.mesh import Pose, darken
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pcan_model.data.synthetic import write_drives
+from pcan_model.synthetic.drive import write_drives
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import pytest
 from pcan_model.config import CLASSES
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.scalabel import read_clips
-from pcan_model.data.synthetic import VISIBLE_MIN, SyntheticDrive, write_drives
+from pcan_model.synthetic.drive import VISIBLE_MIN, SyntheticDrive, write_drives
 
 
 @pytest.fixture(scope="module")

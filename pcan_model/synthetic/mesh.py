@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.synthetic_canvas import EMISSIVE, MATT, Canvas, Colour, Floats
+from pcan_model.synthetic.canvas import EMISSIVE, MATT, Canvas, Colour, Floats
 
 WHEEL_CORNERS = 14
 

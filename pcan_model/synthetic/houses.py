@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     NEAR,
     Canvas,
     Colour,
     Floats,
     make_patch,
 )
-from pcan_model.data.synthetic_ground import Street
+from pcan_model.synthetic.ground import Street
 
 FIRST_HOUSE = 200  # ids that houses use while they are painted
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import Colour, Point
-from pcan_model.data.synthetic_limbs import Limb, random_cloth
-from pcan_model.data.synthetic_rides import Ride
+from pcan_model.synthetic.canvas import Colour, Point
+from pcan_model.synthetic.limbs import Limb, random_cloth
+from pcan_model.synthetic.rides import Ride
 
 SKINS: tuple[Colour, ...] = (
     (244, 208, 178), (226, 180, 146), (198, 146, 108), (160, 110, 76), (116, 78, 54), (78, 52, 40),

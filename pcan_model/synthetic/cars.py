@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import (
+from pcan_model.synthetic.canvas import (
     GLASS,
     Colour,
     Floats,
 )
-from pcan_model.data.synthetic_mesh import (
+from pcan_model.synthetic.mesh import (
     FRONT,
     LEFT,
     REAR,
@@ -19,7 +19,7 @@ from pcan_model.data.synthetic_mesh import (
     MeshBuilder,
     inset,
 )
-from pcan_model.data.synthetic_paint import DARK, PANE, PLATE, RED_LAMP, WHITE_LAMP, random_paint, random_rim
+from pcan_model.synthetic.paint import DARK, PANE, PLATE, RED_LAMP, WHITE_LAMP, random_paint, random_rim
 
 
 def make_car(rng: np.random.Generator) -> Mesh:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcan_model.data.synthetic_canvas import GLASS, Colour, Floats
-from pcan_model.data.synthetic_mesh import (
+from pcan_model.synthetic.canvas import GLASS, Colour, Floats
+from pcan_model.synthetic.mesh import (
     FRONT,
     LEFT,
     OUTWARD,
@@ -16,7 +16,7 @@ from pcan_model.data.synthetic_mesh import (
     MeshBuilder,
     inset,
 )  # fmt: skip
-from pcan_model.data.synthetic_paint import DARK, PANE, PLATE, RED_LAMP, WHITE_LAMP, random_paint, random_rim
+from pcan_model.synthetic.paint import DARK, PANE, PLATE, RED_LAMP, WHITE_LAMP, random_paint, random_rim
 
 
 def make_truck(rng: np.random.Generator) -> Mesh:

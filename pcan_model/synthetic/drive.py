@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from pcan_model.data.clips import FlatFrame, LabeledFrame, unflatten
 from pcan_model.data.scalabel import write_clip
-from pcan_model.data.synthetic_canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Light
-from pcan_model.data.synthetic_ground import Street, make_ground
-from pcan_model.data.synthetic_houses import make_houses
-from pcan_model.data.synthetic_photo import Drive, develop, make_drive, make_light
-from pcan_model.data.synthetic_scene import (
+from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Light
+from pcan_model.synthetic.ground import Street, make_ground
+from pcan_model.synthetic.houses import make_houses
+from pcan_model.synthetic.photo import Drive, develop, make_drive, make_light
+from pcan_model.synthetic.scene import (
     Prop,
     Scenery,
     make_props,
@@ -24,10 +24,11 @@ from pcan_model.data.synthetic_scene import (
     paint_prop,
     paint_scene,
 )  # fmt: skip
-from pcan_model.data.synthetic_world import Actor, make_street, populate
+from pcan_model.synthetic.world import Actor, make_street, populate
 
 VISIBLE_MIN = 20  # pixels; what shows less is neither labelled nor ignored
 NUMBERS = 198  # canvas numbers that actors may use in one frame
+RATE = 5.0  # frames per second, as BDD100K labels them
 FARTHEST = 75.0  # metres; actors farther away are not drawn
 
 
@@ -40,6 +41,7 @@ class SyntheticDrive:
                 f"SyntheticDrive: expected length >= 1 and size >= 32, got {(length, height, width)}"
             )
         self.name = f"synthetic_{seed:06d}"
+        self.rate = RATE
         self._seed, self._length, self._size = seed, length, (height, width)
 
     def __len__(self) -> int:

@@ -1,0 +1,103 @@
+"""A clip of picture files: pictures and labels are decoded when a frame is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.clips import DataError, LabeledFrame, with_image
+from pcan_model.formats.labels import FrameLabels, labelled
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class LabelSource(Protocol):
+    """The labels of one clip, still encoded."""
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Return H and W of a frame, as far as the labels say."""
+        ...
+
+    def decode(self, index: int, size: tuple[int, int]) -> FrameLabels:
+        """Return the labels of a frame of H, W = `size`."""
+        ...
+
+
+class NoLabels:
+    """The labels of pictures without."""
+
+    def size(self, index: int) -> None:
+        """Return None: nothing is known."""
+        return
+
+    def decode(self, index: int, size: tuple[int, int]) -> FrameLabels:
+        """Return a frame without objects."""
+        return labelled(np.zeros(size, np.int16), [], [])
+
+
+class FileClip:
+    """A clip of which only paths and encoded labels are in memory."""
+
+    def __init__(self, name: str, pictures: Sequence[Path], labels: LabelSource, *, rate: float) -> None:
+        self.name = name
+        self.rate = rate
+        self.pictures = tuple(pictures)
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Decode the picture of a frame, (H, W, 3) RGB."""
+        return read_image(self.pictures[index])
+
+    def labels(self, index: int) -> FrameLabels:
+        """Decode the labels of a frame, ignored objects among them."""
+        size = self._labels.size(index)  # else only the picture knows it
+        if size is None:
+            height, width = self.image(index).shape[:2]
+            size = height, width
+        return self._labels.decode(index, size)
+
+    def frame(self, index: int) -> LabeledFrame:
+        """Decode picture and labels of a frame."""
+        image = self.image(index)
+        height, width = image.shape[:2]
+        return with_image(image, self._labels.decode(index, (height, width)))
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode a picture, (H, W, 3) RGB; DataError where there is none."""
+    return cast(NDArray[np.uint8], cv2.cvtColor(read_picture(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
+    """Decode a picture as OpenCV does; DataError where there is none."""
+    if not path.is_file():
+        raise DataError(path, "image", "a picture", "no such file")
+    picture = cv2.imread(str(path), flags)
+    if picture is None:
+        raise DataError(path, "image", "a readable picture", f"{path.stat().st_size} other bytes")
+    return cast(NDArray[Any], picture)
+
+
+def write_picture(path: Path, picture: NDArray[Any], settings: Sequence[int] = ()) -> None:
+    """Encode a picture as its name says, whole or not at all; OSError where that fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(path.suffix, picture, list(settings))
+    if not done:
+        raise OSError(f"{path}: the picture could not be written")
+    write_whole(path, data.tobytes())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under another name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)

@@ -1,0 +1,124 @@
+"""The noun of every label format: what is labelled, or predicted, in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = -1  # in an index picture: neither object nor background
+BACKGROUND = 0  # in an index picture: no object
+
+
+class DataError(ValueError):
+    """A file that does not hold what it should: `file: key: expected …, got …`."""
+
+    def __init__(self, file: Path | str, key: str, expected: str, got: object) -> None:
+        super().__init__(f"{file}: {key}: expected {expected}, got {got}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameLabels:
+    """N objects of one frame whose masks never overlap; N may be 0."""
+
+    index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
+    labels: NDArray[np.int64]  # (N,) index into Config.classes
+    ids: NDArray[np.int64]  # (N,) identity within the clip
+    ignored: NDArray[np.bool_]  # (N,) crowd or ignored: neither object nor background, but of a class
+    scores: NDArray[np.float32]  # (N,) in [0, 1]; 1 where a person labelled
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in ("labels", "ids", "ignored", "scores")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"FrameLabels: fields disagree on N: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def areas(self) -> NDArray[np.int64]:
+        """Visible pixels of every object, (N,)."""
+        return pixel_counts(self.index, len(self))
+
+    def masks(self) -> NDArray[np.bool_]:
+        """Every object's own mask, (N, H, W)."""
+        numbers = np.arange(1, len(self) + 1, dtype=np.int16)
+        return np.asarray(self.index[None] == numbers[:, None, None])
+
+    def objects(self) -> FrameLabels:
+        """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE."""
+        return keep(self, np.flatnonzero(~self.ignored & (self.areas() > 0)), IGNORE)
+
+
+def labelled(
+    index: NDArray[np.int16], labels: Sequence[int], ids: Sequence[int], ignored: Sequence[bool] = ()
+) -> FrameLabels:
+    """Hold what a person labelled: scores are 1, and nothing is ignored unless said."""
+    count = len(ids)
+    return FrameLabels(
+        index,
+        np.array(labels, np.int64).reshape(-1),
+        np.array(ids, np.int64).reshape(-1),
+        np.array(ignored, bool) if len(ignored) else np.zeros(count, bool),
+        np.ones(count, np.float32),
+    )
+
+
+def from_masks(
+    masks: NDArray[np.generic],
+    labels: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    *,
+    scores: NDArray[np.floating] | None = None,
+    ignore: NDArray[np.bool_] | None = None,
+) -> FrameLabels:
+    """Hold N masks (N, H, W); where they overlap the higher score keeps the pixel, then the later mask.
+
+    ignore  (H, W)  neither object nor background, where no mask is
+    """
+    sure = np.ones(len(ids), np.float32) if scores is None else np.asarray(scores, np.float32)
+    index = np.zeros(masks.shape[1:], np.int16)
+    if ignore is not None:
+        index[ignore] = IGNORE
+    for k in np.argsort(sure, kind="stable"):
+        np.copyto(index, np.int16(k + 1), where=np.asarray(masks[k], bool))
+    return FrameLabels(index, labels, ids, np.zeros(len(ids), bool), sure)
+
+
+def keep(frame: FrameLabels, chosen: NDArray[np.int64], other: int) -> FrameLabels:
+    """Return the chosen objects in that order; the pixels of the others say `other`."""
+    table = np.full(len(frame) + 2, other, np.int16)
+    table[:2] = IGNORE, BACKGROUND
+    table[chosen + 2] = np.arange(1, len(chosen) + 1)
+    return FrameLabels(
+        table[frame.index + 1],
+        frame.labels[chosen],
+        frame.ids[chosen],
+        frame.ignored[chosen],
+        frame.scores[chosen],
+    )
+
+
+def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
+    """Count the pixels of objects 0 .. count - 1.
+
+    index   (H, W)    as in FrameLabels
+    returns (count,)  pixels that say k + 1
+    """
+    found = np.bincount((index.ravel() + 1).astype(np.int64), minlength=count + 2)
+    return found[2 : count + 2].astype(np.int64)
+
+
+def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted values of a picture, and which of them every pixel has, (H, W).
+
+    Of each row of equal pixels only the first is sorted: 15 times as fast as `numpy.unique`.
+    """
+    flat = picture.ravel()
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    values, which = np.unique(flat[starts], return_inverse=True)
+    lengths = np.diff(np.append(starts, flat.size))
+    return values, np.repeat(which, lengths).reshape(picture.shape)
