@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -19,25 +20,21 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 class LabelSource(Protocol):
     """The labels of one clip, still encoded."""
 
-    def size(self, index: int) -> tuple[int, int] | None:
-        """Return H and W of a frame, as far as the labels say."""
-        ...
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame.
 
-    def decode(self, index: int, size: tuple[int, int]) -> FrameLabels:
-        """Return the labels of a frame of H, W = `size`."""
+        size     H, W of the picture; None: not known, as it was not decoded
+        returns  None where the labels do not tell the size either
+        """
         ...
 
 
 class NoLabels:
     """The labels of pictures without."""
 
-    def size(self, index: int) -> None:
-        """Return None: nothing is known."""
-        return
-
-    def decode(self, index: int, size: tuple[int, int]) -> FrameLabels:
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return a frame without objects."""
-        return labelled(np.zeros(size, np.int16), [], [])
+        return None if size is None else labelled(np.zeros(size, np.int16), [], [])
 
 
 class FileClip:
@@ -58,22 +55,39 @@ class FileClip:
 
     def labels(self, index: int) -> FrameLabels:
         """Decode the labels of a frame, ignored objects among them."""
-        size = self._labels.size(index)  # else only the picture knows it
-        if size is None:
-            height, width = self.image(index).shape[:2]
-            size = height, width
-        return self._labels.decode(index, size)
+        known = self._labels.decode(index, None)
+        return self._decode(index, self.image(index)) if known is None else known
 
     def frame(self, index: int) -> LabeledFrame:
         """Decode picture and labels of a frame."""
         image = self.image(index)
+        return with_image(image, self._decode(index, image))
+
+    def _decode(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
         height, width = image.shape[:2]
-        return with_image(image, self._labels.decode(index, (height, width)))
+        labels = self._labels.decode(index, (height, width))
+        assert labels is not None
+        return labels
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Decode a picture, (H, W, 3) RGB; DataError where there is none."""
     return cast(NDArray[np.uint8], cv2.cvtColor(read_picture(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def by_number(path: Path) -> list[int | str]:
+    """Sort key: numbers in a file's name count by value."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Return the pictures of a folder in order; DataError where there are none."""
+    if not folder.is_dir():
+        raise DataError(folder, "folder", "pictures", "no such folder")
+    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=by_number)
+    if not found:
+        raise DataError(folder, "folder", f"pictures ({', '.join(PICTURES)})", "none")
+    return found
 
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:

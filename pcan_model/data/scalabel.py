@@ -28,15 +28,11 @@ class ScalabelLabels:
         ]
         self._ids = scalabel.number_ids(self._frames)
 
-    def size(self, index: int) -> tuple[int, int] | None:
-        """Return the size of the first run lengths."""
-        rles = (label.rle for label in self._frames[index] if label.rle is not None)
-        size = next((rle.get("size") for rle in rles), None)
-        return (int(size[0]), int(size[1])) if size is not None and len(size) == 2 else None
-
-    def decode(self, index: int, size: tuple[int, int]) -> FrameLabels:
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
-        return scalabel.decode(self._frames[index], size, self._ids, self._sources[index])
+        labels = self._frames[index]
+        size = size or scalabel.size_of(labels)
+        return None if size is None else scalabel.decode(labels, size, self._ids, self._sources[index])
 
 
 def read_clips(

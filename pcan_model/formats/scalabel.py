@@ -94,6 +94,13 @@ def number_ids(frames: Sequence[Sequence[Label]]) -> dict[str, int]:
     return {identity: number for number, identity in enumerate(known, start=1)}
 
 
+def size_of(labels: Sequence[Label]) -> tuple[int, int] | None:
+    """Return H, W of a frame, as the first run lengths say; None where there are none."""
+    sizes = (label.rle.get("size") for label in labels if isinstance(label.rle, dict))
+    size = next(sizes, None)
+    return (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+
+
 def decode(labels: Sequence[Label], size: tuple[int, int], ids: dict[str, int], source: str) -> FrameLabels:
     """Paint a frame's labels on (H, W) = `size`; the later one keeps a pixel that two claim.
 
