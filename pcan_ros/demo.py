@@ -21,15 +21,19 @@ import yaml
 from tqdm import tqdm
 
 from pcan_model.structures import Tracks
+from pcan_ros.bag.make import make_bag
+from pcan_ros.bag.shots import open_reels
 from pcan_ros.drawing.render import Picture, render, save_bytes
 from pcan_ros.images import BadImage, decode
 from pcan_ros.messages import from_tracks
 from pcan_ros.node.parameters import default_model
-from pcan_ros.replay.bags import BagError, ImageBag, nanoseconds, write_images, write_tracks
+from pcan_ros.replay.bags import ImageBag, write_tracks
 from pcan_ros.replay.client import Client, ClientError
-from pcan_ros.replay.clips import ClipError, bikes, open_clip
+from pcan_ros.replay.clips import ClipError, bikes
+from pcan_ros.replay.message_types import nanoseconds
 from pcan_ros.replay.player import Played, play_in_lockstep, play_in_time
 from pcan_ros.replay.process import NodeProcess, node_environment
+from pcan_ros.replay.reading import BagError
 from pcan_ros.replay.report import Report, classes_of, percentiles_of
 from pcan_ros.runtime.backends import BACKENDS
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
@@ -70,12 +74,15 @@ def run(options: argparse.Namespace) -> None:
 def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag]:
     """Return the name of what is shown, and a bag of it."""
     if options.bag:
-        return str(options.bag), ImageBag(options.bag, options.topic)
-    clip = open_clip(options.video or bikes(options.data))
-    written = write_images(_progress(clip.frames(), clip.count, "to rosbag2"), clip.rate, folder)
-    if not written:
-        raise ClipError(f"{clip.path}: expected pictures, got none")
-    return str(clip.path), ImageBag(folder)
+        bag = ImageBag(options.bag, options.topic)
+        for loss in bag.losses:
+            print(f"demo: {loss}", file=sys.stderr)
+        return str(options.bag), bag
+    source = options.video or bikes(options.data)
+    reel = open_reels(source)[0]
+    if not make_bag(_progress(reel.shots(), reel.count, "to rosbag2"), folder):
+        raise ClipError(f"{source}: expected pictures, got none")
+    return str(source), ImageBag(folder)
 
 
 def _play(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo")  # what starts there
+ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo", "pcan_ros.bag.command")  # what starts there
 ORDER = {  # a module may use its own room and those above it
     "nouns": ["structures", "config"],
     "geometry": ["geometry", "boxes"],

@@ -68,9 +68,13 @@ class Sheet:
         self._wanted = {round(i * (frames - 1) / max(1, count - 1)) for i in range(count)}
         self._pictures: list[tuple[int, Picture]] = []
 
+    def wants(self, number: int) -> bool:
+        """Return whether a frame is one of the chosen."""
+        return number in self._wanted
+
     def offer(self, number: int, picture: Picture) -> None:
         """Keep a frame where it is one of the chosen."""
-        if number in self._wanted:
+        if self.wants(number):
             self._pictures.append((number, picture))
 
     def save(self, path: Path) -> None:

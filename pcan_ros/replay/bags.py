@@ -9,22 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.rosbag2 import StoragePlugin, Writer
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-TRACKS = "pcan_ros/msg/TrackedInstanceArray"
-START = 1.0  # seconds: first stamp of a clip that says nothing of when it was taken
+from pcan_ros.replay.message_types import COMPRESSED, IMAGE, TRACKS, nanoseconds, our_types
+from pcan_ros.replay.reading import Bag, BagError
 
-
-class BagError(ValueError):
-    """A bag that cannot be read: says what was expected."""
+Storage = Literal["mcap", "sqlite3"]
+START = 1_000_000_000  # nanoseconds: first stamp of a clip that says nothing of when it was taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,86 +31,44 @@ class Record:
     message: Any  # the same, to be read
 
 
-def nanoseconds(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
 class ImageBag:
     """The images of one topic of a rosbag2, in order."""
 
     def __init__(self, path: Path, topic: str = "") -> None:
         self._path = path
-        self._types = get_typestore(Stores.ROS2_HUMBLE)
-        with opened(path) as reader:
-            chosen = _image_topic(path, reader, topic)
-            self.topic, self.compressed, self.count = (
-                chosen.topic,
-                chosen.msgtype == COMPRESSED,
-                chosen.msgcount,
-            )
-            self._type = chosen.msgtype
+        self._types = our_types()
+        with Bag(path) as bag:
+            chosen = image_topic(bag, topic)
+            self.losses = tuple(bag.losses)  # what opening could not find
+        self.topic, self.compressed, self.count = chosen.topic, chosen.msgtype == COMPRESSED, chosen.msgcount
+        self._type = chosen.msgtype
 
     def records(self) -> Iterator[Record]:
-        """Yield the images; BagError where the bag breaks off."""
-        with opened(self._path) as reader:
-            wanted = [c for c in reader.connections if c.topic == self.topic]
-            try:
-                for _, time, raw in reader.messages(wanted):
-                    message: Any = self._types.deserialize_cdr(raw, self._type)
-                    yield Record(time, nanoseconds(message.header.stamp), bytes(raw), message)
-            except Exception as error:  # a broken file shows in many ways
-                raise BagError(f"{self._path}: broken: {type(error).__name__}: {error}") from error
+        """Yield the images; BagError where one cannot be read."""
+        with Bag(self._path) as bag:
+            known = len(bag.losses)
+            for stored in bag.messages([self.topic]):
+                try:
+                    message: Any = self._types.deserialize_cdr(stored.raw, self._type)
+                except Exception as error:  # a broken message shows in many ways
+                    raise self._broken(f"{self.topic}: {type(error).__name__}: {error}") from error
+                yield Record(stored.time, nanoseconds(message.header.stamp), stored.raw, message)
+            if len(bag.losses) > known:
+                raise self._broken(str(bag.losses[-1]))
+
+    def _broken(self, reason: str) -> BagError:
+        return BagError(f"{self._path}: broken: {reason}; `pcan-bag show` says what can be read")
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Reader]:
-    """Open a rosbag2 folder, or one of its files."""
-    if not path.exists():
-        raise BagError(f"{path}: no such bag")
-    try:
-        reader = Reader(path)
-        reader.open()
-    except Exception as error:  # a broken file shows in many ways
-        raise BagError(f"{path}: expected a rosbag2: {error}") from error
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-def _image_topic(path: Path, reader: Reader, topic: str) -> Connection:
+def image_topic(bag: Bag, topic: str) -> Connection:
     """Return the named image topic, or the one with most images."""
-    images = [c for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
+    images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
     named = [c for c in images if topic in ("", c.topic)]
     if not named:
         wanted = f"images on {topic}" if topic else f"a topic of {IMAGE} or CompressedImage"
-        there = ", ".join(f"{c.topic} ({c.msgtype}, {c.msgcount})" for c in reader.connections) or "nothing"
-        raise BagError(f"{path}: expected {wanted}, found {there}")
+        there = ", ".join(f"{c.topic} ({c.msgtype}, {c.msgcount})" for c in bag.connections) or "nothing"
+        raise BagError(f"{bag.path}: expected {wanted}, found {there}")
     return max(named, key=lambda c: c.msgcount)
-
-
-def write_images(
-    frames: Iterable[NDArray[np.uint8]], rate: float, folder: Path, topic: str = "/camera/image"
-) -> int:
-    """Write BGR pictures as a bag, whole or not at all; return how many."""
-    types, count = get_typestore(Stores.ROS2_HUMBLE), 0
-    with bag_writer(folder) as writer:
-        connection = writer.add_connection(topic, IMAGE, typestore=types)
-        for count, picture in enumerate(frames, 1):
-            time = round((START + (count - 1) / rate) * 1e9)
-            message = _image_message(types, picture, time)
-            writer.write(connection, time, types.serialize_cdr(message, IMAGE))
-    return count
-
-
-def _image_message(types: Any, picture: NDArray[np.uint8], time: int) -> Any:
-    known, (height, width) = types.types, picture.shape[:2]
-    second, nanosecond = divmod(time, 1_000_000_000)
-    stamp = known["builtin_interfaces/msg/Time"](second, nanosecond)
-    header = known["std_msgs/msg/Header"](stamp, "camera")
-    data = np.ascontiguousarray(picture).reshape(-1)
-    return known[IMAGE](header, height, width, "bgr8", 0, width * 3, data)
 
 
 def write_tracks(
@@ -130,30 +82,29 @@ def write_tracks(
 
 
 @contextmanager
-def bag_writer(folder: Path) -> Iterator[Writer]:
+def bag_writer(folder: Path, storage: Storage = "mcap") -> Iterator[Writer]:
     """Yield a writer of a bag that is at `folder` only once it is complete; replaces one that is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         partial = Path(name) / folder.name
-        with Writer(partial, version=Writer.VERSION_LATEST) as writer:
+        with new_bag(partial, storage) as writer:
             yield writer
-        if folder.exists():
-            shutil.rmtree(folder)
+        put_in_place(partial, folder)
+
+
+def new_bag(folder: Path, storage: Storage) -> Writer:
+    """Return a writer of a bag that grows at `folder`."""
+    return Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin[storage.upper()])
+
+
+def put_in_place(partial: Path, folder: Path) -> None:
+    """Give a complete bag its final name, in place of a bag that has it now; BagError for anything else."""
+    if folder.exists():
+        if not (folder / "metadata.yaml").is_file():
+            raise BagError(f"{folder}: exists and is no rosbag2: not replaced")
+        old = partial.with_name(f"{partial.name}.old")
+        os.replace(folder, old)
         os.replace(partial, folder)
-
-
-def our_types() -> Any:
-    """Return the types of ROS with our messages added."""
-    store = get_typestore(Stores.ROS2_HUMBLE)
-    for path in sorted(_message_folder().glob("*.msg")):
-        store.register(get_types_from_msg(path.read_text(), f"pcan_ros/msg/{path.stem}"))
-    return store
-
-
-def _message_folder() -> Path:
-    here = Path(__file__).resolve().parents[2] / "msg"
-    if here.is_dir():
-        return here
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("pcan_ros")) / "msg"
+        shutil.rmtree(old)
+    else:
+        os.replace(partial, folder)

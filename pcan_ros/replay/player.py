@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from pcan_ros.replay.bags import Record, nanoseconds
+from pcan_ros.replay.bags import Record
 from pcan_ros.replay.client import Answer, Client, ClientError
+from pcan_ros.replay.message_types import nanoseconds
 
 PATIENCE = 20.0  # seconds for one image; the first of a network takes longest
 GIVE_UP = 3  # images without an answer, one after the other

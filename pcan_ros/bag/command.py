@@ -1,0 +1,175 @@
+"""`pcan-bag`: make, show and label rosbags."""
+
+from __future__ import annotations
+
+import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+
+# isort: split
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pcan_model.config import ConfigError
+from pcan_model.data.clips import DataError
+from pcan_ros.bag.inspect import inspect
+from pcan_ros.bag.sheet import save_sheet
+from pcan_ros.drawing.render import save_bytes
+from pcan_ros.replay.clips import ClipError
+from pcan_ros.replay.reading import BagError
+
+EXPLANATION = """\
+Rosbags (rosbag2, mcap or sqlite3) made of data sets and videos, looked through, and labelled.
+
+  pcan-bag make drive.mp4 --out drive            a video or a folder of images
+  pcan-bag make bdd/ --videos b1c66a42 --out b1  a clip of a data set, with its ground truth
+  pcan-bag show drive --sheet drive.png          what is in it, what is wrong with it
+  pcan-bag label drive --out drive_tracks        a copy with tracks, overlay and label image
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, 1 when something of a bag was lost, 2 after an error one can mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (BagError, ClipError, DataError, ConfigError, ValueError, OSError, ImportError) as error:
+        print(f"pcan-bag: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pcan-bag: interrupted", file=sys.stderr)
+        return 130
+
+
+def _make(options: argparse.Namespace) -> int:
+    from pcan_ros.bag.camera_info import read_camera_info  # only now: showing a bag needs no ROS
+    from pcan_ros.bag.make import BagStyle, make_bag
+    from pcan_ros.bag.shots import open_reels
+
+    reels = open_reels(options.source, videos=options.videos, rate=options.rate)
+    calibration = read_camera_info(options.calibration) if options.calibration else None
+    style = BagStyle(options.storage, options.compressed or "rgb8", options.topic, options.frame, calibration)
+    for reel in reels:
+        out = options.out / reel.name if len(reels) > 1 else options.out
+        written = make_bag(_progress(reel.shots(), reel.count, reel.name), out, style)
+        if not written:
+            raise BagError(f"{options.source}: expected pictures, got none")
+        print(f"written: {out}, {written} images at {reel.rate:g} Hz")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    report = inspect(options.bag, lambda messages: _progress(messages, None, "reading", "message"))
+    print(report.text())
+    if options.json:
+        save_bytes(options.json, (json.dumps(asdict(report), indent=1) + "\n").encode())
+    if options.sheet:
+        drawn = save_sheet(options.bag, options.sheet, topic=options.topic, tracks=options.tracks)
+        print(f"written: {options.sheet}" + (f", with {drawn}" if drawn else ""))
+    return 1 if report.losses else 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    from pcan_model.tracker import Tracker
+    from pcan_ros.bag.copy import CopyStyle
+    from pcan_ros.bag.label import label_bag
+    from pcan_ros.node.parameters import default_model
+    from pcan_ros.runtime.backends import EngineOptions, open_engine
+
+    chosen = EngineOptions(options.backend, threads=options.threads)
+    engine = open_engine(options.model or default_model(), chosen).engine
+    style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_pictures)
+    done = label_bag(
+        options.bag,
+        options.out,
+        Tracker(engine),
+        topics=tuple(options.topics),
+        style=style,
+        progress=lambda items, count, what: _progress(items, count, what, "message"),
+    )
+    resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
+    print(f"written: {options.out}, {done.images} images tracked{resumed}")
+    for line in (*(f"lost: {loss}" for loss in done.losses), *(f"not read: {r}" for r in done.refused)):
+        print(line)
+    return 1 if done.losses else 0
+
+
+def _progress(items: Iterable[Any], count: int | None, what: str, unit: str = "frame") -> Iterable[Any]:
+    return tqdm(items, desc=what, total=count or None, unit=unit, mininterval=0.5)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "pcan-bag", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="make|show|label")
+    _add_make(commands.add_parser("make", help="a data set, a video or images as a bag"))
+    _add_show(commands.add_parser("show", help="what is in a bag, and what is wrong with it"))
+    _add_label(commands.add_parser("label", help="a copy of a bag with tracks; goes on after a kill"))
+    return parser
+
+
+def _add_make(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    parser.set_defaults(run=_make)
+    add("source", type=Path, help="data set (images/, labels/), video, or folder of images")
+    add("--out", type=Path, required=True, help="bag to write; a folder of bags for several clips")
+    add("--videos", nargs="+", metavar="NAME", help="only these clips of a data set (default: all)")
+    add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="(default: mcap)")
+    kinds = ("jpeg", "png")
+    add(
+        "--compressed",
+        nargs="?",
+        choices=kinds,
+        const="jpeg",
+        help="CompressedImage (default: jpeg)",
+    )
+    add("--rate", type=float, default=0.0, help="images per second (default: the source's; a folder's is 10)")
+    add("--topic", default="/camera/image", help="of the images (default: /camera/image)")
+    add("--frame", default="camera", help="frame_id (default: camera)")
+    add("--calibration", type=Path, help="camera_calibration YAML or KITTI calib file for CameraInfo")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    parser.set_defaults(run=_show)
+    add("bag", type=Path, help="rosbag2 folder, or one of its files; need not be whole")
+    add("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
+    add(
+        "--sheet",
+        "--out",
+        type=Path,
+        metavar="PNG",
+        help="page of images with their tracks",
+    )
+    add("--topic", default="", help="images of the page (default: the topic with most)")
+    add("--tracks", default="", help="tracks of the page (default: the topic that fits most images)")
+
+
+def _add_label(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    parser.set_defaults(run=_label)
+    add("bag", type=Path, help="rosbag2 with images; need not be whole")
+    add("--out", type=Path, required=True, help="bag to write")
+    add(
+        "--topics",
+        nargs="+",
+        default=(),
+        help="image topics (default: the one with most)",
+    )
+    add("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
+    add("--backend", default="auto", help="what runs the network (default: auto)")
+    add("--threads", type=int, default=0, help="CPU threads, 0 for one per core")
+    add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="(default: mcap)")
+    add("--prefix", default="/pcan_tracker", help="of the new topics (default: /pcan_tracker)")
+    add("--raw", action="store_true", help="pictures as Image (default: CompressedImage, jpeg and png)")
+    add("--no-pictures", action="store_true", help="tracks only")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""A bag copied message by message, with tracks, overlay and label image behind every image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Writer
+from sensor_msgs.msg import CompressedImage
+
+from pcan_ros.bag.journal import LabelAnswer
+from pcan_ros.drawing.overlay import draw
+from pcan_ros.images import decode
+from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
+from pcan_ros.msg import TrackedInstanceArray
+from pcan_ros.replay.bags import Storage
+from pcan_ros.replay.message_types import COMPRESSED, IMAGE, TRACKS
+from pcan_ros.replay.reading import Bag, BagError
+from pcan_ros.replay.rescue import Stored
+
+NO_HASH = f"RIHS01_{'0' * 64}"  # of a type that the bag does not describe
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStyle:
+    """What is written beside the copied messages."""
+
+    storage: Storage = "mcap"
+    prefix: str = "/pcan_tracker"  # of the new topics, as the node has them
+    raw: bool = False  # pictures as Image; else JPEG (overlay) and PNG (label image)
+    pictures: bool = True  # whether there is an overlay and a label image at all
+
+    def topics(self, cameras: tuple[str, ...]) -> dict[str, str]:
+        """Return the prefix of each camera's new topics."""
+        several = len(cameras) > 1
+        return {c: f"{self.prefix}/camera{i}" if several else self.prefix for i, c in enumerate(cameras)}
+
+    def check(self, bag: Bag, cameras: tuple[str, ...]) -> None:
+        """Raise BagError when the bag already has topics that would be written."""
+        for prefix in self.topics(cameras).values():
+            taken = sorted(c.topic for c in bag.connections if c.topic.startswith(f"{prefix}/"))
+            if taken:
+                raise BagError(f"{bag.path}: {self.prefix}: expected an unused prefix, found {taken[0]}")
+
+
+def write_copy(
+    messages: Iterable[Stored],
+    bag: Bag,
+    writer: Writer,
+    answer: Callable[[str], LabelAnswer],
+    cameras: tuple[str, ...],
+    style: CopyStyle,
+    classes: tuple[str, ...],
+) -> None:
+    """Write every message as it is, and behind each camera's image what was found in it."""
+    types = bag.types()
+    same = {id(c): _add(writer, c, types) for c in bag.connections}
+    found = {c: _Found(writer, types, prefix, style, classes) for c, prefix in style.topics(cameras).items()}
+    for stored in messages:
+        writer.write(same[id(stored.connection)], stored.time, stored.raw)
+        topic = stored.connection.topic
+        if topic in found:
+            said = answer(topic)
+            if said.tracks:
+                found[topic].write(
+                    types.deserialize_cdr(stored.raw, stored.connection.msgtype), said, stored.time
+                )
+
+
+def _add(writer: Writer, connection: Connection, types: Any) -> Connection:
+    """Open a topic of the copy, with the source's own description of its type where there is one."""
+    name, text = connection.msgtype, connection.msgdef.data
+    known = name in types.types
+    digest = connection.digest or (types.hash_rihs01(name) if known else NO_HASH)
+    if not text and known:
+        text, _ = types.generate_msgdef(name, ros_version=2)
+    kind: Any = connection.ext
+    return writer.add_connection(
+        connection.topic,
+        name,
+        msgdef=text,
+        rihs01=digest,
+        serialization_format=kind.serialization_format,
+        offered_qos_profiles=kind.offered_qos_profiles,
+    )
+
+
+class _Found:
+    """The new topics of one camera."""
+
+    def __init__(
+        self, writer: Writer, types: Any, prefix: str, style: CopyStyle, classes: tuple[str, ...]
+    ) -> None:
+        self._writer, self._style, self._classes = writer, style, classes
+        self._tracks = writer.add_connection(f"{prefix}/tracks", TRACKS, typestore=types)
+        if style.pictures:
+            kind, end = (IMAGE, "") if style.raw else (COMPRESSED, "/compressed")
+            names = (f"{prefix}/overlay{end}", f"{prefix}/label_image{end}")
+            self._overlay, self._labels = (writer.add_connection(n, kind, typestore=types) for n in names)
+
+    def write(self, image: Any, said: LabelAnswer, time: int) -> None:
+        """Write what was found in one image."""
+        self._writer.write(self._tracks, time, said.tracks)
+        if not self._style.pictures:
+            return
+        message = deserialize_message(said.tracks, TrackedInstanceArray)
+        tracks = from_tracks(message)
+        overlay = draw(np.ascontiguousarray(decode(image)[..., ::-1]), tracks, self._classes)
+        self._picture(self._overlay, overlay, "bgr8", message.header, time)
+        self._picture(self._labels, label_image(tracks), "16UC1", message.header, time)
+
+    def _picture(
+        self, topic: Connection, picture: NDArray[Any], encoding: str, header: Any, time: int
+    ) -> None:
+        form = "jpeg" if encoding == "bgr8" else "png"
+        message = (
+            to_image(picture, encoding, header)
+            if self._style.raw
+            else CompressedImage(
+                header=header,
+                format=f"{encoding}; {form} compressed" + (" bgr8" if form == "jpeg" else ""),
+                data=to_bytes(cv2.imencode(f".{form}", picture)[1].tobytes()),
+            )
+        )
+        self._writer.write(topic, time, serialize_message(message))

@@ -1,0 +1,96 @@
+"""`pcan-bag make`: labelled clips, videos and images as the rosbag2 that their camera would have made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+
+from pcan_model.config import CLASSES
+from pcan_ros.bag.camera_info import sized
+from pcan_ros.bag.shots import Shot
+from pcan_ros.bag.truth import Truth
+from pcan_ros.messages import to_bytes, to_image
+from pcan_ros.replay.bags import Storage, bag_writer
+from pcan_ros.replay.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
+
+JPEG_QUALITY = 95
+GROUND_TRUTH = "/ground_truth"
+
+
+@dataclass(frozen=True, slots=True)
+class BagStyle:
+    """How a bag holds its camera."""
+
+    storage: Storage = "mcap"
+    encoding: str = "rgb8"  # rgb8, or jpeg or png: sensor_msgs/CompressedImage
+    topic: str = "/camera/image"  # of the images; compressed ones are on `<topic>/compressed`
+    frame: str = "camera"  # frame_id of every header
+    calibration: CameraInfo | None = None
+
+    @property
+    def info_topic(self) -> str:
+        """Return where image_transport expects the calibration: beside the images."""
+        return f"{self.topic.rpartition('/')[0]}/camera_info"
+
+
+def make_bag(
+    shots: Iterable[Shot], folder: Path, style: BagStyle | None = None, classes: Sequence[str] = CLASSES
+) -> int:
+    """Write shots as a bag, whole or not at all; returns how many.
+
+    Topics: images, calibration, /clock, and /ground_truth where shots are labelled.
+    """
+    style, types, count = style or BagStyle(), our_types(), 0
+    with bag_writer(folder, style.storage) as writer:
+        topics = _Topics(writer, types)
+        truth = Truth(classes)
+        for shot in shots:
+            header = Header(stamp=_time(shot.time), frame_id=style.frame)
+            topics.write("/clock", CLOCK, shot.time, Clock(clock=header.stamp))
+            if shot.labels is not None:
+                topics.write(GROUND_TRUTH, TRACKS, shot.time, truth.message(shot.labels, header))
+            height, width = shot.image.shape[:2]
+            info = sized(style.calibration, height, width, header)
+            topics.write(style.info_topic, CAMERA_INFO, shot.time, info)
+            _write_image(topics, style, shot, header)
+            count += 1
+    return count
+
+
+class _Topics:
+    """Opens a topic when its first message comes."""
+
+    def __init__(self, writer: Any, types: Any) -> None:
+        self._writer, self._types = writer, types
+        self._open: dict[str, Any] = {}
+
+    def write(self, topic: str, kind: str, time: int, message: Any) -> None:
+        """Append a message."""
+        if topic not in self._open:
+            self._open[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
+        self._writer.write(self._open[topic], time, serialize_message(message))
+
+
+def _write_image(topics: _Topics, style: BagStyle, shot: Shot, header: Header) -> None:
+    if style.encoding == "rgb8":
+        topics.write(style.topic, IMAGE, shot.time, to_image(shot.image, "rgb8", header))
+        return
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if style.encoding == "jpeg" else []
+    bits = cv2.imencode(f".{style.encoding}", shot.image[..., ::-1], options)[1]
+    format = f"rgb8; {style.encoding} compressed bgr8"  # as image_transport writes it
+    message = CompressedImage(header=header, format=format, data=to_bytes(bits.tobytes()))
+    topics.write(f"{style.topic}/compressed", COMPRESSED, shot.time, message)
+
+
+def _time(nanoseconds: int) -> Time:
+    second, rest = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=second, nanosec=rest)

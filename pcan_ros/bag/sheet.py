@@ -1,0 +1,64 @@
+"""The pictures of a bag on one page, with the tracks or the ground truth that it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pcan_ros.bag.inspect import header_stamp
+from pcan_ros.drawing.overlay import draw
+from pcan_ros.drawing.render import Picture, Sheet
+from pcan_ros.images import decode
+from pcan_ros.replay.bags import image_topic
+from pcan_ros.replay.message_types import TRACKS
+from pcan_ros.replay.reading import Bag
+
+
+def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> str:
+    """Draw frames evenly over a bag, and save the page; returns the topic of the tracks drawn, if any.
+
+    topic   of the images, the one with most if empty
+    tracks  of the TrackedInstanceArrays, the one that fits most of these pictures if empty
+    """
+    with Bag(path) as bag:
+        types, images = bag.types(), image_topic(bag, topic)
+        named, said = _said(bag, images.topic, tracks)
+        pictures = Sheet(images.msgcount)
+        for number, stored in enumerate(bag.messages([images.topic])):
+            if pictures.wants(number):
+                raw = said.get(header_stamp(stored.raw))
+                pictures.offer(number, _drawn(types, images.msgtype, stored.raw, raw))
+    pictures.save(out)
+    return named
+
+
+def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
+    """Return the topic of tracks with the most stamps of the images, and its messages by stamp."""
+    stamps: set[int] = set()
+    found: dict[str, dict[int, bytes]] = {}
+    wanted = [c.topic for c in bag.connections if c.msgtype == TRACKS and tracks in ("", c.topic)]
+    for stored in bag.messages([images, *wanted]):
+        if stored.connection.topic == images:
+            stamps.add(header_stamp(stored.raw))
+        else:
+            found.setdefault(stored.connection.topic, {})[header_stamp(stored.raw)] = stored.raw
+    best = max(found, key=lambda name: (len(stamps & set(found[name])), name), default="")
+    return best, found.get(best, {})
+
+
+def _drawn(types: Any, kind: str, image: bytes, tracks: bytes | None) -> Picture:
+    """Return a picture with its tracks; a black one where there is no picture in the message."""
+    try:
+        picture = np.ascontiguousarray(decode(types.deserialize_cdr(image, kind))[..., ::-1])
+    except Exception:  # a broken message shows in many ways, and the report tells of it
+        return np.zeros((360, 640, 3), np.uint8)
+    if tracks is None:
+        return picture
+    from pcan_ros.messages import from_tracks  # only now: to look at pictures alone needs no ROS
+
+    said = types.deserialize_cdr(tracks, TRACKS)
+    names = {i.class_id: i.class_name for i in said.instances}
+    classes = tuple(names.get(k, "?") for k in range(max(names, default=-1) + 1))
+    return draw(picture, from_tracks(said), classes)

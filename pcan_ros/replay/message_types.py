@@ -1,0 +1,42 @@
+"""The message types of ROS 2 with ours, for reading and writing bags without ROS."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+CLOCK = "rosgraph_msgs/msg/Clock"
+TRACKS = "pcan_ros/msg/TrackedInstanceArray"
+
+
+def our_types() -> Any:
+    """Return the types of ROS with our messages added."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for name, text in _messages().items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+def nanoseconds(stamp: Any) -> int:
+    """Return a builtin_interfaces/Time in nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+@cache
+def _messages() -> dict[str, str]:
+    return {f"pcan_ros/msg/{path.stem}": path.read_text() for path in sorted(_folder().glob("*.msg"))}
+
+
+def _folder() -> Path:
+    here = Path(__file__).resolve().parents[2] / "msg"
+    if here.is_dir():
+        return here
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("pcan_ros")) / "msg"

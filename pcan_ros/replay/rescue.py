@@ -1,0 +1,233 @@
+"""Damaged storage files of a rosbag2, read message by message as far as they go.
+
+MCAP (mcap.dev/spec): a magic, then records `opcode, length, body`; chunks hold records, mostly compressed.
+sqlite3: rows of `messages` in the order of writing; rows whose pages are gone raise an error each.
+Both offer what a reader of rosbags offers: `connections` and `messages(connections)`.
+"""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import struct
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import lz4.frame
+from backports import zstd
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import parse_qos
+
+MAGIC = b"\x89MCAP0\r\n"
+SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
+FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+FARTHEST = 1 << 20  # rows that the search behind a damaged place skips at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """One message as a storage file holds it."""
+
+    connection: Connection
+    time: int  # when it was recorded, nanoseconds
+    raw: bytes  # serialised
+
+
+class Rescued:
+    """A damaged file; its topics and counts come from reading it once."""
+
+    def __init__(self, scan: Callable[[Rescued], Iterator[Stored]]) -> None:
+        self.found: dict[int, Connection] = {}
+        self.problem = ""  # where the reading met damage, in words
+        self._scan = scan
+        counts: dict[int, int] = {}
+        for stored in scan(self):
+            counts[stored.connection.id] = counts.get(stored.connection.id, 0) + 1
+        self.connections = [c._replace(msgcount=counts.get(c.id, 0)) for c in self.found.values()]
+
+    def messages(self, connections: Collection[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield connection, time and bytes of the wanted messages, in the order of the file."""
+        wanted = {connection.id: connection for connection in connections}
+        for stored in self._scan(self):
+            if stored.connection.id in wanted:
+                yield wanted[stored.connection.id], stored.time, stored.raw
+
+    def close(self) -> None:
+        """Nothing is held open between readings."""
+
+
+def rescue(path: Path) -> Rescued:
+    """Read a damaged .mcap or .db3; ValueError when not even its beginning is one."""
+    if path.suffix == ".mcap":
+        return Rescued(lambda owner: _scan_mcap(path, owner))
+    return Rescued(lambda owner: _scan_sqlite(path, owner))
+
+
+# MCAP
+
+
+def _scan_mcap(path: Path, owner: Rescued) -> Iterator[Stored]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(8) != MAGIC:
+            raise ValueError("expected an MCAP file, its first bytes are others")
+        reader = _McapRecords(owner)
+        ended = False
+        while not ended and file.tell() < size:
+            start = file.tell()
+            code, body, whole = _record(file)
+            yield from reader.read(code, body)
+            ended = whole and code == DATA_END
+            if not whole:
+                owner.problem = f"cut off at byte {size}, inside the record that begins at {start}"
+        if reader.broken and not owner.problem:
+            owner.problem = f"{reader.broken} damaged chunks"
+        elif not ended and not owner.problem:
+            owner.problem = f"cut off at byte {size}, before the end of the data"
+
+
+def _record(file: BinaryIO) -> tuple[int, bytes, bool]:
+    """Return opcode, body (as much as is there), and whether it is whole."""
+    head = file.read(9)
+    if len(head) < 9:
+        return 0, b"", False
+    code, length = struct.unpack("<BQ", head)
+    body = file.read(length)
+    return code, body, len(body) == length
+
+
+class _McapRecords:
+    """Turns records into messages; remembers schemas and channels."""
+
+    def __init__(self, owner: Rescued) -> None:
+        self._owner = owner
+        self._schemas: dict[int, tuple[str, MessageDefinition]] = {}
+        self.broken = 0  # chunks that hold less than they say
+
+    def read(self, code: int, body: bytes) -> Iterator[Stored]:
+        """Yield the messages of one record."""
+        data = _Fields(body)
+        try:
+            if code == SCHEMA:
+                number, name = data.number("H"), data.text()
+                form = FORMATS.get(data.text(), MessageDefinitionFormat.NONE)
+                self._schemas[number] = name, MessageDefinition(form, data.text())
+            elif code == CHANNEL:
+                self._channel(data)
+            elif code == MESSAGE:
+                yield from self._message(data)
+            elif code == CHUNK:
+                yield from self._chunk(data)
+        except (struct.error, UnicodeDecodeError):  # the record is not whole
+            return
+
+    def _channel(self, data: _Fields) -> None:
+        number, schema, topic, encoding = data.number("H"), data.number("H"), data.text(), data.text()
+        extra, end = {}, data.number("I") + data.place
+        while data.place < end:
+            key = data.text()
+            extra[key] = data.text()
+        name, definition = self._schemas.get(schema, ("unknown", MessageDefinition(FORMATS["ros2msg"], "")))
+        kind = ConnectionExtRosbag2(encoding, parse_qos(extra.get("offered_qos_profiles", "")))
+        self._owner.found[number] = Connection(number, topic, name, definition, "", 0, kind, self._owner)
+
+    def _message(self, data: _Fields) -> Iterator[Stored]:
+        channel, _, time, _ = data.number("H"), data.number("I"), data.number("Q"), data.number("Q")
+        if channel in self._owner.found:
+            yield Stored(self._owner.found[channel], time, data.rest())
+
+    def _chunk(self, data: _Fields) -> Iterator[Stored]:
+        _, _, size, _ = data.number("Q"), data.number("Q"), data.number("Q"), data.number("I")
+        compression, _ = data.text(), data.number("Q")
+        records = _decompress(data.rest(), compression)
+        self.broken += len(records) < size
+        inner = io.BytesIO(records)
+        while inner.tell() < len(records):
+            code, body, whole = _record(inner)
+            if whole and code != CHUNK:
+                yield from self.read(code, body)
+
+
+class _Fields:
+    """Little-endian fields, one after the other; struct.error where the bytes end."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body, self.place = body, 0
+
+    def number(self, code: str) -> int:
+        """Read an unsigned number by its struct code."""
+        (value,) = struct.unpack_from(f"<{code}", self._body, self.place)
+        self.place += struct.calcsize(f"<{code}")
+        return int(value)
+
+    def text(self) -> str:
+        """Read a string with its length before it."""
+        length = self.number("I")
+        raw = self._body[self.place : self.place + length]
+        if len(raw) < length:
+            raise struct.error("a text is cut off")
+        self.place += length
+        return raw.decode()
+
+    def rest(self) -> bytes:
+        """Return what is left."""
+        return self._body[self.place :]
+
+
+def _decompress(data: bytes, compression: str) -> bytes:
+    """Return what comes out of the beginning of a chunk."""
+    if not compression:
+        return data
+    engine: Any = zstd.ZstdDecompressor() if compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
+    out = b""
+    try:
+        for start in range(0, len(data), 4096):  # in pieces, so that a fault costs what is behind it only
+            out += engine.decompress(data[start : start + 4096])
+    except (RuntimeError, zstd.ZstdError, EOFError):
+        pass
+    return out
+
+
+# sqlite3
+
+
+def _scan_sqlite(path: Path, owner: Rescued) -> Iterator[Stored]:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as base:
+        try:
+            base.execute("PRAGMA writable_schema = ON")  # lets SQLite open a file shorter than it should be
+            _sqlite_topics(base, owner)
+        except sqlite3.Error as error:
+            raise ValueError(f"expected a rosbag2 in sqlite3: {error}") from error
+        last, step = 0, 0
+        while step <= FARTHEST:
+            try:
+                rows = base.execute(
+                    "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id",
+                    (last + step,),
+                )
+                for number, topic, time, raw in rows:
+                    last, step = number, 0
+                    if topic in owner.found:
+                        yield Stored(owner.found[topic], time, bytes(raw))
+                return
+            except sqlite3.DatabaseError as error:
+                owner.problem = f"damaged behind message {last}: {error}"
+                step = max(1, 2 * step)
+
+
+def _sqlite_topics(base: sqlite3.Connection, owner: Rescued) -> None:
+    columns = {row[1] for row in base.execute("PRAGMA table_info(topics)")}
+    definitions: dict[str, MessageDefinition] = {}
+    if "type_description_hash" in columns:
+        query = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+        definitions = {
+            name: MessageDefinition(FORMATS.get(form, MessageDefinitionFormat.NONE), text)
+            for name, form, text in base.execute(query)
+        }
+    none = MessageDefinition(MessageDefinitionFormat.NONE, "")
+    for number, topic, name, form in base.execute("SELECT id, name, type, serialization_format FROM topics"):
+        kind = ConnectionExtRosbag2(form, [])
+        owner.found[number] = Connection(number, topic, name, definitions.get(name, none), "", 0, kind, owner)

@@ -1,0 +1,156 @@
+"""Clips and pictures as bags: stamps, pictures, calibration and labels come back as they went in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from support.bags import CAR, Squares
+from support.squares import picture
+
+from pcan_model.data.scalabel import write_clip
+from pcan_ros.bag.camera_info import read_camera_info
+from pcan_ros.bag.command import main
+from pcan_ros.bag.make import BagStyle, make_bag
+from pcan_ros.bag.shots import of_clip
+from pcan_ros.bag.truth import IGNORE_ID, labels_of
+from pcan_ros.images import decode
+from pcan_ros.replay.message_types import nanoseconds
+from pcan_ros.replay.reading import Bag, BagError
+
+TENTH = 100_000_000
+MATRIX = "{data: [50, 0, 48, 0, 50, 32, 0, 0, 1]}"
+
+
+def messages(path: Path, topic: str) -> list:
+    with Bag(path) as bag:
+        types = bag.types()
+        return [types.deserialize_cdr(m.raw, m.connection.msgtype) for m in bag.messages([topic])]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_clip_comes_back_from_its_bag_pixel_by_pixel_and_label_by_label(
+    tmp_path: Path, storage: str
+) -> None:
+    clip = Squares()
+    made = make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag", BagStyle(storage))  # type: ignore[arg-type]
+    assert made == len(clip)
+
+    images, truth = messages(tmp_path / "bag", "/camera/image"), messages(tmp_path / "bag", "/ground_truth")
+    clocks, infos = messages(tmp_path / "bag", "/clock"), messages(tmp_path / "bag", "/camera/camera_info")
+    wanted = [10**9 + i * TENTH for i in range(len(clip))]
+    assert [nanoseconds(m.clock) for m in clocks] == wanted
+    for kind in (images, truth, infos):
+        assert [nanoseconds(m.header.stamp) for m in kind] == wanted
+    assert {(m.height, m.width, m.k[0], m.header.frame_id) for m in infos} == {(64, 96, 0.0, "camera")}
+    for index, (image, said) in enumerate(zip(images, truth, strict=True)):
+        frame, back = clip.frame(index), labels_of(said, decode(image))
+        for field in ("image", "masks", "labels", "ids", "ignore"):
+            assert np.array_equal(getattr(back, field), getattr(frame, field)), (index, field)
+
+
+def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(tmp_path: Path) -> None:
+    make_bag(of_clip(Squares(), 10.0).shots(), tmp_path / "bag")
+    truth = messages(tmp_path / "bag", "/ground_truth")
+    cars = [next(i for i in m.instances if i.class_name == "car") for m in truth]
+    assert [(c.state, c.age, c.track_id, c.score) for c in cars[:3]] == [
+        (0, 0, 43, 1),
+        (1, 1, 43, 1),
+        (1, 2, 43, 1),
+    ]
+    assert [(c.x, c.y, c.width, c.height) for c in cars[:2]] == [(5, 10, 16, 16), (8, 10, 16, 16)]
+    ignored = [i for m in truth for i in m.instances if i.class_id == IGNORE_ID]
+    assert len(ignored) == len(truth) and {(i.class_name, i.mask.area) for i in ignored} == {("ignore", 28)}
+
+
+@pytest.mark.parametrize(("encoding", "most"), [("png", 0), ("jpeg", 3)])
+def test_compressed_pictures_are_on_the_topic_of_image_transport(
+    tmp_path: Path, encoding: str, most: float
+) -> None:
+    clip = Squares(frames=1)
+    make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag", BagStyle(encoding=encoding))
+    (image,) = messages(tmp_path / "bag", "/camera/image/compressed")
+    assert image.format == f"rgb8; {encoding} compressed bgr8"
+    assert np.abs(decode(image).astype(int) - clip.frame(0).image).mean() <= most
+
+
+def test_the_command_makes_a_bag_per_clip_of_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        write_clip(tmp_path / "set", name, (Squares().frame(i) for i in range(3)))
+    assert main(["make", str(tmp_path / "set"), "--out", str(tmp_path / "bags")]) == 0
+    assert [len(messages(tmp_path / "bags" / name, "/ground_truth")) for name in "ab"] == [3, 3]
+    assert (
+        main(["make", str(tmp_path / "set"), "--videos", "b", "--out", str(tmp_path / "b"), "--rate", "2"])
+        == 0
+    )
+    stamps = [nanoseconds(m.header.stamp) for m in messages(tmp_path / "b", "/camera/image")]
+    assert stamps == [10**9, 15 * TENTH, 2 * 10**9]
+
+
+def test_a_folder_of_images_keeps_its_order_and_needs_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for index in (9, 10):
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), picture({CAR: (index, 5)})[..., ::-1])
+    assert main(["make", str(tmp_path / "images"), "--out", str(tmp_path / "bag")]) == 0
+    first, second = (decode(m) for m in messages(tmp_path / "bag", "/camera/image"))
+    assert np.array_equal(first, picture({CAR: (9, 5)})) and np.array_equal(second, picture({CAR: (10, 5)}))
+    assert not messages(tmp_path / "bag", "/ground_truth")
+
+
+def test_a_calibration_is_read_and_must_fit_the_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    kitti = tmp_path / "kitti.txt"
+    kitti.write_text("P0: 1 0 0 0 0 1 0 0 0 0 1 0\nP2: 700 0 600 45 0 700 170 -1 0 0 1 0.003\n")
+    info = read_camera_info(kitti)
+    assert list(info.k) == [700, 0, 600, 0, 700, 170, 0, 0, 1] and info.p[3] == 45
+    ros = tmp_path / "camera.yaml"
+    ros.write_text(
+        "{image_width: 96, image_height: 64, distortion_model: plumb_bob,"
+        f" camera_matrix: {MATRIX}, distortion_coefficients: {{data: [0.1, 0, 0, 0, 0]}}}}"
+    )
+    make_bag(
+        of_clip(Squares(frames=1), 10.0).shots(),
+        tmp_path / "bag",
+        BagStyle(calibration=read_camera_info(ros)),
+    )
+    (made,) = messages(tmp_path / "bag", "/camera/camera_info")
+    assert (made.k[0], made.d[0], made.distortion_model) == (50, 0.1, "plumb_bob")
+    ros.write_text("{camera_matrix: {data: [1, 2]}}")
+    with pytest.raises(BagError, match=r"camera.yaml: camera_matrix.data: expected 9 numbers, got 2"):
+        read_camera_info(ros)
+    ros.write_text(f"{{image_width: 9, image_height: 9, camera_matrix: {MATRIX}}}")
+    cv2.imwrite(str(tmp_path / "1.png"), picture({}))
+    assert main(["make", str(tmp_path), "--out", str(tmp_path / "no"), "--calibration", str(ros)]) == 2
+    assert "expected 96x64, got 9x9" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_is_there_and_no_bag_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("all of it")
+    with pytest.raises(BagError, match="is no rosbag2: not replaced"):
+        make_bag(of_clip(Squares(frames=1), 10.0).shots(), tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").is_file()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis"], "no half of a bag stays behind"
+
+
+def test_an_independent_reader_opens_what_was_made(tmp_path: Path) -> None:
+    reader = pytest.importorskip("mcap.reader")
+    make_bag(of_clip(Squares(), 10.0).shots(), tmp_path / "bag")
+    with (tmp_path / "bag" / "bag.mcap").open("rb") as file:
+        opened = reader.make_reader(file, validate_crcs=True)
+        counts: dict[str, int] = {}
+        for schema, channel, message in opened.iter_messages():
+            counts[channel.topic] = counts.get(channel.topic, 0) + 1
+            assert schema.encoding == "ros2msg" and channel.message_encoding == "cdr" and message.data
+        names = {s.name for s in opened.get_summary().schemas.values()}
+    assert counts == dict.fromkeys(("/camera/image", "/camera/camera_info", "/clock", "/ground_truth"), 6)
+    assert "pcan_ros/msg/TrackedInstanceArray" in names
