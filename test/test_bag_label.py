@@ -131,9 +131,7 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
         first.send_signal(signal.SIGKILL)
         first.wait()
     assert not (tmp_path / "out").exists()
-    again = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=dict(os.environ)
-    )
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
     assert "300 images tracked, " in again.stdout and "by an earlier run" in again.stdout
     assert [frame for frame, _ in said(tmp_path / "out")] == list(range(300))
