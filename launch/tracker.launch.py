@@ -17,7 +17,8 @@ CONFIG = [FindPackageShare("pcan_ros"), "config"]
 PARAMETERS = {  # name: description; empty is what the parameter file says
     "model": "folder of the exported model",
     "cameras": "image topics as a list, one camera each: \"['/front/image', '/rear/image']\"",
-    "backend": "what runs the network: auto, onnxruntime or openvino",
+    "backend": "what runs the network: auto, onnxruntime, openvino or tensorrt",
+    "engine_cache": "folder of TensorRT engines",
     "threads": "CPU threads of the network, 0 for one per core",
     "compressed": "subscribe to CompressedImage on <topic>/compressed",
     "reliability": "of the image subscriptions: best_effort or reliable",

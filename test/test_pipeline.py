@@ -15,6 +15,7 @@ from pcan_model.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
 from pcan_ros.node.pipeline import Pipeline, Result
 from pcan_ros.node.slots import Counts
+from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 CAR = 2
@@ -38,6 +39,11 @@ class Log:
             self.errors.append(f"{camera}: {error}")
             self.changed.notify()
 
+    def on_lost(self, error: EngineLost) -> None:
+        with self.changed:
+            self.errors.append(f"lost: {error}")
+            self.changed.notify()
+
     def wait(self, count: int) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.results) + len(self.errors) >= count, 10)
@@ -47,10 +53,11 @@ class Fragile(OnnxEngine):
     """Fails when told to."""
 
     broken = False
+    failure: type[Exception] = RuntimeError
 
     def detect(self, image: Any, memory: Any) -> Any:
         if self.broken:
-            raise RuntimeError("out of memory")
+            raise self.failure("out of memory")
         return super().detect(image, memory)
 
 
@@ -94,6 +101,20 @@ def test_a_failing_engine_costs_its_image_and_starts_the_camera_anew(
     assert log.errors == ["0: out of memory"]
     assert [r.tracks.frame_index for r in log.results] == [0, 0]
     assert pipeline.cameras[0].bad == 1 and pipeline.cameras[1].bad == 0
+
+
+def test_a_lost_engine_ends_the_work_and_says_so_once(
+    pipeline: Pipeline, engine: Fragile, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "broken", True)
+    monkeypatch.setattr(engine, "failure", EngineLost)
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    log.wait(1)
+    monkeypatch.setattr(engine, "broken", False)
+    pipeline.mailbox.put(1, message(1.1), 0.0)
+    time.sleep(0.1)
+    assert log.errors == ["lost: out of memory"] and not log.results
+    pipeline.stop()
 
 
 def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:

@@ -94,6 +94,7 @@ class Camera:
         jump = time_jump(self._stamp, stamp, self.limits)
         if jump or self._state is None or self._reset.is_set():
             self._reset.clear()
+            self._state = None  # its memory on the device is free for the new one
             self._state = self.tracker.start()
         self._state, tracks = self.tracker.step(self._state, Frame(image, stamp), watch)
         self._stamp = stamp

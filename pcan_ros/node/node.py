@@ -34,6 +34,7 @@ from pcan_ros.node.pipeline import Pipeline, Result, seconds
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import reported
 from pcan_ros.runtime.backends import open_engine
+from pcan_ros.runtime.engine_facts import EngineLost
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
@@ -53,6 +54,8 @@ class TrackerNode(LifecycleNode):
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
         self._throttle = Throttle()
+        self.lost: EngineLost | None = None  # why the engine is gone, if it is
+        self._gone = self.create_guard_condition(self._give_up)
         add_services(self)
         self.status = NodeStatus(self)
 
@@ -62,7 +65,8 @@ class TrackerNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load the model and open the topics."""
         settings = self.parameters.settings
-        opened = open_engine(Path(settings.model), settings.engine)
+        self.lost = None
+        opened = open_engine(Path(settings.model), settings.engine, self._say)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         _warm_up(self.tracker)
         config = opened.engine.config
@@ -74,6 +78,8 @@ class TrackerNode(LifecycleNode):
         """Start with no tracks and subscribe to the cameras."""
         settings = self.parameters.settings
         assert self.tracker is not None
+        if self.lost is not None:
+            raise EngineLost(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
         topics = tuple(self.resolve_topic_name(topic) for topic in settings.cameras)
         self.pipeline = Pipeline(self.tracker, topics, settings.time_limits, self)
@@ -141,7 +147,24 @@ class TrackerNode(LifecycleNode):
         if held is not None:
             self.get_logger().error(text + (f" ({held} more like this)" if held else ""))
 
+    def on_lost(self, error: EngineLost) -> None:
+        """Let the node's own thread deactivate it: the worker, which calls, cannot wait for itself."""
+        self.lost = error
+        self._gone.trigger()
+
     # The rest
+
+    def _give_up(self) -> None:
+        """Become inactive rather than answer images with nothing or with garbage."""
+        if self.lost is not None and self.pipeline is not None:
+            self.status.last_error = str(self.lost)
+            self.get_logger().fatal(f"the engine is lost, the node becomes inactive: {self.lost}")
+            self.trigger_deactivate()
+
+    def _say(self, text: str) -> None:
+        """Tell what takes long, before the node spins."""
+        self.get_logger().info(text)
+        self.status.announce(text)
 
     def _subscribe(self, camera: int, topic: str) -> Any:
         settings = self.parameters.settings

@@ -52,6 +52,11 @@ class NodeStatus:
             pipeline_latency=latency.pipeline,
         )
 
+    def announce(self, text: str) -> None:
+        """Publish what the node is busy with while it does not spin, such as building an engine."""
+        name = self._node.get_fully_qualified_name()
+        self._send([DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=text)])
+
     @property
     def backend(self) -> str:
         """Return what runs the network."""
@@ -60,14 +65,20 @@ class NodeStatus:
         return engine.facts.backend if isinstance(engine, Described) else "none"
 
     def _publish(self) -> None:
-        message = DiagnosticArray(status=self._statuses())
+        self._send(self._statuses())
+
+    def _send(self, statuses: list[DiagnosticStatus]) -> None:
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
     def _statuses(self) -> list[DiagnosticStatus]:
         name, pipeline = self._node.get_fully_qualified_name(), self._node.pipeline
         if pipeline is None:
-            return [DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message="not active")]
+            lost = self._node.lost
+            level = DiagnosticStatus.ERROR if lost else DiagnosticStatus.OK
+            message = f"not active: the engine is lost: {lost}" if lost else "not active"
+            return [DiagnosticStatus(level=level, name=name, message=message)]
         facts = {"state": "active", "model": self._node.parameters.settings.model, **self._engine_facts()}
         return [to_status(name, self._health(i), camera, facts) for i, camera in enumerate(pipeline.cameras)]
 

@@ -64,6 +64,8 @@ class Settings:
     backend: str = "auto"  # what runs the network; auto takes the best that works here and logs why
     provider: str = "auto"  # execution provider of ONNX Runtime; auto is cuda where it has it, else cpu
     precision: str = "auto"  # what the model must have been exported in; auto takes what it is
+    engine_cache: str = ""  # folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines
+    engine_build: bool = True  # build a TensorRT engine that the cache lacks, for minutes; else say how to
     mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
     publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
     time_jump_tolerance: float = 0.5  # seconds a stamp may go back before the tracks are reset
@@ -80,7 +82,14 @@ class Settings:
     @property
     def engine(self) -> EngineOptions:
         """Return how the model is to be run."""
-        return EngineOptions(self.backend, self.provider, self.precision, self.threads)
+        return EngineOptions(
+            backend=self.backend,
+            provider=self.provider,
+            precision=self.precision,
+            threads=self.threads,
+            engine_cache=self.engine_cache,
+            engine_build=self.engine_build,
+        )
 
     @property
     def time_limits(self) -> TimeLimits:

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from pcan_ros.runtime.engine_facts import EngineLost
+
 Self = TypeVar("Self", bound=LifecycleNode)
 
 
@@ -22,7 +24,7 @@ def reported(
         try:
             transition(self)
         except Exception as error:  # whatever it is, the node lives on
-            expected = isinstance(error, (ValueError, OSError))
+            expected = isinstance(error, (ValueError, OSError, EngineLost))
             self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS

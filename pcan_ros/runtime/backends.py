@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pcan_model.engine import Engine
+from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
-BACKENDS = ("auto", "onnxruntime", "openvino")
+BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
 PRECISIONS = ("auto", "fp32", "fp16", "int8", "fp8")
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class EngineOptions:
     provider: str = "auto"  # of ONNX Runtime, one of PROVIDER_NAMES
     precision: str = "auto"  # what the model must have been exported in; auto takes what it is
     threads: int = 0  # of the CPU, 0 for one per core
+    engine_cache: str = ""  # folder of TensorRT engines, empty for the user's cache folder
+    engine_build: bool = True  # build a TensorRT engine that is not in the cache
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -40,25 +46,45 @@ class Opened:
     reason: str
 
 
-def open_engine(model: Path, options: EngineOptions) -> Opened:
-    """Return the engine for an exported model; raises ModelError where it cannot be run as asked."""
-    _check_precision(model, options.precision)
+def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
+    """Return the engine for an exported model; raises ModelError where it cannot be run as asked.
+
+    say  is told in one line what takes long, such as building a TensorRT engine
+    """
+    files = ModelFiles(model)
+    _check_precision(files, options.precision)
+    if options.backend != "auto":
+        return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
+    try:
+        return Opened(_open("tensorrt", files, options, say), "tensorrt, the fastest that works here")
+    except (ModelError, EngineLost) as error:
+        why = str(error).removeprefix("backend: ")
+        return Opened(_open("onnxruntime", files, options, say), f"onnxruntime, because {why}")
+
+
+def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
+    """Import a backend only now, so that the others need not be installed."""
     threads = options.threads or None
-    if options.backend == "openvino":
+    if backend == "tensorrt":
+        from pcan_ros.tensorrt.bindings import load_bindings
+        from pcan_ros.tensorrt.cache import default_cache
+        from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
+
+        cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
+        return TensorRtEngine(files, load_bindings(), cache, build=options.engine_build, say=say)
+    if backend == "openvino":
         from pcan_ros.runtime.openvino_engine import OpenVinoEngine
 
-        return Opened(OpenVinoEngine(model, threads), "openvino, as asked")
+        return OpenVinoEngine(files.folder, threads)
     from pcan_ros.runtime.onnx_engine import OnnxEngine
 
-    engine = OnnxEngine(model, threads, options.provider)
-    asked = options.backend == "onnxruntime"
-    return Opened(engine, "onnxruntime, as asked" if asked else "onnxruntime, the best that works here")
+    return OnnxEngine(files.folder, threads, options.provider)
 
 
-def _check_precision(model: Path, wanted: str) -> None:
+def _check_precision(files: ModelFiles, wanted: str) -> None:
     """Raise ModelError unless the model was exported in the wanted precision: no runtime can change it."""
-    got = ModelFiles(model).precision
-    if wanted not in ("auto", got):
+    if wanted not in ("auto", files.precision):
         raise ModelError(
-            f"{model / 'manifest.json'}: precision: expected {wanted} as asked, got {got}; export it so"
+            f"{files.folder / 'manifest.json'}: precision: expected {wanted} as asked, got "
+            f"{files.precision}; export it so"
         )

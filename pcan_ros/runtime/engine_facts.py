@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 
+class EngineLost(RuntimeError):
+    """The device failed (no memory, a lost context): the engine will give no result any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
     """Which implementation runs which file how."""

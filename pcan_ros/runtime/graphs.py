@@ -72,7 +72,18 @@ def check_picture(image: NDArray[Any], config: Config) -> None:
 
 
 def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
-    """Return the rows of the padded outputs `SMALL` that hold an object."""
+    """Return the rows of the padded outputs `SMALL` that hold an object.
+
+    Raises ArithmeticError where the network computed no numbers: no result is better than a wrong one.
+    """
+    for name in ("boxes", "scores"):
+        if not np.isfinite(out[name]).all():
+            raise ArithmeticError(f"network: {name}: expected finite numbers, got {out[name].ravel()[:4]} …")
     rows = np.flatnonzero(out["scores"] >= max(config.heads.score_threshold, TINY))
     boxes, scores, labels, embeds = (out[name][rows] for name in SMALL)
-    return Detections(boxes, scores, labels, embeds, rows)
+    return Detections(single(boxes), single(scores), labels, single(embeds), rows)
+
+
+def single(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32, whatever precision a graph puts out."""
+    return np.asarray(values, np.float32)

@@ -20,6 +20,7 @@ from pcan_ros.runtime.graphs import (
     check_fit,
     check_picture,
     detections,
+    single,
 )
 from pcan_ros.runtime.model_files import ModelFiles
 
@@ -87,7 +88,7 @@ class HostEngine:
         """Refine the masks by their tracks' prototypes; see `pcan_model.engine`."""
         frames = features.frames if remember else memory.frames
         if features.count == 0:
-            return self._frame.read(features.rois[1]), Memory(frames, memory.bank)
+            return single(self._frame.read(features.rois[1])), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
         out = self._instance.run(*features.rois, memory.bank, *bookkeeping)
-        return self._instance.read(out["refined"]), Memory(frames, out["bank_next"])
+        return single(self._instance.read(out["refined"])), Memory(frames, out["bank_next"])

@@ -72,9 +72,15 @@ instance (float[4,2,14,14] roi_features, float[4,28,28] mask_logits, float[8,3,4
 
 def export_squares(folder: Path) -> Path:
     """Write the stand-in as an exported model and return its folder."""
+    return export_graphs(folder, FRAME, INSTANCE)
+
+
+def export_graphs(folder: Path, frame: str, instance: str) -> Path:
+    """Write two networks that use the squares' constants as an exported model and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    _save(FRAME, _frame_constants(), folder / "frame.onnx")
-    _save(INSTANCE, {"rows": np.array([8, 1, 1])}, folder / "instance.onnx")
+    half = np.array(0.5, np.float32)
+    _save(frame, {**_frame_constants(), "half": half}, folder / "frame.onnx")
+    _save(instance, {"rows": np.array([8, 1, 1]), "half": half}, folder / "instance.onnx")
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
     manifest = {"config": _config(), "sha256": hashes, "precision": "fp32"}
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -1,0 +1,1 @@
+"""PCAN on TensorRT: engines built once, prototypes that never leave the device."""

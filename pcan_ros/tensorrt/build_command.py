@@ -1,0 +1,124 @@
+"""`pcan-build-engine`: TensorRT engines ahead of time, for images of a robot and for CI."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.runtime.graphs import PORTS
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.tensorrt.bindings import Bindings, load_bindings
+from pcan_ros.tensorrt.build import BuildOptions
+from pcan_ros.tensorrt.cache import EngineCache, Entry, default_cache
+from pcan_ros.tensorrt.cuda import Cuda
+from pcan_ros.tensorrt.plan import Shop, build_into_cache, key_of
+
+EXPLANATION = """\
+Build the TensorRT engines of an exported model into the cache that the node reads, so that it starts in
+seconds. An engine serves this very model, version of TensorRT and kind of GPU. TensorRT builds on the GPU
+it is for; TensorRT-RTX also without one: then say --capability.
+
+  pcan-build-engine models/pcan_street_tiny
+  pcan-build-engine models/pcan_street_tiny --capability 8.9 --engine-cache image/engines
+  pcan-build-engine --list
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, or 2 after an error that the user can mend."""
+    options = _parser().parse_args(arguments)
+    cache = EngineCache(options.engine_cache.expanduser())
+    try:
+        if options.list:
+            return _show(cache.entries(), cache)
+        bindings = load_bindings()
+        if options.prune:
+            gone = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
+            return _show(gone, cache, "removed ")
+        if options.model is None:
+            raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
+        return _build(ModelFiles(options.model), bindings, cache, options)
+    except (ModelError, EngineLost, OSError) as error:
+        print(f"pcan-build-engine: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pcan-build-engine: interrupted", file=sys.stderr)
+        return 2
+
+
+def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: argparse.Namespace) -> int:
+    capability = options.capability or _capability(bindings)
+    how = BuildOptions(capability, options.level, options.workspace)
+    for graph in PORTS:
+        with Bar(graph) as bar:
+            shop = Shop(bindings, cache, how, print, bar.report)
+            key = key_of(files, graph, shop)
+            there = cache.get(key) is not None and not options.force
+            if not there:
+                build_into_cache(files, graph, shop)
+        print(f"{'already there' if there else 'built'}: {cache.root / key.folder}")
+    return 0
+
+
+def _capability(bindings: Bindings) -> str:
+    cuda = Cuda(bindings.cudart)
+    if not cuda.devices():
+        hint = "say --capability" if bindings.is_rtx else "full TensorRT builds on the GPU it is for"
+        raise ModelError(f"{bindings.title}: there is no CUDA device: {hint}")
+    return cuda.capability()
+
+
+class Bar:
+    """A progress bar over a build's phases."""
+
+    def __init__(self, graph: str) -> None:
+        self._bar = tqdm(desc=graph, unit="step", leave=False)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def report(self, phase: str, done: int, steps: int) -> None:
+        """Show where a phase is."""
+        self._bar.total, self._bar.n = steps, done
+        self._bar.set_postfix_str(phase)
+
+
+def _show(entries: list[Entry], cache: EngineCache, what: str = "") -> int:
+    for entry in entries:
+        key = entry.key
+        about = (
+            f"{key.flavour} {key.version}, compute capability {key.capability}, {key.precision}"
+            if key
+            else "broken"
+        )
+        print(f"{what}{entry.folder.name}  {entry.size / 2**20:.1f} MiB  {about}")
+    print(f"{len(entries)} engines{' removed' if what else ''} in {cache.root}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "pcan-build-engine", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("model", type=Path, nargs="?", help="folder of an exported model")
+    add("--engine-cache", type=Path, default=default_cache(), help="folder (default: %(default)s)")
+    add("--capability", help="compute capability, such as 8.9 (default: of the GPU here)")
+    add("--level", type=int, choices=range(6), default=3, help="0 builds fast, 5 runs fast (default: 3)")
+    add("--workspace", type=int, default=0, metavar="MIB", help="limit of scratch memory (default: none)")
+    add("--force", action="store_true", help="build also what is there")
+    add("--list", action="store_true", help="show the engines of the cache")
+    add("--prune", action="store_true", help="remove those that are broken or of another TensorRT")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

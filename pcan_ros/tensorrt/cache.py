@@ -1,0 +1,123 @@
+"""Engines on disk: a folder each, written whole or not at all, named by everything an engine depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+PLAN, MANIFEST = "engine.plan", "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """Everything that decides whether an engine may be used."""
+
+    model: str  # folder name of the exported model, for people
+    graph: str  # frame | instance
+    onnx: str  # sha256 of the graph and its weights
+    flavour: str  # tensorrt | tensorrt_rtx
+    version: str  # of TensorRT
+    capability: str  # compute capability of the device
+    precision: str  # of the graph
+    level: int  # builder_optimization_level
+    workspace: int  # MiB, 0 for no limit
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the engine's folder."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"{self.model}-{self.graph}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One engine of the cache; `key` is None where its files are broken."""
+
+    folder: Path
+    key: EngineKey | None
+    size: int  # bytes on disk
+
+
+def default_cache() -> Path:
+    """Return where engines are kept unless told otherwise."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "pcan_ros" / "engines"
+
+
+class EngineCache:
+    """The engines below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get(self, key: EngineKey) -> bytes | None:
+        """Return an engine's plan, or None where there is none that is whole."""
+        folder = self.root / key.folder
+        try:
+            plan = (folder / PLAN).read_bytes()
+            manifest = json.loads((folder / MANIFEST).read_text())
+        except (OSError, ValueError):
+            return None
+        whole = isinstance(manifest, dict) and manifest.get("sha256") == hashlib.sha256(plan).hexdigest()
+        return plan if whole else None
+
+    def put(self, key: EngineKey, plan: bytes) -> Path:
+        """Keep an engine, in place of what is there under its key."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        target = self.root / key.folder
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".part-") as name:
+            partial = Path(name) / "engine"
+            partial.mkdir()
+            (partial / PLAN).write_bytes(plan)
+            manifest = {"key": asdict(key), "sha256": hashlib.sha256(plan).hexdigest()}
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+            if target.exists():
+                os.replace(target, Path(name) / "old")
+            os.replace(partial, target)
+        return target
+
+    def remove(self, key: EngineKey) -> None:
+        """Forget an engine."""
+        shutil.rmtree(self.root / key.folder, ignore_errors=True)
+
+    def read(self, name: str) -> bytes:
+        """Return a file beside the engines (timing and kernel caches); empty where there is none."""
+        try:
+            return (self.root / name).read_bytes()
+        except OSError:
+            return b""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep a file beside the engines, whole or not at all."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.root, prefix=".part-", delete=False) as file:
+            file.write(content)
+        os.replace(file.name, self.root / name)
+
+    def entries(self) -> list[Entry]:
+        """Return every engine, the broken ones too, by name."""
+        folders = sorted(p for p in self.root.glob("[!.]*") if p.is_dir())
+        return [
+            Entry(f, self._key(f), sum(p.stat().st_size for p in f.iterdir() if p.is_file())) for f in folders
+        ]
+
+    def prune(self, keep: Callable[[EngineKey], bool]) -> list[Entry]:
+        """Remove the engines that are broken or not to be kept, and return them."""
+        gone = [entry for entry in self.entries() if entry.key is None or not keep(entry.key)]
+        for entry in gone:
+            shutil.rmtree(entry.folder)
+        return gone
+
+    def _key(self, folder: Path) -> EngineKey | None:
+        try:
+            values = json.loads((folder / MANIFEST).read_text())["key"]
+            key = EngineKey(**{field.name: values[field.name] for field in fields(EngineKey)})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return key if key.folder == folder.name and self.get(key) is not None else None

@@ -1,0 +1,94 @@
+"""One pass of the network on the device: upload, execute, download, as a CUDA graph from its third run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.tensorrt.cuda import Address, CaptureRefused, Cuda, Graph, Stream
+from pcan_ros.tensorrt.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transfer:
+    """A pinned array of the host and its place on the device."""
+
+    host: NDArray[Any]
+    device: Address
+
+
+class NetworkPass:
+    """An execution context with the addresses of both parities; one thread uses it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        cuda: Cuda,
+        stream: Stream,
+        *,
+        addresses: Sequence[Mapping[str, Address]],
+        uploads: Sequence[Transfer],
+        downloads: Sequence[Transfer],
+    ) -> None:
+        """Take an engine and where its tensors lie.
+
+        addresses  of every input and output, for parity 0 and parity 1
+        """
+        self._plan, self._cuda, self._stream = plan, cuda, stream
+        self._addresses, self._uploads, self._downloads = addresses, uploads, downloads
+        self._context = plan.context()
+        self._warm: set[int] = set()  # parities that have run: only then a graph may be captured
+        self._graphs: dict[int, Graph] = {}
+        self._may_capture = self._capturable()
+
+    @property
+    def graphs(self) -> int:
+        """Return how many parities run as a CUDA graph."""
+        return len(self._graphs)
+
+    def run(self, parity: int) -> None:
+        """Run once and wait for the results in the pinned arrays; raises EngineLost."""
+        if parity in self._warm and parity not in self._graphs and self._may_capture:
+            self._capture(parity)
+        if parity in self._graphs:
+            self._cuda.launch(self._graphs[parity], self._stream)
+        else:
+            self._enqueue(parity)
+        self._cuda.synchronise(self._stream)
+        if parity not in self._warm:
+            self._warm.add(parity)
+            self._plan.keep_kernels()
+
+    def close(self) -> None:
+        """Let go of graphs and context."""
+        for graph in self._graphs.values():
+            self._cuda.close_graph(graph)
+        self._graphs = {}
+        self._context = None
+
+    def _capturable(self) -> bool:
+        asked = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX knows, the others do not
+        return bool(asked(int(self._stream))) if asked else True
+
+    def _capture(self, parity: int) -> None:
+        try:
+            self._graphs[parity] = self._cuda.capture(self._stream, lambda: self._enqueue(parity))
+        except CaptureRefused:  # some layers synchronise: launch by launch then, as in the first run
+            self._may_capture = False
+
+    def _enqueue(self, parity: int) -> None:
+        for name, address in self._addresses[parity].items():
+            if not self._context.set_tensor_address(name, address):
+                raise EngineLost(f"TensorRT: {self._plan.graph}: {name}: {self._plan.reason()}")
+        for transfer in self._uploads:
+            self._cuda.upload(transfer.device, transfer.host.ctypes.data, transfer.host.nbytes, self._stream)
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise EngineLost(f"TensorRT: {self._plan.graph}: not executed: {self._plan.reason()}")
+        for transfer in self._downloads:
+            self._cuda.download(
+                transfer.host.ctypes.data, transfer.device, transfer.host.nbytes, self._stream
+            )

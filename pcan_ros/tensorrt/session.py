@@ -1,0 +1,138 @@
+"""One camera on the device: contexts, buffers and the state between frames."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.structures import Slots
+from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.runtime.graphs import MEMORY, NEXT, PORTS, SLOTS, SMALL
+from pcan_ros.tensorrt.arena import Arena
+from pcan_ros.tensorrt.cuda import Address, Cuda
+from pcan_ros.tensorrt.network_pass import NetworkPass, Transfer
+from pcan_ros.tensorrt.plan import Plan
+
+STATE = dict(zip((*MEMORY, "bank"), (*NEXT, "bank_next"), strict=True))  # input: the output that follows it
+DOWN = (*SMALL, "nms_ok")  # of the frame pass
+
+
+class Session:
+    """The state ping-pongs: what one frame writes the next one reads, and no prototype is copied.
+
+    Each state tensor has two buffers. A pass of parity p reads buffer p and writes buffer 1 - p; a state
+    is taken over by changing the parity. Features pass from the frame engine to the instance engine in
+    the same buffers.
+    """
+
+    def __init__(self, frame: Plan, instance: Plan, cuda: Cuda) -> None:
+        self._cuda, self._arena = cuda, Arena(cuda)
+        self._stream = cuda.stream()
+        self._passes: list[NetworkPass] = []
+        self.generation = (
+            0  # grows with every memory that is handed out; only the newest one is on the device
+        )
+        self._parity = {"frames": 0, "bank": 0}
+        try:
+            self._place(frame, instance)
+        except Exception:
+            self.close()
+            raise
+
+    @property
+    def device_bytes(self) -> int:
+        """Return the device memory of this camera's buffers."""
+        return self._arena.device_bytes
+
+    @property
+    def graphs(self) -> int:
+        """Return how many of the four passes (two, of two parities each) run as a CUDA graph."""
+        return sum(each.graphs for each in self._passes)
+
+    def reset(self) -> None:
+        """Forget all frames: nothing is valid any more; that the prototypes go too costs a memset."""
+        for name in STATE:
+            for address in self._buffers[name]:
+                self._cuda.zero(address, self._sizes[name], self._stream)
+        self._cuda.synchronise(self._stream)
+        self.generation += 1
+
+    def detect(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Run the frame pass; returns copies of its small outputs."""
+        np.copyto(self._host["image"][0], image)
+        self._frame.run(self._parity["frames"])
+        return {name: self._host[name].copy() for name in DOWN}
+
+    def segment(self, slots: Slots) -> NDArray[np.float32]:
+        """Run the instance pass on the last picture's features; the bank advances."""
+        for name in SLOTS:
+            np.copyto(self._host[name], getattr(slots, name))
+        self._instance.run(self._parity["bank"])
+        self._parity["bank"] ^= 1
+        return self._host["refined"].astype(np.float32)
+
+    def advance(self, *, remember: bool) -> None:
+        """End a frame: take its prototypes over, or leave the frame memory as it was."""
+        self._parity["frames"] ^= remember
+        self.generation += 1
+
+    def close(self) -> None:
+        """Free everything on the device."""
+        with suppress(EngineLost):  # after a lost context there is nothing left to free
+            for each in self._passes:
+                each.close()
+        self._passes = []
+        self._arena.close()
+        with suppress(EngineLost):
+            self._cuda.close_stream(self._stream)
+
+    def _place(self, frame: Plan, instance: Plan) -> None:
+        """Allocate every tensor once and make the two passes."""
+        owner = {name: plan for plan in (instance, frame) for name in _names(plan)}
+        self._sizes = {name: plan.bytes(name) for name, plan in owner.items()}
+        following = set(STATE.values())
+        self._buffers: dict[str, list[Address]] = {}
+        for name in owner:
+            if name not in following:
+                count = 2 if name in STATE else 1
+                self._buffers[name] = [self._zeros(self._sizes[name]) for _ in range(count)]
+        crossing = ("image", *SLOTS, *DOWN, "refined")
+        self._host = {
+            name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name)) for name in crossing
+        }
+        self._cuda.synchronise(self._stream)
+        self._frame = self._pass(frame, ("image",), DOWN)
+        self._instance = self._pass(instance, SLOTS, ("refined",))
+
+    def _zeros(self, size: int) -> Address:
+        address = self._arena.device(size)
+        self._cuda.zero(address, size, self._stream)  # what was there before may be NaN, and 0 x NaN is NaN
+        return address
+
+    def _pass(self, plan: Plan, up: tuple[str, ...], down: tuple[str, ...]) -> NetworkPass:
+        new = NetworkPass(
+            plan,
+            self._cuda,
+            self._stream,
+            addresses=[self._addresses(plan, parity) for parity in (0, 1)],
+            uploads=[Transfer(self._host[name], self._buffers[name][0]) for name in up],
+            downloads=[Transfer(self._host[name], self._buffers[name][0]) for name in down],
+        )
+        self._passes.append(new)
+        return new
+
+    def _addresses(self, plan: Plan, parity: int) -> dict[str, Address]:
+        """Return where each tensor lies when a pass of this parity runs."""
+        places = {name: self._buffers[name][0] for name in _names(plan) if name in self._buffers}
+        for name, following in STATE.items():
+            if name in places:
+                places[name] = self._buffers[name][parity]
+                places[following] = self._buffers[name][1 - parity]
+        return places
+
+
+def _names(plan: Plan) -> tuple[str, ...]:
+    return (*PORTS[plan.graph].inputs, *PORTS[plan.graph].outputs)
