@@ -7,19 +7,21 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from pcan_model.config import CHOICES, CLASSES, ConfigError
-from pcan_model.data.clips import Clip, DataError, LabeledFrame
+from pcan_model.config import CHOICES, CLASSES
+from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.data.scalabel import read_clips
 from pcan_model.evaluation.comparison import Objects, labelled, predicted
 from pcan_model.evaluation.metrics import Scorer
+from pcan_model.evaluation.real_time import Cost, timing_of, watched
 from pcan_model.evaluation.report import Report, to_plain, to_text
-from pcan_model.evaluation.setup import MODULES, Follow, Setup
+from pcan_model.evaluation.setup import MODULES, Follow, NoAnswer, Setup
 
 EXPLANATION = """\
 Track every clip below DATA (images/<video>/*.jpg, labels/<video>.json, as BDD100K seg_track has
@@ -27,6 +29,12 @@ them) and print sMOTSA, MOTSA, MOTSP, IDF1, HOTA, ID switches and recall by size
 
   pcan-evaluate pcan_street_tiny --weights street_tiny.safetensors --data drives
   pcan-evaluate models/street_tiny --engine onnx --data drives --videos a b --out report.json
+
+  pcan-evaluate models/street_tiny --engine onnx --via node --rate 1 --data drives
+
+--via node writes every clip as a rosbag2 and plays it to a node of its own: the next frame when the
+last is answered, so that the figures are those of the files. With --rate R it plays all again in
+real time and says what dropped frames and latency cost.
 
 The figures come from TrackEval: pip install scipy && pip install --no-deps trackeval==1.3.0
 """
@@ -73,6 +81,14 @@ def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLA
     return scorer.report()
 
 
+def in_real_time(setup: Setup, clips: Sequence[Clip], lockstep: Report) -> Cost:
+    """Evaluate the same clips again at the setup's rate, and set it beside lock-step."""
+    follow, config = setup.open()
+    latencies: list[list[float | None]] = []
+    report = evaluate(watched(follow, latencies), clips, config.classes)
+    return Cost(timing_of(setup.rate, latencies), lockstep, report)
+
+
 def write_report(path: Path, report: Report, provenance: dict[str, Any]) -> None:
     """Save the report as JSON with where it comes from, whole or not at all."""
     partial = path.with_name(f".{path.name}.part")
@@ -85,14 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         clips = read_clips(options.data, videos=options.videos)
-        follow, config = _setup(options).open()
+        setup = _setup(options)
+        follow, config = replace(setup, rate=0.0).open()
         report = evaluate(follow, clips, config.classes)
-    except (ConfigError, DataError, ImportError, OSError) as error:
+        cost = in_real_time(setup, clips, report) if setup.rate else None
+    except (ValueError, NoAnswer, ImportError, OSError) as error:
         print(f"pcan-evaluate: {error}", file=sys.stderr)
         return 2
     print(to_text(report))
+    if cost:
+        print(cost.text())
     if options.out:
-        write_report(options.out, report, _provenance(options, arguments, clips))
+        more = {"in_real_time": cost.plain()} if cost else {}
+        write_report(options.out, report, _provenance(options, arguments, clips) | more)
     return 0
 
 
@@ -115,6 +136,14 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="of the network; other numbers may round otherwise (default: 1)",
     )
+    ways = ("files", "node")
+    add(
+        "--via",
+        choices=ways,
+        default="files",
+        help="node: through a ROS 2 node, in lock-step (default: files)",
+    )
+    add("--rate", type=float, default=0.0, help="--via node: then again in real time at this multiple")
     add("--data", type=Path, required=True, help="folder with images/ and labels/")
     add("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
     add("--out", type=Path, help="also write the report as JSON")
@@ -129,6 +158,8 @@ def _setup(options: argparse.Namespace) -> Setup:
         association=options.association,
         without=tuple(options.without),
         threads=options.threads,
+        via=options.via,
+        rate=options.rate,
     )
 
 

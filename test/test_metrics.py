@@ -167,6 +167,7 @@ class ScriptedClip:
 
     script: Sequence[Sequence[Thing]]
     name: str = "scripted"
+    rate: float = 5.0
     read: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:

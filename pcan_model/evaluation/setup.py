@@ -11,11 +11,11 @@ from typing import cast
 
 from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
 from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.data.timing import seconds, time_of
 from pcan_model.engine import Engine
 from pcan_model.structures import Frame, Tracks
 from pcan_model.tracker import Stopwatch, Tracker
 
-FRAME_TIME = 0.2  # seconds between labelled frames; files carry none, and only velocity's unit asks
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
 
 
@@ -26,6 +26,11 @@ class Answer:
     labeled: LabeledFrame
     tracks: Tracks
     seconds: float  # from picture to tracks; reading the file is not in it
+    dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
+
+
+class NoAnswer(RuntimeError):
+    """What should answer is not there, or went away."""
 
 
 Follow = Callable[[Clip], Iterator[Answer]]
@@ -42,16 +47,32 @@ class Setup:
     association: str | None = None  # of TrackerConfig; None: the configuration's own
     without: tuple[str, ...] = ()  # of MODULES, switched off
     threads: int = 1  # of the network's arithmetic; another number may round otherwise
+    via: str = "files"  # files: the tracker reads them itself | node: a ROS 2 node gets them as a bag
+    rate: float = 0.0  # via node in real time, at this multiple of the clips' pace; 0 in lock-step
 
     def open(self) -> tuple[Follow, Config]:
         """Load the network; returns what answers clips, and the configuration it runs by.
 
         Raises ConfigError when model, weights or a setting do not fit.
         """
+        if self.via == "node":
+            return self._node()
+        if self.rate:
+            raise ConfigError("--rate: expected --via node, files are read as fast as they are answered")
         engine = self.make_engine()
         own = engine.config.tracker
         tracker = replace(own, association=self.association or own.association)
         return partial(follow, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
+
+    def _node(self) -> tuple[Follow, Config]:
+        if self.engine == "torch" or self.without or self.association:
+            raise ConfigError(
+                f"{self.model}: --via node: expected the folder of an exported model and --engine onnx or "
+                "openvino, without --association and --without"
+            )
+        room = import_module("pcan_ros.replay.through_node")
+        model, backend = Path(self.model), "onnxruntime" if self.engine == "onnx" else self.engine
+        return room.ThroughNode(model, backend, self.threads, self.rate), room.config_of(model)
 
     def make_engine(self) -> Engine:
         """Load a network; its runtime is imported only now, so that the others need not be there."""
@@ -83,7 +104,7 @@ def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:
     state, watch = tracker.start(), Stopwatch()
     for index in range(len(clip)):
         labeled = clip.frame(index)
-        state, tracks = tracker.step(state, Frame(labeled.image, index * FRAME_TIME), watch)
+        state, tracks = tracker.step(state, Frame(labeled.image, seconds(time_of(index, clip.rate))), watch)
         yield Answer(labeled, tracks, watch.timings.total)
 
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.data.scalabel import read_clips
-from pcan_ros.replay.bags import START
+from pcan_model.data.timing import time_of
 from pcan_ros.replay.clips import open_clip
-
-LABEL_RATE = 5.0  # labelled frames per second of BDD100K seg_track, whose files do not say so
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +42,7 @@ def open_reels(source: Path, *, videos: Sequence[str] | None = None, rate: float
     rate    shots per second, instead of the source's own
     """
     if (source / "labels").is_dir():
-        return [of_clip(clip, rate or LABEL_RATE) for clip in read_clips(source, videos=videos)]
+        return [of_clip(clip, rate or clip.rate) for clip in read_clips(source, videos=videos)]
     pictures = open_clip(source)
     rate = rate or pictures.rate
 
@@ -64,8 +62,3 @@ def of_clip(clip: Clip, rate: float) -> Reel:
             yield Shot(frame.image, time_of(index, rate), frame)
 
     return Reel(clip.name, len(clip), rate, shots)
-
-
-def time_of(index: int, rate: float) -> int:
-    """Return when a frame of a clip without a time of its own was taken, nanoseconds."""
-    return START + round(index * 1e9 / rate)

@@ -18,7 +18,6 @@ from pcan_ros.replay.message_types import COMPRESSED, IMAGE, TRACKS, nanoseconds
 from pcan_ros.replay.reading import Bag, BagError
 
 Storage = Literal["mcap", "sqlite3"]
-START = 1_000_000_000  # nanoseconds: first stamp of a clip that says nothing of when it was taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)

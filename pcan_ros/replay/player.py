@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,13 +32,19 @@ class Played:
 
 def play_in_lockstep(records: Iterable[Record], client: Client, alive: Callable[[], bool]) -> list[Played]:
     """Send every image when the one before is answered: every frame counts, whatever the machine."""
-    played: list[Played] = []
+    return list(lockstep(records, client, alive))
+
+
+def lockstep(records: Iterable[Record], client: Client, alive: Callable[[], bool]) -> Iterator[Played]:
+    """Do the same one by one: what was answered is not kept."""
+    silent = 0
     for record in records:
         sent = time.monotonic()
-        played.append(Played(record.stamp, sent, client.exchange(record.raw, PATIENCE, alive)))
-        if len(played) >= GIVE_UP and not any(p.answer for p in played[-GIVE_UP:]):
+        answer = client.exchange(record.raw, PATIENCE, alive)
+        silent = 0 if answer else silent + 1
+        if silent >= GIVE_UP:
             raise ClientError(f"no answer to {GIVE_UP} images in a row, {PATIENCE:.0f} s each")
-    return played
+        yield Played(record.stamp, sent, answer)
 
 
 def play_in_time(

@@ -25,6 +25,7 @@ class Squares:
 
     name: str = "squares"
     frames: int = 6
+    rate: float = 10.0  # a second
 
     def __len__(self) -> int:
         return self.frames

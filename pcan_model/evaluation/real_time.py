@@ -1,0 +1,91 @@
+"""What real time costs: frames dropped, latency, and the scores beside those of lock-step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pcan_model.data.clips import Clip
+from pcan_model.evaluation.report import Report
+from pcan_model.evaluation.setup import Answer, Follow
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a camera was kept up with, over all clips; latency is from sending an image to its tracks."""
+
+    rate: float  # times the clips' own pace
+    frames: int  # sent
+    answered: int
+    p50: float | None  # seconds; None without an answer
+    p95: float | None
+    p99: float | None
+    jitter: float | None  # seconds, mean difference of two latencies in a row
+
+    @property
+    def dropped(self) -> int:
+        """Return how many frames got no answer."""
+        return self.frames - self.answered
+
+
+def watched(follow: Follow, latencies: list[list[float | None]]) -> Follow:
+    """Answer as `follow` does, and note every clip's latencies, seconds; None for a dropped frame."""
+
+    def watch(clip: Clip) -> Iterator[Answer]:
+        own: list[float | None] = []
+        latencies.append(own)
+        for answer in follow(clip):
+            own.append(None if answer.dropped else answer.seconds)
+            yield answer
+
+    return watch
+
+
+def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
+    """Sum up the latencies of each clip's frames, seconds; None where a frame got no answer."""
+    answered = [[value for value in clip if value is not None] for clip in clips]
+    every = [value for clip in answered for value in clip]
+    steps = [abs(step) for clip in answered for step in np.diff(clip)]
+    p50, p95, p99 = (float(p) for p in np.percentile(every, (50, 95, 99))) if every else (None,) * 3
+    jitter = float(np.mean(steps)) if steps else None
+    return Timing(rate, sum(map(len, clips)), len(every), p50, p95, p99, jitter)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The same clips in lock-step and in real time; a frame without an answer says nothing is there."""
+
+    timing: Timing
+    lockstep: Report
+    real_time: Report
+
+    def text(self) -> str:
+        """Return it for people; scores in per cent, over the classes that occur."""
+        t = self.timing
+        lines = [
+            f"in real time, {t.rate:g} x: {t.frames} frames sent, {t.answered} answered, {t.dropped} dropped",
+            f"latency p50 / p95 / p99: {_ms(t.p50)} / {_ms(t.p95)} / {_ms(t.p99)}, jitter {_ms(t.jitter)}",
+        ]
+        for name, field in (("HOTA", "hota"), ("mMOTSA", "motsa")):
+            before, after = (getattr(r.mean, field) for r in (self.lockstep, self.real_time))
+            cost = "" if before is None or after is None else f", cost {100 * (before - after):.1f}"
+            lines.append(f"{name}: {_percent(before)} in lock-step, {_percent(after)} in real time{cost}")
+        return "\n".join(lines)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = {**asdict(self.timing), "dropped": self.timing.dropped}
+        for name, report in (("lockstep", self.lockstep), ("real_time", self.real_time)):
+            plain[name] = {"hota": report.mean.hota, "mmotsa": report.mean.motsa}
+        return plain
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{1e3 * value:.1f} ms"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
