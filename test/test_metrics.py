@@ -37,8 +37,8 @@ def strip(first: int, last: int, row: int = 0) -> NDArray[np.bool_]:
 def frame(*things: tuple[int, int, NDArray[np.bool_]], ignore: Any = None) -> Objects:
     """Hold (label, id, mask) objects."""
     labels, ids = (np.array([t[k] for t in things], np.int64) for k in (0, 1))
-    hidden = encode([ignore])[0] if ignore is not None else None
-    return Objects(encode(t[2] for t in things), labels, ids, hidden)
+    hidden = encode([ignore] if ignore is not None else ())
+    return Objects(encode(t[2] for t in things), labels, ids, ignore=hidden)
 
 
 def count(truth: Sequence[Objects], said: Sequence[Objects]) -> Report:

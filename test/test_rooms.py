@@ -31,7 +31,7 @@ ORDER = {  # a module may use its own room and those above it
     "data": ["data"],
     "synthetic drive": ["synthetic"],
     "training": ["targets", "losses", "training", "initialise", "train"],
-    "metrics": ["evaluation", "evaluate"],
+    "metrics": ["evaluation", "evaluate", "score"],
     "export": ["export", "commands"],
     "robot": ["pcan_ros"],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -14,9 +14,10 @@ from pcan_model.evaluation.report import Recall
 from pcan_model.structures import Tracks
 
 Rle = dict[str, Any]  # COCO run lengths: size, counts
-MATCH_IOU = 0.5  # least mask IoU of a match, but for HOTA, which has 19 of them
+MATCH_IOU = 0.5  # least mask IoU of a match, but for HOTA and AP, which have several of them
 IGNORED_SHARE = 0.5  # a false object that lies in ignored pixels by more than this is no error
 SMALL, LARGE = 500, 2000  # bounds of the object sizes, pixels
+NEVER = 10_000.0  # cost of a pair below MATCH_IOU: so many pairs as can be, then the best ones
 
 
 class MissingMetrics(ImportError):
@@ -29,19 +30,24 @@ class MissingMetrics(ImportError):
         )
 
 
+def _no_scores() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
     """N masks of one frame, labelled or predicted."""
 
     rles: tuple[Rle, ...]  # (N,) of the whole picture
-    labels: NDArray[np.int64]  # (N,) index into Config.classes
+    labels: NDArray[np.int64]  # (N,) index into the data set's classes
     ids: NDArray[np.int64]  # (N,) identity within the clip and the class
-    ignore: Rle | None = None  # of labels: pixels where a false object is no error
+    scores: NDArray[np.float64] = field(default_factory=_no_scores)  # (N,) of predictions, else empty
+    ignore: tuple[Rle, ...] = ()  # of labels: regions where a false object is no error
 
     def __post_init__(self) -> None:
-        lengths = len(self.rles), len(self.labels), len(self.ids)
+        lengths = len(self.rles), len(self.labels), len(self.ids), len(self.scores) or len(self.ids)
         if len(set(lengths)) > 1:
-            raise ValueError(f"Objects: rles, labels, ids disagree on their length: {lengths}")
+            raise ValueError(f"Objects: rles, labels, ids, scores disagree on their length: {lengths}")
         if len(set(zip(self.labels.tolist(), self.ids.tolist(), strict=True))) < len(self.ids):
             raise ValueError(f"Objects: ids: expected one object per id and class, got {sorted(self.ids)}")
 
@@ -58,7 +64,7 @@ def labelled(
     ignore: NDArray[np.bool_],
 ) -> Objects:
     """Hold a frame's labels: masks (N, H, W), labels (N,), ids (N,), ignore (H, W)."""
-    return Objects(encode(masks), labels, ids, encode([ignore])[0] if ignore.any() else None)
+    return Objects(encode(masks), labels, ids, ignore=encode([ignore] if ignore.any() else ()))
 
 
 def predicted(tracks: Tracks) -> Objects:
@@ -68,6 +74,7 @@ def predicted(tracks: Tracks) -> Objects:
         encode(i.mask.full(tracks.height, tracks.width) for i in shown),
         np.array([i.label for i in shown], np.int64),
         np.array([i.track_id for i in shown], np.int64),
+        np.array([i.score for i in shown], np.float64),
     )
 
 
@@ -86,23 +93,21 @@ def compare(truth: Objects, said: Objects, label: int) -> Compared:
     """Set one class's predictions beside its labels.
 
     A prediction that matches no label of the class (one to one, mask IoU >= 0.5) and lies in
-    ignored pixels by more than half of its own area is left out, as KITTI-MOTS and BDD100K do.
+    an ignored region by more than half of its own area is left out, as KITTI-MOTS and BDD100K do.
     """
     true, mine = np.flatnonzero(truth.labels == label), np.flatnonzero(said.labels == label)
     true_rles, rles = [truth.rles[i] for i in true], [said.rles[i] for i in mine]
-    iou = _overlap(rles, true_rles, crowd=False).T
-    rows, columns = _matching(iou)
-    counts = np.ones(len(mine), bool)
-    if truth.ignore is not None:
-        counts = _overlap(rles, [truth.ignore], crowd=True)[:, 0] <= IGNORED_SHARE
-        counts[columns] = True
+    iou = overlaps(rles, true_rles, crowd=False).T
+    rows, columns = best_pairs(iou)
+    counts = np.asarray((overlaps(rles, list(truth.ignore), crowd=True) <= IGNORED_SHARE).all(1))
+    counts[columns] = True
     hit = np.zeros(len(true), bool)
     hit[rows] = True
     areas = np.asarray(coco_mask.area(true_rles), np.int64).reshape(-1)
     return Compared(truth.ids[true], said.ids[mine][counts], iou[:, counts], areas, hit)
 
 
-def _overlap(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.float64]:
+def overlaps(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.float64]:
     """Return the IoU of every pair, (N, M); with `crowd` the share of the first that is covered."""
     if not rles or not others:
         return np.zeros((len(rles), len(others)))
@@ -110,15 +115,18 @@ def _overlap(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.f
     return cast(NDArray[np.float64], overlap)
 
 
-def _matching(iou: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and columns of the best one-to-one matching at the least IoU."""
+def best_pairs(iou: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows and columns of the best one-to-one matching at the least IoU.
+
+    As many pairs as possible come before their overlap, as in both official tools.
+    """
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
         raise MissingMetrics(error) from error
-    enough = np.where(iou >= MATCH_IOU, iou, 0)
-    rows, columns = linear_sum_assignment(-enough)
-    matched = enough[rows, columns] > 0
+    near = iou >= MATCH_IOU
+    rows, columns = linear_sum_assignment(np.where(near, -iou, NEVER))
+    matched = near[rows, columns]
     return rows[matched], columns[matched]
 
 

@@ -38,6 +38,12 @@ def sequence(frames: Sequence[Compared]) -> dict[str, Any]:
     }
 
 
+def identity_counts(frames: Sequence[Compared]) -> tuple[int, int, int]:
+    """Return IDTP, IDFP and IDFN of one class of one clip."""
+    found = official_metrics()[1].eval_sequence(sequence(frames))
+    return int(found["IDTP"]), int(found["IDFP"]), int(found["IDFN"])
+
+
 def _renumber(frames: list[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], int]:
     """Replace identities by 0, 1, …; returns them frame by frame, and how many there are."""
     everyone = np.unique(np.concatenate([np.zeros(0, np.int64), *frames]))
