@@ -12,7 +12,6 @@ from typing import Any
 from tqdm import tqdm
 
 from pcan_model.config import CLASSES
-from pcan_model.data.clips import DataError
 from pcan_model.evaluation.bdd100k import bdd_plain, bdd_scores, count_clip
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import to_plain
@@ -25,6 +24,7 @@ from pcan_model.evaluation.score_youtube_vis import (
     score_coco,
     score_youtube_vis,
 )
+from pcan_model.formats.labels import DataError
 
 FORMATS = ("kitti_mots", "bdd100k", "youtube_vis", "coco")
 EXPLANATION = """\
@@ -89,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, required=True)
     add("--truth", type=Path, required=True, help="ground truth: a file or a folder")
     add("--results", type=Path, required=True, help="what is to be scored, in the same form")
-    add(
-        "--seqmap", type=Path, help="kitti_mots: sequences and their lengths (default: all, to the last line)"
-    )
+    add("--seqmap", type=Path, help="kitti_mots: sequences and lengths (default: all, to the last line)")
     add("--out", type=Path, help="write the JSON there instead of printing it")
     return parser
 

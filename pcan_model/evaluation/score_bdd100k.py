@@ -9,16 +9,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from pcan_model.config import CLASSES
-from pcan_model.data.clips import DataError
-from pcan_model.evaluation.comparison import Objects, Rle
+from pcan_model.data.files import read_picture
+from pcan_model.evaluation.comparison import Objects, Rle, encode
+from pcan_model.formats import bdd100k
+from pcan_model.formats.labels import DataError
+from pcan_model.formats.rle import check
 
 NOTHING = Objects((), np.zeros(0, np.int64), np.zeros(0, np.int64))
-CROWD, IGNORED = 2, 1  # bits of a bitmask's G
 MOST = 100  # instances of a frame that the official tool takes in bitmasks
 
 
@@ -89,6 +90,10 @@ def _frames(file: Path) -> list[dict[str, Any]]:
     frames = data.get("frames") if isinstance(data, dict) else data
     if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames):
         raise DataError(file, "frames", "a list of frames", type(frames).__name__)
+    for index, frame in enumerate(frames):
+        for label in frame.get("labels") or ():
+            if not isinstance(label, dict) or "id" not in label:
+                raise DataError(file, f"frames[{index}].labels", "objects with an id", label)
     return frames
 
 
@@ -115,6 +120,7 @@ def _objects(frame: dict[str, Any], ids: dict[str, int], source: str) -> Objects
             raise DataError(source, f"label {label['id']}", "run lengths (rle)", "polygons")
         if rle is None:
             continue
+        rle = check(rle, file=source, key=f"label {label['id']}: rle")
         flags = label.get("attributes") or {}
         if flags.get("crowd") or flags.get("ignored"):
             ignore.append(rle)
@@ -168,21 +174,16 @@ def _predicted_bitmask(path: Path) -> Objects:
 
 
 def _bitmask(path: Path) -> Objects:
-    """Read one frame: R category, G attributes, B * 256 + A id; id 0 is background."""
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
-        raise DataError(path, "picture", "RGBA", None if picture is None else picture.shape)
-    blue, attributes, category, alpha = (picture[..., k].astype(np.int32) for k in range(4))  # from BGRA
-    identity = blue * 256 + alpha
-    counted, ignore = [], []
-    for number in np.unique(identity[identity > 0]).tolist():
-        where = identity == number
-        kinds = np.unique(category[where] * 256 + attributes[where]).tolist()
-        if len(kinds) > 1 or not 1 <= kinds[0] // 256 <= len(CLASSES):
-            raise DataError(path, f"id {number}: category", f"one of 1 to {len(CLASSES)}", kinds)
-        rle = coco_mask.encode(np.asfortranarray(where, np.uint8))
-        if kinds[0] & (CROWD | IGNORED):
-            ignore.append(rle)
-        else:
-            counted.append((rle, kinds[0] // 256 - 1, number))
-    return _gather(counted, ignore, str(path))
+    """Read one frame; pixels of id 0 are background."""
+    picture = read_picture(path)
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        picture = picture[..., [2, 1, 0, 3]]  # from OpenCV's order
+    parsed = bdd100k.parse(picture, path)
+    wrong = sorted(set(parsed.categories.tolist()) - set(range(1, len(CLASSES) + 1)))
+    if wrong:
+        raise DataError(path, "category", f"1 to {len(CLASSES)}", wrong)
+    rles = encode(parsed.index == k for k in range(1, len(parsed.ids) + 1))
+    uncounted = parsed.attributes & bdd100k.UNCOUNTED > 0
+    entries = zip(rles, (parsed.categories - 1).tolist(), parsed.ids.tolist(), strict=True)
+    counted = [entry for entry, out in zip(entries, uncounted, strict=True) if not out]
+    return _gather(counted, [rle for rle, out in zip(rles, uncounted, strict=True) if out], str(path))

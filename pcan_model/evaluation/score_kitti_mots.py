@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.data.clips import DataError
 from pcan_model.evaluation.comparison import MissingMetrics
 from pcan_model.evaluation.metrics import official_metrics
+from pcan_model.formats.labels import DataError
 
 METHOD = "TrackEval's KittiMOTS: masks, match at IoU >= 0.5, ignore regions (class 10)"
 Scores = dict[str, dict[str, Any]]  # class to `metric/field` to a number, or mean and per_alpha

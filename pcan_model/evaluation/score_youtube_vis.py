@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from pcan_model.data.clips import DataError
 from pcan_model.evaluation.average_precision import (
     Precision,
     Tube,
@@ -19,6 +18,8 @@ from pcan_model.evaluation.average_precision import (
     track_precision,
 )
 from pcan_model.evaluation.comparison import Rle
+from pcan_model.formats.labels import DataError
+from pcan_model.formats.rle import check
 
 VIS_METHOD = (
     "YouTube-VIS: COCO's rules on whole tracks, IoU summed over the frames, 0.50:0.95, at most 100 a video"
@@ -64,12 +65,12 @@ def _by_video(
             raise DataError(source, "video_id", f"one of {sorted(lengths)}", video)
         if len(masks) != lengths[video]:
             raise DataError(source, "segmentations", f"one per frame, {lengths[video]}", len(masks))
-        tubes[video].append(_tube(entry))
+        tubes[video].append(_tube(entry, source))
     return tubes
 
 
-def _tube(entry: Mapping[str, Any]) -> Tube:
-    rles = tuple(_rle(mask, entry) for mask in entry["segmentations"])
+def _tube(entry: Mapping[str, Any], source: str) -> Tube:
+    rles = tuple(_rle(mask, entry, source) for mask in entry["segmentations"])
     areas = [area for area in entry.get("areas") or () if area]
     return Tube(
         int(entry["category_id"]),
@@ -80,15 +81,13 @@ def _tube(entry: Mapping[str, Any]) -> Tube:
     )
 
 
-def _rle(mask: Any, entry: Mapping[str, Any]) -> Rle | None:
+def _rle(mask: Any, entry: Mapping[str, Any], source: str) -> Rle | None:
     """Return a mask's run lengths, of polygons and of uncompressed ones too."""
     if not mask:
         return None
     if isinstance(mask, list):
         return dict(coco_mask.merge(coco_mask.frPyObjects(mask, entry["height"], entry["width"])))
-    if isinstance(mask["counts"], list):
-        return dict(coco_mask.frPyObjects(mask, *mask["size"]))
-    return dict(mask)
+    return check(mask, file=source, key="segmentations")
 
 
 def _json(path: Path, kind: type) -> Any:
