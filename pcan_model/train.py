@@ -168,7 +168,9 @@ def make_loader(
 ) -> Iterator[Batch]:
     """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
     total = config.train.iterations * args.batch
-    dataset = read_sources(args.data, args.hold_out, config.train, seed=args.seed, length=total)
+    dataset = read_sources(
+        args.data, args.hold_out, config.train, seed=args.seed, length=total, names=config.classes
+    )
     numbered = Numbered(dataset, start * args.batch)
     sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
     return iter(
@@ -265,8 +267,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
-    p.add_argument("--data", nargs="+", required=True, metavar="PATH[:WEIGHT]",
-                   help="folders with images/ and labels/; the weight says how often each is drawn; "
+    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@SPLIT][:WEIGHT]",
+                   help="data sets (`pcan-data -h` lists the formats; split: train by default); the "
+                   "weight says how often each is drawn; "
                    "`pcan-drive` renders such folders")  # fmt: skip
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")

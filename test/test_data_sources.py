@@ -100,5 +100,5 @@ def test_single_pictures_are_clips_of_one_frame(tmp_path: Path, drawn: dict[str,
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere/labels: .*expected one label file per video"):
+    with pytest.raises(DataError, match=r"nowhere: path: expected a data set, .*got nothing there"):
         read(str(tmp_path / "nowhere"))

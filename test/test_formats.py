@@ -269,7 +269,8 @@ def test_a_youtube_vis_result_has_one_score_and_a_mask_or_none_per_frame() -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"annotations": None}, "annotations: expected a list; the labels of val and test are private"),
+        ({"annotations": 7}, "annotations: expected a list, got int"),
+        ({"categories": None}, "categories: expected a list, got NoneType"),
         ({"categories": [{"id": 1, "name": "ape"}]}, r"categories: expected some of the classes .*'ape'"),
         ({"videos": []}, r"annotations.video_id: expected an id of videos, got \[1\]"),
     ],

@@ -58,6 +58,11 @@ class Clip(Protocol):
         """Frames per second."""
         ...
 
+    @property
+    def labelled(self) -> bool:
+        """Whether anybody said what is in its frames; if not, they hold no objects."""
+        ...
+
     def __len__(self) -> int: ...
 
     def frame(self, index: int) -> LabeledFrame:

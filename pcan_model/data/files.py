@@ -44,6 +44,7 @@ class FileClip:
         self.name = name
         self.rate = rate
         self.pictures = tuple(pictures)
+        self.labelled = not isinstance(labels, NoLabels)
         self._labels = labels
 
     def __len__(self) -> int:
@@ -56,14 +57,15 @@ class FileClip:
     def labels(self, index: int) -> FrameLabels:
         """Decode the labels of a frame, ignored objects among them."""
         known = self._labels.decode(index, None)
-        return self._decode(index, self.image(index)) if known is None else known
+        return self.labels_on(index, self.image(index)) if known is None else known
 
     def frame(self, index: int) -> LabeledFrame:
         """Decode picture and labels of a frame."""
         image = self.image(index)
-        return with_image(image, self._decode(index, image))
+        return with_image(image, self.labels_on(index, image))
 
-    def _decode(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
+    def labels_on(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
+        """Decode the labels of a frame whose picture is there; DataError where they are of another size."""
         height, width = image.shape[:2]
         labels = self._labels.decode(index, (height, width))
         assert labels is not None

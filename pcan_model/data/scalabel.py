@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import cv2
 from pcan_model.config import CLASSES
 from pcan_model.data.clips import Clip, DataError, LabeledFrame, without_image
 from pcan_model.data.files import FileClip, write_picture, write_whole
+from pcan_model.data.transfer import stem, transfer
 from pcan_model.formats import scalabel
 from pcan_model.formats.labels import FrameLabels
 
+LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
+STILLS = "annotation_rle.json"  # labels of single pictures, beside images/
 RATE = 5.0  # frames per second that BDD100K labels
 
 
@@ -49,14 +52,40 @@ def read_clips(
     missing = sorted(set(videos or ()) - set(found))
     if missing:
         raise DataError(root / "labels", "videos", f"some of {sorted(found)}", missing)
-    return [read_video(found[v], root / "images" / v, names) for v in sorted(videos or found)]
+    return [clip for v in sorted(videos or found) for clip in _read_file(found[v], root / "images", names)]
+
+
+def _read_file(labels: Path, images: Path, names: Sequence[str]) -> list[Clip]:
+    """Open a label file of one video, of several by their videoName, or of stills without."""
+    if (images / labels.stem).is_dir():
+        return [read_video(labels, images / labels.stem, names)]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for frame in scalabel.read_frames(labels):
+        groups.setdefault(frame.get("videoName") or "", []).append(frame)
+    stills = [_clip(Path(f["name"]).stem, [f], images, labels, names) for f in groups.pop("", [])]
+    videos = [_clip(name, _in_order(f), images / name, labels, names) for name, f in groups.items()]
+    return stills + videos
+
+
+def _in_order(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(frames, key=lambda frame: (frame.get("frameIndex") or 0, frame["name"]))
+
+
+def found(root: Path) -> bool:
+    """Whether a folder looks like this."""
+    return (root / STILLS).is_file() or ((root / "images").is_dir() and any(root.glob("labels/*.json")))
+
+
+def read_all(root: Path, names: Sequence[str]) -> list[Clip]:
+    """Open every video, or the single pictures, of a folder."""
+    if (root / STILLS).is_file():
+        return read_stills(root / STILLS, root / "images", names)
+    return read_clips(root, names=names)
 
 
 def read_video(labels: Path, images: Path, names: Sequence[str] = CLASSES) -> Clip:
     """Open one label file as one clip, frames by frameIndex."""
-    frames = scalabel.read_frames(labels)
-    frames.sort(key=lambda f: (f.get("frameIndex") or 0, f["name"]))
-    return _clip(labels.stem, frames, images, labels, names)
+    return _clip(labels.stem, _in_order(scalabel.read_frames(labels)), images, labels, names)
 
 
 def read_stills(labels: Path, images: Path, names: Sequence[str] = CLASSES) -> list[Clip]:
@@ -73,19 +102,23 @@ def _clip(
     return FileClip(name, pictures, ScalabelLabels(frames, names, labels), rate=RATE)
 
 
-def write_clip(
-    root: Path,
-    name: str,
-    frames: Iterable[LabeledFrame],
-    *,
-    quality: int = 92,
-    names: Sequence[str] = CLASSES,
-) -> None:
-    """Save frames in the layout that `read_clips` reads; the label file comes last, whole."""
+def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterator[None]:
+    """Save a clip in the layout that `read_clips` reads, its label file last; yields after every frame."""
+    entries = []
+    for time in range(len(clip)):
+        target = root / "images" / clip.name / stem(clip, time)
+        path, labels = transfer(clip, time, target, (".jpg", ".png"))
+        entries.append(scalabel.encode(labels, names, name=path.name, video=clip.name, time=time))
+        yield
+    write_whole(root / "labels" / f"{clip.name}.json", json.dumps(entries).encode())
+
+
+def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality: int = 92) -> None:
+    """Save frames as a clip of the layout that `read_clips` reads, its label file last."""
     entries = []
     for time, frame in enumerate(frames):
         path = Path(root) / "images" / name / f"{time:06d}.jpg"
         write_picture(path, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         labels = without_image(frame)
-        entries.append(scalabel.encode(labels, names, name=path.name, video=name, time=time))
+        entries.append(scalabel.encode(labels, CLASSES, name=path.name, video=name, time=time))
     write_whole(Path(root) / "labels" / f"{name}.json", json.dumps(entries).encode())

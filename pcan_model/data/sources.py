@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcan_model.config import TrainConfig
+from pcan_model.config import CLASSES, TrainConfig
 from pcan_model.data.clips import Clip
+from pcan_model.data.layouts import open_clips, recognise
 from pcan_model.data.pairs import PairDataset
-from pcan_model.data.scalabel import read_clips, read_stills
-
-STILLS = "annotation_rle.json"  # labels of single pictures, beside images/
 
 
 class SourceError(ValueError):
@@ -19,19 +17,27 @@ class SourceError(ValueError):
 
 
 def read_sources(
-    sources: Sequence[str], hold_out: Sequence[str], train: TrainConfig, *, seed: int, length: int
+    sources: Sequence[str],
+    hold_out: Sequence[str],
+    train: TrainConfig,
+    *,
+    seed: int,
+    length: int,
+    names: Sequence[str] = CLASSES,
 ) -> PairDataset:
-    """Open folders given as PATH or PATH:WEIGHT and draw `length` training pairs from them.
+    """Open data sets given as PATH[@SPLIT][:WEIGHT] and draw `length` training pairs from them.
+
+    Without SPLIT it is train, where a data set has splits.
 
     A folder is drawn from in proportion to its weight, its clips to the square root of their lengths.
-    Raises SourceError for a bad weight or a held-out video that is nowhere.
+    Raises SourceError for a bad weight, clips without labels or a held-out video that is nowhere.
     """
     clips: list[Clip] = []
     weights: list[float] = []
     known: set[str] = set()
     for source in sources:
         path, weight = split_weight(source)
-        found = _open(path)
+        found = _open(path, names)
         kept = [clip for clip in found if clip.name not in hold_out]
         total = sum(math.sqrt(len(clip)) for clip in kept)
         clips += kept
@@ -63,7 +69,19 @@ def split_weight(source: str) -> tuple[Path, float]:
         ) from error
 
 
-def _open(path: Path) -> list[Clip]:
-    if (path / STILLS).is_file():
-        return list(read_stills(path / STILLS, path / "images"))
-    return list(read_clips(path))
+def _open(source: Path, names: Sequence[str]) -> list[Clip]:
+    path, split = split_name(source)
+    if split is None and path.exists():
+        split = "train" if recognise(path).splits else None
+    clips = open_clips(path, split=split, names=names)
+    if bare := [clip.name for clip in clips if not clip.labelled]:
+        raise SourceError(f"--data {source}: expected labelled clips, got none for {bare[:5]}")
+    return clips
+
+
+def split_name(source: Path) -> tuple[Path, str | None]:
+    """Split PATH@SPLIT; a path that is there is whole."""
+    name, at, split = source.name.rpartition("@")
+    if not at or source.exists():
+        return source, None
+    return source.with_name(name), split

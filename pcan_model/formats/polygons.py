@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CURVE_STEPS = 8  # straight pieces per curve
+CURVE_STEPS = 32  # straight pieces per curve
 SHIFT = 4  # binary digits after the point that cv2 takes
 
 
 def fill_polygons(polygons: Iterable[dict[str, Any]], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill the union of closed polygons, (H, W)."""
+    """Fill the union of closed polygons, (H, W); (0, 0) is the corner of the first pixel, as in BDD100K."""
     canvas = np.zeros(size, np.uint8)
     for polygon in polygons:
         points = outline(np.array(polygon["vertices"], np.float64), polygon.get("types"))
-        cv2.fillPoly(canvas, [np.round(points * 2**SHIFT).astype(np.int32)], 1, shift=SHIFT)
+        cv2.fillPoly(canvas, [np.round((points - 0.5) * 2**SHIFT).astype(np.int32)], 1, shift=SHIFT)
     return canvas.astype(bool)
 
 

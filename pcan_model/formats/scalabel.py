@@ -109,11 +109,14 @@ def decode(labels: Sequence[Label], size: tuple[int, int], ids: dict[str, int], 
     ids  number of every identity of the clip
     """
     index = np.zeros(size, np.int16)
+    numbers: dict[tuple[str, int, bool], int] = {}  # two labels of one object share one
     objects: list[Label] = []
     for label in sorted(labels, key=lambda label: label.label != IGNORE):
+        number = IGNORE
         if label.label != IGNORE:
-            objects.append(label)
-        _paint(index, label, len(objects) if label.label != IGNORE else IGNORE, source)
+            number = numbers.setdefault((label.identity, label.label, label.ignored), len(numbers) + 1)
+            objects += [label] if number > len(objects) else []
+        _paint(index, label, number, source)
     return labelled(
         index,
         [label.label for label in objects],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Video:
     name: str
     size: tuple[int, int]  # H, W in pixels
     files: tuple[str, ...]  # pictures, below JPEGImages
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
 
 
 def read_videos(file: Path, names: Sequence[str]) -> list[Video]:
@@ -44,16 +44,25 @@ def read_videos(file: Path, names: Sequence[str]) -> list[Video]:
     names  of the classes that labels count: a category of the same name, or of one in NAMES, is that
            class; other categories are ignored
 
-    Raises DataError where a key is missing, no category is a class, or there are no annotations
-    (those of the official val and test sets are private).
+    The labels of the official val and test sets are private: their files have no annotations.
+    Raises DataError where a key is missing, or no category is a class.
     """
     data = _load(file)
     table = categories_to_labels(data["categories"], names, file)
     instances: dict[int, list[Instance]] = {}
-    for entry in data["annotations"]:
+    for entry in data["annotations"] or ():
         video, instance = _instance(entry, table, file)
         instances.setdefault(video, []).append(instance)
-    videos = [_video(entry, instances.pop(entry.get("id"), []), file) for entry in data["videos"]]
+    hidden = data["annotations"] is None
+    videos = [
+        _video(entry, None if hidden else instances.pop(entry.get("id"), []), file)
+        for entry in data["videos"]
+    ]
+    called = [video.name for video in videos]
+    videos = [
+        replace(video, name=f"{video.name}-{number}") if called.count(video.name) > 1 else video
+        for number, video in enumerate(videos, start=1)
+    ]
     if instances:
         raise DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5])
     return videos
@@ -77,7 +86,7 @@ def decode(video: Video, time: int) -> FrameLabels:
     """Paint one frame; the later annotation keeps a pixel that two claim."""
     index = np.zeros(video.size, np.int16)
     shown: list[Instance] = []
-    for instance in sorted(video.instances, key=lambda instance: instance.label != IGNORE):
+    for instance in sorted(video.instances or (), key=lambda instance: instance.label != IGNORE):
         segmentation = instance.segmentations[time]
         if segmentation is None:
             continue
@@ -188,24 +197,23 @@ def _load(file: Path) -> dict[str, Any]:
         raise DataError(file, "file", "JSON", error) from error
     for key in ("videos", "categories", "annotations"):
         found = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(found, list):
-            hint = "; the labels of val and test are private" if key == "annotations" else ""
-            raise DataError(file, key, f"a list{hint}", type(found).__name__)
-    return dict(data)
+        if not isinstance(found, list) and (key != "annotations" or found is not None):
+            raise DataError(file, key, "a list", type(found).__name__)
+    return {"annotations": None} | data
 
 
-def _video(entry: Any, instances: Sequence[Instance], file: Path) -> Video:
+def _video(entry: Any, instances: Sequence[Instance] | None, file: Path) -> Video:
     try:
         files = tuple(str(name) for name in entry["file_names"])
         video = Video(
             str(Path(files[0]).parent if files else entry["id"]),
             (int(entry["height"]), int(entry["width"])),
             files,
-            tuple(instances),
+            None if instances is None else tuple(instances),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(file, "videos", "id, height, width, file_names", entry) from error
-    for instance in instances:
+    for instance in instances or ():
         if len(instance.segmentations) != len(files):
             got = len(instance.segmentations)
             raise DataError(instance.source, "segmentations", f"one per frame, {len(files)}", got)

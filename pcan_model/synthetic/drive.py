@@ -42,6 +42,7 @@ class SyntheticDrive:
             )
         self.name = f"synthetic_{seed:06d}"
         self.rate = RATE
+        self.labelled = True
         self._seed, self._length, self._size = seed, length, (height, width)
 
     def __len__(self) -> int:

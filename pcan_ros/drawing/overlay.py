@@ -74,7 +74,9 @@ def _labels(canvas: Picture, nearest_first: Sequence[TrackedInstance], classes: 
     scale = text_scale(canvas)
     taken: list[Plate] = []
     for instance in nearest_first:
-        text = f"{classes[instance.label]} {instance.track_id} {instance.score:.2f}".replace(" 0.", " .")
+        text = f"{classes[instance.label]} {instance.track_id}"
+        if instance.score < 1:  # a label has none
+            text += f" {instance.score:.2f}".replace(" 0.", " .")
         plate = _place(canvas, instance, text, scale, taken)
         if float(instance.box[2] - instance.box[0]) < NARROW * plate.width:
             plate = _place(canvas, instance, str(instance.track_id), scale, taken)

@@ -1,0 +1,96 @@
+"""What a data set holds: counts by class, sizes, and every problem on the way."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pcan_model.data.clips import Clip, DataError, without_image
+from pcan_model.data.files import FileClip, read_image
+from pcan_model.formats.labels import IGNORE, FrameLabels
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found in some clips, while it is counted."""
+
+    clips: int = 0
+    frames: int = 0
+    empty: int = 0  # frames without objects
+    ignoring: int = 0  # frames with an ignored region or object
+    unlabelled: int = 0  # clips that nobody labelled
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # frames of each H, W
+    areas: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # pixels, by class
+    tracks: Counter[str] = field(default_factory=Counter)  # identities by class
+    ignored: Counter[str] = field(default_factory=Counter)  # crowd or ignored objects, by class
+    problems: list[str] = field(default_factory=list)
+
+
+def check(clips: Sequence[Clip], names: Sequence[str], findings: Findings) -> Iterator[str]:
+    """Decode every frame of some clips and count, in `findings`; yields a clip's name after each frame."""
+    for clip in clips:
+        findings.clips += 1
+        findings.unlabelled += not clip.labelled
+        classes: dict[int, int] = {}
+        for index in range(len(clip)):
+            try:
+                _count(clip, index, names, findings, classes)
+            except DataError as error:
+                findings.problems.append(str(error))
+            yield clip.name
+        findings.tracks.update(names[label] for label in classes.values())
+
+
+def _count(clip: Clip, index: int, names: Sequence[str], findings: Findings, classes: dict[int, int]) -> None:
+    """Count one frame; `classes` holds the class of each of the clip's identities."""
+    size, labels = _decode(clip, index)
+    findings.frames += 1
+    findings.sizes[size] += 1
+    if labels is None:
+        return
+    shown = labels.objects()
+    findings.empty += not len(shown)
+    findings.ignoring += bool((shown.index == IGNORE).any())
+    findings.ignored.update(names[label] for label in labels.labels[labels.ignored])
+    for label, identity, area in zip(
+        shown.labels.tolist(), shown.ids.tolist(), shown.areas().tolist(), strict=True
+    ):
+        findings.areas[names[label]].append(area)
+        if classes.setdefault(identity, label) != label:
+            expected = f"{names[classes[identity]]}, as before"
+            raise DataError(clip.name, f"frame {index}: class of id {identity}", expected, names[label])
+    if len(set(shown.ids.tolist())) < len(shown):
+        twice = [i for i, count in Counter(shown.ids.tolist()).items() if count > 1]
+        raise DataError(clip.name, f"frame {index}: ids", "one object each", f"twice {twice}")
+
+
+def _decode(clip: Clip, index: int) -> tuple[tuple[int, int], FrameLabels | None]:
+    """Return H, W and the labels, ignored objects among them where the clip tells."""
+    if not isinstance(clip, FileClip):
+        frame = clip.frame(index)
+        height, width = frame.image.shape[:2]
+        return (height, width), without_image(frame) if clip.labelled else None
+    image = read_image(clip.pictures[index])
+    height, width = image.shape[:2]
+    return (height, width), clip.labels_on(index, image) if clip.labelled else None
+
+
+def describe(findings: Findings) -> str:
+    """Return the findings as a text for people."""
+    sizes = ", ".join(f"{w}x{h} ({n})" for (h, w), n in findings.sizes.most_common(6))
+    lines = [f"{findings.clips} clips, {findings.frames} frames; width x height (frames): {sizes}"]
+    if findings.unlabelled:
+        lines.append(f"without labels: {findings.unlabelled} clips")
+    if findings.unlabelled < findings.clips:
+        lines.append(f"frames without objects: {findings.empty}, with ignored regions: {findings.ignoring}")
+        lines.append(f"{'class':12} {'objects':>8} {'tracks':>7} {'ignored':>8} {'median px':>10}")
+    for name in sorted({*findings.areas, *findings.ignored}, key=lambda n: -len(findings.areas.get(n, ()))):
+        areas = findings.areas.get(name, [])
+        median = f"{np.median(areas):.0f}" if areas else "-"
+        counts = f"{len(areas):8} {findings.tracks[name]:7} {findings.ignored[name]:8}"
+        lines.append(f"{name:12} {counts} {median:>10}")
+    lines += [f"problem: {problem}" for problem in findings.problems]
+    return "\n".join(lines)

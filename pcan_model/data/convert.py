@@ -1,0 +1,62 @@
+"""Any clips written as a data set of a chosen format."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pcan_model.config import CLASSES
+from pcan_model.data import bdd100k, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.clips import Clip, DataError
+
+TARGETS = ("kitti_mots", "bdd100k_bitmask", "scalabel", "youtube_vis")
+
+
+def convert(
+    clips: Sequence[Clip],
+    target: str,
+    out: Path,
+    *,
+    split: str = "train",
+    names: Sequence[str] = CLASSES,
+) -> Iterator[str]:
+    """Write clips as a data set; yields a clip's name after each of its frames.
+
+    target  one of TARGETS
+    out     a folder that is not there yet; it appears when all is written
+    split   what the whole is called, where the format has splits
+    names   of the classes that the clips' labels count
+
+    Raises DataError where `out` is there, or two clips have one name.
+    """
+    if target not in TARGETS:
+        raise DataError(out, "format", f"one of {', '.join(TARGETS)}", target)
+    if out.exists():
+        raise DataError(out, "out", "a folder that is not there yet", "one that is")
+    called = [clip.name for clip in clips]
+    if twice := sorted({name for name in called if called.count(name) > 1}):
+        raise DataError(out, "clips", "a name of its own for each", f"twice {twice}")
+    partial = out.with_name(f".{out.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
+    partial.mkdir(parents=True)
+    yield from _write(clips, target, partial, split, names)
+    partial.replace(out)
+
+
+def _write(clips: Sequence[Clip], target: str, out: Path, split: str, names: Sequence[str]) -> Iterator[str]:
+    videos = youtube_vis.Writer(out, names, split)
+    for clip in clips:
+        if target == "kitti_mots":
+            steps = kitti_mots.save_clip(out, clip, names)
+        elif target == "bdd100k_bitmask":
+            steps = bdd100k.save_clip(out, clip, names, split)
+        elif target == "scalabel":
+            steps = scalabel.save_clip(out, clip, names)
+        else:
+            steps = videos.save_clip(clip)
+        yield from (clip.name for _ in steps)
+    if target == "kitti_mots":
+        kitti_mots.write_list(out, clips, split)
+    elif target == "youtube_vis":
+        videos.close()
