@@ -13,6 +13,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import ParameterType, ParameterValue
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 from support.robot import PATIENCE, image, robot
@@ -84,6 +85,33 @@ def test_a_jump_back_in_time_starts_anew_and_says_so(squares: Path) -> None:
         assert again.instances[0].track_id == 1
         assert bytes(again.instances[0].uuid.uuid) != bytes(first[0].instances[0].uuid.uuid)
         r.until(lambda: "time went back by 1.000 s" in r.process.log(), "said")
+
+
+def test_a_seek_far_ahead_starts_anew_and_a_pause_does_not(squares: Path) -> None:
+    with robot(squares) as r:
+        stamps = (100.0, 109.5, 109.6, 300.0, 300.1)
+        said = [r.track(image(scene(i), stamp)) for i, stamp in enumerate(stamps)]
+        assert [a.frame_index for a in said] == [0, 1, 2, 0, 1]
+        names = [bytes(a.instances[0].uuid.uuid) for a in said]
+        assert names[0] == names[2] != names[3] == names[4]
+        r.until(lambda: "time jumped ahead by 190.400 s: tracks are reset" in r.process.log(), "said")
+
+
+def test_with_simulated_time_a_looping_bag_resets_once_and_latency_is_on_its_clock(squares: Path) -> None:
+    with robot(squares, use_sim_time=True) as r:
+        clock = r.client.node.create_publisher(Clock, "/clock", 10)
+        r.until(clock.get_subscription_count, "listening to /clock")
+        loop = [50 + i / 10 for i in range(8)]
+        for number in range(3):
+            for step, stamp in enumerate(loop):
+                now = image(scene(step), stamp + 0.02).header.stamp
+                clock.publish(Clock(clock=now))
+                answer = r.track(image(scene(step), stamp))
+                assert answer.frame_index == step, f"round {number}"
+        r.until(lambda: r.process.log().count("time went back by 0.700 s") == 2, "said twice")
+        r.until(lambda: len(r.client.statuses) == 24, "a status for every image")
+        late = [s.pipeline_latency for s in r.client.statuses]
+        assert min(late) > -1.0 and max(late) < 1.0, "on the bag's clock, not the wall's"
 
 
 def test_reset_and_enable(squares: Path) -> None:
