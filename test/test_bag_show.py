@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
-from support.bags import CAR, cut, drive, image_message, write_bag
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from support.bags import CAR, TYPES, cut, drive, image_message, write_bag
 from support.squares import picture
 
 from pcan_ros.bag.command import main
@@ -127,6 +129,28 @@ def test_one_damaged_file_of_a_split_bag_does_not_cost_the_others(tmp_path: Path
     report = inspect(bag)
     assert only(report).count == 5
     assert any(loss.file == "bag_0.mcap" and loss.effect == "nothing read of it" for loss in report.losses)
+
+
+def test_damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it(tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 256, 256, 3), np.uint8)  # 6 to a chunk
+    with writer:
+        connection = writer.add_connection("/camera/image", IMAGE, typestore=TYPES)
+        for index, image in enumerate(noise):
+            raw = TYPES.serialize_cdr(image_message(image, 1 + index / 10), IMAGE)
+            writer.write(connection, 10**9 + index * 10**8, raw)
+    data = bytearray((bag / "bag.mcap").read_bytes())
+    chunk = data.find(b"\x28\xb5\x2f\xfd", len(data) // 2)  # how a compressed chunk begins
+    data[chunk : chunk + 4] = bytes(4)
+    (bag / "bag.mcap").write_bytes(data)
+
+    report = inspect(bag)
+    topic = only(report)
+    assert 50 <= topic.count < 60 and topic.end == pytest.approx(5.9)
+    assert len(topic.gaps) == 1 and topic.duplicate_stamps == 0
+    assert any("read on behind the damage" in loss.effect for loss in report.losses)
 
 
 def test_a_change_of_resolution_is_told(tmp_path: Path) -> None:

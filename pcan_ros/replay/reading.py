@@ -66,16 +66,28 @@ class Bag:
 
     def messages(self, topics: Collection[str] = ()) -> Iterator[Stored]:
         """Yield the messages of these topics, or of all; goes on behind a damaged file."""
-        numbers = {_name(c): c for c in self.connections}
         for name, store in self._stores:
-            wanted = [c for c in store.connections if not topics or c.topic in topics]
-            read = 0
+            last = _Last()
             try:
-                for connection, time, raw in store.messages(wanted) if wanted else ():
-                    read += 1
-                    yield Stored(numbers[_name(connection)], time, bytes(raw))
+                yield from self._of_store(store, topics, last)
             except Exception as error:  # a broken file shows in many ways
-                self._lose(name, f"broken: {type(error).__name__}: {error}", f"{read} messages read before")
+                self._lose(name, f"broken: {type(error).__name__}: {error}", "read on behind the damage")
+                yield from self._behind(name, topics, last)
+
+    def _of_store(self, store: Any, topics: Collection[str], last: _Last) -> Iterator[Stored]:
+        known = {_name(c): c for c in self.connections}
+        wanted = [c for c in store.connections if not topics or c.topic in topics]
+        for connection, time, raw in store.messages(wanted) if wanted else ():
+            last.note(connection.topic, time)
+            yield Stored(known[_name(connection)], time, bytes(raw))
+
+    def _behind(self, name: str, topics: Collection[str], last: _Last) -> Iterator[Stored]:
+        """Yield what a damaged storage file still holds behind the last message that was read."""
+        for file in [self.path] if self.path.is_file() else _storage_files(self.path):
+            if file.name == name or self.path.is_dir():
+                for stored in self._of_store(rescue(file), topics, _Last()):
+                    if last.is_before(stored.connection.topic, stored.time):
+                        yield stored
 
     def types(self) -> Any:
         """Return a store of types that knows ours, and those that the bag itself describes."""
@@ -143,6 +155,23 @@ class Bag:
         loss = Loss(file, problem, effect)
         if loss not in self.losses:
             self.losses.append(loss)
+
+
+class _Last:
+    """Where the reading stands: the time of the last message, and which topics had one then."""
+
+    def __init__(self) -> None:
+        self._time, self._topics = -1, set[str]()
+
+    def note(self, topic: str, time: int) -> None:
+        """Move on to a message."""
+        if time != self._time:
+            self._time, self._topics = time, set()
+        self._topics.add(topic)
+
+    def is_before(self, topic: str, time: int) -> bool:
+        """Return whether a message has not been read yet."""
+        return time > self._time or (time == self._time and topic not in self._topics)
 
 
 def _name(connection: Connection) -> tuple[str, str]:
