@@ -10,7 +10,9 @@ import yaml
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parent / "configs"
+FORMS = ("paper", "released")
 CHOICES = {
+    ("input", "fit"): ("letterbox", "resize"),
     ("backbone", "kind"): ("resnet50", "mobilenet_v2"),
     ("frame_attention", "kind"): ("prototypical", "non_local", "transformer"),
     ("instance_attention", "propagation"): ("none", "initial", "momentum"),
@@ -39,10 +41,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
-    """The letterboxed picture that the network sees."""
+    """The picture that the network sees."""
 
-    height: int = 736  # pixels, a multiple of 32
-    width: int = 1280  # pixels, a multiple of 32
+    fit: str = "letterbox"  # letterbox: always height x width | resize: within it, no border (released)
+    height: int = 736  # pixels, a multiple of 32 unless only a limit
+    width: int = 1280
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)  # RGB, of ImageNet, 0..255
     std: tuple[float, ...] = (58.395, 57.12, 57.375)  # RGB
 
@@ -94,6 +97,7 @@ class HeadConfig:
     box_size: int = 7  # cells of the RoI grid for boxes and embeddings
     mask_size: int = 14  # cells of the RoI grid for masks; masks have twice as many
     box_channels: int = 1024  # of the two hidden layers of the box head
+    cell_samples: int = 2  # samples of a cell along each axis; 0: as many as its pixels (released)
     mask_layers: int = 4
     embed_layers: int = 4
     embed_channels: int = 256  # length of the appearance embedding
@@ -116,6 +120,23 @@ class InstanceAttentionConfig:
     update_rate: float = 0.2  # lambda of Eq. 8 (Table 7)
     key_channels: int = 64  # D of the keys
     layers: int = 4  # 3x3 convolutions of the temporal segmentation head
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedConfig:
+    """What the released form has beyond the paper (docs/released.md); unused in the paper's form.
+
+    Prototype numbers, levels and EM steps are those of the attention parts above; the temperature of
+    its clustering is 1 / sigma2.
+    """
+
+    own_share: float = 0.75  # of a level's own features in its fusion with the memory
+    bank_rate: float = 0.75  # share of the newest fused level in the bank
+    start_rate: float = 0.5  # share of the newest frame prototypes in the next start
+    drift_rate: float = 0.05  # share of the newest instance prototypes in the starts when they drift
+    drift: bool = False  # starts drift during inference too, so that results depend on the past
+    reference_mask: bool = False  # the refinement also sees the reference's mask
+    idle_when_empty: bool = True  # a frame without detections leaves tracks and backdrops as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +192,7 @@ class Config:
     """Everything that decides what the network computes and how it is trained."""
 
     name: str = "pcan_r50_bdd100k"
+    form: str = "paper"  # paper | released
     classes: tuple[str, ...] = CLASSES
     input: InputConfig = field(default_factory=InputConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -178,14 +200,18 @@ class Config:
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     heads: HeadConfig = field(default_factory=HeadConfig)
     instance_attention: InstanceAttentionConfig = field(default_factory=InstanceAttentionConfig)
+    released: ReleasedConfig = field(default_factory=ReleasedConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
+        step = 32 if self.input.fit == "letterbox" else 1
         for side in ("height", "width"):
             value = getattr(self.input, side)
-            if value <= 0 or value % 32:
-                raise ConfigError(f"{self.name}: input.{side}: expected a multiple of 32, got {value}")
+            if value <= 0 or value % step:
+                raise ConfigError(f"{self.name}: input.{side}: expected a multiple of {step}, got {value}")
+        if self.form not in FORMS:
+            raise ConfigError(f"{self.name}: form: expected one of {FORMS}, got {self.form!r}")
         for (part, key), known in CHOICES.items():
             value = getattr(getattr(self, part), key)
             if value not in known:

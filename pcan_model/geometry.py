@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.config import InputConfig
 from pcan_model.structures import EMPTY_MASK, Mask
 
 Boxes = NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, or one box (4,)
@@ -72,6 +73,31 @@ class Letterbox:
 
     def _scales(self, boxes: Boxes) -> Boxes:
         return np.array(self.scale * (boxes.shape[-1] // 2), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Resize(Letterbox):
+    """A picture resized to exactly `target`, without a border."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the resized picture: the target."""
+        return self.target
+
+
+def fit_picture(source: tuple[int, ...], config: InputConfig) -> Letterbox:
+    """Say how a picture of (height, width) becomes the network's input.
+
+    letterbox  into the input's size, the border close to 0 once the mean is subtracted
+    resize     as large as its sides fit in the input's, lying or standing, without a border
+    """
+    height, width = source[:2]
+    limit = config.height, config.width
+    if config.fit == "letterbox":
+        return Letterbox((height, width), limit, tuple(round(channel) for channel in config.mean))
+    ratio = min(max(limit) / max(height, width), min(limit) / min(height, width))
+    target = int(height * ratio + 0.5), int(width * ratio + 0.5)
+    return Resize((height, width), (max(1, target[0]), max(1, target[1])))
 
 
 def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -140,12 +166,15 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
 def _bilinear(first: int, last: int, low: float, high: float, cells: int) -> NDArray[np.float32]:
     """Return how much each pixel centre reads of each cell along one axis, (pixels, cells).
 
-    A pixel reads the cell centres by a triangle as wide as one cell on either side.
+    A pixel reads the cell centres by a triangle as wide as one cell on either side. Rounded step by
+    step as grid_sample does, so that a pixel at exactly 0.5 falls to the same side.
     """
-    pixels = np.arange(first, last) + 0.5
-    at = (pixels - low) / (high - low) * cells - 0.5
-    distance = np.abs(at[:, None] - np.arange(cells))
-    return cast(NDArray[np.float32], np.clip(1 - distance, 0, None).astype(np.float32))
+    start, span = np.float32(low), np.float32(high) - np.float32(low)
+    pixels = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
+    grid = (pixels - start) / span * np.float32(2) - np.float32(1)  # in [-1, 1] over the box
+    at = ((grid + np.float32(1)) * np.float32(cells) - np.float32(1)) / np.float32(2)
+    distance = np.abs(at[:, None] - np.arange(cells, dtype=np.float32))
+    return np.clip(1 - distance, 0, None)
 
 
 def trim(mask: Mask) -> Mask:

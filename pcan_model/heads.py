@@ -29,11 +29,16 @@ def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: in
     return pooled
 
 
-def pool_regions_once(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
-    """The same as `pool_regions`, each box on its own level only: for training, where shapes may vary."""
+def pool_regions_once(
+    levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int, *, samples: int = 2
+) -> Tensor:
+    """The same as `pool_regions`, each box on its own level only: where shapes may vary.
+
+    samples  of a cell along each axis; 0: one per pixel of the level
+    """
     level, rois = _levels_of(boxes), _rois(boxes, picture)
     own = [(level == i).nonzero()[:, 0] for i in range(len(levels))]
-    pooled = torch.cat([_align(levels, i, rois[index], cells) for i, index in enumerate(own)])
+    pooled = torch.cat([_align(levels, i, rois[index], cells, samples) for i, index in enumerate(own)])
     return pooled[torch.cat(own).argsort()]
 
 
@@ -47,9 +52,9 @@ def _rois(boxes: Tensor, picture: Tensor) -> Tensor:
     return torch.cat([picture.to(boxes.dtype)[:, None], boxes], 1)
 
 
-def _align(levels: list[Tensor], i: int, rois: Tensor, cells: int) -> Tensor:
+def _align(levels: list[Tensor], i: int, rois: Tensor, cells: int, samples: int = 2) -> Tensor:
     """Pool one level; in float32, since bfloat16 would move a box at column 500 by up to a pixel."""
-    pooled = roi_align(levels[i].float(), rois.float(), cells, 2.0 ** -(i + 2), 2, True)
+    pooled = roi_align(levels[i].float(), rois.float(), cells, 2.0 ** -(i + 2), samples, True)
     return pooled.to(levels[i].dtype)
 
 

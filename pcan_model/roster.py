@@ -20,6 +20,7 @@ class Roster:
 
     found: tuple[Track, ...]  # (F,) seen in this frame, by falling score
     rows: NDArray[np.int64]  # (F,) row of each in the engine's padded outputs
+    kept_rows: NDArray[np.int64]  # rows of all detections without duplicates, tracked or not
     lost: tuple[Track, ...]  # not seen, may come back
     removed: tuple[Track, ...]  # unseen for too long, or made room for new ones
     backdrops: Detections  # detections that belong to no track
@@ -58,7 +59,12 @@ def update_roster(
         else:
             tracks.append(_go_on(state, int(assigned[row]), found, row, stamp, config))
     backdrops = new_backdrops(found, np.where(starts, 0, assigned), config)
-    return Roster(tuple(tracks), found.rows[rows], lost, removed, backdrops, next_id)
+    return Roster(tuple(tracks), found.rows[rows], found.rows, lost, removed, backdrops, next_id)
+
+
+def idle_roster(state: State, found: Detections) -> Roster:
+    """Leave the tracks as they are in a frame without detections: nobody ages (the released way)."""
+    return Roster((), found.rows, found.rows, state.tracks, (), found, state.next_id)
 
 
 def _unseen(
@@ -147,4 +153,6 @@ def bank_slots(roster: Roster, frame: int, *, detections: int, capacity: int) ->
     for track, row in zip(roster.found, roster.rows, strict=True):
         slot[row], fresh[row] = track.slot, float(track.born == frame)
         owner[track.slot], has[track.slot] = row, 1
-    return Slots(slot, fresh, owner, has)
+    kept = np.zeros(detections, np.bool_)
+    kept[roster.kept_rows] = True
+    return Slots(slot, fresh, owner, has, kept)

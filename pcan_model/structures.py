@@ -60,9 +60,10 @@ class Slots:
     fresh: NDArray[np.float32]  # (D,) 1 where the detection has no row yet, else 0
     owner: NDArray[np.int64]  # (M,) detection that writes bank row m; any where has is 0
     has: NDArray[np.float32]  # (M,) 1 where a detection writes row m, else 0
+    kept: NDArray[np.bool_] | None = None  # (D,) which are no duplicates of better ones; None: not said
 
     def __post_init__(self) -> None:
-        _same_length(self, "slot", "fresh")
+        _same_length(self, "slot", "fresh", *(["kept"] if self.kept is not None else []))
         _same_length(self, "owner", "has")
 
 

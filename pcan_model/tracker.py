@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pcan_model.association import match, predict, unique_detections
 from pcan_model.config import TrackerConfig
 from pcan_model.engine import Engine
-from pcan_model.geometry import Letterbox, clip_boxes, paste_mask, remove_overlaps
-from pcan_model.roster import Roster, bank_slots, update_roster
+from pcan_model.geometry import Letterbox, clip_boxes, fit_picture, paste_mask, remove_overlaps
+from pcan_model.roster import Roster, bank_slots, idle_roster, update_roster
 from pcan_model.structures import (
     EMPTY_MASK,
     Detections,
@@ -83,6 +83,8 @@ class Tracker:
                 f"Tracker: capacity: expected {rows}, the rows of the engine's prototype bank, "
                 f"got {self.config.capacity}"
             )
+        form = engine.config
+        self._idles = form.form == "released" and form.released.idle_when_empty
 
     def start(self, session: UUID | None = None) -> State:
         """Return the state before the first frame; `session` names its tracks, random if None."""
@@ -96,7 +98,7 @@ class Tracker:
         """
         watch = watch or Stopwatch()
         watch.start()
-        letterbox = self._letterbox(frame)
+        letterbox = fit_picture(frame.image.shape, self.engine.config.input)
         picture = letterbox.apply(frame.image)
         watch.lap("preprocess")
         found, features = self.engine.detect(picture, state.memory)
@@ -110,13 +112,9 @@ class Tracker:
         watch.lap("masks")
         return self._next(state, roster, memory), tracks
 
-    def _letterbox(self, frame: Frame) -> Letterbox:
-        size = self.engine.config.input
-        height, width = frame.image.shape[:2]
-        fill = tuple(round(channel) for channel in size.mean)  # close to 0 once normalised
-        return Letterbox((height, width), (size.height, size.width), fill)
-
     def _associate(self, state: State, found: Detections, stamp: float) -> Roster:
+        if self._idles and not len(found):
+            return idle_roster(state, found)
         found = unique_detections(found, self.config)
         assigned = match(found, state.tracks, state.backdrops, stamp=stamp, config=self.config)
         return update_roster(state, found, assigned, stamp=stamp, config=self.config)
@@ -133,7 +131,8 @@ class Tracker:
         return self.engine.segment(features, slots, state.memory, remember=remember)
 
     def _next(self, state: State, roster: Roster, memory: Any) -> State:
-        backdrops = (roster.backdrops, *state.backdrops)[: self.config.keep_backdrops]
+        new = () if self._idles and not len(roster.kept_rows) else (roster.backdrops,)
+        backdrops = (*new, *state.backdrops)[: self.config.keep_backdrops]
         return State(
             memory=memory,
             session=state.session,

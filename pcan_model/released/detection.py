@@ -1,0 +1,81 @@
+"""Detection as the released form does it: greedy suppression, shapes that depend on the picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from pcan_model.boxes import decode
+from pcan_model.config import HeadConfig
+from pcan_model.detector import with_p6
+from pcan_model.heads import STD as BOX_STD
+from pcan_model.proposals import STD, ProposalHead
+
+
+class Proposer(nn.Module):
+    """The best regions of a picture, with their scores."""
+
+    def __init__(self, head: ProposalHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Suppress per level, then keep the best of all levels.
+
+        levels   P2..P5 of one picture
+        size     (height, width) of the picture inside the padding; boxes are cut to it
+        returns  (P, 4) boxes in pixels of the network input and (P,) scores, falling
+        """
+        pyramid = with_p6(levels)
+        logits, offsets = self.head(pyramid)
+        rows = zip(logits, offsets, self.head.anchors(pyramid), strict=True)
+        return keep_best(self.head, [(a[0], b[0], c) for a, b, c in rows], size, self.head.config.count)
+
+
+def keep_best(
+    head: ProposalHead, rows: list[tuple[Tensor, Tensor, Tensor]], size: tuple[int, int], count: int
+) -> tuple[Tensor, Tensor]:
+    """Choose the best `count` boxes of one picture, at most `per_level` of each level competing.
+
+    rows     per level: logits (A,), offsets (A, 4), anchors (A, 4)
+    returns  (P, 4) boxes and (P,) scores, falling
+    """
+    boxes, scores, groups = [], [], []
+    for level, (logits, offsets, anchors) in enumerate(rows):
+        best, order = logits.sigmoid().sort(descending=True)
+        order = order[: head.config.per_level]
+        boxes.append(decode(offsets[order], anchors[order], STD, size))
+        scores.append(best[: len(order)])
+        groups.append(torch.full_like(order, level))
+    found, score = torch.cat(boxes), torch.cat(scores)
+    keep = suppress_exactly(found, score, torch.cat(groups), head.config.nms_iou)[:count]
+    return found[keep], score[keep]
+
+
+def read_boxes(
+    logits: Tensor, offsets: Tensor, proposals: Tensor, size: tuple[int, int], config: HeadConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turn the box head's output on P proposals into N detections, by falling score.
+
+    logits   (P, K + 1), offsets (P, K, 4), proposals (P, 4)
+    returns  (N, 4) boxes in pixels of the network input, (N,) scores, (N,) labels
+    """
+    every = decode(offsets, proposals[:, None], BOX_STD, size)
+    scores = logits.softmax(1)[:, :-1]
+    row, label = (scores > config.score_threshold).nonzero().unbind(1)
+    boxes = every[row, label if every.shape[1] > 1 else 0]
+    keep = suppress_exactly(boxes, scores[row, label], label, config.nms_iou)[: config.detections]
+    return boxes[keep], scores[row, label][keep], label[keep]
+
+
+def suppress_exactly(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Greedy non-maximum suppression within groups: rows that stay, by falling score.
+
+    Groups are moved apart, not looped over: the rounding that this costs is the released form's too.
+    """
+    if not len(boxes):
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
+    apart = groups.to(boxes.dtype)[:, None] * (boxes.max() + 1)
+    kept: Tensor = nms(boxes + apart, scores, iou)
+    return kept

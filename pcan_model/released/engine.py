@@ -1,0 +1,112 @@
+"""The released form behind the tracker's seam: what it remembers is a value here too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcan_model import checkpoint
+from pcan_model.config import Config
+from pcan_model.released.frame_memory import Bank
+from pcan_model.released.network import FramePass, ReleasedPCAN
+from pcan_model.released.refinement import Contrast, Regions
+from pcan_model.structures import Detections, Slots
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """Everything that one camera's past leaves for its next frame."""
+
+    bank: Bank  # of pictures of one size; another size empties it
+    size: tuple[int, ...]  # (height, width) of those pictures
+    start: Contrast  # prototypes that instance EM starts from; always the stored ones unless they drift
+    matched: Mapping[int, Regions] = field(default_factory=dict)  # by bank row: one region, last matched
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What the frame pass leaves for the refinement."""
+
+    regions: Regions  # of the N detections
+    bank: Bank  # after this frame
+    size: tuple[int, ...]  # (height, width) of the picture
+
+
+class ReleasedEngine:
+    """Engine over a network in memory, or over a checkpoint file."""
+
+    def __init__(self, config: Config, weights: Path | ReleasedPCAN) -> None:
+        self.config = config
+        net = weights if isinstance(weights, ReleasedPCAN) else ReleasedPCAN(config)
+        if isinstance(weights, Path):
+            checkpoint.load_weights(weights, net)
+        self.net = net.eval()
+        self.frame_pass = FramePass(net).eval()
+
+    def start(self) -> Memory:
+        """Return the memory of a camera that has seen nothing."""
+        return Memory(Bank(), (0, 0), self.net.refine.prototypes.start())
+
+    @torch.inference_mode()
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture (H, W, 3) uint8 RGB, already resized."""
+        size = image.shape[:2]
+        bank = memory.bank if size == memory.size else Bank()
+        found, bank = self.frame_pass(torch.from_numpy(image)[None], bank)
+        boxes, scores, labels, embeds = (
+            x.numpy() for x in (found.boxes, found.scores, found.labels, found.embeds)
+        )
+        detections = Detections(boxes, scores, labels, embeds, np.arange(len(scores)))
+        return detections, Features(found.regions, bank, size)
+
+    @torch.inference_mode()
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks of the N detections; a dropped duplicate keeps its initial one.
+
+        returns  (N, 2S, 2S) logits, and the next memory
+        """
+        regions, count = features.regions, len(features.regions.masks)
+        rows = (
+            torch.arange(count)
+            if slots.kept is None
+            else torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
+        )
+        current = Regions(regions.features[rows], regions.masks[rows])
+        reference = _references(current, rows, slots, memory)
+        refined, prototypes = self.net.refine(reference, current, memory.start)
+        masks = regions.masks.clone()
+        masks[rows] = refined
+        following = replace(memory, matched=_rematched(regions, slots, memory))
+        if remember:
+            following = replace(following, bank=features.bank, size=features.size)
+        if self.config.released.drift:
+            rate = self.config.released.drift_rate
+            following = replace(following, start=memory.start.moved(prototypes, rate))
+        return masks.numpy(), following
+
+
+def _references(current: Regions, rows: Tensor, slots: Slots, memory: Memory) -> Regions:
+    """Return where the track of each current region was last matched; itself if it has none."""
+    features, masks = current.features.clone(), current.masks.clone()
+    for i, row in enumerate(rows.tolist()):
+        if not slots.fresh[row]:
+            last = memory.matched[int(slots.slot[row])]
+            features[i], masks[i] = last.features[0], last.masks[0]
+    return Regions(features, masks)
+
+
+def _rematched(regions: Regions, slots: Slots, memory: Memory) -> Mapping[int, Regions]:
+    """Put the region of every track that this frame found into its row."""
+    matched = dict(memory.matched)
+    for row in np.flatnonzero(slots.has).tolist():
+        own = int(slots.owner[row])
+        matched[row] = Regions(regions.features[own : own + 1].clone(), regions.masks[own : own + 1].clone())
+    return matched

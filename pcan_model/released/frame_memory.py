@@ -1,0 +1,58 @@
+"""The released frame-level memory: one running mean of features per level, read through prototypes.
+
+It has no weights. It runs in inference only: the released training never touches it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pcan_model.config import Config
+from pcan_model.released.clustering import attend, fit_prototypes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """What past frames leave for the next one, per attended level; empty before the first frame."""
+
+    features: tuple[Tensor, ...] = ()  # (1, C, H / stride, W / stride) each, running mean of fused levels
+    starts: tuple[Tensor, ...] = ()  # (1, K, C) each, prototypes that the next EM starts from
+
+
+class FrameMemory(nn.Module):
+    """Smooths pyramid levels by what the bank remembers; everything after it sees the result."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        part, channels = config.frame_attention, config.backbone.channels
+        self.config, self.released = part, config.released
+        for level in part.levels:
+            start = nn.functional.normalize(torch.randn(part.prototypes, channels), dim=-1)
+            self.register_buffer(f"mu{level - 2}", start)
+
+    def forward(self, levels: list[Tensor], bank: Bank) -> tuple[list[Tensor], Bank]:
+        """Fuse the attended levels of P2..P5 (1, C, H / stride, W / stride) with the bank.
+
+        returns  all levels, and the bank for the next frame
+        """
+        levels = list(levels)
+        own = [level - 2 for level in self.config.levels] if self.config.enabled else []
+        old = bank.features or tuple(levels[i] for i in own)
+        starts = bank.starts or tuple(self.get_buffer(f"mu{i}")[None] for i in own)
+        banks, following = [], []
+        for i, features, start in zip(own, old, starts, strict=True):
+            levels[i], features, start = self._read(levels[i], features, start)
+            banks.append(features)
+            following.append(start)
+        return levels, Bank(tuple(banks), tuple(following))
+
+    def _read(self, x: Tensor, old: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the fused level, its new bank and the new start of its EM."""
+        part, rates = self.config, self.released
+        prototypes = fit_prototypes(old.flatten(2).mT, None, start, sigma2=part.sigma2, steps=part.em_steps)
+        read = attend(x.flatten(2).mT, prototypes) @ prototypes  # (1, H * W, C)
+        fused = x.lerp(read.mT.unflatten(-1, x.shape[-2:]), 1 - rates.own_share)
+        return fused, old.lerp(fused, rates.bank_rate), start.lerp(prototypes, rates.start_rate)

@@ -1,0 +1,70 @@
+"""The released PCAN: the shared detector with the released memory and refinement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pcan_model.config import Config
+from pcan_model.detector import Detector
+from pcan_model.heads import choose, pool_regions_once
+from pcan_model.released.detection import Proposer, read_boxes
+from pcan_model.released.frame_memory import Bank, FrameMemory
+from pcan_model.released.refinement import RefineHead, Regions
+
+STRIDE = 32  # the network's input is a multiple of this
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What the frame pass finds in one picture: N detections by falling score, N may be 0."""
+
+    boxes: Tensor  # (N, 4) x1 y1 x2 y2 in pixels of the network input
+    scores: Tensor  # (N,)
+    labels: Tensor  # (N,)
+    embeds: Tensor  # (N, E) not normalised
+    regions: Regions  # with the initial masks
+
+
+class ReleasedPCAN(Detector):
+    """The parts of the released form."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.frame_memory = FrameMemory(config)
+        self.refine = RefineHead(config)
+
+    def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
+        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""
+        return pool_regions_once(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
+
+
+class FramePass(nn.Module):
+    """One picture and the bank to detections and the next bank."""
+
+    def __init__(self, net: ReleasedPCAN) -> None:
+        super().__init__()
+        self.net = net
+        self.propose = Proposer(net.proposals)
+
+    def forward(self, image: Tensor, bank: Bank) -> tuple[Found, Bank]:
+        """Detect objects in a picture (1, H, W, 3) uint8 RGB of any size."""
+        net, size = self.net, (image.shape[1], image.shape[2])
+        levels, bank = net.frame_memory(net.pyramid(net.backbone(pad(net.normalise(image)))), bank)
+        proposals, _ = self.propose(levels, size)
+        logits, offsets = net.box_head(self._pool(levels, proposals, net.config.heads.box_size))
+        boxes, scores, labels = read_boxes(logits, offsets, proposals, size, net.config.heads)
+        embeds = net.embedding_head(self._pool(levels, boxes, net.config.heads.box_size))
+        features = self._pool(levels, boxes, net.config.heads.mask_size)
+        masks = choose(net.mask_head(features), labels)
+        return Found(boxes, scores, labels, embeds, Regions(features, masks)), bank
+
+    def _pool(self, levels: list[Tensor], boxes: Tensor, cells: int) -> Tensor:
+        return self.net.pool(levels, boxes, boxes.new_zeros(len(boxes)), cells)
+
+
+def pad(images: Tensor) -> Tensor:
+    """Extend normalised pictures (B, 3, H, W) to the right and below by zeros, to multiples of 32."""
+    right, below = -images.shape[3] % STRIDE, -images.shape[2] % STRIDE
+    return nn.functional.pad(images, (0, right, 0, below))

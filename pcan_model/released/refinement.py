@@ -1,0 +1,121 @@
+"""The released temporal segmentation head: masks refined by the region where their track was last matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pcan_model.config import Config
+from pcan_model.instance_attention import SegmentationHead
+from pcan_model.released.clustering import attend, fit_prototypes
+
+COUNT_EPS = 1e-5  # of the mean over a foreground that may be empty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """R regions with the masks of their own classes; R may be 0."""
+
+    features: Tensor  # (R, C, S, S) RoI features
+    masks: Tensor  # (R, 2S, 2S) logits of the initial masks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """Prototypes of foreground and background: one pair as a start, or R of them."""
+
+    foreground: Tensor  # (R or 1, K, C)
+    background: Tensor  # (R or 1, K, C)
+
+    def moved(self, newest: Contrast, rate: float) -> Contrast:
+        """Return starts moved towards the mean of a frame's prototypes, not made unit again."""
+        if not len(newest.foreground):
+            return self
+        pairs = ((self.foreground, newest.foreground), (self.background, newest.background))
+        return Contrast(*(old.lerp(new.mean(0, keepdim=True), rate) for old, new in pairs))
+
+
+class InstancePrototypes(nn.Module):
+    """EM over the foreground and the background of the reference region, then over the current one."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        part, channels = config.instance_attention, config.backbone.channels
+        self.sigma2, self.steps = part.sigma2, part.em_steps
+        for name, count in (("pos_mu", part.foreground), ("neg_mu", part.background)):
+            self.register_buffer(name, functional.normalize(torch.randn(count, channels), dim=-1))
+
+    def start(self) -> Contrast:
+        """Return the stored prototypes that every EM starts from."""
+        return Contrast(self.get_buffer("pos_mu")[None], self.get_buffer("neg_mu")[None])
+
+    def condense(self, regions: Regions, start: Contrast) -> Contrast:
+        """Fit each region's prototypes, inside and outside of its mask."""
+        rows = regions.features.flatten(2).mT  # (R, S * S, C)
+        inside = on_object(regions.masks).flatten(1).to(rows.dtype)
+        halves = ((start.foreground, inside), (start.background, 1 - inside))
+        fitted = [
+            fit_prototypes(rows, weight, mu.expand(len(rows), -1, -1), sigma2=self.sigma2, steps=self.steps)
+            for mu, weight in halves
+        ]
+        return Contrast(*fitted)
+
+    @torch.no_grad()
+    def forward(self, reference: Regions, current: Regions, start: Contrast) -> Contrast:
+        """Return R pairs of prototypes; no gradient passes the EM."""
+        return self.condense(current, self.condense(reference, start))
+
+
+class RefineHead(nn.Module):
+    """Two contrast maps, the initial mask and the reference's mean foreground to a final mask."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        channels = config.backbone.channels
+        self.with_reference_mask = config.released.reference_mask
+        self.prototypes = InstancePrototypes(config)
+        self.mix = nn.Conv2d(channels + 3 + self.with_reference_mask, channels, 3, padding=1)
+        self.reference = nn.Conv2d(channels, channels, 1)
+        self.head = SegmentationHead(channels, channels, config.instance_attention.layers)
+
+    def forward(self, reference: Regions, current: Regions, start: Contrast) -> tuple[Tensor, Contrast]:
+        """Refine the masks of R regions.
+
+        reference  where each track was last matched; the region itself where there is none
+        start      prototypes that the EM starts from
+        returns    (R, 2S, 2S) logits, and the R prototypes
+        """
+        fitted = self.prototypes(reference, current, start)
+        maps = contrast_maps(current.features, fitted)
+        masks = [half(reference.masks)] * self.with_reference_mask + [half(current.masks)]
+        x = self.mix(torch.cat([current.features, maps, *masks], 1))
+        logits: Tensor = self.head(x + self.reference(mean_foreground(reference)))
+        return logits, fitted
+
+
+def half(masks: Tensor) -> Tensor:
+    """Average mask logits (R, 2S, 2S) to the grid of the features, (R, 1, S, S)."""
+    return functional.avg_pool2d(masks[:, None], 2)
+
+
+def on_object(masks: Tensor) -> Tensor:
+    """Say which cells (R, 1, S, S) lie on the object, by mask logits (R, 2S, 2S)."""
+    return half(masks) >= 0
+
+
+def mean_foreground(regions: Regions) -> Tensor:
+    """Return the mean feature of each region's object, (R, C, 1, 1); 0 where there is none."""
+    inside = on_object(regions.masks).to(regions.features.dtype)
+    total = (regions.features * inside).sum((2, 3), keepdim=True)
+    return total / (inside.sum((2, 3), keepdim=True) + COUNT_EPS)
+
+
+def contrast_maps(features: Tensor, prototypes: Contrast) -> Tensor:
+    """Return how much each cell looks like foreground and like background, (R, 2, S, S); they add to 1."""
+    split = prototypes.foreground.shape[1]
+    z = attend(features.flatten(2).mT, torch.cat([prototypes.foreground, prototypes.background], 1))
+    maps = torch.stack([z[..., :split].sum(-1), z[..., split:].sum(-1)], 1)
+    return maps.unflatten(-1, features.shape[-2:])
