@@ -15,14 +15,19 @@ def export() -> int:
     return _run("export")
 
 
-def _run(command: str) -> int:
+def convert() -> int:
+    """Run `pcan-convert`."""
+    return _run("convert", "released.convert")
+
+
+def _run(command: str, room: str = "") -> int:
     """Import a command's room only now, and run it."""
     try:
-        room = import_module(f"pcan_model.{command}")
+        module = import_module(f"pcan_model.{room or command}")
     except ModuleNotFoundError as error:
         raise SystemExit(
             f"pcan-{command}: needs {error.name}, which the robot does not: pip install 'pcan_ros[train]', "
             "or `make train-env` in a checkout"
         ) from error
-    code: int = room.main()
+    code: int = module.main()
     return code

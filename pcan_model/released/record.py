@@ -1,25 +1,21 @@
-"""`python -m pcan_model.released.record`: every quantity of a run, by the names of ../shared/parity."""
+"""Every quantity of a run by the name that the recorded runs of the released code give it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from pcan_model import checkpoint
 from pcan_model.association import match, unique_detections
-from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
+from pcan_model.config import Config
 from pcan_model.detector import with_p6
 from pcan_model.geometry import Letterbox, fit_picture, paste_mask
 from pcan_model.released.engine import Memory, ReleasedEngine
@@ -31,14 +27,6 @@ from pcan_model.tracker import Tracker
 
 Arrays = dict[str, NDArray[Any]]
 THINNING = {2: (16, 2), 3: (16, 1), 4: (8, 1), 5: (4, 1), 6: (1, 1)}  # level: every n-th channel, cell
-
-EXPLANATION = """\
-Run the released form over pictures and write one .npz a frame with every quantity of the recorded
-runs by its name there, to compare an implementation step by step (docs/released.md).
-
-  python -m pcan_model.released.record --weights weights.safetensors --out ours frame0.png frame1.png \\
-      --set input.height=288 input.width=512 tracker.init_score=0.6 tracker.duplicate_iou=0.4 released.drift=true
-"""
 
 
 def record(
@@ -63,7 +51,8 @@ class Recorder:
         """Track one picture."""
         before, frame = self.state, self.state.frame_index
         letterbox = fit_picture(image.shape, self.engine.config.input)
-        self.state, _ = self.tracker.step(before, Frame(image, float(frame)))
+        with plain_convolutions():
+            self.state, _ = self.tracker.step(before, Frame(image, float(frame)))
         with torch.inference_mode():
             arrays = _sizes(letterbox) | _pyramid(self.engine.taps, cast(Memory, self.state.memory))
             arrays |= _detections(self.engine, letterbox)
@@ -75,12 +64,12 @@ class Recorder:
     def _tracks(self, letterbox: Letterbox) -> Arrays:
         """Return the tracker's memory after the frame."""
         tracks, last = self.state.tracks, self.state.frame_index - 1
-        boxes = [np.append(letterbox.to_image(t.box), np.float32(t.score)) for t in tracks]
+        boxes = [np.array([*letterbox.to_image(t.box), t.score], np.float32) for t in tracks]
         for track, box in zip(tracks, boxes, strict=True):
             if track.seen == last:
                 self.motions[track.track_id] = moved(self.motions.get(track.track_id), box, last)
         motions = [self.motions[t.track_id] for t in tracks]
-        backdrops = self.state.backdrops
+        backdrops = self.state.backdrops or (self.engine.found.take(np.arange(0)),)
         return {
             "mem_ids": np.array([t.track_id - 1 for t in tracks], np.int64),
             "num_tracklets": np.array(self.state.next_id - 1),
@@ -112,8 +101,9 @@ def moved(old: Motion | None, box: NDArray[np.float32], frame: int) -> Motion:
     """Return a track's motion after it was found in a frame."""
     if old is None:
         return Motion(box, frame)
-    move = (box - old.box) / (frame - old.seen)
-    return Motion(box, frame, (old.mean * old.count + move) / (old.count + 1), old.count + 1)
+    move = (box - old.box) / np.float32(frame - old.seen)
+    mean = (old.mean * old.count + move) / np.float32(old.count + 1)
+    return Motion(box, frame, mean, old.count + 1)
 
 
 def _sizes(letterbox: Letterbox) -> Arrays:
@@ -228,63 +218,15 @@ def _masks(engine: WatchedEngine, arrays: Arrays, letterbox: Letterbox) -> Array
     }
 
 
+@contextmanager
+def plain_convolutions() -> Iterator[None]:
+    """Do without oneDNN, whose rounding is twice as far from the recorded numbers, at the same speed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # setting its flags speaks of Intel GPUs
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
 def scored(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put the score behind each box, (N, 5)."""
     return np.concatenate([boxes, scores[:, None]], 1)
-
-
-def changed(config: Config, settings: Sequence[str]) -> Config:
-    """Return the configuration with `part.key=value` applied; raises ConfigError."""
-    values = config_to_dict(config)
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        *parts, key = path.split(".")
-        place: Any = values
-        for part in parts:
-            place = place.get(part) if isinstance(place, dict) else None
-        if not equals or not isinstance(place, dict) or key not in place:
-            raise ConfigError(f"--set {setting}: expected part.key=value of a known key")
-        place[key] = yaml.safe_load(text)
-    return config_from_dict(values, "--set")
-
-
-def read_pictures(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
-    """Yield pictures as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
-    for path in paths:
-        pictures = np.load(path) if path.suffix == ".npy" else cv2.imread(str(path))[None]
-        for picture in pictures:
-            yield np.ascontiguousarray(picture[..., ::-1])
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, or 2 after an error that the user can mend."""
-    options = _parser().parse_args(arguments)
-    try:
-        config, _ = checkpoint.load_header(options.weights)
-        config = changed(config, options.set)
-        options.out.mkdir(parents=True, exist_ok=True)
-        frames = record(tqdm(read_pictures(options.pictures), unit="frame"), config, options.weights)
-        for number, arrays in enumerate(frames):
-            np.savez_compressed(options.out / f"frame{number}.npz", **arrays)
-    except (checkpoint.CheckpointError, ConfigError, OSError) as error:
-        print(f"record: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m pcan_model.released.record",
-        description=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("pictures", nargs="+", type=Path, help="pictures of one clip in order, or one .npy of them (BGR)")
-    add("--weights", type=Path, required=True, help="what pcan-convert wrote")
-    add("--out", type=Path, required=True, help="folder for frame0.npz, frame1.npz, …")
-    add("--set", nargs="*", default=[], metavar="PART.KEY=VALUE", help="changes to the configuration")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
