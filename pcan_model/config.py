@@ -19,6 +19,8 @@ CHOICES = {
     ("tracker", "association"): ("quasi_dense", "sort_iou"),
     ("train", "optimizer"): ("sgd", "adamw"),
     ("train", "schedule"): ("step", "cosine"),
+    ("train", "stage"): ("joint", "detector", "masks", "refinement"),
+    ("train", "augment"): ("strong", "flip"),
 }
 
 LIMITS: dict[tuple[str, str], tuple[float, float]] = {
@@ -163,6 +165,8 @@ class TrackerConfig:
 class TrainConfig:
     """The training recipe (QDTrack's, which the paper follows)."""
 
+    stage: str = "joint"  # joint | detector, masks, refinement: one after the other (released)
+    augment: str = "strong"  # strong | flip: nothing but mirroring, half of the pairs (released)
     iterations: int = 90_000
     batch: int = 16  # pairs per step over all processes; the learning rate is for this many
     optimizer: str = "sgd"  # sgd (the paper's) | adamw

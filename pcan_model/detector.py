@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pcan_model.backbone import Backbone, Pyramid
 from pcan_model.config import Config
-from pcan_model.heads import BoxHead, EmbeddingHead, MaskHead
+from pcan_model.heads import BoxHead, EmbeddingHead, MaskHead, pool_regions_once
 from pcan_model.proposals import ProposalHead
 
 
@@ -38,6 +38,10 @@ class Detector(nn.Module):
         """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
+
+    def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
+        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""
+        return pool_regions_once(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
 
 
 def with_p6(levels: list[Tensor]) -> list[Tensor]:

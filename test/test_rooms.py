@@ -30,7 +30,7 @@ ORDER = {  # a module may use its own room and those above it
     "formats": ["formats"],
     "data": ["data"],
     "synthetic drive": ["synthetic"],
-    "training": ["targets", "losses", "training", "initialise", "train"],
+    "training": ["targets", "losses", "regions", "training", "initialise", "released", "forms", "train"],
     "metrics": ["evaluation", "evaluate", "score"],
     "export": ["export", "commands"],
     "robot": ["pcan_ros"],

@@ -16,6 +16,10 @@ from pcan_model.engine import Engine
 from pcan_model.structures import Frame, Tracks
 from pcan_model.tracker import Stopwatch, Tracker
 
+TORCH_ENGINES = {  # module and class of each form of the network
+    "paper": ("pcan_model.torch_engine", "TorchEngine"),
+    "released": ("pcan_model.released.engine", "ReleasedEngine"),
+}
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
 
 
@@ -96,7 +100,8 @@ class Setup:
             raise ConfigError(f"{self.weights}: --weights: expected a .safetensors file, got no such file")
         config = _switched_off(load_config(self.model), self.without)
         import_module("torch").set_num_threads(self.threads)
-        return cast(Engine, import_module("pcan_model.torch_engine").TorchEngine(config, self.weights))
+        room, name = TORCH_ENGINES[config.form]
+        return cast(Engine, getattr(import_module(room), name)(config, self.weights))
 
 
 def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:

@@ -30,26 +30,29 @@ class Proposer(nn.Module):
         pyramid = with_p6(levels)
         logits, offsets = self.head(pyramid)
         rows = zip(logits, offsets, self.head.anchors(pyramid), strict=True)
-        return keep_best(self.head, [(a[0], b[0], c) for a, b, c in rows], size, self.head.config.count)
+        config = self.head.config
+        best = [(a[0], b[0], c) for a, b, c in rows]
+        return keep_best(best, size, config.count, config.per_level, config.nms_iou)
 
 
 def keep_best(
-    head: ProposalHead, rows: list[tuple[Tensor, Tensor, Tensor]], size: tuple[int, int], count: int
+    rows: list[tuple[Tensor, Tensor, Tensor]], size: tuple[int, int], count: int, per_level: int, iou: float
 ) -> tuple[Tensor, Tensor]:
     """Choose the best `count` boxes of one picture, at most `per_level` of each level competing.
 
     rows     per level: logits (A,), offsets (A, 4), anchors (A, 4)
+    iou      overlap above which the worse of two boxes of a level goes
     returns  (P, 4) boxes and (P,) scores, falling
     """
     boxes, scores, groups = [], [], []
     for level, (logits, offsets, anchors) in enumerate(rows):
         best, order = logits.sigmoid().sort(descending=True)
-        order = order[: head.config.per_level]
+        order = order[:per_level]
         boxes.append(decode(offsets[order], anchors[order], STD, size))
         scores.append(best[: len(order)])
         groups.append(torch.full_like(order, level))
     found, score = torch.cat(boxes), torch.cat(scores)
-    keep = suppress_exactly(found, score, torch.cat(groups), head.config.nms_iou)[:count]
+    keep = suppress_exactly(found, score, torch.cat(groups), iou)[:count]
     return found[keep], score[keep]
 
 

@@ -73,12 +73,8 @@ class ReleasedEngine:
 
         returns  (N, 2S, 2S) logits, and the next memory
         """
-        regions, count = features.regions, len(features.regions.masks)
-        rows = (
-            torch.arange(count)
-            if slots.kept is None
-            else torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
-        )
+        regions = features.regions
+        rows = self._refined_rows(slots, len(regions.masks))
         current = Regions(regions.features[rows], regions.masks[rows])
         reference = _references(current, rows, slots, memory)
         refined, prototypes = self.net.refine(reference, current, memory.start)
@@ -91,6 +87,16 @@ class ReleasedEngine:
             rate = self.config.released.drift_rate
             following = replace(following, start=memory.start.moved(prototypes, rate))
         return masks.numpy(), following
+
+    def _refined_rows(self, slots: Slots, count: int) -> Tensor:
+        """Return which of `count` detections are refined: all that are no duplicates."""
+        if not self.config.instance_attention.enabled:
+            return torch.zeros(0, dtype=torch.long)
+        return (
+            torch.arange(count)
+            if slots.kept is None
+            else torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
+        )
 
 
 def _references(current: Regions, rows: Tensor, slots: Slots, memory: Memory) -> Regions:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pcan_model.config import Config
 from pcan_model.detector import Detector
-from pcan_model.heads import choose, pool_regions_once
+from pcan_model.heads import choose
 from pcan_model.released.detection import Proposer, read_boxes
 from pcan_model.released.frame_memory import Bank, FrameMemory
 from pcan_model.released.refinement import RefineHead, Regions
@@ -34,10 +34,6 @@ class ReleasedPCAN(Detector):
         super().__init__(config)
         self.frame_memory = FrameMemory(config)
         self.refine = RefineHead(config)
-
-    def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
-        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""
-        return pool_regions_once(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
 
 
 class FramePass(nn.Module):

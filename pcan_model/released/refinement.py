@@ -52,6 +52,13 @@ class InstancePrototypes(nn.Module):
         """Return the stored prototypes that every EM starts from."""
         return Contrast(self.get_buffer("pos_mu")[None], self.get_buffer("neg_mu")[None])
 
+    @torch.no_grad()
+    def drift(self, newest: Contrast, rate: float) -> None:
+        """Move the stored prototypes, as training does after each step."""
+        moved = self.start().moved(newest, rate)
+        self.get_buffer("pos_mu").copy_(moved.foreground[0])
+        self.get_buffer("neg_mu").copy_(moved.background[0])
+
     def condense(self, regions: Regions, start: Contrast) -> Contrast:
         """Fit each region's prototypes, inside and outside of its mask."""
         rows = regions.features.flatten(2).mT  # (R, S * S, C)

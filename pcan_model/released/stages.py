@@ -1,0 +1,240 @@
+"""The released training: detector with embedding, then masks, then refinement, each alone.
+
+Each stage takes pairs as the joint training does (keys before references) and fills the losses it has;
+the others are 0. It lets learn what it trains and nothing else. The frame-level memory is in no stage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pcan_model.detector import Detector, with_p6
+from pcan_model.heads import choose
+from pcan_model.losses import Losses, cosine_regression, products, quasi_dense
+from pcan_model.regions import Regions, box_losses, gather, join_regions, proposal_losses
+from pcan_model.released.detection import keep_best
+from pcan_model.released.network import ReleasedPCAN, pad
+from pcan_model.released.refinement import Regions as MaskedRegions
+from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
+from pcan_model.targets import Truth, mask_targets
+
+TRAINED = {  # leading names of the parameters that each stage trains
+    "detector": ("backbone.", "pyramid.", "proposals.", "box_head.", "embedding_head."),
+    "masks": ("mask_head.",),
+    "refinement": ("refine.",),
+}
+KEY_PER_LEVEL = 2000  # proposals of a level that compete in a key frame; references as in inference
+PAIR_COSINE = 0.5  # least similarity of embeddings of a key region and its reference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposed:
+    """What the proposal head says of B pictures of equal size."""
+
+    logits: list[Tensor]  # per level (B, A)
+    offsets: list[Tensor]  # per level (B, A, 4)
+    anchors: list[Tensor]  # per level (A, 4)
+    size: tuple[int, int]  # height and width of the pictures
+
+
+class Stage(nn.Module):
+    """One stage of the released training; `forward` gives its losses."""
+
+    def __init__(self, net: ReleasedPCAN) -> None:
+        super().__init__()
+        self.net = net
+        train = net.config.train
+        frozen = net.config.backbone.frozen
+        for name, parameter in net.named_parameters():
+            still = any(name.startswith(f"backbone.stages.{i}.") for i in range(frozen))
+            parameter.requires_grad_(name.startswith(TRAINED[train.stage]) and not still)
+        self.track = TRACK
+        self.region = Drawing(REGION.high, REGION.low, train.roi_samples, train.roi_positives)
+
+    def propose(self, levels: list[Tensor], size: tuple[int, int]) -> Proposed:
+        """Run the proposal head on P2..P5."""
+        pyramid = with_p6(levels)
+        logits, offsets = self.net.proposals(pyramid)
+        return Proposed(logits, offsets, self.net.proposals.anchors(pyramid), size)
+
+    def draw(self, proposed: Proposed, truths: list[Truth], how: Drawing, *, per_level: int = 0) -> Regions:
+        """Draw regions of each picture from its best proposals and its true boxes."""
+        drawn = []
+        for i, truth in enumerate(truths):
+            parts = zip(proposed.logits, proposed.offsets, proposed.anchors, strict=True)
+            rows = [(logits[i].detach(), offsets[i].detach(), anchors) for logits, offsets, anchors in parts]
+            count, limit = self.net.config.train.proposals, per_level or self.net.config.proposals.per_level
+            boxes, _ = keep_best(rows, proposed.size, count, limit, self.net.config.proposals.nms_iou)
+            drawn.append(draw(boxes, truth, i, how))
+        return join_regions(drawn)
+
+    def proposal_losses(self, proposed: Proposed, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+        """Return the losses of objectness and offsets."""
+        every = torch.cat(proposed.logits, 1), torch.cat(proposed.offsets, 1), torch.cat(proposed.anchors)
+        return proposal_losses(*every, truths, self.net.config.train.rpn_samples)
+
+
+class DetectorStage(Stage):
+    """QDTrack's training: proposals and boxes of the keys, embeddings of keys and references."""
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        levels = features(self.net, images)
+        keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
+        proposed = self.propose(keys, size)
+        objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
+        regions = self.draw(proposed, truths[:pairs], self.region, per_level=KEY_PER_LEVEL)
+        pooled = self.net.pool(keys, regions.boxes, regions.picture, self.net.config.heads.box_size)
+        classes, boxes = box_losses(self.net.box_head, pooled, regions, truths[:pairs])
+        own = self.draw(proposed, truths[:pairs], self.track, per_level=KEY_PER_LEVEL)
+        own = own.take(own.found >= 0)
+        reference = self.draw(self.propose(others, size), truths[pairs:], self.track)
+        embeds = embed(self.net, keys, own), embed(self.net, others, reference)
+        ids = gather(truths[:pairs], "ids", own), gather(truths[pairs:], "ids", reference, fallback=-1)
+        embedding, auxiliary = self._embedding_losses(embeds, ids, (own.picture, reference.picture), pairs)
+        zero = objectness * 0
+        return Losses(objectness, offsets, classes, boxes, zero, embedding, auxiliary, zero)
+
+    def _embedding_losses(
+        self,
+        embeds: tuple[Tensor, Tensor],
+        ids: tuple[Tensor, Tensor],
+        picture: tuple[Tensor, Tensor],
+        pairs: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Contrast each key object with all regions of its reference, per pair; then average."""
+        contrast = auxiliary = embeds[0].sum() * 0
+        for pair in range(pairs):
+            a, b = (e[p == pair] for e, p in zip(embeds, picture, strict=True))
+            key_ids, other_ids = (i[p == pair] for i, p in zip(ids, picture, strict=True))
+            same = key_ids[:, None] == other_ids[None]
+            cosine = products(functional.normalize(a, dim=1), functional.normalize(b, dim=1))
+            cosine = torch.where(same, cosine.clamp_min(0), cosine)  # the released loss lets opposites be
+            contrast = contrast + quasi_dense(products(a, b), same)
+            auxiliary = auxiliary + cosine_regression(cosine, same)
+        return self.net.config.train.embedding_weight * contrast / pairs, auxiliary / pairs
+
+
+class MaskStage(Stage):
+    """The mask head alone, on the keys of a frozen detector."""
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs, of which only the keys are looked at."""
+        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        with torch.no_grad():
+            levels = features(self.net, images[:pairs])
+            regions = self.draw(
+                self.propose(levels, size), truths[:pairs], self.region, per_level=KEY_PER_LEVEL
+            )
+            regions = regions.take(regions.found >= 0)
+            pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
+        masks = choose(self.net.mask_head(pooled), gather(truths[:pairs], "labels", regions))
+        loss = mask_loss(masks, regions, truths[:pairs])
+        zero = loss * 0
+        return Losses(zero, zero, zero, zero, loss, zero, zero, zero)
+
+
+class RefinementStage(Stage):
+    """The refinement alone: key regions against the reference regions that show the same object."""
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs; the proposals' are reported, but nothing learns from them."""
+        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        with torch.no_grad():
+            levels = features(self.net, images)
+            keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
+            proposed = self.propose(keys, size)
+            objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
+            own = self.draw(proposed, truths[:pairs], self.region, per_level=KEY_PER_LEVEL)
+            own = own.take(own.found >= 0)
+            reference = self.draw(self.propose(others, size), truths[pairs:], self.region)
+            reference = reference.take(reference.found >= 0)
+            index, partner = self._pair(keys, others, own, reference, truths)
+            current = self._masked(keys, own, truths[:pairs])
+            if len(index):
+                seen = self._masked(others, reference, truths[pairs:])
+                own, current = own.take(index), _take(current, index)
+                seen = _take(seen, partner)
+            else:
+                seen = current  # no pair in the whole batch: each is its own reference
+        start = self.net.refine.prototypes.start()
+        logits, prototypes = self.net.refine(seen, current, start)
+        self.net.refine.prototypes.drift(prototypes, self.net.config.released.drift_rate)
+        loss = mask_loss(logits, own, truths[:pairs])
+        zero = loss.detach() * 0
+        return Losses(objectness, offsets, zero, zero, zero, zero, zero, loss)
+
+    def _pair(
+        self,
+        keys: list[Tensor],
+        others: list[Tensor],
+        own: Regions,
+        reference: Regions,
+        truths: list[Truth],
+    ) -> tuple[Tensor, Tensor]:
+        """Return which key regions have a reference, and the reference of each."""
+        pairs = len(truths) // 2
+        ids = gather(truths[:pairs], "ids", own), gather(truths[pairs:], "ids", reference)
+        same = (ids[0][:, None] == ids[1]) & (own.picture[:, None] == reference.picture)
+        return pair_regions(embed(self.net, keys, own), embed(self.net, others, reference), same)
+
+    def _masked(self, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> MaskedRegions:
+        """Return RoI features and the initial masks of the true classes."""
+        pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
+        return MaskedRegions(pooled, choose(self.net.mask_head(pooled), gather(truths, "labels", regions)))
+
+
+STAGES: dict[str, type[Stage]] = {
+    "detector": DetectorStage,
+    "masks": MaskStage,
+    "refinement": RefinementStage,
+}
+
+
+def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the most similar reference region of the same object for each key region.
+
+    keys     (N, E), references (M, E)  embeddings
+    same     (N, M)  whether both show one object of one pair of pictures
+    returns  rows of the keys whose best cosine is above PAIR_COSINE, and their references
+    """
+    if not same.numel():
+        nothing = torch.zeros(0, dtype=torch.long, device=keys.device)
+        return nothing, nothing
+    cosine = products(functional.normalize(keys, dim=1), functional.normalize(references, dim=1))
+    best, partner = (cosine * same).max(1)
+    index = (best > PAIR_COSINE).nonzero()[:, 0]
+    return index, partner[index]
+
+
+def features(net: Detector, images: Tensor) -> list[Tensor]:
+    """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB of any size."""
+    levels: list[Tensor] = net.pyramid(net.backbone(pad(net.normalise(images))))
+    return levels
+
+
+def embed(net: Detector, levels: list[Tensor], regions: Regions) -> Tensor:
+    """Return the embeddings of regions, (R, E)."""
+    pooled = net.pool(levels, regions.boxes, regions.picture, net.config.heads.box_size)
+    embeds: Tensor = net.embedding_head(pooled)
+    return embeds
+
+
+def mask_loss(logits: Tensor, regions: Regions, truths: list[Truth]) -> Tensor:
+    """Mean binary cross-entropy of masks (R, m, m); 0 without any."""
+    if not len(logits):
+        return logits.sum()
+    goals = []
+    for i, truth in enumerate(truths):
+        own = regions.take(regions.picture == i)
+        goals.append(mask_targets(truth.masks, own.boxes, own.found, logits.shape[-1]))
+    return functional.binary_cross_entropy_with_logits(logits, torch.cat(goals))
+
+
+def _take(regions: MaskedRegions, index: Tensor) -> MaskedRegions:
+    return MaskedRegions(regions.features[index], regions.masks[index])
