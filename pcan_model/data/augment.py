@@ -57,6 +57,7 @@ PLAIN = AugmentConfig(
     scale_min=1, scale_max=1, flip=0, rotate=0, shear=0, stretch=0, drift=0, drift_scale=0,
     colour=0, grey=0, night=0, noise=0, blur=0, jpeg=0, paste=0,
 )  # only fitted to the input  # fmt: skip
+FLIP = replace(PLAIN, flip=0.5)  # and mirrored, key and reference alike
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,31 @@
+"""The two forms of PCAN and the ways to train them, chosen by the configuration once and nowhere else."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pcan_model.config import Config, ConfigError
+from pcan_model.detector import Detector
+from pcan_model.network import PCAN
+from pcan_model.released.network import ReleasedPCAN
+from pcan_model.released.stages import STAGES
+from pcan_model.training import TrainingPass
+
+
+def make_net(config: Config) -> PCAN | ReleasedPCAN:
+    """Return the network with random weights."""
+    return ReleasedPCAN(config) if config.form == "released" else PCAN(config)
+
+
+def make_pass(net: Detector) -> nn.Module:
+    """Return what turns pairs into losses, and freeze what `train.stage` leaves alone.
+
+    Raises ConfigError for a stage that the network's form does not have.
+    """
+    config, stage = net.config, net.config.train.stage
+    if isinstance(net, ReleasedPCAN) and stage in STAGES:
+        return STAGES[stage](net)
+    if isinstance(net, PCAN) and stage == "joint":
+        return TrainingPass(net)
+    known = " or ".join(STAGES) if config.form == "released" else "joint"
+    raise ConfigError(f"{config.name}: train.stage: expected {known} for form {config.form}, got {stage!r}")

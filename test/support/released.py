@@ -1,0 +1,47 @@
+"""A released form small enough that a test of the real thing takes a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from support.small import VALUES, _spread, _standardise, blocks, small_batch, unfold
+
+from pcan_model.config import Config, config_from_dict
+from pcan_model.released.network import ReleasedPCAN
+
+__all__ = ["small_batch", "small_released", "small_released_config"]
+
+RELEASED: dict[str, Any] = VALUES | {
+    "form": "released",
+    "input": {"fit": "resize", "height": 120, "width": 190},
+    "backbone": {"kind": "mobilenet_v2", "channels": 16},
+    "frame_attention": {"levels": [2, 3], "prototypes": 6, "em_steps": 3},
+    "heads": VALUES["heads"] | {"class_agnostic": False, "cell_samples": 0, "score_threshold": 0.15},
+    "instance_attention": {"foreground": 4, "background": 4, "em_steps": 6, "layers": 1},
+    "tracker": {"capacity": 64, "init_score": 0.2, "track_score": 0.1, "match_score": 0.3},
+}
+
+
+def small_released_config(**parts: dict[str, Any]) -> Config:
+    """Return the small configuration with some fields changed."""
+    config = config_from_dict(RELEASED)
+    return replace(config, **{k: replace(getattr(config, k), **values) for k, values in parts.items()})
+
+
+def small_released(seed: int = 0, **parts: dict[str, Any]) -> ReleasedPCAN:
+    """Return a small network of random weights whose scores, masks and embeddings are apart."""
+    torch.manual_seed(seed)
+    net = ReleasedPCAN(small_released_config(**parts))
+    with torch.no_grad():
+        _spread(net, blocks(128, 192, seed=99))
+        levels = net.features(blocks(128, 192, seed=98))
+        grids = torch.cat([unfold(level) for level in levels[:3]])
+        _standardise(
+            net.proposals.objectness, net.proposals.objectness(net.proposals.layer(levels[0]).relu())
+        )
+        _standardise(net.box_head.logits, net.box_head(grids)[0], spread=2.0)
+        _standardise(net.embedding_head.embed, net.embedding_head(grids), spread=0.5)
+        torch.nn.init.normal_(net.refine.head.mask.weight, std=0.5)
+    return net.eval()
