@@ -6,12 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-<<<<<<< HEAD
 from pcan_model.config import CLASSES, TrainConfig
-=======
-from pcan_model.config import TrainConfig
 from pcan_model.data.augment import FLIP
->>>>>>> 66c2761 (Training by stages as released, with the recorded losses and gradients; presets)
 from pcan_model.data.clips import Clip
 from pcan_model.data.layouts import open_clips, recognise
 from pcan_model.data.pairs import PairDataset
