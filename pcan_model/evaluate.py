@@ -15,8 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pcan_model.config import CHOICES, CLASSES
-from pcan_model.data.clips import Clip, LabeledFrame
-from pcan_model.data.scalabel import read_clips
+from pcan_model.data.clips import Clip, DataError, LabeledFrame
+from pcan_model.data.layouts import FORMATS, open_clips
 from pcan_model.evaluation.comparison import Objects, labelled, predicted
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.real_time import Cost, timing_of, watched
@@ -24,8 +24,8 @@ from pcan_model.evaluation.report import Report, to_plain, to_text
 from pcan_model.evaluation.setup import MODULES, Follow, NoAnswer, Setup
 
 EXPLANATION = """\
-Track every clip below DATA (images/<video>/*.jpg, labels/<video>.json, as BDD100K seg_track has
-them) and print sMOTSA, MOTSA, MOTSP, IDF1, HOTA, ID switches and recall by size per class.
+Track every clip of a data set (KITTI-MOTS, BDD100K, YouTube-VIS, or images/<video>/*.jpg and
+labels/<video>.json) and print sMOTSA, MOTSA, MOTSP, IDF1, HOTA, ID switches and recall by size per class.
 
   pcan-evaluate pcan_street_tiny --weights street_tiny.safetensors --data drives
   pcan-evaluate models/street_tiny --engine onnx --data drives --videos a b --out report.json
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 2 after an error that the user can mend."""
     options = _parser().parse_args(arguments)
     try:
-        clips = read_clips(options.data, videos=options.videos)
+        clips = _clips(options)
         setup = _setup(options)
         follow, config = replace(setup, rate=0.0).open()
         report = evaluate(follow, clips, config.classes)
@@ -144,10 +144,20 @@ def _parser() -> argparse.ArgumentParser:
         help="node: through a ROS 2 node, in lock-step (default: files)",
     )
     add("--rate", type=float, default=0.0, help="--via node: then again in real time at this multiple")
-    add("--data", type=Path, required=True, help="folder with images/ and labels/")
+    add("--data", type=Path, required=True, help="folder of a data set")
+    kinds = ("auto", *FORMATS)
+    add("--format", choices=kinds, default="auto", help="of the data set (default: by its files)")
+    add("--split", help="of the data set's own, such as val (default: all that is labelled)")
     add("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
     add("--out", type=Path, help="also write the report as JSON")
     return parser
+
+
+def _clips(options: argparse.Namespace) -> list[Clip]:
+    clips = open_clips(options.data, options.format, split=options.split, videos=options.videos)
+    if not all(clip.labelled for clip in clips):
+        raise DataError(options.data, "labels", "labelled clips, to count against", "pictures only")
+    return clips
 
 
 def _setup(options: argparse.Namespace) -> Setup:

@@ -20,9 +20,10 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
+from pcan_model.data.clips import DataError
 from pcan_model.structures import Tracks
 from pcan_ros.bag.make import make_bag
-from pcan_ros.bag.shots import open_reels
+from pcan_ros.bag.shots import of_pictures
 from pcan_ros.drawing.render import Picture, render, save_bytes
 from pcan_ros.images import BadImage, decode
 from pcan_ros.messages import from_tracks
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
     try:
         run(options)
-    except (ClipError, BagError, ClientError, ModelError, OSError) as error:
+    except (ClipError, DataError, BagError, ClientError, ModelError, OSError) as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:
         sys.exit("demo: interrupted")
@@ -79,7 +80,7 @@ def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag]:
             print(f"demo: {loss}", file=sys.stderr)
         return str(options.bag), bag
     source = options.video or bikes(options.data)
-    reel = open_reels(source)[0]
+    reel = of_pictures(source)
     if not make_bag(_progress(reel.shots(), reel.count, "to rosbag2"), folder):
         raise ClipError(f"{source}: expected pictures, got none")
     return str(source), ImageBag(folder)

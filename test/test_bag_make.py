@@ -13,11 +13,12 @@ pytest.importorskip("rclpy")
 from support.bags import CAR, Squares
 from support.squares import picture
 
+from pcan_model.data.clips import DataError
 from pcan_model.data.scalabel import write_clip
 from pcan_ros.bag.camera_info import read_camera_info
 from pcan_ros.bag.command import main
 from pcan_ros.bag.make import BagStyle, make_bag
-from pcan_ros.bag.shots import of_clip
+from pcan_ros.bag.shots import of_clip, open_reels
 from pcan_ros.bag.truth import IGNORE_ID, labels_of
 from pcan_ros.images import decode
 from pcan_ros.replay.message_types import nanoseconds
@@ -102,6 +103,22 @@ def test_a_folder_of_images_keeps_its_order_and_needs_no_labels(tmp_path: Path) 
     first, second = (decode(m) for m in messages(tmp_path / "bag", "/camera/image"))
     assert np.array_equal(first, picture({CAR: (9, 5)})) and np.array_equal(second, picture({CAR: (10, 5)}))
     assert not messages(tmp_path / "bag", "/ground_truth")
+
+
+def test_the_times_that_kitti_lists_are_kept_to_the_nanosecond(tmp_path: Path) -> None:
+    data = tmp_path / "image_02" / "data"
+    data.mkdir(parents=True)
+    for index in range(2):
+        cv2.imwrite(str(data / f"{index:010d}.png"), picture({CAR: (index, 5)}))
+    times = tmp_path / "image_02" / "timestamps.txt"
+    times.write_text("2011-09-26 13:02:25.594360375\n2011-09-26 13:02:25.698\n")
+    assert main(["make", str(data), "--out", str(tmp_path / "bag")]) == 0
+    stamps = [nanoseconds(m.header.stamp) for m in messages(tmp_path / "bag", "/camera/image")]
+    assert stamps == [1317042145_594360375, 1317042145_698000000]
+    times.write_text("0.0\n")
+    with pytest.raises(DataError, match="expected one for each of 2 images, got 1"):
+        open_reels(data)
+    assert len(open_reels(data, rate=5)) == 1
 
 
 def test_a_calibration_is_read_and_must_fit_the_pictures(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from pcan_model.config import TrackerConfig
+from pcan_model.evaluate import _parser, _setup
 from pcan_ros.node.parameters import Settings, parameters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,3 +43,68 @@ def test_the_launch_file_starts_the_node_with_its_defaults() -> None:
     (node,) = module._node(context)
     assert type(node).__name__ == "LifecycleNode"
     assert module.generate_launch_description().entities
+
+
+STAND_INS = (
+    "LaunchContext",
+    "LaunchDescription",
+    "DeclareLaunchArgument",
+    "ExecuteProcess",
+    "OpaqueFunction",
+    "Shutdown",
+    "LaunchConfiguration",
+    "PathJoinSubstitution",
+    "FindPackageShare",
+)
+
+
+class Stub:
+    """Stands in for a class of launch: keeps what it was made with."""
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        self.values, self.named = values, named
+
+    def perform(self, context: Any) -> str:
+        """Look up a launch configuration."""
+        return str(context.launch_configurations.get(self.values[0], ""))
+
+
+@pytest.fixture
+def evaluation(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module of evaluate.launch.py, on stand-ins where launch is not installed."""
+    if importlib.util.find_spec("launch_ros") is None:
+        folders = ("launch", "launch_ros")
+        for module in (*folders, "launch.actions", *(f"{name}.substitutions" for name in folders)):
+            stand_in = ModuleType(module)
+            for name in STAND_INS:
+                setattr(stand_in, name, type(name, (Stub,), {}))
+            monkeypatch.setitem(sys.modules, module, stand_in)
+    spec = importlib.util.spec_from_file_location("evaluate_launch", ROOT / "launch" / "evaluate.launch.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_evaluation_that_is_launched_is_one_that_the_command_understands(evaluation: Any) -> None:
+    values = {"model": "m", "engine": "onnx", "root": "/data", "dataset": "", "rate": ""}
+    context = SimpleNamespace(launch_configurations=values)
+    assert evaluation.arguments(context) == ["m", "--engine", "onnx", "--via", "node", "--data", "/data"]
+
+    values |= {"dataset": "kitti_mots", "split": "val", "rate": "0.5", "out": "r.json", "videos": "0002 0006"}
+    options = _parser().parse_args(evaluation.arguments(context))
+    assert (options.data, options.format, options.split) == (Path("/data"), "kitti_mots", "val")
+    assert (options.videos, options.out) == (["0002", "0006"], Path("r.json"))
+    setup = _setup(options)
+    assert (setup.via, setup.rate, setup.engine, setup.model) == ("node", 0.5, "onnx", "m")
+
+
+def test_the_launch_file_of_the_evaluation_declares_what_it_uses(evaluation: Any) -> None:
+    description = evaluation.generate_launch_description()
+    if not isinstance(description, Stub):
+        assert description.entities
+        return
+    declared = {entity.values[0] for entity in description.values[0] if entity.values}
+    assert declared == {"root", "model", "engine", "videos", *evaluation.OPTIONS}
+    (process,) = evaluation._evaluation(SimpleNamespace(launch_configurations={"root": "/data"}))
+    assert process.named["cmd"][:3] == [sys.executable, "-m", "pcan_model.evaluate"]

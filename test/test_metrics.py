@@ -168,6 +168,7 @@ class ScriptedClip:
     script: Sequence[Sequence[Thing]]
     name: str = "scripted"
     rate: float = 5.0
+    labelled: bool = True
     read: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -217,7 +218,7 @@ def test_the_command_writes_its_report_and_says_where_it_comes_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(scripted()))
-    monkeypatch.setattr(evaluate, "read_clips", lambda *_, **__: [ScriptedClip(scripted())])
+    monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [ScriptedClip(scripted())])
     out = tmp_path / "report.json"
 
     assert evaluate.main(["tiny", "--data", "drives", "--out", str(out)]) == 0
@@ -233,7 +234,7 @@ def test_the_command_names_what_is_missing(
 ) -> None:
     assert evaluate.main(["tiny", "--data", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
-    monkeypatch.setattr(evaluate, "read_clips", lambda *_, **__: [])
+    monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [])
     assert evaluate.main(["tiny", "--data", str(tmp_path)]) == 2
     assert "--weights: expected a .safetensors file" in capsys.readouterr().err
 

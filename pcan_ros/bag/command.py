@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from pcan_model.config import ConfigError
 from pcan_model.data.clips import DataError
+from pcan_model.data.layouts import FORMATS
 from pcan_ros.bag.inspect import inspect
 from pcan_ros.bag.sheet import save_sheet
 from pcan_ros.drawing.render import save_bytes
@@ -51,7 +52,13 @@ def _make(options: argparse.Namespace) -> int:
     from pcan_ros.bag.make import BagStyle, make_bag
     from pcan_ros.bag.shots import open_reels
 
-    reels = open_reels(options.source, videos=options.videos, rate=options.rate)
+    reels = open_reels(
+        options.source,
+        format=options.format,
+        split=options.split,
+        videos=options.videos,
+        rate=options.rate,
+    )
     calibration = read_camera_info(options.calibration) if options.calibration else None
     style = BagStyle(options.storage, options.compressed or "rgb8", options.topic, options.frame, calibration)
     for reel in reels:
@@ -59,7 +66,7 @@ def _make(options: argparse.Namespace) -> int:
         written = make_bag(_progress(reel.shots(), reel.count, reel.name), out, style)
         if not written:
             raise BagError(f"{options.source}: expected pictures, got none")
-        print(f"written: {out}, {written} images at {reel.rate:g} Hz")
+        print(f"written: {out}, {written} images")
     return 0
 
 
@@ -117,8 +124,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_make(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.set_defaults(run=_make)
-    add("source", type=Path, help="data set (images/, labels/), video, or folder of images")
+    add("source", type=Path, help="data set, video, or folder of images")
     add("--out", type=Path, required=True, help="bag to write; a folder of bags for several clips")
+    kinds = ("auto", *FORMATS)
+    add("--format", choices=kinds, default="auto", help="of the data set (default: by its files)")
+    add("--split", help="of the data set's own, such as val (default: all that is labelled)")
     add("--videos", nargs="+", metavar="NAME", help="only these clips of a data set (default: all)")
     add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="(default: mcap)")
     kinds = ("jpeg", "png")

@@ -26,6 +26,7 @@ class Squares:
     name: str = "squares"
     frames: int = 6
     rate: float = 10.0  # a second
+    labelled: bool = True
 
     def __len__(self) -> int:
         return self.frames
