@@ -1,7 +1,8 @@
 """A real node fed over DDS for thousands of frames: is it alive, is its memory flat?
 
-`python benchmarks/soak.py --frames 10000` prints the node's resident memory along the way and exits with
-1 when it grew after the warm-up. Small pictures, so that it takes minutes.
+`python benchmarks/soak.py --video bikes.mp4 --frames 10000` plays a video in a loop, prints the node's
+resident memory along the way and exits with 1 when it grew after the warm-up. Without a video it sends
+small pictures of moving squares, which takes minutes.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def main() -> None:
 
 def _soak(node: object, client: object, options: argparse.Namespace) -> list[tuple[int, float]]:
     """Feed the node; return frame numbers with its resident memory in MB."""
-    readings = []
-    pictures = _street(options.height, options.width)
+    readings, tracks = [], 0
+    pictures = _video(options.video) if options.video else _street(options.height, options.width)
     begin = time.monotonic()
     for number in tqdm(range(options.frames + 1), unit="frame", mininterval=5):
         if number % max(1, options.frames // NUMBER) == 0:
@@ -58,10 +59,18 @@ def _soak(node: object, client: object, options: argparse.Namespace) -> list[tup
         stamp = 1 + number * 0.05 - (500 if number == options.frames // 2 else 0)  # one loop of the bag
         if client.exchange(_message(pictures[number % len(pictures)], stamp), 30, node.alive) is None:
             sys.exit(f"frame {number}: no answer\n{node.log()}")
+        tracks += sum(len(answer.message.instances) for answer in client.answers)
         client.answers.clear()
         client.statuses.clear()
-    print(f"{options.frames} frames in {time.monotonic() - begin:.0f} s")
+    print(f"{options.frames} frames in {time.monotonic() - begin:.0f} s; {tracks} instances published")
     return readings
+
+
+def _video(path: Path) -> list[np.ndarray]:
+    """Return all pictures of a video, RGB."""
+    from pcan_ros.replay.clips import open_clip
+
+    return [np.ascontiguousarray(picture[..., ::-1]) for picture in open_clip(path).frames()]
 
 
 def _street(height: int, width: int) -> list[np.ndarray]:
@@ -100,6 +109,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=default_model())
     parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--video", type=Path, help="play this in a loop; all of it is held in memory")
     parser.add_argument("--height", type=int, default=64)
     parser.add_argument("--width", type=int, default=96)
     return parser.parse_args()
