@@ -32,6 +32,7 @@ Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.js
 seg_track has them), or on its single pictures (images/*.jpg, annotation_rle.json).
 
   pcan-train pcan_street_tiny --data street:1 drives:0.5 --hold-out b1c66a42 --out runs/street
+  pcan-train pcan_street_tiny --data street#plaza:0.5 street#kitti_0926,highway_white:1 --out runs/part
   torchrun --nproc_per_node 4 -m pcan_model.train pcan_r50_bdd100k --data bdd100k --batch 16
 
 Writes weights.safetensors, resume.pt and TensorBoard's events to --out. The learning rate of a
@@ -275,9 +276,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
-    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@SPLIT][:WEIGHT]",
-                   help="data sets (`pcan-data -h` lists the formats; split: train by default); the "
-                   "weight says how often each is drawn; "
+    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@SPLIT][#VIDEO,…][:WEIGHT]",
+                   help="data sets (`pcan-data -h` lists the formats; split: train by default; all "
+                   "videos by default); the weight says how often each is drawn; "
                    "`pcan-drive` renders such folders")  # fmt: skip
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")

@@ -102,3 +102,11 @@ def test_single_pictures_are_clips_of_one_frame(tmp_path: Path, drawn: dict[str,
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: path: expected a data set, .*got nothing there"):
         read(str(tmp_path / "nowhere"))
+
+
+def test_a_source_may_name_its_videos(roots: tuple[Path, Path], drawn: dict[str, Any]) -> None:
+    read(f"{roots[0]}#b:2", f"{roots[1]}#a,c")
+    assert drawn["clips"] == ["b", "a", "c"]
+    assert drawn["weights"] == pytest.approx([2, 3 / 6, 3 / 6])
+    with pytest.raises(SourceError, match=r"one#b,nobody: expected videos of .*one, got \['nobody'\]"):
+        read(f"{roots[0]}#b,nobody:2")

@@ -26,12 +26,12 @@ def read_sources(
     length: int,
     names: Sequence[str] = CLASSES,
 ) -> PairDataset:
-    """Open data sets given as PATH[@SPLIT][:WEIGHT] and draw `length` training pairs from them.
+    """Open data sets given as PATH[@SPLIT][#VIDEO,VIDEO][:WEIGHT] and draw `length` training pairs from them.
 
-    Without SPLIT it is train, where a data set has splits.
+    Without SPLIT it is train, where a data set has splits; without VIDEO every video.
 
     A folder is drawn from in proportion to its weight, its clips to the square root of their lengths.
-    Raises SourceError for a bad weight, clips without labels or a held-out video that is nowhere.
+    Raises SourceError for a bad weight, clips without labels or a video that is nowhere.
     """
     clips: list[Clip] = []
     weights: list[float] = []
@@ -72,13 +72,25 @@ def split_weight(source: str) -> tuple[Path, float]:
 
 
 def _open(source: Path, names: Sequence[str]) -> list[Clip]:
-    path, split = split_name(source)
+    whole, videos = split_videos(source)
+    path, split = split_name(whole)
     if split is None and path.exists():
         split = "train" if recognise(path).splits else None
     clips = open_clips(path, split=split, names=names)
+    if unknown := [video for video in videos if video not in {clip.name for clip in clips}]:
+        raise SourceError(f"--data {source}: expected videos of {path}, got {unknown}")
+    clips = [clip for clip in clips if not videos or clip.name in videos]
     if bare := [clip.name for clip in clips if not clip.labelled]:
         raise SourceError(f"--data {source}: expected labelled clips, got none for {bare[:5]}")
     return clips
+
+
+def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
+    """Split PATH#VIDEO,VIDEO; a path that is there is whole."""
+    name, mark, videos = source.name.partition("#")
+    if not mark or source.exists():
+        return source, ()
+    return source.with_name(name), tuple(videos.split(","))
 
 
 def split_name(source: Path) -> tuple[Path, str | None]:
