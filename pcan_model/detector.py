@@ -31,8 +31,11 @@ class Detector(nn.Module):
         self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn pictures (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W)."""
-        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        """Turn pictures (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
+
+        Widened first: TensorRT takes uint8 into nothing but a cast.
+        """
+        return (images.float().permute(0, 3, 1, 2) - self.mean) / self.std
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""

@@ -40,6 +40,7 @@ FRAME_OUTPUTS = (
 )  # fmt: skip
 INSTANCE_INPUTS = ("roi_features", "mask_logits", "bank", "slot", "fresh", "owner", "has")
 INSTANCE_OUTPUTS = ("refined", "bank_next")
+ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT-RTX can build anywhere
 EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
 EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
@@ -58,9 +59,10 @@ class Place:
     length: int  # bytes
 
 
-def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None) -> Path:
+def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None, *, roi: str = ROI[0]) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
 
+    roi  how regions are read, one of ROI
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
@@ -77,10 +79,16 @@ def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None) -> Pa
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
         frame, instance = example_inputs(net.config)
-        _write(FramePass(net).eval(), frame, partial / "frame.onnx", FRAME_INPUTS, FRAME_OUTPUTS)
+        _write(
+            FramePass(net, sampled=roi == "gridsample").eval(),
+            frame,
+            partial / "frame.onnx",
+            FRAME_INPUTS,
+            FRAME_OUTPUTS,
+        )
         refine = InstancePass(net).eval()
         _write(refine, instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
-        _manifest(net.config, partial)
+        _manifest(net.config, partial, roi)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(partial, folder)
@@ -188,13 +196,14 @@ def _external(tensor: TensorProto, place: Place, location: str) -> TensorProto:
     return outside
 
 
-def _manifest(config: Config, folder: Path) -> None:
+def _manifest(config: Config, folder: Path, roi: str) -> None:
     """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
     files = ("frame.onnx", "instance.onnx", WEIGHTS)
     content = {
         "config": config_to_dict(config),
         "precision": "fp32",
         "opset": OPSET,
+        "roi": roi,
         "weights": WEIGHTS,
         "inputs": {"frame": FRAME_INPUTS, "instance": INSTANCE_INPUTS},
         "outputs": {"frame": FRAME_OUTPUTS, "instance": INSTANCE_OUTPUTS},
@@ -233,6 +242,12 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
     p.add_argument("--weights", type=Path, help="checkpoint of pcan-train; without it the weights are random")
     p.add_argument("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
+    p.add_argument(
+        "--roi",
+        choices=ROI,
+        default=ROI[0],
+        help="how regions are read: the operator, or sampling for TensorRT (default: %(default)s)",
+    )
     args = p.parse_args(argv)
     try:
         if not args.weights and not args.config:
@@ -243,7 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         net = PCAN(config).eval()
         if args.weights:
             checkpoint.load_weights(args.weights, net)
-        folder = export(net, args.out, metrics)
+        folder = export(net, args.out, metrics, roi=args.roi)
     except (ValueError, OSError) as error:
         raise SystemExit(f"pcan-export: {error}") from error
     for name, difference in agreement(net, folder).items():

@@ -22,7 +22,7 @@ def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: in
 
     Every box is pooled on every level and one is chosen: four times the samples, but static shapes.
     """
-    level, rois = _levels_of(boxes), _rois(boxes, picture)
+    level, rois = levels_of(boxes), _rois(boxes, picture)
     pooled = _align(levels, 0, rois, cells)
     for i in range(1, len(levels)):
         pooled = torch.where((level == i)[:, None, None, None], _align(levels, i, rois, cells), pooled)
@@ -36,13 +36,13 @@ def pool_regions_once(
 
     samples  of a cell along each axis; 0: one per pixel of the level
     """
-    level, rois = _levels_of(boxes), _rois(boxes, picture)
+    level, rois = levels_of(boxes), _rois(boxes, picture)
     own = [(level == i).nonzero()[:, 0] for i in range(len(levels))]
     pooled = torch.cat([_align(levels, i, rois[index], cells, samples) for i, index in enumerate(own)])
     return pooled[torch.cat(own).argsort()]
 
 
-def _levels_of(boxes: Tensor) -> Tensor:
+def levels_of(boxes: Tensor) -> Tensor:
     """Index of the level of each box: P2 = 0 below twice FINEST, one more for each doubling."""
     side = (boxes[:, 2:] - boxes[:, :2]).prod(-1).clamp_min(0).sqrt()
     return (side >= FINEST * 2).long() + (side >= FINEST * 4).long() + (side >= FINEST * 8).long()

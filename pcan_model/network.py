@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pcan_model.atlas import sample_regions
 from pcan_model.boxes import decode, suppress
 from pcan_model.config import Config
 from pcan_model.detector import Detector, with_p6
 from pcan_model.frame_attention.kinds import make_frame_attention
 from pcan_model.frame_attention.seam import FrameAttention
-from pcan_model.heads import STD, choose, pool_regions
+from pcan_model.heads import STD, choose, levels_of, pool_regions
 from pcan_model.instance_attention import InstanceAttention
 
 
@@ -43,9 +44,13 @@ def with_rows(memory: Tensor, rows: int) -> Tensor:
 class FramePass(nn.Module):
     """One picture and the frame memory to detections, their features, and the next frame memory."""
 
-    def __init__(self, net: PCAN) -> None:
+    def __init__(self, net: PCAN, *, sampled: bool = False) -> None:
+        """Take a network.
+
+        sampled  read regions by sampling (atlas.py) instead of RoIAlign: the same, without a plugin
+        """
         super().__init__()
-        self.net = net
+        self.net, self.sampled = net, sampled
 
     def forward(
         self, image: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -63,13 +68,18 @@ class FramePass(nn.Module):
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         boxes, scores, labels, ok = self._detect(levels, (image.shape[1], image.shape[2]))
-        picture = torch.zeros_like(boxes[:, 0])
         heads = self.net.config.heads
-        embeds = self.net.embedding_head(pool_regions(levels, boxes, picture, heads.box_size))
-        regions = pool_regions(levels, boxes, picture, heads.mask_size)
+        embeds = self.net.embedding_head(self._pool(levels, boxes, heads.box_size))
+        regions = self._pool(levels, boxes, heads.mask_size)
         masks = choose(self.net.mask_head(regions), labels)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
         return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
+
+    def _pool(self, levels: list[Tensor], boxes: Tensor, cells: int) -> Tensor:
+        """Read regions (R, C, cells, cells) off the pyramid of the one picture."""
+        if self.sampled:
+            return sample_regions(levels, boxes, levels_of(boxes), cells)
+        return pool_regions(levels, boxes, torch.zeros_like(boxes[:, 0]), cells)
 
     def _remember(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -96,7 +106,7 @@ class FramePass(nn.Module):
         logits, offsets = head(pyramid)
         count = head.config.count
         proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
-        regions = pool_regions(levels, proposals[0], torch.zeros_like(proposals[0, :, 0]), config.box_size)
+        regions = self._pool(levels, proposals[0], config.box_size)
         logits, offsets = self.net.box_head(regions)
         boxes = decode(offsets, proposals[0][:, None], STD, size)
         classes = logits.shape[1] - 1

@@ -103,6 +103,7 @@ def test_the_manifest_says_what_the_model_is(exported: Path, random_net: PCAN) -
     manifest = json.loads((exported / "manifest.json").read_text())
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest
+    assert (manifest["roi"], manifest["precision"]) == ("gridsample", "fp32")
     assert set(manifest["sha256"]) == {"frame.onnx", "instance.onnx", WEIGHTS}
     assert load_header(exported / WEIGHTS)[0] == random_net.config == OnnxEngine(exported, 1).config
 

@@ -22,6 +22,7 @@ ORDER = {  # a module may use its own room and those above it
         "instance_attention",
         "proposals",
         "heads",
+        "atlas",
     ],
     "network": ["detector", "network"],
     "association": ["association", "roster"],

@@ -127,6 +127,17 @@ def test_a_failing_build_gives_tensorrts_reason_in_one_line(
     assert store.cache.entries() == []
 
 
+def test_a_graph_that_needs_a_plugin_is_refused_with_the_command_that_helps(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = export_squares(tmp_path / "old")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"roi": "roialign"}))
+    with pytest.raises(ModelError, match=r"roi: expected gridsample for TensorRT, got roialign: pcan-export"):
+        open_plan(ModelFiles(folder), "frame", store.shop, build=True)
+    assert not store.said and not store.trt.builds
+
+
 def test_a_build_reports_its_outer_phases(store: Store, files: ModelFiles) -> None:
     STEPS.clear()
     open_plan(files, "frame", store.shop, build=True)

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,7 +30,10 @@ SIZES = {  # what a stage adds, measured on x86-64
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
     "openvino": "180 MB",
+    "tensorrt": "230 MB: tests build engines with TensorRT-RTX, no GPU needed",
 }
+OPTIONAL = ("tensorrt",)  # a failure costs some tests, which then say why they are skipped
+BINDINGS = ("10.3.0", "10.7.0.post1", "10.13.3.9", "11.4.0.106")  # of TensorRT: JetPack 6.1 to the newest
 MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names differ
 
 
@@ -43,8 +47,14 @@ def main(stages: list[str]) -> None:
         options = ["--system-site-packages"] if distribution() else []
         subprocess.run([sys.executable, "-m", "venv", *options, str(VENV)], check=True)
     for stage in stages:
-        if not (stage == "ros" and distribution()):
+        if stage == "ros" and distribution():
+            continue
+        try:
             install(stage)
+        except SystemExit as error:
+            if stage not in OPTIONAL:
+                raise
+            print(f"{error}\n{stage}: left out; the tests that need it are skipped", flush=True)
 
 
 def distribution() -> str:
@@ -90,6 +100,8 @@ def install(stage: str) -> None:
         pip(stage, "--no-deps", "-r", str(alone), "-c", str(pins))
     if stage == "ros":
         mend_wheels()
+    if stage == "tensorrt":
+        fetch_bindings()
     if stage == "train":
         pip(stage, "--no-deps", "--editable", str(ROOT))  # the commands pcan-train, pcan-export, …
     stamp.write_text(digest)
@@ -133,6 +145,21 @@ def pip(stage: str, *arguments: str) -> None:
         errors = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
         sys.exit("\n".join([*errors[-3:], f"{stage}: pip failed, all it said is in {log}"]))
     print(f"{stage}: done in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def fetch_bindings() -> None:
+    """Unpack the Python side of several TensorRTs, 1.3 MB each, for the test of the API."""
+    for version in BINDINGS:
+        folder = VENV / "tensorrt_bindings" / version
+        if folder.exists():
+            continue
+        with tempfile.TemporaryDirectory(dir=VENV) as name:
+            pip(
+                "tensorrt", "--no-deps", "--only-binary=:all:", "--target", f"{name}/unpacked",
+                f"tensorrt-cu12-bindings=={version}",
+            )  # fmt: skip
+            folder.parent.mkdir(exist_ok=True)
+            Path(name, "unpacked").rename(folder)
 
 
 def mend_wheels() -> None:

@@ -56,6 +56,11 @@ class ModelFiles:
         """Return the precision that the graphs compute in: fp32, fp16, …"""
         return str(self.manifest.get("precision", "fp32"))
 
+    @property
+    def sampled(self) -> bool:
+        """Return whether regions are read by sampling: TensorRT has RoIAlign as a plugin only."""
+        return self.manifest.get("roi") == "gridsample"
+
     def graph(self, name: str) -> Path:
         """Return the path of a network."""
         return self.folder / f"{name}.onnx"

@@ -16,7 +16,7 @@ from pcan_ros.tensorrt.bindings import Bindings, load_bindings
 from pcan_ros.tensorrt.build import BuildOptions
 from pcan_ros.tensorrt.cache import EngineCache, Entry, default_cache
 from pcan_ros.tensorrt.cuda import Cuda
-from pcan_ros.tensorrt.plan import Shop, build_into_cache, key_of
+from pcan_ros.tensorrt.plan import Shop, build_into_cache, check_buildable, key_of
 
 EXPLANATION = """\
 Build the TensorRT engines of an exported model into the cache that the node reads, so that it starts in
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: argparse.Namespace) -> int:
+    check_buildable(files)
     capability = options.capability or _capability(bindings)
     how = BuildOptions(capability, options.level, options.workspace)
     for graph in PORTS:

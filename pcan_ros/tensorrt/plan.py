@@ -53,6 +53,16 @@ def key_of(files: ModelFiles, graph: str, shop: Shop) -> EngineKey:
     )
 
 
+def check_buildable(files: ModelFiles) -> None:
+    """Raise ModelError, with the command that helps, for a graph that needs a plugin."""
+    if not files.sampled:
+        weights = files.folder / str(files.manifest.get("weights", "weights.safetensors"))
+        raise ModelError(
+            f"{files.folder / 'manifest.json'}: roi: expected gridsample for TensorRT, got roialign: "
+            f"pcan-export --weights {weights} --roi gridsample --out NEW"
+        )
+
+
 def build_into_cache(files: ModelFiles, graph: str, shop: Shop) -> bytes:
     """Build the engine of a graph, keep it, and return its plan."""
     key = key_of(files, graph, shop)
@@ -75,6 +85,7 @@ def open_plan(files: ModelFiles, graph: str, shop: Shop, *, build: bool) -> Plan
 
     build  whether to build at all; raises ModelError with the command where not
     """
+    check_buildable(files)
     key, logger = key_of(files, graph, shop), make_logger(shop.bindings.trt)
     runtime = shop.bindings.trt.Runtime(logger)
     plan = shop.cache.get(key)

@@ -82,7 +82,7 @@ def export_graphs(folder: Path, frame: str, instance: str) -> Path:
     _save(frame, {**_frame_constants(), "half": half}, folder / "frame.onnx")
     _save(instance, {"rows": np.array([8, 1, 1]), "half": half}, folder / "instance.onnx")
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
-    manifest = {"config": _config(), "sha256": hashes, "precision": "fp32"}
+    manifest = {"config": _config(), "sha256": hashes, "precision": "fp32", "roi": "gridsample"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
