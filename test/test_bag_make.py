@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from pcan_model.data.scalabel import write_clip
 from pcan_ros.bag.camera_info import read_camera_info
 from pcan_ros.bag.command import main
 from pcan_ros.bag.make import BagStyle, make_bag
-from pcan_ros.bag.shots import of_clip, open_reels
+from pcan_ros.bag.shots import Shot, of_clip, open_reels
 from pcan_ros.bag.truth import IGNORE_ID, labels_of
 from pcan_ros.images import decode
 from pcan_ros.replay.message_types import nanoseconds
@@ -67,6 +68,16 @@ def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(
     assert [(c.x, c.y, c.width, c.height) for c in cars[:2]] == [(5, 10, 16, 16), (8, 10, 16, 16)]
     ignored = [i for m in truth for i in m.instances if i.class_id == IGNORE_ID]
     assert len(ignored) == len(truth) and {(i.class_name, i.mask.area) for i in ignored} == {("ignore", 28)}
+
+
+def test_objects_of_two_classes_may_have_the_same_id_as_in_kitti_mots(tmp_path: Path) -> None:
+    frames = [replace(f, ids=np.ones_like(f.ids)) for f in (Squares().frame(i) for i in range(2))]
+    make_bag([Shot(f.image, 10**9 * (i + 1), f) for i, f in enumerate(frames)], tmp_path / "bag")
+    for message in messages(tmp_path / "bag", "/ground_truth"):
+        things = [i for i in message.instances if i.class_id != IGNORE_ID]
+        assert [i.track_id for i in things] == [1, 1]
+        assert len({bytes(bytearray(i.uuid.uuid)) for i in things}) == 2
+        assert len({i.state for i in things}) == 1
 
 
 @pytest.mark.parametrize(("encoding", "most"), [("png", 0), ("jpeg", 3)])

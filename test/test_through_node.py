@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("trackeval")
 
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
 from support.bags import Squares
 from support.robot import node_environment  # sets the DDS profile of this process
 from support.squares import export_squares
@@ -23,6 +27,8 @@ from pcan_model.evaluation.setup import Answer, NoAnswer, Setup
 from pcan_model.structures import TrackedInstance
 from pcan_ros.masks import Encoding
 from pcan_ros.messages import from_tracks, to_tracks
+from pcan_ros.replay.bags import Record
+from pcan_ros.replay.player import play_in_time
 from pcan_ros.replay.process import NodeProcess
 
 assert node_environment
@@ -44,8 +50,6 @@ def setup_of(model: Path, **other: Any) -> Setup:
 
 def as_sent(answer: Answer, classes: tuple[str, ...]) -> list[TrackedInstance]:
     """Return an answer as it is after a way through a message."""
-    from std_msgs.msg import Header
-
     message = to_tracks(answer.tracks, Header(), classes, encoding=Encoding.RLE_COCO)
     return list(from_tracks(message).instances)
 
@@ -126,3 +130,52 @@ def test_a_frame_without_an_answer_in_lockstep_is_no_result(
     through, _ = setup_of(squares, via="node").open()
     with pytest.raises(NoAnswer, match=r"no tracks for the image of 1\.000 s"):
         next(through(Squares()))
+
+
+class Slow:
+    """Stands in for a client whose node takes its time: every answer comes three looks after its image."""
+
+    def __init__(self, keeps: set[int]) -> None:
+        self.answers: list[Any] = []
+        self._keeps, self._looks, self._waiting = keeps, 0, list[tuple[int, int]]()
+
+    def idle(self, duration: float) -> None:
+        self._look()
+
+    def send(self, raw: bytes) -> float:
+        stamp = int(raw)
+        if stamp in self._keeps:
+            self._waiting.append((self._looks + 3, stamp))
+        return time.monotonic()
+
+    def wait(self, done: Any, timeout: float, alive: Any) -> bool:
+        for _ in range(5):
+            self._look()
+            if done():
+                return True
+        return False
+
+    def _look(self) -> None:
+        self._looks += 1
+        for look, stamp in [w for w in self._waiting if w[0] <= self._looks]:
+            self._waiting.remove((look, stamp))
+            header = Header(stamp=Time(sec=stamp))
+            self.answers.append(
+                SimpleNamespace(message=SimpleNamespace(header=header), time=time.monotonic())
+            )
+
+
+@pytest.mark.parametrize(("keeps", "answered"), [({1, 3}, [1, 3]), ({1}, [1]), (set(), [])])
+def test_a_run_in_real_time_waits_for_the_last_answer_and_says_which_images_got_none(
+    keeps: set[int], answered: list[int]
+) -> None:
+    records = [Record(0, s * 10**9, str(s).encode(), None) for s in (1, 2, 3)]
+    played = play_in_time(records, Slow(keeps), lambda: True, 1e9)  # type: ignore[arg-type]
+    assert [p.stamp // 10**9 for p in played] == [1, 2, 3]
+    assert [p.stamp // 10**9 for p in played if p.answer] == answered
+
+
+def test_images_that_share_a_stamp_are_sent_and_counted_each() -> None:
+    records = [Record(0, 10**9, b"1", None) for _ in range(2)]
+    played = play_in_time(records, Slow({1}), lambda: True, 1e9)  # type: ignore[arg-type]
+    assert [bool(p.answer) for p in played] == [True, True]

@@ -1,8 +1,9 @@
 """Ground truth as the tracker's own message, and back.
 
 An instance is NEW in the frame where its object appears first, TRACKED afterwards; its score is 1, its
-velocity 0. Pixels that are neither object nor background are one more instance, `class_name` "ignore",
-`class_id` 65535, `track_id` 0.
+velocity 0. Data sets may count ids for each class anew (KITTI-MOTS does); uuids tell them apart. Pixels
+that are neither object nor background are one more instance: `class_name` "ignore", `class_id` 65535,
+`track_id` 0.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Truth:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = tuple(classes)
-        self._born: dict[int, int] = {}  # id to the frame where it was first seen
+        self._born: dict[tuple[int, int], int] = {}  # class and id to the frame where it was first seen
         self._index = 0
 
     def message(self, frame: LabeledFrame, header: Any) -> TrackedInstanceArray:
@@ -49,7 +50,7 @@ class Truth:
         return message
 
     def _instance(self, mask: Mask, label: int, identity: int) -> TrackedInstance:
-        born = self._born.setdefault(identity, self._index)
+        born = self._born.setdefault((label, identity), self._index)
         state = TrackState.NEW if born == self._index else TrackState.TRACKED
         return self._made(mask, label, identity, state, self._index - born)
 
@@ -57,7 +58,7 @@ class Truth:
         height, width = mask.crop.shape
         return TrackedInstance(
             track_id=identity,
-            uuid=uuid5(SESSION, str(identity)),
+            uuid=uuid5(SESSION, f"{label} {identity}"),
             state=state,
             age=age,
             time_since_update=0,

@@ -78,9 +78,10 @@ class Client:
         while not done():
             if not alive():
                 raise ClientError("the node has ended")
-            if time.monotonic() > end:
+            left = end - time.monotonic()
+            if left < 0:
                 return False
-            self._executor.spin_once(timeout_sec=0.05)
+            self._executor.spin_once(timeout_sec=min(0.05, left))
         return True
 
     def find_node(self, timeout: float, alive: Callable[[], bool] = lambda: True) -> None:

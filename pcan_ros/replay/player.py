@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +13,8 @@ from pcan_ros.replay.client import Answer, Client, ClientError
 from pcan_ros.replay.message_types import nanoseconds
 
 PATIENCE = 20.0  # seconds for one image; the first of a network takes longest
+LOOK = 0.001  # seconds to look for answers between two images when the player is late
 GIVE_UP = 3  # images without an answer, one after the other
-TAIL = 2.0  # seconds without an answer after the last image that end a run in real time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,24 +52,39 @@ def play_in_time(
     records: Iterable[Record], client: Client, alive: Callable[[], bool], rate: float
 ) -> list[Played]:
     """Send the images at the pace of their stamps times `rate`, as a camera does, whether answered or not."""
-    sent: dict[int, float] = {}
+    sent: list[tuple[int, float]] = []  # stamp, and monotonic time
     begin, first = time.monotonic(), None
     for record in records:
         first = record.time if first is None else first
-        client.idle(begin + (record.time - first) * 1e-9 / rate - time.monotonic())
-        sent[record.stamp] = client.send(record.raw)
-    _drain(client, alive)
-    answers = {nanoseconds(answer.message.header.stamp): answer for answer in client.answers}
-    return [Played(stamp, moment, answers.get(stamp)) for stamp, moment in sent.items()]
+        due = begin + (record.time - first) * 1e-9 / rate
+        client.idle(max(LOOK, due - time.monotonic()))
+        sent.append((record.stamp, client.send(record.raw)))
+    _drain(client, alive, [stamp for stamp, _ in sent])
+    answers: dict[int, deque[Answer]] = {}
+    for answer in client.answers:
+        answers.setdefault(nanoseconds(answer.message.header.stamp), deque()).append(answer)
+    return [Played(stamp, moment, _next(answers.get(stamp))) for stamp, moment in sent]
 
 
-def _drain(client: Client, alive: Callable[[], bool]) -> None:
-    """Wait until nothing comes any more."""
+def _next(waiting: deque[Answer] | None) -> Answer | None:
+    """Return one answer for each image, also of those that share a stamp."""
+    return waiting.popleft() if waiting else None
+
+
+def _drain(client: Client, alive: Callable[[], bool], stamps: Sequence[int]) -> None:
+    """Wait for the answer to the last image, which no newer one replaces; or until nothing comes any more."""
     count = -1
-    while count != len(client.answers) and alive():
+    while count != len(client.answers) and not _answered(client, stamps):
         count = len(client.answers)
-        client.wait(partial(_more, client, count), TAIL)
+        client.wait(partial(_more, client, count), PATIENCE, alive)
 
 
 def _more(client: Client, count: int) -> bool:
     return len(client.answers) > count
+
+
+def _answered(client: Client, stamps: Sequence[int]) -> bool:
+    """Return whether the last image is answered, and all with the same stamp."""
+    last = stamps[-1:]
+    found = sum(nanoseconds(answer.message.header.stamp) in last for answer in client.answers)
+    return found >= sum(stamp in last for stamp in stamps)
