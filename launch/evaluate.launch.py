@@ -22,7 +22,7 @@ OPTIONS = {  # argument: option of pcan-evaluate, description; an empty argument
     "dataset": ("--format", "kind of data set, such as kitti_mots; recognised by its files if empty"),
     "split": ("--split", "of the data set's own, such as val; everything labelled if empty"),
     "rate": ("--rate", "play again in real time at this multiple, and say what that costs"),
-    "out": ("--out", "report to write, as JSON"),
+    "out": ("--out", "folder for report.html, report.json and the answers"),
 }
 
 

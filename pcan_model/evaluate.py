@@ -1,34 +1,51 @@
-"""`pcan-evaluate`: track labelled clips from files and count with the official metrics."""
+"""`pcan-evaluate`: track labelled clips and count as the data sets' official tools do."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from hashlib import sha256
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from pcan_model.config import CHOICES, CLASSES
-from pcan_model.data.clips import Clip, DataError, LabeledFrame
-from pcan_model.data.layouts import FORMATS, open_clips
-from pcan_model.evaluation.comparison import Objects, labelled, predicted
-from pcan_model.evaluation.metrics import Scorer
+from pcan_model.data.clips import Clip, DataError
+from pcan_model.data.files import write_whole
+from pcan_model.data.layouts import FORMATS, open_clips, recognise
+from pcan_model.evaluation.answers import answer, read_answered
+from pcan_model.evaluation.bdd100k import bdd_text
+from pcan_model.evaluation.page import Shot, page
+from pcan_model.evaluation.pictures import beside
+from pcan_model.evaluation.provenance import provenance, weights_hash
+from pcan_model.evaluation.published import PUBLISHED
 from pcan_model.evaluation.real_time import Cost, timing_of, watched
-from pcan_model.evaluation.report import Report, to_plain, to_text
+from pcan_model.evaluation.report import Report, to_text
+from pcan_model.evaluation.run import Run, Shard
 from pcan_model.evaluation.setup import MODULES, Follow, NoAnswer, Setup
+from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
+from pcan_model.evaluation.summary import Summary, summarise, summary_plain
+from pcan_model.formats import kitti_mots
 
+COUNTED = {"kitti_mots": tuple(kitti_mots.CATEGORIES)}  # classes that a kind of data set labels, if not all
 EXPLANATION = """\
 Track every clip of a data set (KITTI-MOTS, BDD100K, YouTube-VIS, or images/<video>/*.jpg and
-labels/<video>.json) and print sMOTSA, MOTSA, MOTSP, IDF1, HOTA, ID switches and recall by size per class.
+labels/<video>.json) and count per class, over all, and as BDD100K's and YouTube-VIS' official tools do.
 
   pcan-evaluate pcan_street_tiny --weights street_tiny.safetensors --data drives
-  pcan-evaluate models/street_tiny --engine onnx --data drives --videos a b --out report.json
+  pcan-evaluate models/street_tiny --engine onnx --data drives --jobs 4 --out out
+
+--out writes report.html, report.json and every clip's answer. The same command again uses the answers
+that are there, so that it goes on where it was stopped. Machines share the work by --shard; with one
+--out for all, or with --merge, the last command counts everything:
+
+  pcan-evaluate … --shard 1/2 --out a;  pcan-evaluate … --shard 2/2 --out b
+  pcan-evaluate … --merge a b --out all
 
   pcan-evaluate models/street_tiny --engine onnx --via node --rate 1 --data drives
 
@@ -40,45 +57,10 @@ The figures come from TrackEval: pip install scipy && pip install --no-deps trac
 """
 
 
-def evaluate_clip(follow: Follow, clip: Clip) -> tuple[Objects, ...]:
-    """Return what is said of each frame of a clip, from an empty state."""
-    return tuple(predicted(answer.tracks) for answer in follow(clip))
-
-
-def score(
-    clips: Sequence[Clip],
-    predictions: Sequence[Sequence[Objects]],
-    classes: Sequence[str] = CLASSES,
-) -> Report:
-    """Count predictions against the labels of their clips, one sequence of frames per clip."""
-    scorer = Scorer(classes)
-    for clip, said in zip(clips, predictions, strict=True):
-        scorer.add(truth_of(clip), said)
-    return scorer.report()
-
-
-def truth_of(clip: Clip) -> tuple[Objects, ...]:
-    """Return the labels of every frame of a clip."""
-    return tuple(_truth(clip.frame(index)) for index in range(len(clip)))
-
-
-def _truth(frame: LabeledFrame) -> Objects:
-    return labelled(frame.masks, frame.labels, frame.ids, frame.ignore)
-
-
 def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
     """Follow and count clips one by one, each frame read once; only one clip is in memory."""
-    scorer = Scorer(classes)
     with tqdm(total=sum(map(len, clips)), unit="frame", desc="evaluate") as bar:
-        for clip in clips:
-            bar.set_postfix_str(clip.name)
-            truth, said = [], []
-            for answer in follow(clip):
-                truth.append(_truth(answer.labeled))
-                said.append(predicted(answer.tracks))
-                bar.update()
-            scorer.add(truth, said)
-    return scorer.report()
+        return summarise((answer(follow, clip, progress=bar.update) for clip in clips), classes).report
 
 
 def in_real_time(setup: Setup, clips: Sequence[Clip], lockstep: Report) -> Cost:
@@ -89,32 +71,76 @@ def in_real_time(setup: Setup, clips: Sequence[Clip], lockstep: Report) -> Cost:
     return Cost(timing_of(setup.rate, latencies), lockstep, report)
 
 
-def write_report(path: Path, report: Report, provenance: dict[str, Any]) -> None:
-    """Save the report as JSON with where it comes from, whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(provenance | to_plain(report), indent=1) + "\n")
-    partial.replace(path)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 2 after an error that the user can mend."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words)
     try:
-        clips = _clips(options)
-        setup = _setup(options)
-        follow, config = replace(setup, rate=0.0).open()
-        report = evaluate(follow, clips, config.classes)
-        cost = in_real_time(setup, clips, report) if setup.rate else None
-    except (ValueError, NoAnswer, ImportError, OSError) as error:
+        with _output(options.out) as folder:
+            _evaluate(options, words, folder)
+    except (ValueError, NoAnswer, ImportError, OSError, OverflowError) as error:
         print(f"pcan-evaluate: {error}", file=sys.stderr)
         return 2
-    print(to_text(report))
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, words: Sequence[str], folder: Path) -> None:
+    setup, clips = _setup(options), options.shard.take(_clips(options))
+    run, follow = _open(replace(setup, rate=0.0), clips, folder, options.merge)
+    reused = run.complete(follow, options.jobs)
+    if reused:
+        print(f"{reused} of {len(clips)} clips were answered before by the same settings: used again")
+    layout, classes = recognise(options.data, options.format).name, run.config.classes
+    summary = summarise(run.answers(), classes, COUNTED.get(layout))
+    cost = in_real_time(setup, clips, summary.report) if setup.rate else None
+    print(to_text(summary.report), bdd_text(summary.bdd100k), sep="\n\n")
     if cost:
         print(cost.text())
+    if options.submit:
+        ids = read_ids(options.annotations, classes) if options.annotations else VideoIds()
+        write_submission(options.submit, run.answers(), folder / options.submit, classes, ids=ids)
     if options.out:
-        more = {"in_real_time": cost.plain()} if cost else {}
-        write_report(options.out, report, _provenance(options, arguments, clips) | more)
-    return 0
+        data = options.published or (layout if layout in PUBLISHED else None)
+        _write(run, summary, words, data, {"in_real_time": cost.plain()} if cost else {})
+
+
+def _open(setup: Setup, clips: Sequence[Clip], folder: Path, merge: Sequence[Path]) -> tuple[Run, Follow]:
+    follow, config = setup.open()
+    run = Run(setup, tuple(clips), folder, weights_hash(setup), config, elsewhere=tuple(merge))
+    return run, follow
+
+
+def _write(run: Run, summary: Summary, words: Sequence[str], data: str | None, more: dict[str, Any]) -> None:
+    """Save the report as JSON and as a page, each whole or not at all."""
+    origin = provenance(run.setup, run.config.name, run.weights, words)
+    plain = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
+    plain |= summary_plain(summary) | more
+    write_whole(run.folder / "report.json", (json.dumps(plain, indent=1) + "\n").encode())
+    text = page(summary, origin, list(_shots(run, summary)), data=data)
+    write_whole(run.folder / "report.html", text.encode())
+
+
+def _shots(run: Run, summary: Summary) -> Iterator[Shot]:
+    """Draw the worst moments."""
+    clips = {clip.name: clip for clip in run.clips}
+    for moment in summary.moments:
+        clip = clips[moment.clip]
+        answered = read_answered(run.path(clip), run.key(clip))
+        assert answered is not None
+        image = clip.frame(moment.frame).image
+        truth, said = answered.truth[moment.frame], answered.said[moment.frame]
+        yield Shot(moment, beside(image, truth, said, moment))
+
+
+@contextmanager
+def _output(folder: Path | None) -> Iterator[Path]:
+    """Give the folder to write to; without one, a temporary one."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="pcan_evaluate_") as name:
+            yield Path(name)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,34 +149,38 @@ def _parser() -> argparse.ArgumentParser:
         description=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _what_answers(parser.add_argument)
     add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of a data set")
+    kinds = ("auto", *FORMATS)
+    add("--format", choices=kinds, default="auto", help="of the data set (default: by its files)")
+    add("--split", help="of the data set's own, such as val (default: all that is labelled)")
+    add("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
+    add(
+        "--published",
+        choices=sorted(PUBLISHED),
+        help="set the paper's figures beside ours (default: by the data)",
+    )
+    add("--jobs", type=int, default=1, help="processes, each with a network of its own (default: 1)")
+    add("--shard", type=_shard, default=Shard(), metavar="I/N", help="only the I-th of N parts of the clips")
+    add("--merge", type=Path, nargs="+", default=(), metavar="OUT", help="use the answers of these runs too")
+    add("--out", type=Path, help="folder for report.html, report.json and the answers")
+    add("--submit", choices=SUBMISSIONS, help="also write OUT/<format>: official result files")
+    add("--annotations", type=Path, help="--submit youtube_vis: file with the videos' and categories' ids")
+    return parser
+
+
+def _what_answers(add: Any) -> None:
     add("model", help="configuration (name or YAML file); a model folder with another --engine than torch")
     add("--weights", type=Path, help="trained weights (.safetensors), for --engine torch")
     add("--engine", choices=("torch", "onnx", "openvino"), default="torch", help="runtime (default: torch)")
     kinds = CHOICES["tracker", "association"]
     add("--association", choices=kinds, help="instead of the configuration's own")
     add("--without", nargs="+", default=(), choices=MODULES, help="switch off (--engine torch)")
-    add(
-        "--threads",
-        type=int,
-        default=1,
-        help="of the network; other numbers may round otherwise (default: 1)",
-    )
+    add("--threads", type=int, default=1, help="of a network; others may round otherwise (default: 1)")
     ways = ("files", "node")
-    add(
-        "--via",
-        choices=ways,
-        default="files",
-        help="node: through a ROS 2 node, in lock-step (default: files)",
-    )
+    add("--via", choices=ways, default="files", help="node: a ROS 2 node, in lock-step (default: files)")
     add("--rate", type=float, default=0.0, help="--via node: then again in real time at this multiple")
-    add("--data", type=Path, required=True, help="folder of a data set")
-    kinds = ("auto", *FORMATS)
-    add("--format", choices=kinds, default="auto", help="of the data set (default: by its files)")
-    add("--split", help="of the data set's own, such as val (default: all that is labelled)")
-    add("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
-    add("--out", type=Path, help="also write the report as JSON")
-    return parser
 
 
 def _clips(options: argparse.Namespace) -> list[Clip]:
@@ -158,6 +188,13 @@ def _clips(options: argparse.Namespace) -> list[Clip]:
     if not all(clip.labelled for clip in clips):
         raise DataError(options.data, "labels", "labelled clips, to count against", "pictures only")
     return clips
+
+
+def _shard(text: str) -> Shard:
+    part, slash, of = text.partition("/")
+    if not slash or not part.isdigit() or not of.isdigit():
+        raise argparse.ArgumentTypeError(f"expected I/N, such as 1/4, got {text!r}")
+    return Shard(int(part), int(of))
 
 
 def _setup(options: argparse.Namespace) -> Setup:
@@ -171,19 +208,6 @@ def _setup(options: argparse.Namespace) -> Setup:
         via=options.via,
         rate=options.rate,
     )
-
-
-def _provenance(
-    options: argparse.Namespace, arguments: Sequence[str] | None, clips: Sequence[Clip]
-) -> dict[str, Any]:
-    """Say which command, weights and clips a report is of."""
-    words = sys.argv[1:] if arguments is None else arguments
-    weights = options.weights
-    return {
-        "command": shlex.join(["pcan-evaluate", *words]),
-        "weights_sha256": sha256(weights.read_bytes()).hexdigest() if weights else None,
-        "videos": [clip.name for clip in clips],
-    }
 
 
 if __name__ == "__main__":

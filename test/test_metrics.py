@@ -16,6 +16,7 @@ from scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing
 from pcan_model import evaluate
 from pcan_model.config import CLASSES, ConfigError
 from pcan_model.data.clips import LabeledFrame
+from pcan_model.data.layouts import LAYOUTS
 from pcan_model.evaluation.comparison import Objects, compare, encode, labelled
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import Recall, Report, mean_of, to_plain, to_text
@@ -197,14 +198,10 @@ def scripted() -> list[list[Thing]]:
 
 def test_a_tracker_that_sees_everything_scores_one_from_files() -> None:
     clips = [ScriptedClip(scripted()), ScriptedClip(scripted(), "again")]
-    see = partial(follow, Tracker(ScriptedEngine(scripted())))
 
-    said = [evaluate.evaluate_clip(see, clip) for clip in clips]
-    report = evaluate.score(clips, said)
-    streamed = evaluate.evaluate(see, clips)
+    report = evaluate.evaluate(partial(follow, Tracker(ScriptedEngine(scripted()))), clips)
 
     assert report.sum.smotsa == report.sum.hota == 1.0 and report.frames == 12
-    assert streamed == report
 
 
 def test_evaluation_reads_every_frame_once() -> None:
@@ -219,12 +216,15 @@ def test_the_command_writes_its_report_and_says_where_it_comes_from(
 ) -> None:
     monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(scripted()))
     monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [ScriptedClip(scripted())])
-    out = tmp_path / "report.json"
+    monkeypatch.setattr(evaluate, "weights_hash", lambda _: "abc")
+    monkeypatch.setattr(evaluate, "recognise", lambda *_: LAYOUTS[-1])
 
-    assert evaluate.main(["tiny", "--data", "drives", "--out", str(out)]) == 0
+    assert evaluate.main(["tiny", "--data", "drives", "--out", str(tmp_path)]) == 0
 
-    report = json.loads(out.read_text())
-    assert report["command"].startswith("pcan-evaluate tiny --data drives")
+    report = json.loads((tmp_path / "report.json").read_text())
+    origin = report["provenance"]
+    assert origin["command"].startswith("pcan-evaluate tiny --data drives")
+    assert origin["weights_sha256"] == "abc" and origin["network"] == "scripted"
     assert report["sum"]["motsa"] == 1.0 and report["videos"] == ["scripted"]
     assert "sum of all classes" in capsys.readouterr().out
 

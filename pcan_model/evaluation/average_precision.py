@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ COCO_NAMES = (
     *("AP", "AP50", "AP75", "APs", "APm", "APl"),
     *("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"),
 )
+THE_VIDEO = 1  # each is evaluated by itself
 VIS_AREAS = [[0, 1e5**2], [0, 128**2], [128**2, 256**2], [256**2, 1e5**2]]  # mean mask of a track, pixels
 
 
@@ -50,14 +51,42 @@ class Precision:
     per_class: dict[str, float | None] = field(default_factory=dict)  # AP, None for absent classes
 
 
-def track_precision(videos: Sequence[Video], categories: Mapping[int, str]) -> Precision:
-    """Return YouTube-VIS' AP: COCO's rules, where a video is a picture and a tube an object."""
-    truth, said = [], []
-    for number, video in enumerate(videos, start=1):
-        truth += [_record(tube, number) for tube in video.truth]
-        said += [_record(tube, number) for tube in video.said]
-    everything = _dataset(truth, range(1, len(videos) + 1), categories)
-    return _evaluate(_TubeEval(everything, _dataset(said, range(1, len(videos) + 1), categories)), categories)
+class TrackPrecision:
+    """YouTube-VIS' AP, video by video: COCO's rules, where a video is a picture and a tube an object.
+
+    Of a video that was added only matches and scores are kept.
+    """
+
+    def __init__(self, categories: Mapping[int, str]) -> None:
+        self._categories = dict(categories)
+        self._matches: list[list[Any]] = []  # of each video, by class and range of area
+
+    def add(self, video: Video) -> None:
+        """Match one video's tracks."""
+        evaluation = self._open(video)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+        self._matches.append(evaluation.evalImgs)
+
+    def result(self) -> Precision:
+        """Return AP and AR of all videos so far."""
+        evaluation = self._open(Video((), ()))
+        evaluation.params.imgIds = list(range(len(self._matches)))
+        evaluation._paramsEval = evaluation.params
+        evaluation.evalImgs = [one for kind in zip(*self._matches, strict=True) for one in kind]
+        return _summary(evaluation, self._categories)
+
+    def _open(self, video: Video) -> _TubeEval:
+        truth, said = ([_record(tube) for tube in tubes] for tubes in (video.truth, video.said))
+        return _TubeEval(*(_dataset(records, self._categories) for records in (truth, said)))
+
+
+def track_precision(videos: Iterable[Video], categories: Mapping[int, str]) -> Precision:
+    """Return YouTube-VIS' AP and AR of some videos."""
+    precision = TrackPrecision(categories)
+    for video in videos:
+        precision.add(video)
+    return precision.result()
 
 
 def picture_precision(
@@ -68,17 +97,20 @@ def picture_precision(
         everything = COCO()
         everything.dataset = dict(truth)
         everything.createIndex()
-        found = everything.loadRes([dict(one) for one in said]) if said else _dataset([], (), {})
+        found = everything.loadRes([dict(one) for one in said]) if said else _dataset([], {})
     kind = "segm" if masks else "bbox"
     names = {int(category["id"]): str(category["name"]) for category in truth["categories"]}
-    return _evaluate(COCOeval(everything, found, kind), names)
+    evaluation = COCOeval(everything, found, kind)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+    return _summary(evaluation, names)
 
 
-def _record(tube: Tube, video: int) -> dict[str, Any]:
+def _record(tube: Tube) -> dict[str, Any]:
     areas = [float(coco_mask.area(rle)) for rle in tube.rles if rle is not None]
     area = tube.area if tube.area is not None else float(np.mean(areas)) if areas else 0.0
     return {
-        "image_id": video,
+        "image_id": THE_VIDEO,
         "category_id": tube.category,
         "tube": tube.rles,
         "score": tube.score,
@@ -87,12 +119,12 @@ def _record(tube: Tube, video: int) -> dict[str, Any]:
     }
 
 
-def _dataset(records: Sequence[dict[str, Any]], images: Sequence[int], categories: Mapping[int, str]) -> COCO:
+def _dataset(records: Sequence[dict[str, Any]], categories: Mapping[int, str]) -> COCO:
     """Index records as COCO does; identities count from 1, since 0 means no match there."""
     with contextlib.redirect_stdout(io.StringIO()):
         index = COCO()
         index.dataset = {
-            "images": [{"id": image} for image in images],
+            "images": [{"id": THE_VIDEO}],
             "annotations": [record | {"id": k} for k, record in enumerate(records, start=1)],
             "categories": [{"id": key, "name": name} for key, name in categories.items()],
         }
@@ -130,9 +162,8 @@ def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:
     return both / either if either else 0.0
 
 
-def _evaluate(evaluation: Any, names: Mapping[int, str]) -> Precision:
+def _summary(evaluation: Any, names: Mapping[int, str]) -> Precision:
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     curves: NDArray[np.float64] = evaluation.eval["precision"][:, :, :, 0, -1]  # (T, R, K)

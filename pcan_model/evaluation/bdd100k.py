@@ -98,6 +98,18 @@ def _average(rows: Sequence[BddRow], counts: Tally) -> BddRow:
     return BddRow(AVERAGE, mota, motp, mean(row.idf1 for row in rows), counts)
 
 
+def bdd_text(scores: BddScores) -> str:
+    """Return the rows that papers quote."""
+
+    def line(row: BddRow, names: str) -> str:
+        rates = [("-" if rate is None else f"{rate:.1f}") for rate in (row.mota, row.motp, row.idf1)]
+        return f"{names} {' / '.join(rates)}, {row.counts.switches} ID switches"
+
+    average = line(scores.average, "mMOTSA / mMOTSP / mIDF1:")
+    overall = line(scores.overall, "all classes as one:")
+    return f"{average}; {overall}\n{scores.method}"
+
+
 def bdd_plain(scores: BddScores) -> dict[str, Any]:
     """Return the table as nested plain values under the official tool's names."""
     rows = (*scores.classes, *scores.parents, scores.average, scores.overall)

@@ -79,17 +79,36 @@ class Scorer:
             {m.get_name(): self._over_clips(m, label) for m in self._metrics}
             for label in range(len(self._classes))
         ]
-        total = {
-            m.get_name(): m.combine_classes_det_averaged(
-                {label: figures[m.get_name()] for label, figures in enumerate(classes)}
-            )
-            for m in self._metrics
-        }
+        total = self._over_classes(classes)
         scores = tuple(map(_score, self._classes, classes, self._recalls))
         seen = tuple(s for s in scores if s.objects or s.false_positives)
         sizes = [sum(column, Recall(0, 0)) for column in zip(*self._recalls, strict=True)]
         everything = _score("sum of all classes", total, sizes)
         return Report(method(), len(self._results), self._frames, seen, everything, mean_of(scores))
+
+    def clip_scores(self, names: Sequence[str]) -> tuple[Score, ...]:
+        """Return every clip's own figures, all classes as one; names of the clips, as they were added."""
+        nothing = [Recall(0, 0)] * 3
+        return tuple(
+            _score(name, self._over_classes(clip), nothing)
+            for name, clip in zip(names, self._results, strict=True)
+        )
+
+    def curves(self) -> dict[str, tuple[float, ...]]:
+        """Return HOTA, DetA, AssA and LocA of all classes as one at each of the 19 IoU thresholds."""
+        classes = [{"HOTA": self._over_clips(self._metrics[2], label)} for label in range(len(self._classes))]
+        total = self._metrics[2].combine_classes_det_averaged(
+            {label: figures["HOTA"] for label, figures in enumerate(classes)}
+        )
+        return {name: tuple(map(float, total[name])) for name in ("HOTA", "DetA", "AssA", "LocA")}
+
+    def _over_classes(self, classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            m.get_name(): m.combine_classes_det_averaged(
+                {label: figures[m.get_name()] for label, figures in enumerate(classes)}
+            )
+            for m in self._metrics
+        }
 
     def _over_clips(self, metric: Any, label: int) -> dict[str, Any]:
         clips = {str(i): clip[label][metric.get_name()] for i, clip in enumerate(self._results)}
@@ -98,13 +117,16 @@ class Scorer:
 
 def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score:
     """Gather what the metrics found; a class without true objects has no rates."""
-    clear, objects = figures["CLEAR"], int(figures["Count"]["GT_Dets"])
+    clear, hota, objects = figures["CLEAR"], figures["HOTA"], int(figures["Count"]["GT_Dets"])
     rates = {
+        "hota": np.mean(hota["HOTA"]),
+        "deta": np.mean(hota["DetA"]),
+        "assa": np.mean(hota["AssA"]),
+        "loca": np.mean(hota["LocA"]) if np.any(hota["HOTA_TP"]) else None,  # TrackEval says 1
         "smotsa": clear["sMOTA"],
         "motsa": clear["MOTA"],
         "motsp": clear["MOTP"] if clear["CLR_TP"] else None,
         "idf1": figures["Identity"]["IDF1"],
-        "hota": np.mean(figures["HOTA"]["HOTA"]),
     }
     return Score(
         name=name,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-RATES = ("smotsa", "motsa", "motsp", "idf1", "hota")
+RATES = ("hota", "deta", "assa", "loca", "smotsa", "motsa", "motsp", "idf1")
 COUNTS = (
     "objects",
     "id_switches",
@@ -16,11 +16,14 @@ COUNTS = (
 )
 SIZES = ("small", "medium", "large")
 HEADS = {
+    "hota": "HOTA",
+    "deta": "DetA",
+    "assa": "AssA",
+    "loca": "LocA",
     "smotsa": "sMOTSA",
     "motsa": "MOTSA",
     "motsp": "MOTSP",
     "idf1": "IDF1",
-    "hota": "HOTA",
     "objects": "objects",
     "id_switches": "IDSw",
     "true_positives": "TP",
@@ -56,11 +59,14 @@ class Score:
     """The figures of one class or of several; a rate is None where no true object exists."""
 
     name: str
+    hota: float | None  # mean over the 19 IoU thresholds, in [0, 1], as the next three
+    deta: float | None  # how well objects are found
+    assa: float | None  # how well they keep their identity
+    loca: float | None  # mean IoU of what is found
     smotsa: float | None  # (sum of the matches' IoU - FP - IDSw) / objects, at most 1
     motsa: float | None  # (TP - FP - IDSw) / objects, at most 1
     motsp: float | None  # mean IoU of the matches, in [0, 1]
     idf1: float | None  # in [0, 1]
-    hota: float | None  # mean over the 19 IoU thresholds, in [0, 1]
     objects: int  # true masks
     id_switches: int
     true_positives: int
@@ -100,11 +106,12 @@ def mean_of(scores: Sequence[Score]) -> Score:
 def to_plain(report: Report) -> dict[str, Any]:
     """Return the report as nested plain values for JSON."""
     plain = {f.name: getattr(report, f.name) for f in fields(report)}
-    plain["classes"] = {score.name: _plain(score) for score in report.classes}
-    return plain | {"sum": _plain(report.sum), "mean": _plain(report.mean)}
+    plain["classes"] = {score.name: score_plain(score) for score in report.classes}
+    return plain | {"sum": score_plain(report.sum), "mean": score_plain(report.mean)}
 
 
-def _plain(score: Score) -> dict[str, Any]:
+def score_plain(score: Score) -> dict[str, Any]:
+    """Return one row as plain values."""
     recalls = {f"recall_{size}": getattr(score, size) for size in SIZES}
     return {name: getattr(score, name) for name in RATES + COUNTS} | {
         name: {"found": r.found, "total": r.total, "rate": r.rate} for name, r in recalls.items()

@@ -1,0 +1,122 @@
+"""Clips answered by processes: what is there already is used again, and any part can run elsewhere."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pcan_model.config import Config, ConfigError, config_to_dict
+from pcan_model.data.clips import Clip
+from pcan_model.evaluation.answers import Answered, answer, pictures_of, read_answered, write_answered
+from pcan_model.evaluation.setup import Follow, Setup
+
+FORM = 1  # of the answers; raised when the same settings answer otherwise
+FOLDER = "sequences"  # below the output: one file a clip
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of the clips; every part together has each clip once."""
+
+    part: int = 1  # from 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.part <= self.of:
+            raise ConfigError(f"--shard: expected I/N with 1 <= I <= N, got {self.part}/{self.of}")
+
+    def take(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Return the clips of this part."""
+        return list(clips[self.part - 1 :: self.of])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Clips, what answers them, and where the answers are kept."""
+
+    setup: Setup
+    clips: tuple[Clip, ...]
+    folder: Path
+    weights: str  # hash of the network's numbers
+    config: Config
+    elsewhere: tuple[Path, ...] = ()  # outputs of other runs, whose answers count if their settings do
+
+    def path(self, clip: Clip) -> Path:
+        """Return the file of a clip's answer."""
+        return self.folder / FOLDER / f"{clip.name.replace('/', '_')}.json"
+
+    def key(self, clip: Clip) -> str:
+        """Return what names the settings and the clip of an answer; `jobs` and `shard` are not in it."""
+        setup = asdict(self.setup) | {"model": "", "weights": self.weights}
+        parts = [FORM, setup, config_to_dict(self.config), clip.name, pictures_of(clip)]
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def missing(self) -> list[Clip]:
+        """Return the clips without an answer; answers found elsewhere are copied first."""
+        return [clip for clip in self.clips if not self._found(clip)]
+
+    def answers(self) -> Iterator[Answered]:
+        """Read the answers one after another, in the order of the clips."""
+        for clip in self.clips:
+            answered = read_answered(self.path(clip), self.key(clip))
+            assert answered is not None, "complete() comes first"
+            yield answered
+
+    def complete(self, follow: Follow, jobs: int = 1) -> int:
+        """Answer what is missing; returns how many clips were there already.
+
+        follow  answers in this process, when jobs is 1
+        jobs    processes, each with a network of its own
+        """
+        missing = self.missing()
+        with tqdm(total=sum(map(len, missing)), unit="frame", desc="evaluate", disable=not missing) as bar:
+            if jobs == 1 or len(missing) < 2:
+                for clip in missing:
+                    bar.set_postfix_str(clip.name)
+                    write_answered(self.path(clip), answer(follow, clip, self.key(clip), bar.update))
+            else:
+                self._by_processes(missing, jobs, bar)
+        return len(self.clips) - len(missing)
+
+    def _by_processes(self, missing: Sequence[Clip], jobs: int, bar: tqdm[Any]) -> None:
+        fresh = multiprocessing.get_context("spawn")  # threads of a runtime do not survive a fork
+        with ProcessPoolExecutor(min(jobs, len(missing)), fresh) as pool:
+            tasks = {
+                pool.submit(_answer_to_file, self.setup, clip, self.key(clip), self.path(clip)): clip
+                for clip in missing
+            }
+            for task in as_completed(tasks):
+                task.result()
+                bar.update(len(tasks[task]))
+
+    def _found(self, clip: Clip) -> bool:
+        for other in (self, *(_elsewhere(self, folder) for folder in self.elsewhere)):
+            answered = read_answered(other.path(clip), self.key(clip))
+            if answered is not None:
+                if other is not self:
+                    write_answered(self.path(clip), answered)
+                return True
+        return False
+
+
+def _elsewhere(run: Run, folder: Path) -> Run:
+    return Run(run.setup, run.clips, folder, run.weights, run.config)
+
+
+@cache
+def _opened(setup: Setup) -> Follow:
+    """Load a network once in a process that works for many clips."""
+    return setup.open()[0]
+
+
+def _answer_to_file(setup: Setup, clip: Clip, key: str, path: Path) -> None:
+    write_answered(path, answer(_opened(setup), clip, key))

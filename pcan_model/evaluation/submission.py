@@ -1,0 +1,110 @@
+"""Answers as the files that the data sets' servers and official tools take: masks never overlap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from pcan_model.config import CLASSES
+from pcan_model.data.files import write_picture, write_whole
+from pcan_model.evaluation.answers import Answered
+from pcan_model.evaluation.comparison import Objects
+from pcan_model.formats import bdd100k, kitti_mots, scalabel, youtube_vis
+from pcan_model.formats.labels import BACKGROUND, DataError, FrameLabels, from_masks, keep
+
+SUBMISSIONS = ("kitti_mots", "bdd100k", "scalabel", "youtube_vis")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoIds:
+    """The numbers that a YouTube-VIS server knows videos and categories by."""
+
+    videos: Mapping[str, int] = field(default_factory=dict)  # by name; others are counted on from 1
+    categories: Mapping[int, int] = field(default_factory=dict)  # by label; empty: label + 1
+
+
+def read_ids(annotations: Path, classes: Sequence[str] = CLASSES) -> VideoIds:
+    """Take the numbers from an annotation file, where several categories may be one class: the first."""
+    data = json.loads(annotations.read_text())
+    try:
+        videos = {str(Path(v["file_names"][0]).parent): int(v["id"]) for v in data["videos"]}
+        labels = youtube_vis.categories_to_labels(data["categories"], classes, annotations)
+    except (KeyError, TypeError, IndexError) as error:
+        raise DataError(annotations, "videos, categories", "those of YouTube-VIS", error) from error
+    return VideoIds(videos, {label: category for category, label in reversed(labels.items())})
+
+
+def write_submission(
+    kind: str, answers: Iterable[Answered], folder: Path, classes: Sequence[str] = CLASSES, *, ids: VideoIds
+) -> None:
+    """Write results clip by clip below a folder; objects of classes that the format lacks are left out.
+
+    kind  of SUBMISSIONS
+
+    Raises OverflowError where a clip has more objects than the format has numbers for.
+    """
+    assert kind in SUBMISSIONS
+    results: list[dict[str, Any]] = []
+    for number, answered in enumerate(answers, start=1):
+        frames = [labels_of(one, size) for one, size in zip(answered.said, answered.sizes, strict=True)]
+        if kind == "kitti_mots":
+            _kitti_mots(frames, folder / f"{answered.name}.txt", classes)
+        elif kind == "bdd100k":
+            _bdd100k(frames, folder / answered.name, answered.pictures, classes)
+        elif kind == "scalabel":
+            _scalabel(frames, folder / f"{answered.name}.json", answered, classes)
+        else:
+            results += _youtube_vis(frames, ids.videos.get(answered.name, number), ids)
+    if kind == "youtube_vis":
+        write_whole(folder / "results.json", json.dumps(results).encode())
+
+
+def labels_of(objects: Objects, size: tuple[int, int]) -> FrameLabels:
+    """Return the objects of a frame of H, W = `size`; the higher score keeps a pixel that two claim."""
+    masks = np.array([coco_mask.decode(rle) for rle in objects.rles], bool).reshape(-1, *size)
+    scores = objects.scores if len(objects.scores) else np.ones(len(objects.ids))
+    return from_masks(masks, objects.labels, objects.ids, scores=scores).objects()
+
+
+def _kitti_mots(frames: Sequence[FrameLabels], path: Path, classes: Sequence[str]) -> None:
+    identities = kitti_mots.Identities()
+    lines = [
+        line
+        for time, frame in enumerate(frames)
+        for line in kitti_mots.to_lines(frame, time, classes, identities, other=BACKGROUND)
+    ]
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+
+
+def _bdd100k(
+    frames: Sequence[FrameLabels], folder: Path, pictures: Sequence[str], classes: Sequence[str]
+) -> None:
+    numbers = bdd100k.identities()
+    for frame, name in zip(frames, pictures, strict=True):
+        picture = bdd100k.to_picture(frame, classes, numbers, other=BACKGROUND)
+        write_picture((folder / name).with_suffix(".png"), picture[..., [2, 1, 0, 3]])  # OpenCV's order
+
+
+def _scalabel(frames: Sequence[FrameLabels], path: Path, answered: Answered, classes: Sequence[str]) -> None:
+    entries = [
+        scalabel.encode(
+            frame, classes, name=answered.pictures[t], video=answered.name, time=t, other=BACKGROUND
+        )
+        for t, frame in enumerate(frames)
+    ]
+    write_whole(path, json.dumps(entries).encode())
+
+
+def _youtube_vis(frames: Sequence[FrameLabels], video: int, ids: VideoIds) -> list[dict[str, Any]]:
+    tubes = youtube_vis.Tubes()
+    for frame in frames:
+        known = np.array([not ids.categories or label in ids.categories for label in frame.labels], bool)
+        tubes.add(keep(frame, np.flatnonzero(known), BACKGROUND))
+    categories = ids.categories or {label: label + 1 for frame in frames for label in frame.labels.tolist()}
+    return tubes.results(video, categories)
