@@ -8,7 +8,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format env train-env build clean
+.PHONY: help demo test test-gpu check format env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -36,6 +36,9 @@ demo: ## see cars and people tracked in a street video, through a real node: vid
 test: env ## the whole test suite, with real nodes over real DDS
 	@$(MAKE) --no-print-directory build
 	@source tools/env.sh && python -m pytest $(TESTS)
+
+test-gpu: ## on a machine with an NVIDIA GPU: engines, agreement, memory, latency (MODEL=folder)
+	@source tools/env.sh && PCAN_GPU_MODEL="$(MODEL)" python -m pytest -rs -s test/gpu
 
 check: env ## style, types and format
 	@source tools/env.sh && python -m ruff check && python -m ruff format --check && python -m mypy

@@ -97,6 +97,9 @@ class FakeCudart:
     def cudaGetDeviceProperties(self, device: int) -> tuple[Any, ...]:
         return cudaError_t.cudaSuccess, SimpleNamespace(name=b"Pretender", major=8, minor=6)
 
+    def cudaMemGetInfo(self) -> tuple[Any, ...]:
+        return cudaError_t.cudaSuccess, self.memory - sum(a.nbytes for a in self.device.values()), self.memory
+
     def cudaGetLastError(self) -> tuple[Any, ...]:
         return (cudaError_t.cudaSuccess,)
 
