@@ -111,13 +111,13 @@ def match_by_overlap(
 def similarity(found: Detections, known: Candidates, config: TrackerConfig) -> NDArray[np.float32]:
     """Return how well detections and candidates fit, (N, K + B) in [0, 1].
 
-    (1 - iou_weight) * bi-softmax + iou_weight * box overlap; 0 between different classes.
+    (1 - iou_weight) * appearance + iou_weight * box overlap; 0 between different classes, unless any match.
     """
-    score = bisoftmax(found.embeds, known.embeds)
+    score = APPEARANCE[config.similarity](found.embeds, known.embeds)
     if config.iou_weight:
         overlap = box_iou(found.boxes, known.boxes)
         score = (1 - config.iou_weight) * score + config.iou_weight * overlap
-    same = found.labels[:, None] == known.labels[None]
+    same = (found.labels[:, None] == known.labels[None]) | (config.match_classes == "any")
     return cast(NDArray[np.float32], score * same)
 
 
@@ -128,6 +128,20 @@ def bisoftmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.floa
     """
     logits = a @ b.T
     return cast(NDArray[np.float32], (_softmax(logits, 1) + _softmax(logits, 0)) / 2)
+
+
+def softmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the softmax of the dot products over what is known, (N, M)."""
+    return _softmax(a @ b.T, 1)
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine of the angle between embeddings, (N, M)."""
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
+    return cast(NDArray[np.float32], a @ b.T)
+
+
+APPEARANCE = {"bisoftmax": bisoftmax, "softmax": softmax, "cosine": cosine}
 
 
 def _softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ CHOICES = {
     ("backbone", "kind"): ("resnet50", "mobilenet_v2"),
     ("frame_attention", "kind"): ("prototypical", "non_local", "transformer"),
     ("instance_attention", "propagation"): ("none", "initial", "momentum"),
+    ("tracker", "similarity"): ("bisoftmax", "softmax", "cosine"),
+    ("tracker", "match_classes"): ("same", "any"),
     ("tracker", "association"): ("quasi_dense", "sort_iou"),
     ("train", "optimizer"): ("sgd", "adamw"),
     ("train", "schedule"): ("step", "cosine"),
@@ -146,6 +148,8 @@ class TrackerConfig:
     """Association; scores in [0, 1], times in frames."""
 
     association: str = "quasi_dense"  # quasi_dense (by appearance) | sort_iou (by overlap, a baseline)
+    similarity: str = "bisoftmax"  # of embeddings: bisoftmax (PCAN's) | softmax | cosine
+    match_classes: str = "same"  # same | any: which classes a track's detections may have
     init_score: float = 0.7  # a detection above this may start a track
     track_score: float = 0.3  # a detection above this may continue one
     match_score: float = 0.5  # least similarity of a match

@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.slow_tracker import SlowTracker
 
 from pcan_model.association import (
     NONE,
@@ -23,7 +24,7 @@ from pcan_model.association import (
 )
 from pcan_model.config import TrackerConfig
 from pcan_model.geometry import box_iou
-from pcan_model.roster import Roster, update_roster
+from pcan_model.roster import update_roster
 from pcan_model.structures import Detections, State, Track
 
 PARITY = Path(__file__).parents[2] / "shared" / "parity" / "unit"
@@ -191,43 +192,107 @@ def test_backdrops_are_the_ownerless_that_overlap_no_better_box() -> None:
     assert kept.rows.tolist() == [2]
 
 
-def run(name: str) -> tuple[list[list[int]], Any, State, Roster]:
-    """Follow a recorded sequence; returns our ids counted from 0, the record and the end."""
+NAMES = {  # of the released tracker's settings, in ours
+    "init_score_thr": "init_score",
+    "obj_score_thr": "track_score",
+    "match_score_thr": "match_score",
+    "memo_tracklet_frames": "keep_lost",
+    "memo_backdrop_frames": "keep_backdrops",
+    "memo_momentum": "momentum",
+    "nms_conf_thr": "suppress_score",
+    "nms_backdrop_iou_thr": "backdrop_iou",
+    "nms_class_iou_thr": "duplicate_iou",
+    "match_metric": "similarity",
+}
+RECORDED = [
+    "tracker_bisoftmax", "tracker_bisoftmax_gap", "tracker_softmax", "tracker_cosine", "tracker_nocats",
+    "tracker_weak", "tracker_segfeat",
+]  # fmt: skip
+
+
+def configured(settings: dict[str, Any]) -> TrackerConfig:
+    values = {ours: settings[theirs] for theirs, ours in NAMES.items()}
+    return replace(CONFIG, **values, match_classes="same" if settings["with_cats"] else "any")
+
+
+def advance(
+    state: State, found: Detections, frame: int, config: TrackerConfig
+) -> tuple[list[int], State, Detections]:
+    """Associate one frame; returns the kept detections' ids counted from 0, the next state and those."""
+    found = unique_detections(found, config)
+    state = replace(state, frame_index=frame)
+    assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
+    roster = update_roster(state, found, assigned, stamp=float(frame), config=config)
+    owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
+    lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
+    ids = [owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows]
+    backdrops = (roster.backdrops, *state.backdrops)[: config.keep_backdrops]
+    state = replace(state, tracks=roster.kept, backdrops=backdrops, next_id=roster.next_id)
+    return ids, state, found
+
+
+def close(ours: Any, expected: NDArray[Any], name: str) -> None:
+    ours = np.asarray(ours, np.float64).reshape(expected.shape)
+    print(f"{name:24} {np.abs(ours - expected).max(initial=0):.1e}")
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
+@pytest.mark.parametrize("name", RECORDED)
+def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
     record = np.load(PARITY / f"{name}.npz")
-    values = json.loads(str(record["cfg"]))
-    config = replace(CONFIG, match_score=values["match_score_thr"])
-    state, ids = State(None, UUID(int=0)), []
-    for used, frame in zip(record["frames_used"], record["frame_ids"], strict=True):
-        rows = [record[f"f{used:02d}_in_{key}"] for key in ("bboxes", "labels", "embeds")]
-        boxes, labels, embeds = rows
+    config = configured(json.loads(str(record["cfg"])))
+    if "frames_used" in record:
+        frames = dict(zip(record["frames_used"].tolist(), record["frame_ids"].tolist(), strict=True))
+    else:
+        frames = {k: k for k in range(sum(name.endswith("_in_labels") for name in record))}
+    state = State(None, UUID(int=0))
+    for used, frame in frames.items():
+        at = f"f{used:02d}"
+        boxes, labels, embeds = (record[f"{at}_in_{key}"] for key in ("bboxes", "labels", "embeds"))
         found = detections(boxes[:, :4], boxes[:, 4], labels, embeds)
-        found = unique_detections(found, config)
-        state = replace(state, frame_index=int(frame))
-        assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
-        roster = update_roster(state, found, assigned, stamp=float(frame), config=config)
-        owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
-        lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
-        ids.append([owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows])
-        state = replace(state, tracks=roster.kept, backdrops=(roster.backdrops,), next_id=roster.next_id)
-    return ids, record, state, roster
+        ids, state, kept = advance(state, found, int(frame), config)
+        assert ids == record[f"{at}_out_ids"].tolist()
+        close(kept.boxes, record[f"{at}_out_bboxes"][:, :4], f"{at} boxes")
+        if f"{at}_mem_ids" not in record:
+            continue
+        order = np.argsort(record[f"{at}_mem_ids"])
+        assert [t.track_id - 1 for t in state.tracks] == record[f"{at}_mem_ids"][order].tolist()
+        assert [t.seen for t in state.tracks] == record[f"{at}_mem_last_frame"][order].tolist()
+        close([t.embed for t in state.tracks], record[f"{at}_mem_embed"][order], f"{at} embeds")
+        close([t.box for t in state.tracks], record[f"{at}_mem_bbox"][order][:, :4], f"{at} boxes remembered")
+        backdrops = np.concatenate([b.boxes for b in state.backdrops])
+        close(backdrops, record[f"{at}_backdrop_bboxes"][:, :4], f"{at} backdrops")
+        assert state.next_id - 1 == int(record[f"{at}_num_tracklets"])
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
-@pytest.mark.parametrize("name", ["tracker_bisoftmax", "tracker_bisoftmax_gap", "tracker_weak"])
-def test_ids_equal_the_released_tracker(name: str) -> None:
-    ids, record, _, _ = run(name)
+@pytest.mark.parametrize("metric", ["bisoftmax", "softmax", "cosine"])
+@pytest.mark.parametrize("classes", ["same", "any"])
+def test_ids_equal_those_of_a_slow_tracker_of_plain_loops(metric: str, classes: str) -> None:
+    config = replace(CONFIG, similarity=metric, match_classes=classes, keep_lost=3, keep_backdrops=2)
+    state, slow, seen = State(None, UUID(int=0)), SlowTracker(config), set()
+    for frame, (boxes, scores, labels, embeds) in enumerate(crowd(seed=4)):
+        found = detections(boxes, scores, labels, embeds)
+        ids, state, kept = advance(state, found, frame, config)
+        rows, expected = slow.step(boxes, scores, labels, embeds, frame)
+        assert kept.rows.tolist() == rows and ids == expected
+        assert {t.track_id - 1 for t in state.tracks} == set(slow.tracks)
+        seen |= set(ids)
+    assert {NONE, SUPPRESSED} <= seen and len(seen) > 8, "the sequence shows every case"
 
-    expected = [record[f"f{used:02d}_out_ids"].tolist() for used in record["frames_used"]]
-    assert ids == expected
 
-
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
-def test_memory_and_backdrops_equal_the_released_tracker() -> None:
-    _, record, state, roster = run("tracker_bisoftmax")
-
-    last = f"f{record['frames_used'][-1]:02d}"
-    assert [t.track_id - 1 for t in state.tracks] == sorted(record[f"{last}_mem_ids"].tolist())
-    order = np.argsort(record[f"{last}_mem_ids"])
-    embeds = np.stack([t.embed for t in state.tracks])
-    np.testing.assert_allclose(embeds, record[f"{last}_mem_embed"][order], atol=1e-6)
-    np.testing.assert_allclose(roster.backdrops.boxes, record[f"{last}_backdrop_bboxes"][:, :4])
+def crowd(seed: int) -> list[tuple[Floats, Floats, NDArray[np.int64], Floats]]:
+    """Return 14 frames of objects that drift, hide, look alike, lose score and are found twice."""
+    random = np.random.default_rng(seed)
+    start, looks = random.uniform(0, 400, (10, 2)), random.normal(size=(6, 12)) * 1.5
+    kind, label = random.integers(0, 6, 10), random.integers(0, 3, 10)
+    frames = []
+    for frame in range(14):
+        rows = np.flatnonzero(random.random(10) < 0.75)
+        rows = np.concatenate([rows, rows[random.random(len(rows)) < 0.3]])
+        corner = start[rows] + 4 * frame + random.normal(size=(len(rows), 2)) * 3
+        boxes = f32(np.concatenate([corner, corner + 60], 1))
+        scores = f32(random.uniform(0.15, 1.0, len(rows)))
+        embeds = f32(looks[kind[rows]] + random.normal(size=(len(rows), 12)) * 0.3)
+        frames.append((boxes, scores, label[rows], embeds))
+    return frames

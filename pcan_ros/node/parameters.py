@@ -16,7 +16,12 @@ from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, Engi
 
 SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
-FIXED = {"tracker.capacity", "tracker.association"}  # a size of the exported network; the way of matching
+FIXED = {  # a size of the exported network; the ways of matching
+    "tracker.capacity",
+    "tracker.association",
+    "tracker.similarity",
+    "tracker.match_classes",
+}
 RUNTIME = {
     "mask_encoding",
     "publish_lost",
@@ -29,6 +34,8 @@ CHOICES = {
     "provider": PROVIDER_NAMES,
     "precision": PRECISIONS,
     "mask_encoding": ("rle", "bitmap", "mono8", "none"),
+    "tracker.similarity": ("bisoftmax", "softmax", "cosine"),
+    "tracker.match_classes": ("same", "any"),
     "tracker.association": ("quasi_dense",),  # sort_iou needs SciPy: a baseline for evaluation
 }
 RANGES: dict[str, tuple[float, float]] = {
