@@ -202,7 +202,7 @@ def _masks(engine: WatchedEngine, arrays: Arrays, letterbox: Letterbox) -> Array
     height, width = letterbox.source
     boxes = arrays["det_bboxes"][:, :4]
     pasted = [paste_mask(m, box, height, width) for m, box in zip(engine.masks, boxes, strict=True)]
-    whole = np.reshape([mask.full(height, width) for mask in pasted], (-1, height, width))
+    whole = np.array([mask.full(height, width) for mask in pasted], np.uint8).reshape(-1, height, width)
     areas = whole.sum((1, 2), dtype=np.int64)
     by_class = np.argsort(arrays["det_labels"], kind="stable")
     rows, ids = arrays["match_rows"], arrays["match_ids"]
