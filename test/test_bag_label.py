@@ -22,7 +22,7 @@ from pcan_model.tracker import Tracker
 from pcan_ros.bag.command import main
 from pcan_ros.bag.copy import CopyStyle
 from pcan_ros.bag.label import label_bag
-from pcan_ros.bag.truth import labels_of
+from pcan_ros.bag.labels import labels_of
 from pcan_ros.images import decode
 from pcan_ros.messages import from_tracks, label_image
 from pcan_ros.replay.message_types import nanoseconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from support.bags import CAR, Squares
 from support.squares import picture
 
 from pcan_model.data.clips import DataError
+from pcan_model.data.layouts import open_clips
 from pcan_model.data.scalabel import write_clip
 from pcan_ros.bag.camera_info import read_camera_info
 from pcan_ros.bag.command import main
+from pcan_ros.bag.labels import IGNORE_ID, labels_of
 from pcan_ros.bag.make import BagStyle, make_bag
 from pcan_ros.bag.shots import Shot, of_clip, open_reels
-from pcan_ros.bag.truth import IGNORE_ID, labels_of
 from pcan_ros.images import decode
 from pcan_ros.replay.message_types import nanoseconds
 from pcan_ros.replay.reading import Bag, BagError
@@ -54,6 +56,27 @@ def test_a_clip_comes_back_from_its_bag_pixel_by_pixel_and_label_by_label(
         frame, back = clip.frame(index), labels_of(said, decode(image))
         for field in ("image", "masks", "labels", "ids", "ignore"):
             assert np.array_equal(getattr(back, field), getattr(frame, field)), (index, field)
+
+
+def test_a_bag_is_a_data_set_again_in_any_order_of_frames(tmp_path: Path) -> None:
+    clip = Squares()
+    make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag")
+    (back,) = open_clips(tmp_path / "bag")
+    assert (back.name, len(back), back.labelled, round(back.rate, 6)) == ("bag", 6, True, 10.0)
+    for index in (0, 1, 4, 2, 5, 5):
+        frame, wanted = back.frame(index), clip.frame(index)
+        for field in ("image", "masks", "labels", "ids", "ignore"):
+            assert np.array_equal(getattr(frame, field), getattr(wanted, field)), (index, field)
+    with pytest.raises(IndexError):
+        back.frame(6)
+
+    other = pickle.loads(pickle.dumps(back))  # as a worker process gets it
+    assert np.array_equal(other.frame(3).masks, clip.frame(3).masks)
+    (cars,) = open_clips(tmp_path / "bag", names=["car"])
+    assert cars.frame(0).labels.tolist() == [0] and cars.frame(0).ignore.sum() == 28 + 16 * 16
+    make_bag([Shot(clip.frame(0).image, 10**9)], tmp_path / "bare")
+    (bare,) = open_clips(tmp_path / "bare" / "bare.mcap")
+    assert (bare.labelled, len(bare.frame(0).ids)) == (False, 0)
 
 
 def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from pcan_model.config import CLASSES
 from pcan_model.data import bdd100k, kitti_mots, scalabel, youtube_vis
@@ -14,6 +16,7 @@ from pcan_model.data.files import PICTURES
 from pcan_model.data.pictures import VIDEOS, VideoClip, read_folder
 
 Names = Sequence[str]
+BAGS = (".mcap", ".db3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ def _has_pictures(folder: Path) -> bool:
     return folder.is_dir() and any(p.suffix.lower() in PICTURES for p in folder.iterdir())
 
 
+def _is_bag(path: Path) -> bool:
+    return path.suffix in BAGS if path.is_file() else any(p.suffix in BAGS for p in path.iterdir())
+
+
+def _read_bag(path: Path, names: Names) -> list[Clip]:
+    """Read a bag by the ROS side, which is imported only now, so that it need not be there."""
+    return [cast(Clip, import_module("pcan_ros.bag.clip").BagClip(path, names=names))]
+
+
 LAYOUTS = (  # of two that fit, the first
     Layout("kitti_mots", kitti_mots.LAYOUT, kitti_mots.found, kitti_mots.read_clips),
     _bdd100k("bdd100k_seg_track", bdd100k.SEG_TRACK),
@@ -54,6 +66,9 @@ LAYOUTS = (  # of two that fit, the first
     _bdd100k("bdd100k_det", bdd100k.DET),
     Layout("youtube_vis", youtube_vis.LAYOUT, youtube_vis.found, youtube_vis.read_clips),
     Layout("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_all), splits=False),
+    Layout(
+        "bag", "a rosbag2 with images, /ground_truth for labels", _is_bag, _whole(_read_bag), splits=False
+    ),
     Layout(
         "video",
         f"a file ({', '.join(VIDEOS)})",

@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except (BagError, ClipError, DataError, ConfigError, ValueError, OSError, ImportError) as error:
+    except ImportError as error:
+        need = "make and label need ROS 2: source a distribution, or `make env` and `. tools/env.sh`"
+        print(f"pcan-bag: {error}; {need}", file=sys.stderr)
+        return 2
+    except (BagError, ClipError, DataError, ConfigError, ValueError, OSError) as error:
         print(f"pcan-bag: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

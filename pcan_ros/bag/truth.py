@@ -1,4 +1,4 @@
-"""Ground truth as the tracker's own message, and back.
+"""Ground truth as the tracker's own message; `pcan_ros.bag.labels` reads it.
 
 An instance is NEW in the frame where its object appears first, TRACKED afterwards; its score is 1, its
 velocity 0. Data sets may count ids for each class anew (KITTI-MOTS does); uuids tell them apart. Pixels
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
-from pcan_ros.masks import Encoding, decode
+from pcan_ros.bag.labels import IGNORE_ID, IGNORE_NAME
+from pcan_ros.masks import Encoding
 from pcan_ros.messages import to_instance, to_tracks
 from pcan_ros.msg import TrackedInstanceArray
 
-IGNORE_ID = 65535  # class_id of what counts neither way
 SESSION = UUID("6f1f2d3c-0000-4000-8000-7063616e0000")  # names ground truth: the same in every bag
 STILL = np.zeros(2, np.float32)
 
@@ -43,7 +43,7 @@ class Truth:
         message = to_tracks(tracks, header, self._classes, encoding=Encoding.RLE_COCO)
         if frame.ignore.any():
             ignored = self._made(crop(frame.ignore), 0, 0, TrackState.TRACKED, 0)
-            more = to_instance(ignored, ("ignore",), Encoding.RLE_COCO)
+            more = to_instance(ignored, (IGNORE_NAME,), Encoding.RLE_COCO)
             more.class_id = IGNORE_ID
             message.instances = [*message.instances, more]
         self._index += 1
@@ -68,24 +68,6 @@ class Truth:
             velocity=STILL,
             mask=mask,
         )
-
-
-def labels_of(message: Any, image: NDArray[np.uint8]) -> LabeledFrame:
-    """Return the labels that a message of ground truth carries, with their picture (H, W, 3) RGB."""
-    height, width = message.image_height, message.image_width
-    things = [i for i in message.instances if i.class_id != IGNORE_ID]
-    ignore = np.zeros((height, width), bool)
-    for instance in message.instances:
-        if instance.class_id == IGNORE_ID:
-            ignore |= decode(instance.mask, height, width).astype(bool)
-    masks = [decode(i.mask, height, width).astype(bool) for i in things]
-    return LabeledFrame(
-        image,
-        np.array(masks, bool).reshape(-1, height, width),
-        np.array([i.class_id for i in things], np.int64),
-        np.array([i.track_id for i in things], np.int64),
-        ignore,
-    )
 
 
 def crop(mask: NDArray[np.bool_]) -> Mask:
