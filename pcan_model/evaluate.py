@@ -18,13 +18,13 @@ from pcan_model.config import CHOICES, CLASSES
 from pcan_model.data.clips import Clip, DataError
 from pcan_model.data.files import write_whole
 from pcan_model.data.layouts import FORMATS, open_clips, recognise
-from pcan_model.evaluation.answers import answer, read_answered
+from pcan_model.evaluation.answers import Answered, answer, read_answered
 from pcan_model.evaluation.bdd100k import bdd_text
 from pcan_model.evaluation.page import Shot, page
 from pcan_model.evaluation.pictures import beside
 from pcan_model.evaluation.provenance import provenance, weights_hash
 from pcan_model.evaluation.published import PUBLISHED
-from pcan_model.evaluation.real_time import Cost, timing_of, watched
+from pcan_model.evaluation.real_time import Cost, timing_of
 from pcan_model.evaluation.report import Report, to_text
 from pcan_model.evaluation.run import Run, Shard
 from pcan_model.evaluation.setup import MODULES, Follow, NoAnswer, Setup
@@ -63,12 +63,22 @@ def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLA
         return summarise((answer(follow, clip, progress=bar.update) for clip in clips), classes).report
 
 
-def in_real_time(setup: Setup, clips: Sequence[Clip], lockstep: Report) -> Cost:
+def in_real_time(
+    setup: Setup, clips: Sequence[Clip], lockstep: Summary, counted: Sequence[str] | None = None
+) -> Cost:
     """Evaluate the same clips again at the setup's rate, and set it beside lock-step."""
     follow, config = setup.open()
-    latencies: list[list[float | None]] = []
-    report = evaluate(watched(follow, latencies), clips, config.classes)
-    return Cost(timing_of(setup.rate, latencies), lockstep, report)
+    latencies: list[Sequence[float | None]] = []
+
+    def answers() -> Iterator[Answered]:
+        with tqdm(total=sum(map(len, clips)), unit="frame", desc="in real time") as bar:
+            for clip in clips:
+                answered = answer(follow, clip, progress=bar.update)
+                latencies.append(answered.seconds)
+                yield answered
+
+    summary = summarise(answers(), config.classes, counted)
+    return Cost(timing_of(setup.rate, latencies), lockstep, summary)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +102,7 @@ def _evaluate(options: argparse.Namespace, words: Sequence[str], folder: Path) -
         print(f"{reused} of {len(clips)} clips were answered before by the same settings: used again")
     layout, classes = recognise(options.data, options.format).name, run.config.classes
     summary = summarise(run.answers(), classes, COUNTED.get(layout))
-    cost = in_real_time(setup, clips, summary.report) if setup.rate else None
+    cost = in_real_time(setup, clips, summary, COUNTED.get(layout)) if setup.rate else None
     print(to_text(summary.report), bdd_text(summary.bdd100k), sep="\n\n")
     if cost:
         print(cost.text())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.bags import Squares
 
 from pcan_model.data.timing import START, seconds, time_of
-from pcan_model.evaluation.real_time import timing_of, watched
+from pcan_model.evaluation.answers import answer
+from pcan_model.evaluation.real_time import Cost, timing_of
 from pcan_model.evaluation.setup import Answer
+from pcan_model.evaluation.summary import summarise
 from pcan_model.structures import Tracks
 
 
@@ -26,12 +30,22 @@ def test_without_an_answer_there_is_no_latency() -> None:
     assert timing.p50 is timing.p95 is timing.p99 is timing.jitter is None
 
 
-def test_watching_changes_nothing_and_notes_drops() -> None:
-    clip = Squares(frames=2)
-    said = [Answer(clip.frame(i), Tracks(0.0, 64, 96, i, ()), 0.5 * i, dropped=i == 0) for i in range(2)]
-    latencies: list[list[float | None]] = []
-    assert list(watched(lambda _: iter(said), latencies)(clip)) == said
-    assert latencies == [[None, 0.5]]
+def test_the_cost_is_lockstep_minus_real_time_in_hota_and_in_bdd100ks_mmotsa() -> None:
+    clip, answered = Squares(), []
+    for missed in ((), (1, 3)):
+        said = [Answer(clip.frame(i), Tracks(0.0, 64, 96, i, ()), 0.2, i in missed) for i in range(len(clip))]
+        one = answer(lambda _, said=said: iter(said), clip)
+        pairs = enumerate(zip(one.truth, one.said, strict=True))
+        seen = tuple(nothing if i in missed else true for i, (true, nothing) in pairs)
+        answered.append(replace(one, said=seen))
+    whole, partly = (summarise([one], ("pedestrian", "rider", "car")) for one in answered)
+    cost = Cost(timing_of(1.0, [answered[1].seconds]), whole, partly)
+    plain = cost.plain()
+    assert (plain["frames"], plain["dropped"]) == (6, 2)
+    assert plain["lockstep"] == {"hota": 1.0, "mmotsa": pytest.approx(2 / 3)}
+    # 6 cars and 4 people, 2 of each missed; the third class does not occur and counts as 0
+    assert plain["real_time"]["mmotsa"] == pytest.approx((4 / 6 + 2 / 4) / 3)
+    assert f"mMOTSA: 66.7 in lock-step, 38.9 in real time, cost {100 * (2 / 3 - 7 / 18):.1f}" in cost.text()
 
 
 def test_frames_are_stamped_by_their_rate_as_a_node_reads_them() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pcan_model.data.clips import Clip
-from pcan_model.evaluation.report import Report
-from pcan_model.evaluation.setup import Answer, Follow
+from pcan_model.evaluation.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +29,6 @@ class Timing:
         return self.frames - self.answered
 
 
-def watched(follow: Follow, latencies: list[list[float | None]]) -> Follow:
-    """Answer as `follow` does, and note every clip's latencies, seconds; None for a dropped frame."""
-
-    def watch(clip: Clip) -> Iterator[Answer]:
-        own: list[float | None] = []
-        latencies.append(own)
-        for answer in follow(clip):
-            own.append(None if answer.dropped else answer.seconds)
-            yield answer
-
-    return watch
-
-
 def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
     """Sum up the latencies of each clip's frames, seconds; None where a frame got no answer."""
     answered = [[value for value in clip if value is not None] for clip in clips]
@@ -59,18 +44,18 @@ class Cost:
     """The same clips in lock-step and in real time; a frame without an answer says nothing is there."""
 
     timing: Timing
-    lockstep: Report
-    real_time: Report
+    lockstep: Summary
+    real_time: Summary
 
     def text(self) -> str:
-        """Return it for people; scores in per cent, over the classes that occur."""
+        """Return it for people: HOTA over the classes that occur, mMOTSA as BDD100K counts, in per cent."""
         t = self.timing
         lines = [
             f"in real time, {t.rate:g} x: {t.frames} frames sent, {t.answered} answered, {t.dropped} dropped",
             f"latency p50 / p95 / p99: {_ms(t.p50)} / {_ms(t.p95)} / {_ms(t.p99)}, jitter {_ms(t.jitter)}",
         ]
-        for name, field in (("HOTA", "hota"), ("mMOTSA", "motsa")):
-            before, after = (getattr(r.mean, field) for r in (self.lockstep, self.real_time))
+        pairs = zip(_scores(self.lockstep), _scores(self.real_time), strict=True)
+        for name, (before, after) in zip(("HOTA", "mMOTSA"), pairs, strict=True):
             cost = "" if before is None or after is None else f", cost {100 * (before - after):.1f}"
             lines.append(f"{name}: {_percent(before)} in lock-step, {_percent(after)} in real time{cost}")
         return "\n".join(lines)
@@ -78,9 +63,15 @@ class Cost:
     def plain(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         plain: dict[str, Any] = {**asdict(self.timing), "dropped": self.timing.dropped}
-        for name, report in (("lockstep", self.lockstep), ("real_time", self.real_time)):
-            plain[name] = {"hota": report.mean.hota, "mmotsa": report.mean.motsa}
+        for name, summary in (("lockstep", self.lockstep), ("real_time", self.real_time)):
+            plain[name] = dict(zip(("hota", "mmotsa"), _scores(summary), strict=True))
         return plain
+
+
+def _scores(summary: Summary) -> tuple[float | None, float | None]:
+    """Return HOTA, mean of the classes that occur, and BDD100K's mMOTSA; each at most 1."""
+    percent = summary.bdd100k.average.mota
+    return summary.report.mean.hota, None if percent is None else percent / 100
 
 
 def _ms(value: float | None) -> str:
