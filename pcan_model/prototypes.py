@@ -98,21 +98,38 @@ def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
     return assign(queries, mu, sigma2) @ values.float()
 
 
-def aggregate(value: Tensor, memories: Tensor, valid: Tensor, scale: Tensor | float) -> Tensor:
-    """Blend what each memory frame says with the current frame, by similarity to it (Eq. 7).
+@full_precision
+def read_memory(
+    queries: Tensor,
+    value: Tensor,
+    frames: tuple[Tensor, Tensor],
+    valid: Tensor,
+    *,
+    sigma2: float,
+    scale: Tensor | float,
+) -> Tensor:
+    """Read each memory frame and blend what they say with the current frame by similarity (Eq. 6 and 7).
 
-    value    (B, N, C)     current value encoding: the term t^ = t of the sum
-    memories (B, T, N, C)  readings of T memory frames
+    The readings themselves are never stored: their products with the current value, and their
+    weighted sum, follow from the assignments, which have K numbers a position instead of C.
+
+    queries  (B, N, D), value (B, N, C)  of the current frame, the term t^ = t of the sum
+    frames   (B, T, K, D) and (B, T, K, C)  prototypes of T memory frames
     valid    (B, T)        1 where a memory frame exists, else 0
     scale    ()            factor of the dot products before the softmax
     returns  (B, N, C)
     """
-    value, memories = value.float(), memories.float()
-    frames = torch.cat([value[:, None], memories], 1)  # (B, 1 + T, N, C)
-    similarity = (frames * value[:, None]).sum(-1) * scale  # (B, 1 + T, N)
-    present = functional.pad(valid, (1, 0), value=1.0)[..., None]
-    weights = torch.softmax(similarity + (present - 1) * 1e9, dim=1)
-    return (weights[..., None] * frames).sum(1)
+    value = value.float()
+    memory = [(mu, v.float()) for mu, v in zip(*(f.unbind(1) for f in frames), strict=True)]
+    z = [assign(queries, mu, sigma2) for mu, _ in memory]  # T times (B, N, K)
+    alike = [(z_t * (value @ v.mT)).sum(-1) for z_t, (_, v) in zip(z, memory, strict=True)]
+    absent = functional.pad((valid - 1) * 1e9, (1, 0))[..., None]
+    similarity = torch.stack([value.square().sum(-1), *alike], 1) * scale  # (B, 1 + T, N)
+    weights = torch.softmax(similarity + absent, dim=1)[..., None].unbind(1)
+    blended = weights[0] * value
+    for weight, z_t, (_, v) in zip(weights[1:], z, memory, strict=True):
+        blended = torch.baddbmm(blended, weight * z_t, v)
+    return blended
 
 
 def propagate(old: Tensor, new: Tensor, rate: float) -> Tensor:

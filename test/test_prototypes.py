@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pcan_model.prototypes import (
-    aggregate,
+    EPS,
     assign,
     fit_prototypes,
     propagate,
     read,
+    read_memory,
     unit_keys,
     value_prototypes,
 )
@@ -111,11 +115,14 @@ def test_an_empty_mask_gives_finite_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("positions", "prototypes", "norm"),
-    [(3, 10, 1.0), (1, 4, 1.0), (1, 1, 1.0), (50, 4, 1e4), (50, 4, 0.0), (50, 4, 1e-20)],
+    [(3, 10, 1.0), (1, 4, 1.0), (1, 1, 1.0), (50, 4, 6e3), (50, 4, 0.0), (50, 4, 1e-20)],
     ids=["more prototypes than positions", "one pixel", "one of each", "huge", "all zero", "tiny"],
 )
-def test_unusual_features_stay_finite(positions: int, prototypes: int, norm: float) -> None:
-    keys, mu = drawn(2, positions, 8) * norm, drawn(2, prototypes, 8, seed=1)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_unusual_features_stay_finite(
+    positions: int, prototypes: int, norm: float, dtype: torch.dtype
+) -> None:
+    keys, mu = (drawn(2, positions, 8) * norm).to(dtype), drawn(2, prototypes, 8, seed=1).to(dtype)
     fitted = fit_prototypes(keys, None, mu, sigma2=0.05, steps=6)
     values = value_prototypes(keys, drawn(2, positions, 5), fitted, 0.05)
     assert fitted.isfinite().all() and values.isfinite().all()
@@ -183,32 +190,110 @@ def test_reading_does_not_depend_on_the_order_of_prototypes() -> None:
     torch.testing.assert_close(shuffled, read(queries, mu, values, SIGMA2))
 
 
-def test_aggregation_is_eq_7_in_a_loop() -> None:
-    value, memories, scale = drawn(1, 4, 3), drawn(1, 2, 4, 3, seed=1), 0.7
-    expected = torch.zeros(4, 3)
-    for i in range(4):
-        frames = [value[0, i], memories[0, 0, i], memories[0, 1, i]]
-        raised = [math.exp(scale * float(frame @ value[0, i])) for frame in frames]
-        for frame, share in zip(frames, raised, strict=True):
-            expected[i] += frame * share / sum(raised)
-    blended = aggregate(value, memories, torch.ones(1, 2), scale)
-    torch.testing.assert_close(blended[0], expected)
+def memory_frames(frames: int = 3, positions: int = 9) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Return queries, values and the prototypes of some memory frames."""
+    mu, v = unit_keys(drawn(1, frames, 5, 4, seed=2)), drawn(1, frames, 5, 3, seed=3)
+    return unit_keys(drawn(1, positions, 4)), drawn(1, positions, 3, seed=1), (mu, v)
+
+
+def blended(queries: Tensor, value: Tensor, frames: tuple[Tensor, Tensor], valid: list[float]) -> Tensor:
+    return read_memory(queries, value, frames, torch.tensor([valid]), sigma2=SIGMA2, scale=0.7)
+
+
+def literal_blend(queries: Tensor, value: Tensor, mu: Tensor, v: Tensor) -> Tensor:
+    """Eq. 6 and 7 as printed, by loops over positions and frames, (N, C)."""
+    result = torch.zeros_like(value)
+    for i in range(len(value)):
+        readings = [posterior(queries[i : i + 1], m, SIGMA2)[0] @ u for m, u in zip(mu, v, strict=True)]
+        said = [value[i], *readings]
+        raised = [math.exp(0.7 * float(y @ value[i])) for y in said]
+        for y, share in zip(said, raised, strict=True):
+            result[i] += y * share / sum(raised)
+    return result
+
+
+def test_reading_a_memory_is_eq_6_and_7_in_loops() -> None:
+    queries, value, frames = memory_frames()
+    expected = literal_blend(queries[0], value[0], *(f[0] for f in frames))
+    torch.testing.assert_close(blended(queries, value, frames, [1, 1, 1])[0], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_reading_a_memory_is_full_attention_where_every_position_is_a_prototype() -> None:
+    """Per frame Eq. 1 in the key space, then Eq. 7: no prototype loses anything."""
+    queries, value, _ = memory_frames()
+    keys, values = unit_keys(drawn(1, 2, 30, 4, seed=5)), drawn(1, 2, 30, 3, seed=6)
+    full = torch.softmax(queries[:, None] @ keys.mT / SIGMA2, -1) @ values  # (1, 2, N, C)
+    every = torch.cat([value[:, None], full], 1)
+    weights = torch.softmax((every * value[:, None]).sum(-1) * 0.7, 1)
+    torch.testing.assert_close(
+        blended(queries, value, (keys, values), [1, 1]), (weights[..., None] * every).sum(1)
+    )
 
 
 def test_invalid_memory_frames_have_exactly_no_effect() -> None:
-    value, memories = drawn(1, 9, 4), drawn(1, 3, 9, 4, seed=1)
-    valid = torch.tensor([[1.0, 0.0, 1.0]])
-    garbage = memories.clone()
-    garbage[:, 1] = 1e4
-    expected = aggregate(value, memories[:, [0, 2]], torch.ones(1, 2), 0.5)
-    assert torch.equal(aggregate(value, garbage, valid, 0.5), aggregate(value, memories, valid, 0.5))
-    torch.testing.assert_close(aggregate(value, garbage, valid, 0.5), expected)
+    queries, value, (mu, v) = memory_frames()
+    garbage = mu.clone(), v.clone()
+    garbage[0][:, 1], garbage[1][:, 1] = 1e4, -1e4
+    clean = blended(queries, value, (mu, v), [1, 0, 1])
+    assert torch.equal(blended(queries, value, garbage, [1, 0, 1]), clean)
+    torch.testing.assert_close(blended(queries, value, (mu[:, [0, 2]], v[:, [0, 2]]), [1, 1]), clean)
 
 
 def test_without_memory_the_value_is_returned_and_with_one_it_changes() -> None:
-    value, memories = drawn(1, 9, 4), drawn(1, 2, 9, 4, seed=1)
-    assert torch.equal(aggregate(value, memories, torch.zeros(1, 2), 0.5), value)
-    assert (aggregate(value, memories, torch.ones(1, 2), 0.5) - value).abs().max() > 0.1
+    queries, value, frames = memory_frames()
+    assert torch.equal(blended(queries, value, frames, [0, 0, 0]), value)
+    assert (blended(queries, value, frames, [1, 1, 1]) - value).abs().max() > 0.1
+
+
+def test_gradients_are_those_of_the_equations_as_printed() -> None:
+    """EM, Eq. 4 and Eq. 5 by distances that are written out, differentiated by the same autograd."""
+
+    def gaussians(keys: Tensor, mu: Tensor) -> Tensor:
+        distances = (keys[:, :, None] - mu[:, None]).square().sum(-1)  # (B, N, K)
+        return torch.softmax(-distances / (2 * SIGMA2), -1)
+
+    def as_printed(keys: Tensor, values: Tensor, mu: Tensor) -> Tensor:
+        for _ in range(3):
+            z = gaussians(keys, mu)
+            mu = (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)
+        z = gaussians(keys, mu)
+        return gaussians(keys, mu) @ ((z.mT @ values) / (z.sum(1)[..., None] + EPS))
+
+    def ours(keys: Tensor, values: Tensor, mu: Tensor) -> Tensor:
+        mu = fit_prototypes(keys, None, mu, sigma2=SIGMA2, steps=3)
+        return read(keys, mu, value_prototypes(keys, values, mu, SIGMA2), SIGMA2)
+
+    inputs = [x.requires_grad_() for x in (drawn(1, 12, 3), drawn(1, 12, 2, seed=1), drawn(1, 4, 3, seed=2))]
+    weights = drawn(1, 12, 2, seed=3)
+    expected = torch.autograd.grad((as_printed(*inputs) * weights).sum(), inputs)
+    torch.testing.assert_close(
+        torch.autograd.grad((ours(*inputs) * weights).sum(), inputs), expected, atol=1e-5, rtol=1e-3
+    )
+
+
+def test_the_same_start_gives_the_same_prototypes_bit_for_bit() -> None:
+    keys, mu = unit_keys(drawn(2, 300, 8)), unit_keys(drawn(2, 16, 8, seed=1))
+    one, other = (fit_prototypes(keys, None, mu, sigma2=0.05, steps=6) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_nothing_of_size_positions_times_prototypes_times_channels_is_ever_made() -> None:
+    positions, prototypes, channels, largest = 50, 40, 30, 0
+
+    class Largest(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            largest = max(largest, *(x.numel() for x in tree_leaves(out)))
+            return out
+
+    keys, mu = drawn(1, positions, channels), drawn(1, prototypes, channels, seed=1)
+    with Largest():
+        fitted = fit_prototypes(keys, None, mu, sigma2=SIGMA2, steps=2)
+        values = value_prototypes(keys, keys, fitted, SIGMA2)
+        frames = fitted[:, None], values[:, None]
+        read_memory(keys, keys, frames, torch.ones(1, 1), sigma2=SIGMA2, scale=1.0)
+    assert 0 < largest <= positions * max(prototypes, channels)
 
 
 def test_propagation_by_hand() -> None:

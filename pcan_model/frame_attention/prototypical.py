@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pcan_model.config import FrameAttentionConfig
 from pcan_model.frame_attention.seam import FrameAttention
-from pcan_model.prototypes import aggregate, fit_prototypes, read, unit_keys, value_prototypes
+from pcan_model.prototypes import fit_prototypes, read_memory, unit_keys, value_prototypes
 
 
 class PrototypicalAttention(FrameAttention):
@@ -46,7 +46,6 @@ class PrototypicalAttention(FrameAttention):
     def read(
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> Tensor:
-        """Attend to each memory frame by itself (Eq. 6), then blend by similarity (Eq. 7)."""
-        frames = memory_keys.unbind(1), memory_values.unbind(1)
-        readings = [read(keys, mu, v, self.sigma2) for mu, v in zip(*frames, strict=True)]
-        return aggregate(values, torch.stack(readings, 1), valid, self.scale)
+        """Attend to each memory frame by itself (Eq. 6), and blend by similarity (Eq. 7)."""
+        frames = memory_keys, memory_values
+        return read_memory(keys, values, frames, valid, sigma2=self.sigma2, scale=self.scale)

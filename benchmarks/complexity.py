@@ -1,0 +1,280 @@
+"""Table 5 measured: work and memory of the three kinds of frame attention over the length of the tube.
+
+    python benchmarks/complexity.py --out docs
+
+The features are the paper's (input 360 x 640, P3 to P5, 256 channels). FLOPs are counted by
+torch.utils.flop_counter (two per multiplication with its addition), memory is the peak of resident
+memory of a process of its own, less what was there before. Writes complexity.json, the raw
+figures, and complexity.png; prints the tables of docs/complexity.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode  # shapes without numbers: counting needs no time
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from pcan_model.config import FrameAttentionConfig
+from pcan_model.frame_attention.kinds import make_frame_attention
+from pcan_model.frame_attention.seam import FrameAttention
+
+KINDS = ("prototypical", "non_local", "transformer")
+LENGTHS = (2, 4, 8)
+CHANNELS = 256
+SIZES = ((45, 80), (23, 40), (12, 20))  # P3, P4, P5 of 360 x 640
+PAPER = {  # Table 5: FLOPs in units of 1e9, memory in MB, at lengths 2, 4, 8
+    "prototypical": ((5.8, 12.0, 23.7), (323, 652, 1419)),
+    "non_local": ((24.3, 49.1, 99.6), (2497, 4763, 9631)),
+    "transformer": ((103.8, 387.2, 1413.3), (5321, 9844, 18762)),
+}
+MB = 1e6
+FREED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is freed leaves the process
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one tube costs over all levels; B bytes, F floating point operations."""
+
+    kind: str
+    length: int  # T, frames of the tube
+    whole: int  # F, all frames of the tube encoded and condensed, then the newest fused
+    step: int  # F, one frame of a running video: the past is in the memory already
+    matrix: int  # B, the largest matrix of weights between positions and what they read
+    kept: int  # B, what a camera's memory holds from frame to frame
+    inference: float | None = None  # B, measured peak of the whole tube without gradients
+    training: float | None = None  # B, the same with the backward pass
+
+
+def past_frames(kind: str, length: int) -> int:
+    """Return how many memory frames a tube has; self-attention has the current frame among its own."""
+    return length - 1 if kind == "transformer" else length
+
+
+def levels(config: FrameAttentionConfig) -> list[FrameAttention]:
+    """Return the modules of P3 to P5, awake."""
+    modules = [make_frame_attention(CHANNELS, config) for _ in SIZES]
+    for module in modules:
+        torch.nn.init.normal_(module.fuse.weight, std=0.01)
+    return modules
+
+
+def remember(module: FrameAttention, past: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the memory (1, T, N, D) and (1, T, N, Cv) that frames (T, C, H, W) leave one by one."""
+    rows = [module.condense(*module.encode(frame[None])) for frame in past]
+    keys, values = (torch.stack(parts, 1) for parts in zip(*rows, strict=True))
+    return keys, values
+
+
+def step(module: FrameAttention, now: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+    """Condense the current frame for the future and fuse it with the memory."""
+    keys, values = module.encode(now)
+    module.condense(keys, values)
+    return module(now, keys, values, *memory, torch.ones(1, memory[0].shape[1]))
+
+
+def fuse(module: FrameAttention, now: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+    """Fuse the current frame with the memory."""
+    return module(now, *module.encode(now), *memory, torch.ones(1, memory[0].shape[1]))
+
+
+def count(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES) -> tuple[int, int]:
+    """Return FLOPs of a whole tube and of one step of a running video."""
+    total = []
+    for what in ("whole", "step"):
+        with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            modules = levels(FrameAttentionConfig(kind=kind))
+            for_step = [
+                _memory(module, kind, length, size) for module, size in zip(modules, sizes, strict=False)
+            ]
+            with FlopCounterMode(display=False) as counter:
+                for module, (h, w), memory in zip(modules, sizes, for_step, strict=False):
+                    now, past = torch.randn(1, CHANNELS, h, w), past_frames(kind, length)
+                    if what == "whole":
+                        fuse(module, now, remember(module, torch.randn(past, CHANNELS, h, w)))
+                    else:
+                        step(module, now, memory)
+        total.append(counter.get_total_flops())
+    return total[0], total[1]
+
+
+def _memory(module: FrameAttention, kind: str, length: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    return remember(module, torch.randn(past_frames(kind, length), CHANNELS, *size))
+
+
+def closed_form(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES) -> int:
+    """Return the FLOPs of a whole tube by formula: 2 per multiplication with its addition."""
+    config = FrameAttentionConfig(kind=kind)
+    d, v, k, total = config.key_channels, config.value_channels, config.prototypes, 0
+    for height, width in sizes:
+        n = height * width
+        encode = n * CHANNELS * (d + v)
+        if kind == "prototypical":
+            condense = n * k * (2 * d * config.em_steps + d + v)  # E and M steps, Eq. 4
+            total += (length + 1) * encode + length * (condense + n * k * (d + 2 * v))
+        elif kind == "non_local":
+            total += (length + 1) * encode + n * n * length * (d + v)
+        else:
+            s = length * n
+            layer = 4 * s * v * v + 2 * s * s * v + 16 * s * v * v
+            total += s * CHANNELS * v + config.layers * layer
+        total += n * 2 * v * CHANNELS  # the fusion
+    return 2 * total
+
+
+def matrix(kind: str, length: int) -> int:
+    """Return the bytes of the largest matrix of attention weights, in 32 bits, were it written out."""
+    config, n = FrameAttentionConfig(kind=kind), SIZES[0][0] * SIZES[0][1]
+    entries = {
+        "prototypical": n * config.prototypes,
+        "non_local": n * n * length,
+        "transformer": (n * length) ** 2 * config.heads,
+    }
+    return 4 * entries[kind]
+
+
+def kept(kind: str, length: int) -> int:
+    """Return the bytes of the memory of a running video, in 32 bits."""
+    config, total = FrameAttentionConfig(kind=kind), 0
+    for (height, width), module in zip(SIZES, levels(config), strict=True):
+        rows, channels = module.row_shape(config, height * width)
+        total += past_frames(kind, length) * rows * (channels + config.value_channels)
+    return 4 * total
+
+
+def measure(kind: str, length: int, mode: str) -> float:
+    """Run one tube in this process and return the peak of its resident memory, bytes."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    modules = levels(FrameAttentionConfig(kind=kind))
+    frames = [(torch.randn(past_frames(kind, length) + 1, CHANNELS, h, w)) for h, w in SIZES]
+    tiny = torch.randn(2, CHANNELS, 4, 4)
+    with torch.set_grad_enabled(mode == "training"):
+        _run(modules, [tiny] * 3, mode)  # whatever libraries set up once
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        before = _resident("VmRSS")
+        _run(modules, frames, mode)
+    return _resident("VmHWM") - before
+
+
+def _run(modules: list[FrameAttention], frames: list[Tensor], mode: str) -> None:
+    outputs = [fuse(m, x[-1:], remember(m, x[:-1])).mean() for m, x in zip(modules, frames, strict=True)]
+    if mode == "training":
+        torch.stack(outputs).sum().backward()
+
+
+def _resident(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * float(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def work(kind: str, length: int, limit: float) -> Work:
+    """Count and measure one cell of the table; what would take too much memory is left out."""
+    whole, one = count(kind, length)
+    cell = Work(kind, length, whole, one, matrix(kind, length), kept(kind, length))
+    peaks = {}
+    for mode in ("inference", "training"):
+        if _expected(kind, length, mode) < limit:
+            command = [sys.executable, __file__, "--measure", kind, str(length), mode]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | FREED)
+            peaks[mode] = float(done.stdout)
+    return replace(cell, **peaks)
+
+
+def _expected(kind: str, length: int, mode: str) -> float:
+    """Guess a peak from the matrices that live at once: a transformer's are never written out."""
+    if kind == "transformer":
+        return 0.1e9 * length
+    return matrix(kind, length) * (4 if mode == "training" else 2.2) + 0.1e9
+
+
+def tables(cells: list[Work]) -> str:
+    """Return the tables of docs/complexity.md: ours, the paper's, and the factors between the kinds."""
+    head = "| kind | T | GFLOPs, tube | paper | GFLOPs, step | MB, inference | MB, training | paper | "
+    head += "largest matrix, MB | kept, MB |"
+    lines = [head, "|" + "---|" * head.count(" |")]
+    for c in cells:
+        flops, memory = (figures[LENGTHS.index(c.length)] for figures in PAPER[c.kind])
+        measured = [f"{m / MB:.0f}" if m else "-" for m in (c.inference, c.training)]
+        row = [c.kind, c.length, f"{c.whole / 1e9:.1f}", flops, f"{c.step / 1e9:.1f}", *measured, memory]
+        row += [f"{c.matrix / MB:.1f}", f"{c.kept / MB:.1f}"]
+        lines.append("| " + " | ".join(str(cell) for cell in row) + " |")
+    return "\n".join([*lines, "", *_factors(cells)])
+
+
+def _factors(cells: list[Work]) -> list[str]:
+    head = (
+        "| over prototypical | T | FLOPs, tube | paper | FLOPs, step | memory, inference | training | paper |"
+    )
+    lines = [head, "|" + "---|" * head.count(" |")]
+    ours = {c.length: c for c in cells if c.kind == KINDS[0]}
+    for c in (c for c in cells if c.kind != KINDS[0]):
+        own, i = ours[c.length], LENGTHS.index(c.length)
+        paper = [f"{PAPER[c.kind][k][i] / PAPER[KINDS[0]][k][i]:.1f}" for k in range(2)]
+        measured = [
+            f"{a / b:.1f}" if a and b else "-"
+            for a, b in ((c.inference, own.inference), (c.training, own.training))
+        ]
+        row = [c.kind, c.length, f"{c.whole / own.whole:.1f}", paper[0], f"{c.step / own.step:.1f}"]
+        lines.append("| " + " | ".join(str(cell) for cell in [*row, *measured, paper[1]]) + " |")
+    return lines
+
+
+def plot(cells: list[Work], path: Path) -> None:
+    """Draw work and memory over the length of the tube, ours solid and the paper's dashed."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for kind, colour in zip(KINDS, ("tab:green", "tab:orange", "tab:red"), strict=True):
+        own = [c for c in cells if c.kind == kind]
+        lengths = [c.length for c in own]
+        axes[0].loglog(lengths, [c.whole / 1e9 for c in own], "o-", color=colour, label=kind)
+        for which, style in (("training", "s-"), ("inference", "o-")):
+            peaks = [(getattr(c, which) or float("nan")) / MB for c in own]
+            axes[1].loglog(lengths, peaks, style, color=colour, label=f"{kind}, {which}")
+        for axis, paper in zip(axes, PAPER[kind], strict=True):
+            axis.loglog(LENGTHS, paper, ":", color=colour, label=f"{kind}, paper")
+    for axis, name in zip(axes, ("GFLOPs of a tube", "peak memory, MB"), strict=True):
+        axis.set(xlabel="frames of the tube", ylabel=name, xticks=LENGTHS, xticklabels=LENGTHS)
+        axis.minorticks_off()
+        axis.legend(fontsize=6)
+    figure.savefig(path, dpi=80)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="folder for complexity.json and complexity.png")
+    parser.add_argument("--limit", type=float, default=6e9, help="bytes above which nothing is measured")
+    parser.add_argument("--measure", nargs=3, metavar=("KIND", "T", "MODE"), help="one peak, in this process")
+    options = parser.parse_args()
+    if options.measure:
+        kind, length, mode = options.measure
+        print(measure(kind, int(length), mode))
+        return 0
+    cells = [work(kind, length, options.limit) for kind in KINDS for length in LENGTHS]
+    print(tables(cells))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "complexity.json").write_text(json.dumps([asdict(c) for c in cells], indent=1) + "\n")
+        plot(cells, options.out / "complexity.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
