@@ -179,13 +179,13 @@ def _resident(field: str) -> float:
     return 1024 * float(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def work(kind: str, length: int, limit: float) -> Work:
-    """Count and measure one cell of the table; what would take too much memory is left out."""
+def work(kind: str, length: int, limits: tuple[float, float]) -> Work:
+    """Count and measure one cell of the table; what would take too many bytes or FLOPs is left out."""
     whole, one = count(kind, length)
     cell = Work(kind, length, whole, one, matrix(kind, length), kept(kind, length))
     peaks = {}
-    for mode in ("inference", "training"):
-        if _expected(kind, length, mode) < limit:
+    for mode, passes in (("inference", 1), ("training", 3)):
+        if _expected(kind, length, mode) < limits[0] and passes * whole < limits[1]:
             command = [sys.executable, __file__, "--measure", kind, str(length), mode]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | FREED)
             peaks[mode] = float(done.stdout)
@@ -195,7 +195,7 @@ def work(kind: str, length: int, limit: float) -> Work:
 def _expected(kind: str, length: int, mode: str) -> float:
     """Guess a peak from the matrices that live at once: a transformer's are never written out."""
     if kind == "transformer":
-        return 0.1e9 * length
+        return 0.3e9 * length
     return matrix(kind, length) * (4 if mode == "training" else 2.2) + 0.1e9
 
 
@@ -260,14 +260,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for complexity.json and complexity.png")
-    parser.add_argument("--limit", type=float, default=6e9, help="bytes above which nothing is measured")
+    parser.add_argument("--bytes", type=float, default=6e9, help="above these no memory is measured")
+    parser.add_argument("--flops", type=float, default=3e11, help="above these no memory is measured")
     parser.add_argument("--measure", nargs=3, metavar=("KIND", "T", "MODE"), help="one peak, in this process")
     options = parser.parse_args()
     if options.measure:
         kind, length, mode = options.measure
         print(measure(kind, int(length), mode))
         return 0
-    cells = [work(kind, length, options.limit) for kind in KINDS for length in LENGTHS]
+    limits = options.bytes, options.flops
+    cells = [work(kind, length, limits) for kind in KINDS for length in LENGTHS]
     print(tables(cells))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

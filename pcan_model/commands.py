@@ -15,6 +15,16 @@ def export() -> int:
     return _run("export")
 
 
+def ablate() -> int:
+    """Run `pcan-ablate`."""
+    return _run("ablate", "ablations.ablate")
+
+
+def attention() -> int:
+    """Run `pcan-attention`."""
+    return _run("attention", "attention_maps.command")
+
+
 def convert() -> int:
     """Run `pcan-convert`."""
     return _run("convert", "released.convert")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("command", ["train", "export", "convert"])
+@pytest.mark.parametrize("command", ["train", "export", "convert", "ablate", "attention"])
 def test_a_command_without_torch_says_what_to_install(command: str) -> None:
     code = f"import sys; sys.modules['torch'] = None; from pcan_model.commands import {command}; {command}()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

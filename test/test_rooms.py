@@ -27,7 +27,7 @@ ORDER = {  # a module may use its own room and those above it
     "network": ["detector", "network"],
     "association": ["association", "roster"],
     "tracker": ["engine", "tracker"],
-    "weights": ["checkpoint", "torch_engine"],
+    "weights": ["checkpoint", "torch_engine", "attention_maps"],
     "formats": ["formats"],
     "data": ["data"],
     "synthetic drive": ["synthetic"],
@@ -43,6 +43,7 @@ ORDER = {  # a module may use its own room and those above it
         "train",
     ],
     "metrics": ["evaluation", "evaluate", "score"],
+    "ablations": ["ablations"],
     "export": ["export", "commands"],
     "robot": ["pcan_ros"],
 }

@@ -1,0 +1,98 @@
+"""`pcan-ablate`: train and count every row of a table of the paper, with several seeds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pcan_model.ablations.report import plot, to_markdown
+from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, run, runs, write_results
+from pcan_model.ablations.tables import TABLES, Table
+from pcan_model.config import ConfigError, load_config
+from pcan_model.data.clips import DataError
+from pcan_model.train import NonFiniteLoss
+
+EXPLANATION = """\
+Train and count every row of Tables 3 to 10 of the paper on synthetic drives: trained on some
+seeds of the world, counted on others. Rows that differ in nothing that training sees (such as the
+length of the memory) share a training. Run it again to go on where it stopped.
+
+  pcan-ablate 7 --dry-run
+  pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400
+
+Writes results.jsonl, table<N>.md and table<N>.png to --docs; trainings and drives to --out.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 0, or 2 after an error that the user can mend."""
+    options = _parser().parse_args(argv)
+    try:
+        study = _study(options)
+        tables = [TABLES[number] for number in options.tables]
+        results = read_results(options.docs / "results.jsonl")
+        waiting = [one for one in runs(tables, options.seeds) if not _find(one, study, results)]
+        if options.dry_run:
+            print("\n".join([one.title() for one in waiting] or ["nothing is left to do"]))
+            return 0
+        for one in (bar := tqdm(waiting, unit="run")):
+            bar.set_postfix_str(one.title())
+            results.append(run(one, study))
+            write_results(options.docs / "results.jsonl", results)
+        for table in tables:
+            own = [r for one in runs([table], options.seeds) if (r := _find(one, study, results))]
+            _report(table, own, options.docs)
+    except (ConfigError, DataError, ImportError, OSError, NonFiniteLoss) as error:
+        print(f"pcan-ablate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _study(options: argparse.Namespace) -> Study:
+    base = load_config(options.config)
+    if options.iterations:
+        base = replace(base, train=replace(base.train, iterations=options.iterations))
+    sizes = options.drives, options.held_out, options.length
+    return Study(base, *sizes, options.out, options.backbone, options.workers)
+
+
+def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
+    """Return what is known of a run of this very study."""
+    mark = fingerprint(one.variation.apply(study.base), study)
+    key = (one.table, one.variation.name, one.seed, mark)
+    return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)
+
+
+def _report(table: Table, results: list[Result], folder: Path) -> None:
+    rows = to_markdown(table, results)
+    (folder / f"table{table.number}.md").write_text(f"# Table {table.number}: {table.title}\n\n{rows}\n")
+    plot(table, results, folder / f"table{table.number}.png")
+    print(f"Table {table.number}: {table.title}\n{rows}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "pcan-ablate", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("tables", nargs="+", type=int, choices=sorted(TABLES), metavar="TABLE", help="3 to 10")
+    add("--config", default="pcan_street_tiny", help="what is varied: preset or YAML file")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of the trainings")
+    add("--iterations", type=int, help="steps of each training (default: the configuration's)")
+    add("--drives", type=int, default=120, help="drives to train on (default: 120)")
+    add("--held-out", type=int, default=12, help="drives to count (default: 12)")
+    add("--length", type=int, default=12, help="frames of each drive (default: 12)")
+    add("--out", type=Path, default=Path("runs/ablations"), help="folder for trainings and drives")
+    add("--docs", type=Path, default=Path("docs/ablations"), help="folder for results, tables and plots")
+    add("--backbone", type=Path, help="ImageNet weights, as in pcan-train")
+    add("--workers", type=int, default=1, help="processes that load data")
+    add("--dry-run", action="store_true", help="only list what is left to do")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
