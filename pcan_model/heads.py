@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.ops import roi_align
 
+from pcan_model.atlas import pack
 from pcan_model.config import HeadConfig
 
 STD = (0.1, 0.2)  # of the box head's offsets
@@ -16,17 +18,19 @@ def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: in
     """RoIAlign (aligned, 2 x 2 samples a cell), each box from the level that suits its size.
 
     levels  P2..P5, (B, C, H / stride, W / stride)
-    boxes   (R, 4) pixels of the network input
+    boxes   (R, 4) pixels of the network input, inside the picture
     picture (R,)   which of the B pictures each box lies in
     returns (R, C, cells, cells)
 
-    Every box is pooled on every level and one is chosen: four times the samples, but static shapes.
+    All levels lie side by side on one sheet, so that each box is pooled once and shapes are static.
     """
-    level, rois = levels_of(boxes), _rois(boxes, picture)
-    pooled = _align(levels, 0, rois, cells)
-    for i in range(1, len(levels)):
-        pooled = torch.where((level == i)[:, None, None, None], _align(levels, i, rois, cells), pooled)
-    return pooled
+    framed = [functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels]
+    sheet, corners = pack(framed)  # with the edges around each level that RoIAlign repeats
+    level = levels_of(boxes)
+    scale = boxes.new_tensor([2.0 ** -(i + 2) for i in range(len(levels))], dtype=torch.float32)[level]
+    first = (corners.to(boxes.device) + 1)[level].repeat(1, 2)
+    rois = _rois(boxes.float() * scale[:, None] + first, picture)
+    return roi_align(sheet, rois, cells, 1.0, 2, True).to(levels[0].dtype)
 
 
 def pool_regions_once(

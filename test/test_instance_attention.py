@@ -163,5 +163,5 @@ def test_a_fresh_head_learns_by_sgd_what_one_map_tells(layers: int) -> None:
         sgd.zero_grad()
         loss.backward()
         sgd.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < 0.95 * losses[0]
