@@ -238,20 +238,22 @@ def plot(cells: list[Work], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, axes = pyplot.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
     for kind, colour in zip(KINDS, ("tab:green", "tab:orange", "tab:red"), strict=True):
         own = [c for c in cells if c.kind == kind]
         lengths = [c.length for c in own]
         axes[0].loglog(lengths, [c.whole / 1e9 for c in own], "o-", color=colour, label=kind)
-        for which, style in (("training", "s-"), ("inference", "o-")):
+        for which, style in (("training", "s--"), ("inference", "o-")):
             peaks = [(getattr(c, which) or float("nan")) / MB for c in own]
-            axes[1].loglog(lengths, peaks, style, color=colour, label=f"{kind}, {which}")
+            axes[1].loglog(lengths, peaks, style, color=colour)
         for axis, paper in zip(axes, PAPER[kind], strict=True):
-            axis.loglog(LENGTHS, paper, ":", color=colour, label=f"{kind}, paper")
+            axis.loglog(LENGTHS, paper, ":", color=colour)
+    for style, name in (("o-", "here"), ("s--", "here, training"), (":", "the paper")):
+        axes[0].plot([], [], style, color="black", label=name)
     for axis, name in zip(axes, ("GFLOPs of a tube", "peak memory, MB"), strict=True):
         axis.set(xlabel="frames of the tube", ylabel=name, xticks=LENGTHS, xticklabels=LENGTHS)
         axis.minorticks_off()
-        axis.legend(fontsize=6)
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=80)
 
 

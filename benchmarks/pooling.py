@@ -97,6 +97,8 @@ def main() -> int:
         ways["ONNX Runtime"] = tuple(  # type: ignore[assignment]
             session(module, inputs, folder) for module, folder in zip((before, now), folders, strict=True)
         )
+        exported = float(abs(ways["ONNX Runtime"][1]()[0] - now(*inputs).numpy()).max())
+        print(f"largest difference of ONNX Runtime to torch on one sheet {exported:.1e}")
         for runtime, pair in ways.items():
             slow, fast = compare(*pair, options.runs)
             print(
