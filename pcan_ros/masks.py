@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from pcan_model.formats.rle import run_lengths
 from pcan_model.structures import Mask
 
 
@@ -104,20 +105,3 @@ def _from_rle(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         )
     crop: NDArray[np.uint8] = coco.decode({"size": list(size), "counts": data})
     return np.ascontiguousarray(crop)
-
-
-def run_lengths(counts: bytes) -> list[int]:
-    """Return the run lengths of COCO's compressed string: 5 bits a byte, from the third on as differences."""
-    runs: list[int] = []
-    value = shift = 0
-    for byte in counts:
-        byte -= 48
-        value |= (byte & 0x1F) << shift
-        shift += 5
-        if byte & 0x20:
-            continue
-        if byte & 0x10:
-            value |= -1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return runs

@@ -8,8 +8,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from pcan_model.formats.rle import run_lengths
 from pcan_model.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
-from pcan_ros.masks import Encoding, decode, decode_crop, encode_crop, run_lengths
+from pcan_ros.masks import Encoding, decode, decode_crop, encode_crop
 
 HEIGHT, WIDTH = 20, 30
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
+from pcan_model.formats.labels import runs
 
 GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not ignored
 
@@ -203,14 +204,16 @@ def object_boxes(index: NDArray[np.int16], count: int) -> NDArray[np.float32]:
     index   (H, W)      as in FlatFrame
     returns (count, 4)  x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel; 0 if unseen
     """
-    y, x = np.nonzero(index > 0)
-    k = index[y, x].astype(np.int64) - 1
+    values, starts, lengths = runs(index)
+    seen = values > 0
+    k = values[seen].astype(np.int64) - 1
+    y, x = np.divmod(starts[seen], index.shape[1])
     boxes = np.zeros((count, 4), np.float32)
     low = np.full((count, 2), np.iinfo(np.int64).max)
     high = np.zeros((count, 2), np.int64)
-    for axis, values in enumerate((x, y)):
-        np.minimum.at(low[:, axis], k, values)
-        np.maximum.at(high[:, axis], k, values + 1)
+    for axis, first, last in ((0, x, x + lengths[seen]), (1, y, y + 1)):
+        np.minimum.at(low[:, axis], k, first)
+        np.maximum.at(high[:, axis], k, last)
     seen = high[:, 0] > 0
     boxes[seen, :2], boxes[seen, 2:] = low[seen], high[seen]
     return boxes

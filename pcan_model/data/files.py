@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import DataError, LabeledFrame, with_image
+from pcan_model.data.clips import Clip, DataError, FlatFrame, LabeledFrame, flatten, with_image
 from pcan_model.formats.labels import FrameLabels, labelled
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -64,12 +64,23 @@ class FileClip:
         image = self.image(index)
         return with_image(image, self.labels_on(index, image))
 
+    def flat(self, index: int) -> FlatFrame:
+        """Decode picture and labels of a frame, without a mask of its own for every object."""
+        image = self.image(index)
+        shown = self.labels_on(index, image).objects()
+        return FlatFrame(image, shown.index, shown.labels, shown.ids)
+
     def labels_on(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
         """Decode the labels of a frame whose picture is there; DataError where they are of another size."""
         height, width = image.shape[:2]
         labels = self._labels.decode(index, (height, width))
         assert labels is not None
         return labels
+
+
+def flat_frame(clip: Clip, index: int) -> FlatFrame:
+    """Return a frame of any clip in its flat form."""
+    return clip.flat(index) if isinstance(clip, FileClip) else flatten(clip.frame(index))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

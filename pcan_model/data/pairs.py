@@ -17,8 +17,9 @@ from pcan_model.data.augment import (
     object_boxes,
     warp,
 )
-from pcan_model.data.clips import IGNORE, Clip, FlatFrame, flatten
+from pcan_model.data.clips import IGNORE, Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look, draw_look, mix_looks
+from pcan_model.data.files import flat_frame
 from pcan_model.data.paste import CutOutBank, draw_placement, move_placement, paste
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
@@ -111,7 +112,7 @@ class PairDataset:
 
     def _frame(self, clip: int, number: int) -> FlatFrame:
         if (clip, number) not in self._cache:
-            self._cache[clip, number] = flatten(self._clips[clip].frame(number))
+            self._cache[clip, number] = flat_frame(self._clips[clip], number)
             if len(self._cache) > CACHED_FRAMES:
                 self._cache.popitem(last=False)
         self._cache.move_to_end((clip, number))

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pcan_model.config import CLASSES
 from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, object_boxes
-from pcan_model.data.clips import Clip, FlatFrame, flatten
+from pcan_model.data.clips import Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look
+from pcan_model.data.files import flat_frame
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
 RIDDEN = {CLASSES.index("motorcycle"), CLASSES.index("bicycle")}
@@ -62,7 +63,7 @@ class CutOutBank:
         chosen = rng.choice(len(clips), frames, p=chances).tolist()
         drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
         for clip, number in sorted(drawn):
-            frame = flatten(clips[clip].frame(number))
+            frame = flat_frame(clips[clip], number)
             for cut in cut_objects(frame, height=height, width=width, height_min=height_min):
                 self._keep(cut, per_class, rng)
 

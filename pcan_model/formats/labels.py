@@ -108,17 +108,24 @@ def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
     index   (H, W)    as in FrameLabels
     returns (count,)  pixels that say k + 1
     """
-    found = np.bincount((index.ravel() + 1).astype(np.int64), minlength=count + 2)
+    values, _, lengths = runs(index)
+    found = np.bincount(values.astype(np.int64) + 1, weights=lengths, minlength=count + 2)
     return found[2 : count + 2].astype(np.int64)
 
 
-def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted values of a picture, and which of them every pixel has, (H, W).
+def runs(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the runs of equal pixels within rows: their values, first pixels and lengths.
 
-    Of each row of equal pixels only the first is sorted: 15 times as fast as `numpy.unique`.
+    Masks are large and few, so there are some thousand runs where there are a million pixels.
     """
-    flat = picture.ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    values, which = np.unique(flat[starts], return_inverse=True)
-    lengths = np.diff(np.append(starts, flat.size))
+    first = np.ones(picture.shape, bool)
+    np.not_equal(picture[:, 1:], picture[:, :-1], out=first[:, 1:])
+    starts = np.flatnonzero(first)
+    return picture.ravel()[starts], starts, np.diff(starts, append=picture.size)
+
+
+def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted values of a picture, and which of them every pixel has, (H, W)."""
+    of_run, _, lengths = runs(picture)
+    values, which = np.unique(of_run, return_inverse=True)
     return values, np.repeat(which, lengths).reshape(picture.shape)
