@@ -77,6 +77,15 @@ def test_run_lengths_are_those_of_pycocotools_and_come_back() -> None:
         np.testing.assert_array_equal(index == 7, k + 1 == INDEX)
 
 
+def test_long_run_lengths_are_read_as_pycocotools_writes_them() -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.001, 0.1, 0.9):
+        mask = np.asfortranarray(rng.random((211, 307)) < share, np.uint8)
+        flat = np.concatenate([[0], mask.ravel(order="F"), [2]])
+        changes = np.flatnonzero(np.diff(flat.astype(int)))
+        assert rle.run_lengths(coco.encode(mask)["counts"]) == np.diff(changes, prepend=0).tolist()
+
+
 @pytest.mark.parametrize("counts", ["0Z1", "", "\x00\xff", [3, 13], [3, -3, 15], None])
 def test_run_lengths_that_do_not_cover_the_picture_are_refused(counts: object) -> None:
     with pytest.raises(DataError, match=r"f: k\.counts: expected run lengths that cover \(3, 5\), got"):

