@@ -131,26 +131,52 @@ def test_one_damaged_file_of_a_split_bag_does_not_cost_the_others(tmp_path: Path
     assert any(loss.file == "bag_0.mcap" and loss.effect == "nothing read of it" for loss in report.losses)
 
 
-def test_damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it(tmp_path: Path) -> None:
-    bag = tmp_path / "bag"
+def damaged(bag: Path) -> Path:
+    """Write 60 images in compressed chunks of 6, one of them damaged."""
     writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
     writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    noise = np.random.default_rng(0).integers(0, 255, (60, 256, 256, 3), np.uint8)  # 6 to a chunk
+    noise = np.random.default_rng(0).integers(0, 255, (60, 256, 256, 3), np.uint8)
     with writer:
         connection = writer.add_connection("/camera/image", IMAGE, typestore=TYPES)
         for index, image in enumerate(noise):
             raw = TYPES.serialize_cdr(image_message(image, 1 + index / 10), IMAGE)
             writer.write(connection, 10**9 + index * 10**8, raw)
-    data = bytearray((bag / "bag.mcap").read_bytes())
+    file = bag / f"{bag.name}.mcap"
+    data = bytearray(file.read_bytes())
     chunk = data.find(b"\x28\xb5\x2f\xfd", len(data) // 2)  # how a compressed chunk begins
     data[chunk : chunk + 4] = bytes(4)
-    (bag / "bag.mcap").write_bytes(data)
+    file.write_bytes(data)
+    return bag
 
-    report = inspect(bag)
+
+def test_damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it(tmp_path: Path) -> None:
+    report = inspect(damaged(tmp_path / "bag"))
     topic = only(report)
-    assert 50 <= topic.count < 60 and topic.end == pytest.approx(5.9)
+    assert topic.count == 54 and topic.end == pytest.approx(5.9)
     assert len(topic.gaps) == 1 and topic.duplicate_stamps == 0
     assert any("read on behind the damage" in loss.effect for loss in report.losses)
+
+
+def test_behind_damage_the_next_file_of_a_bag_is_read_once(tmp_path: Path) -> None:
+    bag = damaged(tmp_path / "bag_0")
+    (bag / "metadata.yaml").unlink()
+    later = write_bag(tmp_path / "bag_1", drive(8 + i / 10 for i in range(5)))
+    shutil.move(later / "bag_1.mcap", bag / "bag_1.mcap")
+    topic = only(inspect(bag))
+    assert topic.count == 54 + 5 and topic.duplicate_stamps == topic.backward_stamps == 0
+
+
+def test_damaged_pages_of_sqlite_cost_their_messages_only(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", drive(STAMPS), storage="sqlite3")
+    file = bag / "bag.db3"
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle : middle + 2 * 4096] = bytes(2 * 4096)
+    file.write_bytes(data)
+    report = inspect(bag)
+    topic = only(report)
+    assert 36 <= topic.count < 40 and topic.end == pytest.approx(3.9)
+    assert topic.unreadable == 0 and report.losses
 
 
 def test_a_change_of_resolution_is_told(tmp_path: Path) -> None:

@@ -83,11 +83,16 @@ class Bag:
 
     def _behind(self, name: str, topics: Collection[str], last: _Last) -> Iterator[Stored]:
         """Yield what a damaged storage file still holds behind the last message that was read."""
-        for file in [self.path] if self.path.is_file() else _storage_files(self.path):
-            if file.name == name or self.path.is_dir():
-                for stored in self._of_store(rescue(file), topics, _Last()):
-                    if last.is_before(stored.connection.topic, stored.time):
-                        yield stored
+        files = [self.path] if self.path.is_file() else _storage_files(self.path)
+        for file in [f for f in files if f.name == name] or files:  # all, where the folder was read as one
+            try:
+                store = rescue(file)
+            except (OSError, ValueError) as error:
+                self._lose(file.name, str(error), "nothing read of it")
+                continue
+            for stored in self._of_store(store, topics, _Last()):
+                if last.is_before(stored.connection.topic, stored.time):
+                    yield stored
 
     def types(self) -> Any:
         """Return a store of types that knows ours, and those that the bag itself describes."""
