@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, config_to_dict, load_config
+from pcan_model.half import to_half
 from pcan_model.network import PCAN, FramePass, InstancePass
 from pcan_model.torch_engine import empty_memory
 
@@ -41,6 +42,7 @@ FRAME_OUTPUTS = (
 INSTANCE_INPUTS = ("roi_features", "mask_logits", "bank", "slot", "fresh", "owner", "has")
 INSTANCE_OUTPUTS = ("refined", "bank_next")
 ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT-RTX can build anywhere
+PRECISIONS = ("fp32", "fp16")
 EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
 EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
@@ -59,10 +61,18 @@ class Place:
     length: int  # bytes
 
 
-def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None, *, roi: str = ROI[0]) -> Path:
+def export(
+    net: PCAN,
+    folder: Path,
+    metrics: dict[str, Any] | None = None,
+    *,
+    roi: str = ROI[0],
+    precision: str = PRECISIONS[0],
+) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
 
-    roi  how regions are read, one of ROI
+    roi        how regions are read, one of ROI
+    precision  of the heavy layers, one of PRECISIONS
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
@@ -88,11 +98,22 @@ def export(net: PCAN, folder: Path, metrics: dict[str, Any] | None = None, *, ro
         )
         refine = InstancePass(net).eval()
         _write(refine, instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
-        _manifest(net.config, partial, roi)
+        if precision == "fp16":
+            narrow(partial)
+        _manifest(net.config, partial, roi, precision)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(partial, folder)
     return folder
+
+
+def narrow(folder: Path) -> None:
+    """Let the heavy layers of both graphs in a folder compute in 16 bits; their weights are stored so."""
+    for name in ("frame", "instance"):
+        path = folder / f"{name}.onnx"
+        model = onnx.load(path, load_external_data=False)
+        to_half(model)
+        onnx.save(model, path)
 
 
 def example_inputs(config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -196,12 +217,12 @@ def _external(tensor: TensorProto, place: Place, location: str) -> TensorProto:
     return outside
 
 
-def _manifest(config: Config, folder: Path, roi: str) -> None:
+def _manifest(config: Config, folder: Path, roi: str, precision: str) -> None:
     """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
     files = ("frame.onnx", "instance.onnx", WEIGHTS)
     content = {
         "config": config_to_dict(config),
-        "precision": "fp32",
+        "precision": precision,
         "opset": OPSET,
         "roi": roi,
         "weights": WEIGHTS,
@@ -248,6 +269,12 @@ def main(argv: list[str] | None = None) -> int:
         default=ROI[0],
         help="how regions are read: the operator, or sampling for TensorRT (default: %(default)s)",
     )
+    p.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of the heavy layers; boxes and attention stay fp32 (default: %(default)s)",
+    )
     args = p.parse_args(argv)
     try:
         if not args.weights and not args.config:
@@ -258,7 +285,7 @@ def main(argv: list[str] | None = None) -> int:
         net = PCAN(config).eval()
         if args.weights:
             checkpoint.load_weights(args.weights, net)
-        folder = export(net, args.out, metrics, roi=args.roi)
+        folder = export(net, args.out, metrics, roi=args.roi, precision=args.precision)
     except (ValueError, OSError) as error:
         raise SystemExit(f"pcan-export: {error}") from error
     for name, difference in agreement(net, folder).items():

@@ -37,6 +37,14 @@ def random_net() -> PCAN:
 
 
 @pytest.fixture(scope="session")
+def halved(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the exported small network with its heavy layers in 16 bits."""
+    from support.halves import halve
+
+    return halve(exported, tmp_path_factory.mktemp("halved") / "model")
+
+
+@pytest.fixture(scope="session")
 def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the exported small network; `random_net` has the same rounded weights."""
     from pcan_model.export import export

@@ -71,15 +71,19 @@ def test_regions_are_sampled_linearly(network: Any) -> None:
 
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("capability", ["8.6", "8.9"])
-def test_engines_build_for_two_generations_of_gpus(exported: Path, graph: str, capability: str) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_engines_build_for_two_generations_of_gpus(
+    request: pytest.FixtureRequest, graph: str, capability: str, precision: str
+) -> None:
+    folder = request.getfixturevalue("exported" if precision == "fp32" else "halved")
     phases: list[str] = []
     built = build_engine(
         BINDINGS,
-        exported / f"{graph}.onnx",
+        folder / f"{graph}.onnx",
         BuildOptions(capability, level=1),
         progress=lambda phase, done, steps: phases.append(f"{phase} {done / steps:.0%}"),
     )
-    initializers = onnx.load(exported / f"{graph}.onnx", load_external_data=False).graph.initializer
+    initializers = onnx.load(folder / f"{graph}.onnx", load_external_data=False).graph.initializer
     outside = sum(prod(t.dims) for t in initializers if t.data_location == onnx.TensorProto.EXTERNAL)
     assert len(built.plan) > 2 * outside, "the weights are in another file, and must be in the engine"
     assert phases and phases[-1].endswith("100%")

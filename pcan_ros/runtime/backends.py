@@ -12,7 +12,7 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
-PRECISIONS = ("auto", "fp32", "fp16", "int8", "fp8")
+PRECISIONS = ("auto", "fp32", "fp16")
 
 Say = Callable[[str], None]
 
@@ -86,5 +86,5 @@ def _check_precision(files: ModelFiles, wanted: str) -> None:
     if wanted not in ("auto", files.precision):
         raise ModelError(
             f"{files.folder / 'manifest.json'}: precision: expected {wanted} as asked, got "
-            f"{files.precision}; export it so"
+            f"{files.precision}; export it so: pcan-export --precision {wanted}"
         )
