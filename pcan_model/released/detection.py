@@ -65,7 +65,14 @@ def read_boxes(
     returns  (N, 4) boxes in pixels of the network input, (N,) scores, (N,) labels
     """
     every = decode(offsets, proposals[:, None], BOX_STD, size)
-    scores = logits.softmax(1)[:, :-1]
+    return choose_boxes(every, logits.softmax(1)[:, :-1], config)
+
+
+def choose_boxes(every: Tensor, scores: Tensor, config: HeadConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose detections among P boxes (P, K or 1, 4) with scores (P, K), each class for itself.
+
+    returns  as `read_boxes`
+    """
     row, label = (scores > config.score_threshold).nonzero().unbind(1)
     boxes = every[row, label if every.shape[1] > 1 else 0]
     keep = suppress_exactly(boxes, scores[row, label], label, config.nms_iou)[: config.detections]
