@@ -24,7 +24,7 @@ from pcan_model.evaluation.comparison import Objects, encode
 from pcan_model.evaluation.moments import Moment, moments, worst
 from pcan_model.evaluation.run import Run, Shard
 from pcan_model.evaluation.setup import Answer, Follow, Setup, follow
-from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, write_submission
+from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
 from pcan_model.evaluation.summary import summarise, summary_plain
 from pcan_model.score import score
 from pcan_model.tracker import Tracker
@@ -243,6 +243,20 @@ def test_official_files_hold_no_pixel_twice_and_are_taken_by_the_official_rules(
         person = scores["pedestrian"]
         rates = [person.get(key, person.get(f"CLEAR/{key}")) for key in ("MOTA", "MOTP")]
         assert rates == ([1, 1] if kind == "kitti_mots" else [100, 100])
+
+
+def test_a_youtube_vis_server_gets_the_numbers_it_knows(tmp_path: Path) -> None:
+    known = {
+        "videos": [{"id": 9, "file_names": ["clip0/000000.jpg"]}],
+        "categories": [{"id": 4, "name": "sedan"}, {"id": 6, "name": "car"}, {"id": 2, "name": "ape"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(known))
+
+    ids = read_ids(tmp_path / "instances.json")
+    write_submission("youtube_vis", [overlapping()], tmp_path, ids=ids)
+
+    (tube,) = json.loads((tmp_path / "results.json").read_text())
+    assert (tube["video_id"], tube["category_id"]) == (9, 4), "of two names for cars the first; no people"
 
 
 def replace_scores(frame: Objects) -> Objects:

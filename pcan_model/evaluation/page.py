@@ -18,7 +18,7 @@ from pcan_model.evaluation.summary import AP_METHOD, Summary
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1320px; margin: 2em auto; padding: 0 1em }
 table { border-collapse: collapse; margin: .6em 0 1.2em } th, td { padding: .25em .7em; text-align: right }
-th:first-child, td:first-child { text-align: left } thead { border-bottom: 2px solid #888 }
+th:first-child, td:first-child, .words td { text-align: left } thead { border-bottom: 2px solid #888 }
 tbody tr:nth-child(even) { background: #f4f4f4 } .note { color: #555; max-width: 60em }
 figure { margin: 1em 0 } img { max-width: 100%; border: 1px solid #ccc }
 """

@@ -50,11 +50,11 @@ def read_scalabel(truth: Path, said: Path) -> Iterator[ScoredClip]:
     if extra:
         raise DataError(said, "videoName", f"some of {sorted(labels)}", extra)
     for name, frames in labels.items():
-        found = {_time(frame): frame for frame in results.get(name, [])}
-        beyond = sorted(set(found) - {_time(frame) for frame in frames})
+        found = {_moment(frame): frame for frame in results.get(name, [])}
+        beyond = set(found) - {_moment(frame) for frame in frames}
         if beyond:
-            raise DataError(said, f"{name}: frameIndex", "frames of the labels", beyond)
-        yield _scalabel_clip(name, frames, [found.get(_time(f), {}) for f in frames], (truth, said))
+            raise DataError(said, f"{name}: frameIndex", "frames of the labels", sorted(map(str, beyond)))
+        yield _scalabel_clip(name, frames, [found.get(_moment(f), {}) for f in frames], (truth, said))
 
 
 def _scalabel_clip(
@@ -99,6 +99,11 @@ def _frames(file: Path) -> list[dict[str, Any]]:
 
 def _time(frame: dict[str, Any]) -> int:
     return int(frame.get("frameIndex") or 0)
+
+
+def _moment(frame: dict[str, Any]) -> int | str:
+    """Return what names a frame within its video: its index, or its picture where there is none."""
+    return str(frame.get("name")) if frame.get("frameIndex") is None else _time(frame)
 
 
 def _numbers(frames: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -83,10 +83,10 @@ def _from_seqmap(path: Path) -> dict[str, int]:
     lengths = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         parts = line.split()
-        if parts and (len(parts) != 4 or not parts[3].isdigit()):
+        if parts and (len(parts) != 4 or not (parts[0] + parts[3]).isdigit()):
             raise DataError(f"{path}: line {number}", "fields", "sequence, empty, first, last", repr(line))
         if parts:
-            lengths[parts[0]] = int(parts[3]) + 1
+            lengths[f"{int(parts[0]):04d}"] = int(parts[3]) + 1
     return lengths
 
 
