@@ -103,15 +103,15 @@ def _evaluate(options: argparse.Namespace, words: Sequence[str], folder: Path) -
     layout, classes = recognise(options.data, options.format).name, run.config.classes
     summary = summarise(run.answers(), classes, COUNTED.get(layout))
     cost = in_real_time(setup, clips, summary, COUNTED.get(layout)) if setup.rate else None
-    print(to_text(summary.report), bdd_text(summary.bdd100k), sep="\n\n")
-    if cost:
-        print(cost.text())
     if options.submit:
         ids = read_ids(options.annotations, classes) if options.annotations else VideoIds()
         write_submission(options.submit, run.answers(), folder / options.submit, classes, ids=ids)
     if options.out:
         data = options.published or (layout if layout in PUBLISHED else None)
         _write(run, summary, words, data, {"in_real_time": cost.plain()} if cost else {})
+    print(to_text(summary.report), bdd_text(summary.bdd100k), sep="\n\n")
+    if cost:
+        print(cost.text())
 
 
 def _open(setup: Setup, clips: Sequence[Clip], folder: Path, merge: Sequence[Path]) -> tuple[Run, Follow]:
