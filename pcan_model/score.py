@@ -17,6 +17,7 @@ from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import to_plain
 from pcan_model.evaluation.score_bdd100k import read_pair
 from pcan_model.evaluation.score_kitti_mots import METHOD, score_kitti_mots
+from pcan_model.evaluation.score_mot_challenge import score_mot_challenge
 from pcan_model.evaluation.score_youtube_vis import (
     COCO_METHOD,
     VIS_METHOD,
@@ -26,11 +27,13 @@ from pcan_model.evaluation.score_youtube_vis import (
 )
 from pcan_model.formats.labels import DataError
 
-FORMATS = ("kitti_mots", "bdd100k", "youtube_vis", "coco")
+FORMATS = ("kitti_mots", "mot_challenge", "bdd100k", "youtube_vis", "coco")
 EXPLANATION = """\
 Score result files against ground-truth files and print the official numbers as JSON.
 
   kitti_mots    folders of <sequence>.txt with run lengths; HOTA, sMOTSA (CLEAR/sMOTA), IDF1, … by TrackEval
+  mot_challenge boxes: <sequence>/gt/gt.txt (or <sequence>.txt) and <sequence>.txt; HOTA, MOTA, IDF1, … by
+                TrackEval, with the rules of MOT15, MOT17 or MOT20, told by the labels
   bdd100k       Scalabel JSON with run lengths (a file, or a folder of one per video), or folders of RGBA
                 bitmasks; mMOTSA, mMOTSP, mIDF1, ID switches as scalabel and bdd100k count, and mask HOTA
   youtube_vis   annotation file and results.json; AP of tracks
@@ -45,6 +48,9 @@ def score(kind: str, truth: Path, results: Path, seqmap: Path | None = None) -> 
     """Return the official numbers of one format as nested plain values, and the method."""
     if kind == "kitti_mots":
         return {"method": METHOD, "per_class": score_kitti_mots(truth, results, seqmap)}
+    if kind == "mot_challenge":
+        method, scores = score_mot_challenge(truth, results, seqmap)
+        return {"method": method, "per_class": scores}
     if kind == "bdd100k":
         return _bdd100k(truth, results)
     if kind == "youtube_vis":
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, required=True)
     add("--truth", type=Path, required=True, help="ground truth: a file or a folder")
     add("--results", type=Path, required=True, help="what is to be scored, in the same form")
-    add("--seqmap", type=Path, help="kitti_mots: sequences and lengths (default: all, to the last line)")
+    add("--seqmap", type=Path, help="sequences of kitti_mots (default: all) or mot_challenge")
     add("--out", type=Path, help="write the JSON there instead of printing it")
     return parser
 

@@ -132,6 +132,66 @@ def test_overlapping_results_are_refused_in_kitti_mots_in_one_line(
     assert "overlapping masks" in error and error.count("\n") == 1
 
 
+PEDESTRIAN, DISTRACTOR = "1,1", "8,1"  # class and visibility of MOT16 and later
+NOWHERE = "-1,-1,-1"  # place in the world, of MOT15
+AT_0, AT_50, AT_80 = "0,0,10,10", "50,0,10,10", "80,0,10,10"
+
+
+def mot(root: Path, person: str, distractor: str) -> dict[str, Any]:
+    """Score two frames: a person whose track changes, a distractor, and a person whose flag is 0."""
+    (root / "truth/A/gt").mkdir(parents=True)
+    (root / "said").mkdir()
+    truth = [f"1,1,{AT_0},1,{person}", f"2,1,{AT_0},1,{person}"]
+    truth += [f"1,2,{AT_50},0,{distractor}", f"1,3,{AT_80},0,{person}"]
+    said = [f"1,7,0,0,10,8,1,{NOWHERE}", f"1,8,{AT_50},1,{NOWHERE}"]
+    said += [f"1,9,{AT_80},1,{NOWHERE}", f"2,9,{AT_0},1,{NOWHERE}"]
+    (root / "truth/A/gt/gt.txt").write_text("\n".join(truth) + "\n")
+    (root / "said/A.txt").write_text("\n".join(said) + "\n")
+    return score("mot_challenge", root / "truth", root / "said")
+
+
+def test_mot17_by_hand_what_is_found_of_a_distractor_does_not_count(tmp_path: Path) -> None:
+    scores = mot(tmp_path, PEDESTRIAN, DISTRACTOR)
+
+    found = scores["per_class"]["pedestrian"]
+    assert "rules of MOT17" in scores["method"]
+    assert [found[f"CLEAR/{k}"] for k in ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW")] == [2, 1, 0, 1]
+    assert found["CLEAR/MOTA"] == 1 - 2 / 2 and found["CLEAR/MOTP"] == pytest.approx((0.8 + 1) / 2)
+    assert found["Identity/IDF1"] == pytest.approx(2 * 1 / (2 + 3))
+    # one match has 1 of the person's 2 frames, the other 1 of 2 and a false one
+    hota = (2 / 3 * (1 / 2 + 1 / 3) / 2) ** 0.5
+    assert found["HOTA/HOTA"]["per_alpha"][0] == pytest.approx(hota)
+
+
+def test_mot15_has_no_distractors(tmp_path: Path) -> None:
+    scores = mot(tmp_path, NOWHERE, NOWHERE)
+
+    found = scores["per_class"]["pedestrian"]
+    assert "rules of MOT15" in scores["method"]
+    assert found["CLEAR/CLR_FP"] == 2 and found["CLEAR/MOTA"] == 1 - 3 / 2
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("1,7,0,0,10", "A.txt: line 1: fields: expected 7 finite numbers or more"),
+        ("1,7,0,0,ten,8,1", "A.txt: line 1: fields: expected numbers between commas"),
+        ("0,7,0,0,10,8,1", "A.txt: line 1: frame, id: expected whole numbers"),
+        ("1,7,0,0,10,8,1\n1,7,0,0,10,8,1", "same ID more than once"),
+    ],
+)
+def test_wrong_lines_of_mot_challenge_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, complaint: str
+) -> None:
+    mot(tmp_path, PEDESTRIAN, DISTRACTOR)
+    (tmp_path / "said/A.txt").write_text(f"{line}\n")
+
+    command = ["--format", "mot_challenge", "--truth", str(tmp_path / "truth")]
+    assert main([*command, "--results", str(tmp_path / "said")]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error and error.count("\n") == 1
+
+
 def scalabel(path: Path, *frames: list[tuple[str, str, NDArray[np.bool_], bool]]) -> Path:
     entries = [
         {
@@ -262,3 +322,16 @@ def test_mmtrackings_own_case_of_youtube_vis(tmp_path: Path) -> None:
     stats = score("youtube_vis", tmp_path / "truth.json", tmp_path / "said.json")["stats"]
 
     assert (stats["AP"], stats["AP50"]) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+MOT15 = SHARED / "official_mmtracking_tests/demo_MOT15_data/train"
+
+
+@pytest.mark.skipif(not MOT15.is_dir(), reason=f"mmtracking's own case is not at {MOT15}")
+def test_mmtrackings_own_case_of_mot15() -> None:
+    found = score("mot_challenge", MOT15, MOT15 / "results")["per_class"]["pedestrian"]
+
+    assert found["Identity/IDF1"] == pytest.approx(0.624, abs=5e-4)
+    assert found["Identity/IDP"] == pytest.approx(0.799, abs=5e-4)
+    assert found["CLEAR/MOTA"] == pytest.approx(0.555, abs=5e-4) and found["CLEAR/IDSW"] == 14
+    assert found["HOTA/HOTA"]["mean"] == pytest.approx(0.400, abs=5e-4)
