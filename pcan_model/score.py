@@ -16,6 +16,8 @@ from pcan_model.evaluation.bdd100k import bdd_plain, bdd_scores, count_clip
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import to_plain
 from pcan_model.evaluation.score_bdd100k import read_pair
+from pcan_model.evaluation.score_ins_seg import METHOD as INS_SEG_METHOD
+from pcan_model.evaluation.score_ins_seg import score_ins_seg
 from pcan_model.evaluation.score_kitti_mots import METHOD, score_kitti_mots
 from pcan_model.evaluation.score_mot_challenge import score_mot_challenge
 from pcan_model.evaluation.score_youtube_vis import (
@@ -27,17 +29,20 @@ from pcan_model.evaluation.score_youtube_vis import (
 )
 from pcan_model.formats.labels import DataError
 
-FORMATS = ("kitti_mots", "mot_challenge", "bdd100k", "youtube_vis", "coco")
+FORMATS = ("kitti_mots", "mot_challenge", "bdd100k", "bdd100k_ins_seg", "youtube_vis", "coco")
 EXPLANATION = """\
 Score result files against ground-truth files and print the official numbers as JSON.
 
-  kitti_mots    folders of <sequence>.txt with run lengths; HOTA, sMOTSA (CLEAR/sMOTA), IDF1, … by TrackEval
-  mot_challenge boxes: <sequence>/gt/gt.txt (or <sequence>.txt) and <sequence>.txt; HOTA, MOTA, IDF1, … by
-                TrackEval, with the rules of MOT15, MOT17 or MOT20, told by the labels
-  bdd100k       Scalabel JSON with run lengths (a file, or a folder of one per video), or folders of RGBA
-                bitmasks; mMOTSA, mMOTSP, mIDF1, ID switches as scalabel and bdd100k count, and mask HOTA
-  youtube_vis   annotation file and results.json; AP of tracks
-  coco          annotation file and a list of detections; AP of masks
+  kitti_mots       folders of <sequence>.txt with run lengths; HOTA, sMOTSA (CLEAR/sMOTA), IDF1, …
+                   by TrackEval
+  mot_challenge    boxes: <sequence>/gt/gt.txt (or <sequence>.txt) against <sequence>.txt; HOTA, MOTA, IDF1, …
+                   by TrackEval, with the rules of MOT15, MOT17 or MOT20, told by the labels
+  bdd100k          Scalabel JSON with run lengths (a file, or a folder of one per video), or folders of RGBA
+                   bitmasks; mMOTSA, mMOTSP, mIDF1, ID switches as scalabel and bdd100k count, and mask HOTA
+  bdd100k_ins_seg  folders of RGBA bitmasks of single pictures, with the scores in <results>.json beside the
+                   results' folder; AP of masks as bdd100k counts
+  youtube_vis      annotation file and results.json; AP of tracks
+  coco             annotation file and a list of detections; AP of masks
 
   pcan-score --format kitti_mots --truth label_02 --results data --seqmap val.seqmap
   pcan-score --format bdd100k --truth bitmasks/val --results bitmasks/mine --out scores.json
@@ -53,6 +58,8 @@ def score(kind: str, truth: Path, results: Path, seqmap: Path | None = None) -> 
         return {"method": method, "per_class": scores}
     if kind == "bdd100k":
         return _bdd100k(truth, results)
+    if kind == "bdd100k_ins_seg":
+        return {"method": INS_SEG_METHOD} | precision_plain(score_ins_seg(truth, results))
     if kind == "youtube_vis":
         return {"method": VIS_METHOD} | precision_plain(score_youtube_vis(truth, results))
     return {"method": COCO_METHOD} | precision_plain(score_coco(truth, results))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pcan_model.data.files import write_picture
 from pcan_model.evaluation.average_precision import Tube, Video, track_precision
 from pcan_model.evaluation.bdd100k import bdd_scores, count_class
 from pcan_model.evaluation.clear import Tally
@@ -259,6 +260,28 @@ def test_detections_are_scored_by_pycocotools(tmp_path: Path) -> None:
     assert stats["AP50"] == pytest.approx(1.0) and stats["AP"] == pytest.approx(7 / 10)  # IoU 0.8
 
 
+def bitmask(path: Path, *instances: tuple[int, int, int, int, int]) -> None:
+    """Write instances: category, attributes, id, first column, the one after the last."""
+    picture = np.zeros((10, 40, 4), np.uint8)
+    for category, attributes, identity, first, last in instances:
+        picture[:, first:last] = 0, attributes, category, identity  # B G R A
+    write_picture(path, picture)
+
+
+def test_single_pictures_of_bdd100k_by_hand(tmp_path: Path) -> None:
+    bitmask(tmp_path / "gt/a.png", (3, 0, 1, 0, 10), (3, 1, 2, 10, 20), (3, 0, 3, 30, 40))
+    bitmask(tmp_path / "said/a.png", (3, 0, 5, 0, 8), (3, 0, 6, 10, 20), (3, 0, 7, 20, 24))
+    entry = {"name": "a.jpg", "labels": [{"index": i, "score": s} for i, s in ((5, 0.5), (6, 0.9), (7, 0.8))]}
+    (tmp_path / "said.json").write_text(json.dumps([entry]))
+
+    stats = score("bdd100k_ins_seg", tmp_path / "gt", tmp_path / "said")["stats"]
+
+    # what lies on the ignored car is no error; then a false one, and one of IoU 0.8: 1 of 2, at recall 1 / 2
+    assert stats["AP50"] == pytest.approx(51 / 101 / 2)
+    assert stats["AP"] == pytest.approx(51 / 101 / 2 * 7 / 10)
+    assert stats["AR1"] == 0 and stats["AR10"] == pytest.approx(1 / 2 * 7 / 10)
+
+
 def equal(expected: Any, found: Any, where: str = "") -> None:
     """Compare nested numbers; every key that is expected must be there."""
     if isinstance(expected, dict):
@@ -298,6 +321,23 @@ def test_the_bdd100k_toolkits_own_case() -> None:
     assert [found[k] for k in ("MOTA", "MOTP", "IDF1")] == pytest.approx([200 / 3, 75, 80])
     assert [found[k] for k in ("mMOTA", "mMOTP", "mIDF1")] == pytest.approx([200 / 3 / 8, 75 / 8, 10])
     assert [found[k] for k in ("FP", "FN", "IDSw", "MT", "PT", "ML", "FM")] == [0, 1, 0, 2, 0, 1, 0]
+
+
+INS_SEG = SHARED / "official_bdd100k_tests/ins_seg"
+
+
+@pytest.mark.skipif(not INS_SEG.is_dir(), reason=f"the toolkit's own case is not at {INS_SEG}")
+def test_the_bdd100k_toolkits_own_case_of_single_pictures() -> None:
+    """The figures are what bdd100k 1.0.1 prints of it."""
+    found = score("bdd100k_ins_seg", INS_SEG / "gt", INS_SEG / "pred")
+
+    stats, classes = found["stats"], found["AP_per_category"]
+    assert [100 * stats[k] for k in ("AP", "AP50", "AP75")] == pytest.approx(
+        [68.60561056105611, 89.68646864686468, 66.66666666666666]
+    )
+    assert [100 * stats[k] for k in ("AR1", "AR10")] == pytest.approx([65.83333333333333, 70.83333333333334])
+    assert [classes[k] for k in ("pedestrian", "rider")] == pytest.approx([1, 0.9])
+    assert classes["car"] == pytest.approx(0.15816831683168317) and classes["bus"] is None
 
 
 VIS = SHARED / "official_mmtracking_tests/demo_vis_data"

@@ -74,7 +74,7 @@ class TrackPrecision:
         evaluation.params.imgIds = list(range(len(self._matches)))
         evaluation._paramsEval = evaluation.params
         evaluation.evalImgs = [one for kind in zip(*self._matches, strict=True) for one in kind]
-        return _summary(evaluation, self._categories)
+        return summary(evaluation, self._categories)
 
     def _open(self, video: Video) -> _TubeEval:
         truth, said = ([_record(tube) for tube in tubes] for tubes in (video.truth, video.said))
@@ -103,7 +103,7 @@ def picture_precision(
     evaluation = COCOeval(everything, found, kind)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
-    return _summary(evaluation, names)
+    return summary(evaluation, names)
 
 
 def _record(tube: Tube) -> dict[str, Any]:
@@ -162,7 +162,8 @@ def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:
     return both / either if either else 0.0
 
 
-def _summary(evaluation: Any, names: Mapping[int, str]) -> Precision:
+def summary(evaluation: Any, names: Mapping[int, str]) -> Precision:
+    """Gather the figures of an evaluation whose pictures are matched; names by category."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()
