@@ -16,6 +16,7 @@ from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import Clip, DataError
 from pcan_model.data.convert import TARGETS, convert
 from pcan_model.data.layouts import FORMATS, LAYOUTS, open_clips, recognise
+from pcan_model.formats.reading import Complain, refuse
 from pcan_ros.drawing.labels import draw_labels
 from pcan_ros.drawing.overlay import contact_sheet
 from pcan_ros.drawing.render import save_bytes
@@ -41,15 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _open(options: argparse.Namespace) -> list[Clip]:
-    return open_clips(options.path, options.format, split=options.split, videos=options.videos)
+def _open(options: argparse.Namespace, complain: Complain = refuse) -> list[Clip]:
+    path, format, split, videos = options.path, options.format, options.split, options.videos
+    return open_clips(path, format, split=split, videos=videos, complain=complain)
 
 
 def _check(options: argparse.Namespace) -> int:
     print(f"{options.path}: {recognise(options.path, options.format).name}")
     findings = Findings()
     try:
-        clips = _open(options)
+        clips = _open(options, lambda error: findings.problems.append(str(error)))
         _run(check(clips, CLASSES, findings), clips, "check")
     except DataError as error:
         findings.problems.append(str(error))

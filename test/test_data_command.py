@@ -46,6 +46,73 @@ def test_check_ends_with_1_after_a_problem(root: Path, capsys: pytest.CaptureFix
     assert "a.json: 0.jpg: label 1: category: expected one of" in capsys.readouterr().out
 
 
+def problems(root: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return what check complains of."""
+    assert main(["check", str(root)]) == 1
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("problem: ")]
+
+
+def test_check_goes_on_after_every_bad_file_and_frame(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("b", "c", "d"):
+        write_clip(root, name, [frame(), frame(), frame()])
+    (root / "labels/b.json").write_text("[")
+    (root / "labels/c.json").write_text('{"frames": 3}')
+    entries = json.loads((root / "labels/d.json").read_text())
+    entries[0]["labels"][0]["category"] = "ape"
+    entries[2]["labels"] = "none"
+    (root / "labels/d.json").write_text(json.dumps(entries))
+
+    assert main(["check", str(root)]) == 1
+    out = capsys.readouterr().out
+
+    assert "2 clips, 3 frames" in out  # both frames of a, one of d
+    found = [line for line in out.splitlines() if line.startswith("problem: ")]
+    expected = [
+        "b.json: file: expected JSON, got ",
+        "c.json: frames: expected a list of frames, got int",
+        "d.json: 000000.jpg: label 3: category: expected one of ",
+        "d.json: 000002.jpg: labels: expected a list, got str",
+    ]
+    assert len(found) == 4 and all(text in line for text, line in zip(expected, found, strict=True))
+    assert main(["show", str(root), "--out", str(root / "sheet.png")]) == 2  # others stop at the first
+    assert "b.json" in capsys.readouterr().err
+
+
+def test_check_goes_on_after_every_bad_video_and_object_of_youtube_vis(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "vis"
+    assert main(["convert", str(root), "--to", "youtube_vis", "--out", str(out)]) == 0
+    capsys.readouterr()
+    file = out / "train/instances.json"
+    data = json.loads(file.read_text())
+    data["annotations"] += [5, data["annotations"][0] | {"id": 77, "category_id": 99}]
+    data["videos"].append({"id": 2})
+    file.write_text(json.dumps(data))
+
+    found = problems(out, capsys)
+
+    assert len(found) == 3 and all("instances.json" in line for line in found)
+    assert "annotation 77: category_id: expected one of" in found[1] and "got {'id': 2}" in found[2]
+
+
+def test_check_goes_on_after_every_bad_folder_of_pictures(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("b", "c"):
+        write_clip(root, name, [frame()])
+    assert main(["convert", str(root), "--to", "bdd100k_bitmask", "--out", str(tmp_path / "bdd")]) == 0
+    assert main(["convert", str(root), "--to", "kitti_mots", "--out", str(tmp_path / "kitti")]) == 0
+    capsys.readouterr()
+    for folder in ("bdd/labels/seg_track_20/bitmasks/train", "kitti/image_02"):
+        for name in ("a", "c"):
+            for picture in (tmp_path / folder / name).iterdir():
+                picture.unlink()
+    for kind in ("bdd", "kitti"):
+        found = problems(tmp_path / kind, capsys)
+        assert [line.split(": ")[1].rpartition("/")[2] for line in found] == ["a", "c"]
+
+
 def test_what_is_no_data_set_ends_with_2_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

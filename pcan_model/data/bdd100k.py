@@ -15,6 +15,7 @@ from pcan_model.data.files import FileClip, list_pictures, read_picture, write_p
 from pcan_model.data.transfer import stem, transfer
 from pcan_model.formats import bdd100k
 from pcan_model.formats.labels import FrameLabels
+from pcan_model.formats.reading import Complain, readable
 
 KINDS = ("bitmasks", "rles", "polygons")  # of masks, the preferred first: bitmasks need no reading beforehand
 SPLITS = ("train", "val")
@@ -69,7 +70,9 @@ def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA))
 
 
-def read_clips(root: Path, split: str | None, names: Sequence[str], task: Task) -> list[Clip]:
+def read_clips(
+    root: Path, split: str | None, names: Sequence[str], complain: Complain, *, task: Task
+) -> list[Clip]:
     """Open the clips of a split, in order of name; of all splits that have labels without one."""
     splits = [split] if split else [name for name in SPLITS if _labels(root, task, name)]
     clips: list[Clip] = []
@@ -77,9 +80,9 @@ def read_clips(root: Path, split: str | None, names: Sequence[str], task: Task) 
         labels = _labels(root, task, name)
         if labels is None:
             raise DataError(root / "labels" / task.labels, f"split {name}", task.layout(), "none")
-        clips += _open(labels, root / "images" / task.images / name, names)
+        clips += _open(labels, root / "images" / task.images / name, names, complain)
     if not clips:
-        raise DataError(root / "labels" / task.labels, "splits", task.layout(), "none")
+        complain(DataError(root / "labels" / task.labels, "splits", task.layout(), "no clips"))
     return clips
 
 
@@ -93,14 +96,18 @@ def _labels(root: Path, task: Task, split: str) -> Path | None:
     return None
 
 
-def _open(labels: Path, images: Path, names: Sequence[str]) -> list[Clip]:
+def _open(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
     if labels.is_file():
-        return scalabel.read_stills(labels, images, names)
+        return scalabel.read_stills(labels, images, names, complain)
     if files := sorted(labels.glob("*.json")):
-        return [scalabel.read_video(file, images / file.stem, names) for file in files]
+        return readable(
+            lambda file: scalabel.read_video(file, images / file.stem, names, complain), files, complain
+        )
     folders = sorted(p for p in labels.iterdir() if p.is_dir())
     if folders:
-        return [_bitmask_clip(f.name, list_pictures(f), images / f.name, names) for f in folders]
+        return readable(
+            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, complain
+        )
     return [_bitmask_clip(file.stem, [file], images, names) for file in list_pictures(labels)]
 
 

@@ -14,6 +14,7 @@ from pcan_model.data import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.clips import Clip, DataError
 from pcan_model.data.files import PICTURES
 from pcan_model.data.pictures import VIDEOS, VideoClip, read_folder
+from pcan_model.formats.reading import Complain, refuse
 
 Names = Sequence[str]
 BAGS = (".mcap", ".db3")
@@ -26,7 +27,7 @@ class Layout:
     name: str
     expected: str  # its files, for people
     found: Callable[[Path], bool]
-    read: Callable[[Path, str | None, Names], list[Clip]]  # folder, split, classes
+    read: Callable[[Path, str | None, Names, Complain], list[Clip]]  # folder, split, classes
     splits: bool = True  # whether it has any
 
 
@@ -34,13 +35,15 @@ def _bdd100k(name: str, task: bdd100k.Task) -> Layout:
     return Layout(name, task.layout(), task.found, partial(bdd100k.read_clips, task=task))
 
 
-def _whole(read: Callable[[Path, Names], list[Clip]]) -> Callable[[Path, str | None, Names], list[Clip]]:
+def _whole(
+    read: Callable[[Path, Names, Complain], list[Clip]],
+) -> Callable[[Path, str | None, Names, Complain], list[Clip]]:
     """Refuse splits."""
 
-    def read_all(root: Path, split: str | None, names: Names) -> list[Clip]:
+    def read_all(root: Path, split: str | None, names: Names, complain: Complain) -> list[Clip]:
         if split is not None:
             raise DataError(root, "split", "none: this kind of data set has no splits", split)
-        return read(root, names)
+        return read(root, names, complain)
 
     return read_all
 
@@ -53,7 +56,7 @@ def _is_bag(path: Path) -> bool:
     return path.suffix in BAGS if path.is_file() else any(p.suffix in BAGS for p in path.iterdir())
 
 
-def _read_bag(path: Path, names: Names) -> list[Clip]:
+def _read_bag(path: Path, names: Names, _: Complain) -> list[Clip]:
     """Read a bag by the ROS side, which is imported only now, so that it need not be there."""
     return [cast(Clip, import_module("pcan_ros.bag.clip").BagClip(path, names=names))]
 
@@ -73,14 +76,14 @@ LAYOUTS = (  # of two that fit, the first
         "video",
         f"a file ({', '.join(VIDEOS)})",
         lambda path: path.is_file() and path.suffix.lower() in VIDEOS,
-        _whole(lambda path, _: [VideoClip(path)]),
+        _whole(lambda path, *_: [VideoClip(path)]),
         splits=False,
     ),
     Layout(
         "folder",
         "pictures, without labels",
         _has_pictures,
-        _whole(lambda path, _: [read_folder(path)]),
+        _whole(lambda path, *_: [read_folder(path)]),
         splits=False,
     ),
 )
@@ -113,6 +116,7 @@ def open_clips(
     split: str | None = None,
     videos: Sequence[str] | None = None,
     names: Names = CLASSES,
+    complain: Complain = refuse,
 ) -> list[Clip]:
     """Open a data set, recognised by its files, as clips in order of name.
 
@@ -120,12 +124,13 @@ def open_clips(
     split   of the data set's own, such as train and val; None: all that have labels
     videos  only the clips of these names
     names   of the classes that labels count; what else a data set labels is ignored
+    complain  takes the error of each file, frame or object that is left out; without it the first is raised
 
     Labels in JSON are read and checked now; all others, and pictures, when a frame is asked for.
     Raises DataError where the files are not as expected.
     """
     root = Path(path)
-    clips = recognise(root, format).read(root, split, names)
+    clips = recognise(root, format).read(root, split, names, complain)
     if videos is None:
         return clips
     known = {clip.name: clip for clip in clips}

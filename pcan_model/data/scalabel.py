@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pcan_model.data.files import FileClip, write_picture, write_whole
 from pcan_model.data.transfer import stem, transfer
 from pcan_model.formats import scalabel
 from pcan_model.formats.labels import FrameLabels
+from pcan_model.formats.reading import Complain, readable, refuse
 
 LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
 STILLS = "annotation_rle.json"  # labels of single pictures, beside images/
@@ -24,11 +26,8 @@ RATE = 5.0  # frames per second that BDD100K labels
 class ScalabelLabels:
     """The labels of one clip, checked when it is opened and decoded frame by frame."""
 
-    def __init__(self, frames: Sequence[dict[str, Any]], names: Sequence[str], file: Path) -> None:
-        self._sources = [f"{file}: {frame['name']}" for frame in frames]
-        self._frames = [
-            scalabel.labels_of(f, names, source) for f, source in zip(frames, self._sources, strict=True)
-        ]
+    def __init__(self, frames: Sequence[tuple[scalabel.Label, ...]], sources: Sequence[str]) -> None:
+        self._frames, self._sources = frames, sources
         self._ids = scalabel.number_ids(self._frames)
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
@@ -39,9 +38,15 @@ class ScalabelLabels:
 
 
 def read_clips(
-    root: Path, *, videos: Sequence[str] | None = None, names: Sequence[str] = CLASSES
+    root: Path,
+    *,
+    videos: Sequence[str] | None = None,
+    names: Sequence[str] = CLASSES,
+    complain: Complain = refuse,
 ) -> list[Clip]:
     """Open every video below `root` (or the named ones), in order of name.
+
+    complain  takes the error of each file or frame that is left out
 
     Labels are read and checked now, pictures when a frame is asked for.
     """
@@ -52,18 +57,21 @@ def read_clips(
     missing = sorted(set(videos or ()) - set(found))
     if missing:
         raise DataError(root / "labels", "videos", f"some of {sorted(found)}", missing)
-    return [clip for v in sorted(videos or found) for clip in _read_file(found[v], root / "images", names)]
+    images, files = root / "images", [found[video] for video in sorted(videos or found)]
+    opened = readable(lambda file: _read_file(file, images, names, complain), files, complain)
+    return [clip for clips in opened for clip in clips]
 
 
-def _read_file(labels: Path, images: Path, names: Sequence[str]) -> list[Clip]:
+def _read_file(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
     """Open a label file of one video, of several by their videoName, or of stills without."""
     if (images / labels.stem).is_dir():
-        return [read_video(labels, images / labels.stem, names)]
+        return [read_video(labels, images / labels.stem, names, complain)]
     groups: dict[str, list[dict[str, Any]]] = {}
     for frame in scalabel.read_frames(labels):
         groups.setdefault(frame.get("videoName") or "", []).append(frame)
-    stills = [_clip(Path(f["name"]).stem, [f], images, labels, names) for f in groups.pop("", [])]
-    videos = [_clip(name, _in_order(f), images / name, labels, names) for name, f in groups.items()]
+    reader = _Reader(labels, names, complain)
+    stills = [reader.clip(Path(f["name"]).stem, [f], images) for f in groups.pop("", [])]
+    videos = [reader.clip(name, _in_order(f), images / name) for name, f in groups.items()]
     return stills + videos
 
 
@@ -76,30 +84,49 @@ def found(root: Path) -> bool:
     return (root / STILLS).is_file() or ((root / "images").is_dir() and any(root.glob("labels/*.json")))
 
 
-def read_all(root: Path, names: Sequence[str]) -> list[Clip]:
+def read_all(root: Path, names: Sequence[str], complain: Complain = refuse) -> list[Clip]:
     """Open every video, or the single pictures, of a folder."""
     if (root / STILLS).is_file():
-        return read_stills(root / STILLS, root / "images", names)
-    return read_clips(root, names=names)
+        return read_stills(root / STILLS, root / "images", names, complain)
+    return read_clips(root, names=names, complain=complain)
 
 
-def read_video(labels: Path, images: Path, names: Sequence[str] = CLASSES) -> Clip:
-    """Open one label file as one clip, frames by frameIndex."""
-    return _clip(labels.stem, _in_order(scalabel.read_frames(labels)), images, labels, names)
-
-
-def read_stills(labels: Path, images: Path, names: Sequence[str] = CLASSES) -> list[Clip]:
-    """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
-    return [
-        _clip(Path(f["name"]).stem, [f], images, labels, names) for f in scalabel.read_frames(labels)
-    ]  # fmt: skip
-
-
-def _clip(
-    name: str, frames: Sequence[dict[str, Any]], images: Path, labels: Path, names: Sequence[str]
+def read_video(
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
 ) -> Clip:
-    pictures = [images / frame["name"] for frame in frames]
-    return FileClip(name, pictures, ScalabelLabels(frames, names, labels), rate=RATE)
+    """Open one label file as one clip, frames by frameIndex."""
+    frames = _in_order(scalabel.read_frames(labels))
+    return _Reader(labels, names, complain).clip(labels.stem, frames, images)
+
+
+def read_stills(
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
+) -> list[Clip]:
+    """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
+    reader = _Reader(labels, names, complain)
+    frames = scalabel.read_frames(labels)
+    return [reader.clip(Path(frame["name"]).stem, [frame], images) for frame in frames]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How the frames of one label file become clips."""
+
+    file: Path
+    names: Sequence[str]  # of the classes that labels count
+    complain: Complain  # takes the errors of frames that are left out
+
+    def clip(self, name: str, frames: Sequence[dict[str, Any]], images: Path) -> Clip:
+        """Check the labels of some frames and hold them as a clip."""
+        checked = readable(self._check, frames, self.complain)
+        labels = ScalabelLabels([labels for _, labels in checked], [self._source(f) for f, _ in checked])
+        return FileClip(name, [images / frame["name"] for frame, _ in checked], labels, rate=RATE)
+
+    def _check(self, frame: dict[str, Any]) -> tuple[dict[str, Any], tuple[scalabel.Label, ...]]:
+        return frame, scalabel.labels_of(frame, self.names, self._source(frame))
+
+    def _source(self, frame: dict[str, Any]) -> str:
+        return f"{self.file}: {frame['name']}"
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterator[None]:

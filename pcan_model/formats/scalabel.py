@@ -70,6 +70,8 @@ def read_frames(file: Path) -> list[dict[str, Any]]:
     for index, frame in enumerate(frames):
         if not isinstance(frame, dict) or not isinstance(frame.get("name"), str):
             raise DataError(file, f"frames[{index}].name", "the name of a picture", frame)
+        if not isinstance(frame.get("frameIndex") or 0, (int, float)):
+            raise DataError(file, f"frames[{index}].frameIndex", "a number", repr(frame["frameIndex"]))
     return cast(list[dict[str, Any]], frames)
 
 
@@ -171,6 +173,9 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
     for key in ("id", "category"):
         if key not in entry:
             raise DataError(source, f"labels.{key}", "a value", f"keys {sorted(entry)}")
+    for key, kind in (("category", str), ("attributes", dict), ("poly2d", list)):
+        if not isinstance(entry.get(key) or kind(), kind):
+            raise DataError(source, f"label {entry['id']}: {key}", f"a {kind.__name__}", repr(entry[key]))
     category, identity = entry["category"], str(entry["id"])
     meant = (NAMES | IGNORED_NAMES).get(category, category)
     if meant not in names and meant not in CATEGORIES and category not in EXTRA_NAMES:

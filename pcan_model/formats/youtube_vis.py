@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from pcan_model.formats import rle
 from pcan_model.formats.labels import IGNORE, DataError, FrameLabels, labelled
+from pcan_model.formats.reading import Complain, readable, refuse
 
 NAMES = {"person": "pedestrian", "sedan": "car", "motorbike": "motorcycle"}  # what street classes are called
 
@@ -38,11 +39,12 @@ class Video:
     instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
 
 
-def read_videos(file: Path, names: Sequence[str]) -> list[Video]:
+def read_videos(file: Path, names: Sequence[str], complain: Complain = refuse) -> list[Video]:
     """Read the videos of a file, in its order.
 
     names  of the classes that labels count: a category of the same name, or of one in NAMES, is that
            class; other categories are ignored
+    complain  takes the error of each annotation or video that is left out
 
     The labels of the official val and test sets are private: their files have no annotations.
     Raises DataError where a key is missing, or no category is a class.
@@ -50,21 +52,24 @@ def read_videos(file: Path, names: Sequence[str]) -> list[Video]:
     data = _load(file)
     table = categories_to_labels(data["categories"], names, file)
     instances: dict[int, list[Instance]] = {}
-    for entry in data["annotations"] or ():
-        video, instance = _instance(entry, table, file)
-        instances.setdefault(video, []).append(instance)
+    entries = data["annotations"] or ()
+    for number, instance in readable(lambda entry: _instance(entry, table, file), entries, complain):
+        instances.setdefault(number, []).append(instance)
     hidden = data["annotations"] is None
-    videos = [
-        _video(entry, None if hidden else instances.pop(entry.get("id"), []), file)
-        for entry in data["videos"]
-    ]
+
+    def read(entry: Any) -> Video:
+        if not isinstance(entry, dict):
+            raise DataError(file, "videos", "id, height, width, file_names", entry)
+        return _video(entry, None if hidden else instances.pop(entry.get("id", -1), []), file)
+
+    videos = readable(read, data["videos"], complain)
     called = [video.name for video in videos]
     videos = [
         replace(video, name=f"{video.name}-{number}") if called.count(video.name) > 1 else video
         for number, video in enumerate(videos, start=1)
     ]
     if instances:
-        raise DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5])
+        complain(DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5]))
     return videos
 
 
@@ -222,6 +227,8 @@ def _video(entry: Any, instances: Sequence[Instance] | None, file: Path) -> Vide
 
 def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, Instance]:
     """Return the id of the video and the object."""
+    if not isinstance(entry, dict):
+        raise DataError(file, "annotations", "id, video_id, category_id, segmentations", entry)
     missing = [key for key in ("id", "video_id", "category_id", "segmentations") if key not in entry]
     if missing:
         raise DataError(file, "annotations", f"the key {missing[0]}", f"keys {sorted(entry)}")
@@ -229,8 +236,11 @@ def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, In
     if entry["category_id"] not in table:
         raise DataError(source, "category_id", f"one of {sorted(table)}", entry["category_id"])
     label, crowd = table[entry["category_id"]], bool(entry.get("iscrowd"))
-    found = Instance(int(entry["id"]), label, crowd, tuple(entry["segmentations"]), source)
-    return int(entry["video_id"]), found
+    try:
+        found = Instance(int(entry["id"]), label, crowd, tuple(entry["segmentations"]), source)
+        return int(entry["video_id"]), found
+    except (TypeError, ValueError) as error:
+        raise DataError(source, "id, video_id, segmentations", "two numbers and a list", error) from error
 
 
 def _run(segmentation: Any, size: tuple[int, int]) -> Any:
