@@ -20,8 +20,13 @@ class Truth:
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 pixels
     labels: Tensor  # (N,) int64, index into Config.classes
     ids: Tensor  # (N,) int64, identity within the clip
-    masks: Tensor  # (N, H, W) bool
+    masks: Tensor  # (N, H, W) bool; empty where only the box is known
     ignore: Tensor  # (H, W) bool, neither object nor background
+
+    @property
+    def outlined(self) -> Tensor:
+        """Whether each object has a mask to learn from, (N,) bool."""
+        return self.masks.flatten(1).any(1)
 
     def to(self, device: torch.device) -> Truth:
         """Return the same on another device."""

@@ -276,9 +276,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
-    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@SPLIT][#VIDEO,…][:WEIGHT]",
-                   help="data sets (`pcan-data -h` lists the formats; split: train by default; all "
-                   "videos by default); the weight says how often each is drawn; "
+    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@FORMAT][@SPLIT][#VIDEO,…][:WEIGHT]",
+                   help="data sets (`pcan-data -h` lists the formats; the first that fits, split train "
+                   "and all videos by default); the weight says how often each is drawn; "
                    "`pcan-drive` renders such folders")  # fmt: skip
     p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
     p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")

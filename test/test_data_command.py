@@ -36,6 +36,17 @@ def test_check_says_what_is_there(root: Path, capsys: pytest.CaptureFixture[str]
     assert ["car", "2", "1", "2", "300"] in [line.split() for line in out.splitlines()]
 
 
+def test_check_says_how_many_objects_are_boxes_only(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = root / "labels" / "a.json"
+    frames = json.loads(file.read_text())
+    del frames[0]["labels"][0]["rle"]
+    file.write_text(json.dumps(frames))
+    assert main(["check", str(root)]) == 0
+    out = capsys.readouterr().out
+    assert "objects known by their box only: 1\n" in out
+    assert ["car", "2", "1", "2", "300"] in [line.split() for line in out.splitlines()]
+
+
 def test_check_ends_with_1_after_a_problem(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "images" / "a" / "000001.jpg").unlink()
     assert main(["check", str(root)]) == 1

@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pcan_model.data.augment import PLAIN, AugmentConfig, View, ignore_remains, object_boxes, warp
+from pcan_model.data.augment import (
+    PLAIN,
+    AugmentConfig,
+    View,
+    ignore_remains,
+    object_boxes,
+    warp,
+    warp_boxes,
+)
 from pcan_model.data.clips import IGNORE, FlatFrame, LabeledFrame
 from pcan_model.data.colour import Look
-from pcan_model.data.pairs import PairDataset, Sample
+from pcan_model.data.pairs import PairDataset, Sample, _sample
 from pcan_model.data.paste import PASTED_ID, CutOut, CutOutBank, Placement, cut_objects, paste
 from pcan_model.synthetic.drive import SyntheticDrive
 
@@ -144,6 +152,71 @@ def test_mirroring_keeps_boxes_tight() -> None:
     view = View(scale=1, stretch=1, angle=0, shear=0, flip=True, aim_x=49.5, aim_y=0, at_x=49.5, at_y=0)
     out = warp(flat(1, index), view, 40, 100, visible_min=0.2)
     assert object_boxes(out.index, 1).tolist() == [[60, 10, 80, 30]]
+
+
+def boxed_pair() -> FlatFrame:
+    """Two objects known by boxes that overlap, the smaller painted over the larger, and one with a mask."""
+    index = np.zeros((40, 100))
+    index[5:35, 10:50] = 1
+    index[10:30, 40:60] = 2
+    index[10:30, 70:80] = 3
+    boxes = np.array([[10, 5, 50, 35], [40.25, 10, 60, 30], [np.nan] * 4], np.float32)
+    return replace(flat(3, index), boxes=boxes)
+
+
+@pytest.mark.parametrize(
+    ("flip", "scale", "expected"),
+    [
+        (False, 1, [[10, 5, 50, 35], [40.25, 10, 60, 30]]),
+        (True, 1, [[50, 5, 90, 35], [40, 10, 59.75, 30]]),
+        (False, 2, [[0, 0.5, 50.5, 60], [31, 10.5, 70.5, 50.5]]),
+    ],
+)
+def test_a_box_alone_is_warped_whole_and_has_no_mask(
+    flip: bool, scale: float, expected: list[list[float]]
+) -> None:
+    aim = (49.5, 0, 49.5, 0) if scale == 1 else (34.5, 14.5, 20, 20)
+    view = View(
+        scale, stretch=1, angle=0, shear=0, flip=flip, aim_x=aim[0], aim_y=aim[1], at_x=aim[2], at_y=aim[3]
+    )
+    out = _sample(warp(boxed_pair(), view, 60, 100, visible_min=0.2), Look(), np.random.default_rng(0))
+    np.testing.assert_allclose(out.boxes[:2], expected, atol=1e-5)
+    assert not out.masks[:2].any() and not out.ignore.any()
+    assert len(out.ids) == 3 and out.masks[2].any()
+
+
+def test_a_turned_box_is_the_one_around_its_corners() -> None:
+    square = np.array([[10, 10, 20, 20], [np.nan] * 4], np.float32)
+    view = View(
+        1, stretch=1, angle=np.pi / 4, shear=0, flip=False, aim_x=14.5, aim_y=14.5, at_x=49.5, at_y=29.5
+    )
+    out = warp_boxes(square, view.matrix(), 60, 100)
+    half = 5 * 2**0.5
+    np.testing.assert_allclose(out[0], [50 - half, 30 - half, 50 + half, 30 + half], rtol=1e-6)
+    assert np.isnan(out[1]).all()
+
+
+def test_a_box_cut_too_far_or_hidden_too_far_becomes_ignore() -> None:
+    view = View(1, stretch=1, angle=0, shear=0, flip=False, aim_x=46, aim_y=0, at_x=0, at_y=0)
+    cut = warp(boxed_pair(), view, 40, 100, visible_min=0.2)
+    assert cut.areas().tolist() == [0, 14 * 20, 200] and (cut.index == IGNORE).sum() == 4 * 10
+    frame = replace(boxed_pair(), index=np.where(boxed_pair().index == 2, 2, 0).astype(np.int16))
+    bar = CutOut(np.zeros((40, 18, 3), np.uint8), np.ones((40, 18), np.int16), np.array([3]), 1.0)
+    place = Placement(foot_x=49, foot_y=40, height=40, flip=False, look=Look())
+    out = paste(frame, [bar], [place], config=AugmentConfig(), rng=np.random.default_rng(0))
+    assert out.areas().tolist() == [0, 0, 0, 18 * 40] and out.boxed.tolist() == [True, True, False, False]
+
+
+def test_a_box_thinner_than_a_pixel_is_that_of_its_pixels() -> None:
+    frame = boxed_pair()
+    frame.boxes[1] = 40, 10, 40.2, 30
+    out = _sample(frame, Look(), np.random.default_rng(0))
+    assert out.boxes[1].tolist() == [40, 10, 60, 30] and not out.masks[1].any()
+
+
+def test_what_has_no_outline_is_never_cut_out() -> None:
+    cuts = cut_objects(boxed_pair(), height=40, width=100, height_min=10)
+    assert [cut.index.max() for cut in cuts] == [1] and cuts[0].index.shape == (22, 12)
 
 
 def paste_bar(width: int, config: AugmentConfig) -> FlatFrame:

@@ -13,9 +13,9 @@ import pytest
 
 from pcan_model.config import CLASSES
 from pcan_model.data.check import Findings, check, describe
-from pcan_model.data.clips import Clip, DataError, LabeledFrame
+from pcan_model.data.clips import IGNORE, Clip, DataError, LabeledFrame, unflatten
 from pcan_model.data.convert import TARGETS, convert
-from pcan_model.data.files import FileClip
+from pcan_model.data.files import FileClip, flat_frame
 from pcan_model.data.layouts import open_clips, recognise
 from pcan_model.data.scalabel import write_clip
 from pcan_model.synthetic.drive import SyntheticDrive
@@ -186,7 +186,7 @@ def test_rles_and_polygons_serve_where_there_are_no_bitmasks(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("task", "images"), [("box_track_20", "track"), ("det_20", "100k")])
-def test_boxes_alone_are_ignored(tmp_path: Path, task: str, images: str) -> None:
+def test_boxes_alone_are_ignored_but_for_training(tmp_path: Path, task: str, images: str) -> None:
     label = {"id": "1", "category": "car", "box2d": {"x1": 2, "y1": 3, "x2": 11, "y2": 12}}
     frame = {"name": "0.jpg", "videoName": "v", "frameIndex": 0, "labels": [label]}
     folder = tmp_path / "images" / images / "train" / ("v" if task == "box_track_20" else "")
@@ -198,6 +198,10 @@ def test_boxes_alone_are_ignored(tmp_path: Path, task: str, images: str) -> None
     (clip,) = open_clips(tmp_path)
     shown = clip.frame(0)
     assert len(shown.ids) == 0 and shown.ignore.sum() == 100 and shown.ignore[3:13, 2:12].all()
+    taught = flat_frame(clip, 0)
+    assert taught.boxes.tolist() == [[2, 3, 12, 13]]
+    assert not (taught.index == IGNORE).any() and taught.areas().tolist() == [100]
+    np.testing.assert_array_equal(unflatten(taught).ignore, shown.ignore)
 
 
 def test_a_folder_of_pictures_is_a_clip_without_labels(tmp_path: Path) -> None:

@@ -110,3 +110,18 @@ def test_a_source_may_name_its_videos(roots: tuple[Path, Path], drawn: dict[str,
     assert drawn["weights"] == pytest.approx([2, 3 / 6, 3 / 6])
     with pytest.raises(SourceError, match=r"one#b,nobody: expected videos of .*one, got \['nobody'\]"):
         read(f"{roots[0]}#b,nobody:2")
+
+
+def test_a_format_chooses_one_of_several_tasks_in_a_folder(tmp_path: Path, drawn: dict[str, Any]) -> None:
+    for task, images in (("box_track_20", "track"), ("det_20", "100k")):
+        (tmp_path / "images" / images).mkdir(parents=True)
+        for split in ("train", "val"):
+            labels = tmp_path / "labels" / task
+            file = labels / split / "v.json" if images == "track" else labels / f"det_{split}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps([{"name": f"{images}_{split}.jpg"}]))
+    for source, expected in (("", "v"), ("@bdd100k_det", "100k_train"), ("@bdd100k_det@val", "100k_val")):
+        read(f"{tmp_path}{source}")
+        assert drawn["clips"] == [expected]
+    with pytest.raises(DataError, match=r"format: expected auto or one of .*bdd100k_det"):
+        read(f"{tmp_path}@zebra@val")

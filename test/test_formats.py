@@ -232,6 +232,29 @@ def test_a_box_alone_is_ignored_and_no_background() -> None:
     assert np.argwhere(shown.index == IGNORE).tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
 
 
+def test_training_gets_boxes_whole_however_they_overlap() -> None:
+    def entry(identity: int, x1: float, y1: float, x2: float, y2: float, **more: Any) -> dict[str, Any]:
+        box = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+        return {"id": identity, "category": "car", "box2d": box, **more}
+
+    outline = {"vertices": [[0, 0], [1, 0], [1, 0], [0, 0]]}
+    entries = [
+        entry(1, 0, 0, 1, 0, poly2d=[outline]), entry(2, 1, 0, 2, 1.2), entry(3, -1, 0, 9, 9),
+        entry(4, 4, 2, 4, 2, ignored=True),
+    ]  # fmt: skip
+    labels = scalabel.labels_of({"labels": entries}, CLASSES, "s")
+    frame = scalabel.decode(labels, (3, 5), {str(k): k for k in range(1, 5)}, "s")
+
+    shown = frame.objects(boxed=True)
+    assert shown.ids.tolist() == [3, 2, 1] and shown.boxed.tolist() == [True, True, False]
+    np.testing.assert_allclose(shown.boxes[:2], [[0, 0, 5, 3], [1, 0, 3, 2.2]])
+    assert shown.index.tolist() == [[3, 3, 2, 1, 1], [1, 2, 2, 1, 1], [1, 1, 1, 1, IGNORE]]
+
+    judged = frame.objects()
+    assert judged.ids.tolist() == [1]
+    np.testing.assert_array_equal(judged.index == IGNORE, shown.index != 3)
+
+
 def write_videos(tmp_path: Path, frames: list[FrameLabels], **changes: Any) -> Path:
     tubes = youtube_vis.Tubes()
     for one in frames:

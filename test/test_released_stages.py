@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,29 @@ def test_a_step_moves_what_the_stage_trains_and_nothing_else(stage: str) -> None
     buffers = {"refine.prototypes.pos_mu", "refine.prototypes.neg_mu"} if stage == "refinement" else set()
     assert moved and moved <= parameters | buffers and buffers <= moved
     assert not any("running_" in name for name in moved), "batch statistics stay"
+
+
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_objects_known_by_their_box_only_teach_the_detector_but_no_mask(stage: str) -> None:
+    said = []
+    for boxed in (False, True):
+        torch.manual_seed(0)
+        network_pass = make_pass(small_released(train={"stage": stage})).train()
+        batch = small_batch()
+        for truth in batch.truths:
+            truth.masks.logical_and_(torch.tensor(not boxed))
+        torch.manual_seed(1)
+        losses = network_pass(batch.images, batch.truths)
+        losses.total().backward()
+        grads = [p.grad for p in network_pass.parameters() if p.grad is not None]
+        assert all(grad.isfinite().all() for grad in grads)
+        assert all(value.isfinite().all() for value in network_pass.state_dict().values())
+        said.append({f.name: getattr(losses, f.name).item() for f in fields(losses)})
+    full, bare = said
+    if stage == "detector":
+        assert bare == full and full["boxes"] > 0 and full["embedding"] > 0
+    else:
+        assert bare["masks"] + bare["refined"] == 0 < full["masks"] + full["refined"]
 
 
 def test_a_stage_that_the_form_does_not_have_is_refused() -> None:

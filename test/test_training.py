@@ -95,6 +95,29 @@ def test_pictures_that_are_all_ignored_teach_regions_nothing() -> None:
     assert set(said.values()) == {0}
 
 
+def test_objects_known_by_their_box_only_teach_all_but_masks() -> None:
+    batch, boxed = small_batch(), small_batch()
+    for truth in boxed.truths:
+        truth.masks[:] = False
+    said, expected = values(losses_of(small_net(), boxed)), values(losses_of(small_net(), batch))
+    assert said.pop("masks") == said.pop("refined") == 0
+    assert expected.pop("masks") > 0 and expected.pop("refined") > 0
+    assert said == expected
+
+
+def test_a_mask_is_learnt_beside_objects_known_by_their_box_only() -> None:
+    batch = small_batch()
+    every = values(losses_of(small_net(), batch))
+    for truth in batch.truths:
+        truth.masks[1:] = False
+    some = values(losses_of(small_net(), batch))
+    for truth in batch.truths:
+        truth.masks[0] = ~truth.masks[0]  # the one that is known
+    other = values(losses_of(small_net(), batch))
+    assert 0 < some["masks"] != every["masks"] and other["masks"] > some["masks"]
+    assert some["boxes"] == every["boxes"]
+
+
 def test_objects_are_contrasted_within_their_own_pair_only() -> None:
     batch = small_batch()
     clip_ids = [t.ids + 100 * (i % 2) for i, t in enumerate(batch.truths)]

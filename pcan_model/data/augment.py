@@ -164,7 +164,21 @@ def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: 
     index = cast(NDArray[np.int16], index)
     whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
     ignore_remains(index, whole, visible_min, area_min=0)
-    return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids)
+    boxes = warp_boxes(frame.boxes, matrix, height, width)
+    return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids, boxes)
+
+
+def warp_boxes(
+    boxes: NDArray[np.float32], matrix: NDArray[np.float64], height: int, width: int
+) -> NDArray[np.float32]:
+    """Boxes around the warped corners of boxes (N, 4), pixel edges, cut at the input's; NaN stays NaN.
+
+    Turned or sheared they are a little larger than the object, whose outline nobody knows.
+    """
+    corners = boxes[:, [[0, 1], [2, 1], [0, 3], [2, 3]]] - 0.5  # the matrix counts from pixel centres
+    moved = corners @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    around = np.hstack([moved.min(1), moved.max(1)])
+    return around.clip(0, [width, height, width, height]).astype(np.float32)
 
 
 def _shrink(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -21,6 +21,7 @@ class Findings:
     frames: int = 0
     empty: int = 0  # frames without objects
     ignoring: int = 0  # frames with an ignored region or object
+    boxed: int = 0  # objects known by their box only
     unlabelled: int = 0  # clips that nobody labelled
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # frames of each H, W
     areas: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # pixels, by class
@@ -51,10 +52,11 @@ def _count(clip: Clip, index: int, names: Sequence[str], findings: Findings, cla
     findings.sizes[size] += 1
     if labels is None:
         return
-    shown = labels.objects()
+    shown = labels.objects(boxed=True)
     findings.empty += not len(shown)
     findings.ignoring += bool((shown.index == IGNORE).any())
-    findings.ignored.update(names[label] for label in labels.labels[labels.ignored])
+    findings.boxed += int(shown.boxed.sum())
+    findings.ignored.update(names[label] for label in labels.labels[labels.ignored & ~labels.boxed])
     for label, identity, area in zip(
         shown.labels.tolist(), shown.ids.tolist(), shown.areas().tolist(), strict=True
     ):
@@ -86,6 +88,8 @@ def describe(findings: Findings) -> str:
         lines.append(f"without labels: {findings.unlabelled} clips")
     if findings.unlabelled < findings.clips:
         lines.append(f"frames without objects: {findings.empty}, with ignored regions: {findings.ignoring}")
+        if findings.boxed:
+            lines.append(f"objects known by their box only: {findings.boxed}")
         lines.append(f"{'class':12} {'objects':>8} {'tracks':>7} {'ignored':>8} {'median px':>10}")
     for name in sorted({*findings.areas, *findings.ignored}, key=lambda n: -len(findings.areas.get(n, ()))):
         areas = findings.areas.get(name, [])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.formats.labels import BACKGROUND, IGNORE, DataError, FrameLabels, from_masks, pixel_counts
+from pcan_model.formats.labels import (
+    BACKGROUND,
+    IGNORE,
+    DataError,
+    FrameLabels,
+    from_masks,
+    no_boxes,
+    pixel_counts,
+)
 
 __all__ = [
     "BACKGROUND",
@@ -72,15 +80,26 @@ class Clip(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatFrame:
-    """A labelled frame whose N masks are one picture of numbers, cheap to warp and to paste on."""
+    """A labelled frame whose N masks are one picture of numbers, cheap to warp and to paste on.
+
+    An object known by its box only is painted as a rectangle, which says how much of it is visible.
+    """
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
     labels: NDArray[np.int64]  # (N,) index into CLASSES
     ids: NDArray[np.int64]  # (N,) identity within the clip
+    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
 
     def __post_init__(self) -> None:
-        _check_lengths("FlatFrame", labels=self.labels, ids=self.ids)
+        if not len(self.boxes):
+            object.__setattr__(self, "boxes", no_boxes(len(self.ids)))
+        _check_lengths("FlatFrame", labels=self.labels, ids=self.ids, boxes=self.boxes)
+
+    @property
+    def boxed(self) -> NDArray[np.bool_]:
+        """Whether each object is known by its box only, (N,)."""
+        return ~np.isnan(self.boxes[:, 0])
 
     def areas(self) -> NDArray[np.int64]:
         """Visible pixels of every object, (N,)."""
@@ -103,10 +122,11 @@ def flatten(frame: LabeledFrame) -> FlatFrame:
 
 
 def unflatten(flat: FlatFrame) -> LabeledFrame:
-    """Give every object its own mask again; objects without a visible pixel are left out."""
-    seen = np.flatnonzero(flat.areas())
+    """Give every object its own mask again; those unseen are left out, those without outline ignored."""
+    seen = np.flatnonzero((flat.areas() > 0) & ~flat.boxed)
     masks = flat.index[None] == (seen + 1)[:, None, None].astype(np.int16)
-    return LabeledFrame(flat.image, masks, flat.labels[seen], flat.ids[seen], flat.index == IGNORE)
+    ignore = (flat.index != BACKGROUND) & ~masks.any(0)
+    return LabeledFrame(flat.image, masks, flat.labels[seen], flat.ids[seen], ignore)
 
 
 def with_image(image: NDArray[np.uint8], labels: FrameLabels) -> LabeledFrame:

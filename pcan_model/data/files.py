@@ -65,10 +65,10 @@ class FileClip:
         return with_image(image, self.labels_on(index, image))
 
     def flat(self, index: int) -> FlatFrame:
-        """Decode picture and labels of a frame, without a mask of its own for every object."""
+        """Decode picture and labels of a frame, objects known by their box only among them."""
         image = self.image(index)
-        shown = self.labels_on(index, image).objects()
-        return FlatFrame(image, shown.index, shown.labels, shown.ids)
+        shown = self.labels_on(index, image).objects(boxed=True)
+        return FlatFrame(image, shown.index, shown.labels, shown.ids, shown.boxes)
 
     def labels_on(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
         """Decode the labels of a frame whose picture is there; DataError where they are of another size."""
@@ -79,7 +79,7 @@ class FileClip:
 
 
 def flat_frame(clip: Clip, index: int) -> FlatFrame:
-    """Return a frame of any clip in its flat form."""
+    """Return a frame of any clip in its flat form, for training."""
     return clip.flat(index) if isinstance(clip, FileClip) else flatten(clip.frame(index))
 
 

@@ -32,10 +32,10 @@ class Sample:
     """One augmented picture with the N objects to learn from it; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, tight around the mask, pixels, x2 y2 exclusive
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask where there is one
     labels: NDArray[np.int64]  # (N,) index into CLASSES
     ids: NDArray[np.int64]  # (N,) the same object has the same id in both samples of a pair
-    masks: NDArray[np.bool_]  # (N, H, W) visible pixels; masks never overlap
+    masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty if only the box is known
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
 
     def __post_init__(self) -> None:
@@ -149,11 +149,15 @@ def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[
 
 def _sample(frame: FlatFrame, look: Look, rng: np.random.Generator) -> Sample:
     seen = np.flatnonzero(frame.areas())
+    masks = frame.index[None] == (seen + 1)[:, None, None].astype(np.int16)
+    masks[frame.boxed[seen]] = False
+    known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the edge
+    boxes = np.where(known[:, None], frame.boxes, object_boxes(frame.index, len(frame.ids)))
     return Sample(
         image=apply_look(frame.image, look, rng),
-        boxes=object_boxes(frame.index, len(frame.ids))[seen],
+        boxes=boxes[seen],
         labels=frame.labels[seen],
         ids=frame.ids[seen],
-        masks=frame.index[None] == (seen + 1)[:, None, None].astype(np.int16),
+        masks=masks,
         ignore=frame.index == IGNORE,
     )

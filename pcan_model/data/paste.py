@@ -16,6 +16,7 @@ from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, ob
 from pcan_model.data.clips import Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look
 from pcan_model.data.files import flat_frame
+from pcan_model.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
 RIDDEN = {CLASSES.index("motorcycle"), CLASSES.index("bicycle")}
@@ -86,14 +87,15 @@ class CutOutBank:
 
 
 def cut_objects(frame: FlatFrame, *, height: int, width: int, height_min: int) -> list[CutOut]:
-    """Cut every object that is high enough and not cut by the picture's edge."""
+    """Cut every object that has an outline, is high enough and not cut by the picture's edge."""
     h, w = frame.index.shape
     boxes = object_boxes(frame.index, len(frame.ids)).astype(int)
     cuts = []
     for group in _groups(frame.labels, boxes):
         x1, y1 = boxes[group, :2].min(0) - 1
         x2, y2 = boxes[group, 2:].max(0) + 1
-        if x1 < 0 or y1 < 0 or x2 > w or y2 > h or y2 - y1 - 2 < height_min:
+        at_edge = x1 < 0 or y1 < 0 or x2 > w or y2 > h
+        if at_edge or y2 - y1 - 2 < height_min or frame.boxed[group].any():
             continue
         part = FlatFrame(frame.image[y1:y2, x1:x2], frame.index[y1:y2, x1:x2], frame.labels, frame.ids)
         cuts.append(_cut(part, group, fit_scale((h, w), height, width)))
@@ -175,7 +177,8 @@ def paste(
         whole[first : first + len(cut.labels)] = _lay(image, index, cut, place, first, rng)
         first += len(cut.labels)
     ignore_remains(index, whole, config.paste_visible_min, area_min=config.area_min)
-    return FlatFrame(image, index, labels, ids)
+    boxes = np.concatenate([frame.boxes, no_boxes(len(labels) - len(frame.ids))])
+    return FlatFrame(image, index, labels, ids, boxes)
 
 
 def _lay(

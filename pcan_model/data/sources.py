@@ -9,7 +9,7 @@ from pathlib import Path
 from pcan_model.config import CLASSES, TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.clips import Clip
-from pcan_model.data.layouts import open_clips, recognise
+from pcan_model.data.layouts import FORMATS, open_clips, recognise
 from pcan_model.data.pairs import PairDataset
 
 
@@ -26,9 +26,9 @@ def read_sources(
     length: int,
     names: Sequence[str] = CLASSES,
 ) -> PairDataset:
-    """Open data sets given as PATH[@SPLIT][#VIDEO,VIDEO][:WEIGHT] and draw `length` training pairs from them.
+    """Open data sets, each PATH[@FORMAT][@SPLIT][#VIDEO,VIDEO][:WEIGHT], and draw `length` pairs from them.
 
-    Without SPLIT it is train, where a data set has splits; without VIDEO every video.
+    Without FORMAT the files tell; without SPLIT it is train, where there are any; without VIDEO every video.
 
     A folder is drawn from in proportion to its weight, its clips to the square root of their lengths.
     Raises SourceError for a bad weight, clips without labels or a video that is nowhere.
@@ -74,9 +74,12 @@ def split_weight(source: str) -> tuple[Path, float]:
 def _open(source: Path, names: Sequence[str]) -> list[Clip]:
     whole, videos = split_videos(source)
     path, split = split_name(whole)
+    path, kind = split_name(path)
+    if kind is None and split in FORMATS:
+        kind, split = split, None
     if split is None and path.exists():
-        split = "train" if recognise(path).splits else None
-    clips = open_clips(path, split=split, names=names)
+        split = "train" if recognise(path, kind or "auto").splits else None
+    clips = open_clips(path, kind or "auto", split=split, names=names)
     if unknown := [video for video in videos if video not in {clip.name for clip in clips}]:
         raise SourceError(f"--data {source}: expected videos of {path}, got {unknown}")
     clips = [clip for clip in clips if not videos or clip.name in videos]
@@ -94,7 +97,7 @@ def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def split_name(source: Path) -> tuple[Path, str | None]:
-    """Split PATH@SPLIT; a path that is there is whole."""
+    """Split PATH@NAME; a path that is there is whole."""
     name, at, split = source.name.rpartition("@")
     if not at or source.exists():
         return source, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,34 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameLabels:
-    """N objects of one frame whose masks never overlap; N may be 0."""
+    """N objects of one frame whose masks never overlap; N may be 0.
+
+    An object known by its box only is painted as a rectangle and, for want of an outline, ignored;
+    training alone asks for it: `objects(boxed=True)`.
+    """
 
     index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
     labels: NDArray[np.int64]  # (N,) index into Config.classes
     ids: NDArray[np.int64]  # (N,) identity within the clip
-    ignored: NDArray[np.bool_]  # (N,) crowd or ignored: neither object nor background, but of a class
+    ignored: NDArray[np.bool_]  # (N,) crowd, ignored or boxed: neither object nor background, but of a class
     scores: NDArray[np.float32]  # (N,) in [0, 1]; 1 where a person labelled
+    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
 
     def __post_init__(self) -> None:
-        lengths = {name: len(getattr(self, name)) for name in ("labels", "ids", "ignored", "scores")}
+        if not len(self.boxes):
+            object.__setattr__(self, "boxes", no_boxes(len(self)))
+        names = ("labels", "ids", "ignored", "scores", "boxes")
+        lengths = {name: len(getattr(self, name)) for name in names}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"FrameLabels: fields disagree on N: {lengths}")
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def boxed(self) -> NDArray[np.bool_]:
+        """Whether each object is known by its box only, (N,)."""
+        return ~np.isnan(self.boxes[:, 0])
 
     def areas(self) -> NDArray[np.int64]:
         """Visible pixels of every object, (N,)."""
@@ -48,16 +61,33 @@ class FrameLabels:
         numbers = np.arange(1, len(self) + 1, dtype=np.int16)
         return np.asarray(self.index[None] == numbers[:, None, None])
 
-    def objects(self) -> FrameLabels:
-        """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE."""
-        counted = np.flatnonzero(~self.ignored & (self.areas() > 0))
+    def objects(self, *, boxed: bool = False) -> FrameLabels:
+        """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE.
+
+        boxed  whether those known by their box only count, too
+        """
+        ignored = self.ignored & ~self.boxed if boxed else self.ignored
+        counted = np.flatnonzero(~ignored & (self.areas() > 0))
         return self if len(counted) == len(self) else keep(self, counted, IGNORE)
 
 
+def no_boxes(count: int) -> NDArray[np.float32]:
+    """Return what stands for the boxes of objects whose outlines are known: NaN, (count, 4).
+
+    Where only the box is known it is x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel.
+    """
+    return np.full((count, 4), np.nan, np.float32)
+
+
 def labelled(
-    index: NDArray[np.int16], labels: Sequence[int], ids: Sequence[int], ignored: Sequence[bool] = ()
+    index: NDArray[np.int16],
+    labels: Sequence[int],
+    ids: Sequence[int],
+    ignored: Sequence[bool] = (),
+    *,
+    boxes: Sequence[Sequence[float]] = (),
 ) -> FrameLabels:
-    """Hold what a person labelled: scores are 1, and nothing is ignored unless said."""
+    """Hold what a person labelled: scores are 1, and nothing is ignored or boxed unless said."""
     count = len(ids)
     return FrameLabels(
         index,
@@ -65,6 +95,7 @@ def labelled(
         np.array(ids, np.int64).reshape(-1),
         np.array(ignored, bool) if len(ignored) else np.zeros(count, bool),
         np.ones(count, np.float32),
+        np.array(boxes, np.float32).reshape(-1, 4),
     )
 
 
@@ -100,6 +131,7 @@ def keep(frame: FrameLabels, chosen: NDArray[np.int64], other: int) -> FrameLabe
         frame.ids[chosen],
         frame.ignored[chosen],
         frame.scores[chosen],
+        frame.boxes[chosen],
     )
 
 

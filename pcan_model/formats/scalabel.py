@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +107,15 @@ def size_of(labels: Sequence[Label]) -> tuple[int, int] | None:
 def decode(labels: Sequence[Label], size: tuple[int, int], ids: dict[str, int], source: str) -> FrameLabels:
     """Paint a frame's labels on (H, W) = `size`; the later one keeps a pixel that two claim.
 
-    An object of which only the box is known is ignored, for want of an outline.
+    An object known by its box only is its rectangle, ignored as FrameLabels says; rectangles lie below
+    outlines, larger ones below smaller ones. One that smaller ones hide altogether is not seen.
 
     ids  number of every identity of the clip
     """
     index = np.zeros(size, np.int16)
     numbers: dict[tuple[str, int, bool], int] = {}  # two labels of one object share one
     objects: list[Label] = []
-    for label in sorted(labels, key=lambda label: label.label != IGNORE):
+    for label in sorted(labels, key=_layer):
         number = IGNORE
         if label.label != IGNORE:
             number = numbers.setdefault((label.identity, label.label, label.ignored), len(numbers) + 1)
@@ -124,7 +126,22 @@ def decode(labels: Sequence[Label], size: tuple[int, int], ids: dict[str, int], 
         [label.label for label in objects],
         [ids[label.identity] for label in objects],
         [label.ignored or label.boxed for label in objects],
+        boxes=[_edges(label, size) for label in objects],
     )
+
+
+def _layer(label: Label) -> tuple[bool, bool, float]:
+    """Sort key of painting, the lowest first; outlines keep their order."""
+    x1, y1, x2, y2 = label.box if label.boxed and label.box else (0.0,) * 4
+    return label.label != IGNORE, not label.boxed, -(x2 - x1 + 1) * (y2 - y1 + 1)
+
+
+def _edges(label: Label, size: tuple[int, int]) -> tuple[float, ...]:
+    """Return the edges of an object known by its box only, within the picture; NaN for others."""
+    if label.ignored or not label.boxed or label.box is None:
+        return (math.nan,) * 4
+    x1, y1, x2, y2 = label.box
+    return max(0.0, x1), max(0.0, y1), min(size[1], x2 + 1), min(size[0], y2 + 1)
 
 
 def encode(

@@ -131,7 +131,7 @@ class MaskStage(Stage):
             regions = self.draw(
                 self.propose(levels, size), truths[:pairs], self.region, per_level=KEY_PER_LEVEL
             )
-            regions = regions.take(regions.found >= 0)
+            regions = regions.take(gather(truths[:pairs], "outlined", regions))
             pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
         masks = choose(self.net.mask_head(pooled), gather(truths[:pairs], "labels", regions))
         loss = mask_loss(masks, regions, truths[:pairs])
@@ -151,7 +151,7 @@ class RefinementStage(Stage):
             proposed = self.propose(keys, size)
             objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
             own = self.draw(proposed, truths[:pairs], self.region, per_level=KEY_PER_LEVEL)
-            own = own.take(own.found >= 0)
+            own = own.take(gather(truths[:pairs], "outlined", own))
             reference = self.draw(self.propose(others, size), truths[pairs:], self.region)
             reference = reference.take(reference.found >= 0)
             index, partner = self._pair(keys, others, own, reference, truths)
