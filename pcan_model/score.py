@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, required=True)
     add("--truth", type=Path, required=True, help="ground truth: a file or a folder")
     add("--results", type=Path, required=True, help="what is to be scored, in the same form")
-    add("--seqmap", type=Path, help="sequences of kitti_mots (default: all) or mot_challenge")
+    add("--seqmap", type=Path, help="which sequences, for kitti_mots and mot_challenge (default: all)")
     add("--out", type=Path, help="write the JSON there instead of printing it")
     return parser
 

@@ -178,6 +178,7 @@ def test_mot15_has_no_distractors(tmp_path: Path) -> None:
         ("1,7,0,0,10", "A.txt: line 1: fields: expected 7 finite numbers or more"),
         ("1,7,0,0,ten,8,1", "A.txt: line 1: fields: expected numbers between commas"),
         ("0,7,0,0,10,8,1", "A.txt: line 1: frame, id: expected whole numbers"),
+        ("\n1,7,0,0,10,8,1", "File A.txt cannot be read"),
         ("1,7,0,0,10,8,1\n1,7,0,0,10,8,1", "same ID more than once"),
     ],
 )

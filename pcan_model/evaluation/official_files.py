@@ -39,7 +39,7 @@ def official_scores(data_set: str, truth: Path, said: Path, settings: Mapping[st
         "PRINT_CONFIG": False,
     }
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return _evaluate(getattr(datasets, data_set)(places | dict(settings)), said.name)
     except TrackEvalException as error:
         raise DataError(said, "results", "what TrackEval takes", error) from error

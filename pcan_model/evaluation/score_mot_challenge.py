@@ -57,7 +57,7 @@ def _rows(file: Path, least: int) -> list[Row]:
     """Read a file's lines of numbers, `least` of them or more."""
     if not file.is_file():
         raise DataError(file, "file", "a sequence's lines", "no such file")
-    lines = enumerate(file.read_text().splitlines(), start=1)
+    lines = enumerate(file.read_text(errors="replace").splitlines(), start=1)
     return [_row(line, least, f"{file}: line {number}") for number, line in lines if line.strip()]
 
 
