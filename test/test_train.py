@@ -191,7 +191,7 @@ def test_errors_of_the_user_are_one_line(
 ) -> None:
     out, rest = ["--out", str(tmp_path / "out")], command[3:]
     data = ["--data", str(tmp_path / "nowhere")]
-    assert "nowhere/labels" in fails(capsys, train.main, command[0], *data, *rest, *out)
+    assert "nowhere: path: expected a data set" in fails(capsys, train.main, command[0], *data, *rest, *out)
     assert "no such configuration" in fails(capsys, train.main, "pcan_tiny", *command[1:], *out)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("tracker: {capacitee: 3}")
