@@ -45,6 +45,7 @@ def _whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.partial")
     try:
         yield partial
+        partial.chmod(0o644)  # safetensors lets only the owner read
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -102,9 +102,17 @@ def export(
             narrow(partial)
         _manifest(net.config, partial, roi, precision)
         if folder.exists():
+            _keep_others(folder, partial)
             shutil.rmtree(folder)
         os.replace(partial, folder)
     return folder
+
+
+def _keep_others(folder: Path, partial: Path) -> None:
+    """Take along what else lies beside a model, such as its card."""
+    for path in folder.iterdir():
+        if path.is_file() and not (partial / path.name).exists():
+            shutil.copy2(path, partial)
 
 
 def narrow(folder: Path) -> None:

@@ -171,6 +171,27 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def graph(module: object, inputs: object, path: Path, *names: object) -> None:
+        path.write_text("new graph")
+
+    monkeypatch.setattr(room, "_write", graph)
+    monkeypatch.setattr(
+        room, "_manifest", lambda config, folder, *_: (folder / "manifest.json").write_text("new")
+    )
+    for name in ("README.md", "manifest.json", "frame.onnx"):
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / name).write_text("old")
+    room.export(small_net(), tmp_path / "model")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    assert (
+        kept["README.md"] == b"old" and kept["manifest.json"] == b"new" and kept["frame.onnx"] == b"new graph"
+    )
+    assert (tmp_path / "model" / WEIGHTS).stat().st_mode & 0o777 == 0o644
+
+
 def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_off(*arguments: object) -> None:
         raise OSError("disk full")
