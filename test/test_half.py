@@ -15,6 +15,7 @@ from support.moving import track
 from support.small import small_net
 
 from pcan_model import export as room
+from pcan_model.geometry import box_iou
 from pcan_model.half import HEAVY, LIGHT
 from pcan_model.structures import Frame
 from pcan_model.synthetic.drive import SyntheticDrive
@@ -66,17 +67,23 @@ def test_the_shipped_model_tracks_alike_in_16_bits(tmp_path: Path) -> None:
     engine = OnnxEngine(halve(SHIPPED, tmp_path / "half"), 1)
     assert engine.facts.precision == "fp16"
     ours, theirs = track(engine, frames), track(OnnxEngine(SHIPPED, 1), frames)
-    overlaps, seen = [], 0
+    overlaps, shifts, seen = [], [], 0
+    names: dict[int, int] = {}  # ids of new objects go by falling score, which may round to another order
     for a, b in zip(ours, theirs, strict=True):
-        reference = {i.track_id: i for i in b.found()}
+        found, reference = a.found(), b.found()
         seen += len(reference)
-        for mine in a.found():
-            other = reference.get(mine.track_id)
-            if other is None or other.label != mine.label or not other.mask.area:
+        boxes = [np.stack([i.box for i in tracks]).reshape(-1, 4) for tracks in (found, reference)]
+        for mine, shares in zip(found, box_iou(*boxes), strict=True):
+            other = reference[int(shares.argmax())]
+            if shares.max() < 0.5 or other.label != mine.label or not other.mask.area:
                 continue
-            np.testing.assert_allclose(mine.box, other.box, atol=1.0)
+            shifts.append(float(np.abs(mine.box - other.box).max()))
+            assert shares.max() > 0.9  # of two proposals for one object rounding may choose the other
+            assert names.setdefault(mine.track_id, other.track_id) == other.track_id
             one, two = (i.mask.full(a.height, a.width).astype(bool) for i in (mine, other))
             overlaps.append((one & two).sum() / (one | two).sum())
+    assert len(set(names.values())) == len(names)
+    assert np.median(shifts) < 1.0, shifts
     assert seen >= 5 and len(overlaps) >= 0.8 * seen
     assert np.mean(overlaps) > 0.97, overlaps
 
