@@ -151,7 +151,7 @@ def test_16_bits_agree_with_32() -> None:
     exact = values(losses_of(net, batch))
     with torch.autocast("cpu", torch.bfloat16):
         half = values(losses_of(net, batch))
-    assert half == pytest.approx(exact, rel=0.15, abs=0.04)  # rounding moves a region or two over 0.5
+    assert half == pytest.approx(exact, rel=0.15, abs=0.02)  # rounding moves a region or two over 0.5
 
 
 def test_at_most_so_many_regions_of_each_picture_teach_masks() -> None:
