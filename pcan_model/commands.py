@@ -12,7 +12,7 @@ def train() -> int:
 
 def export() -> int:
     """Run `pcan-export`."""
-    return _run("export")
+    return _run("export", "export.command")
 
 
 def ablate() -> int:

@@ -47,6 +47,6 @@ def halved(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the exported small network; `random_net` has the same rounded weights."""
-    from pcan_model.export import export
+    from pcan_model.export.model import export
 
     return export(random_net, tmp_path_factory.mktemp("exported") / "model", roi="gridsample")

@@ -14,10 +14,13 @@ import pytest
 from onnx import TensorProto
 from support.small import blocks, small_config, small_net
 
-from pcan_model import export as room
 from pcan_model.checkpoint import load_header
 from pcan_model.config import ConfigError
-from pcan_model.export import EXTERNAL_FROM, WEIGHTS, agreement, export, places
+from pcan_model.export import command
+from pcan_model.export import model as room
+from pcan_model.export.agreement import agreement
+from pcan_model.export.model import export
+from pcan_model.export.weights import EXTERNAL_FROM, WEIGHTS, places
 from pcan_model.structures import Frame, TrackState
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine
@@ -177,7 +180,7 @@ def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
     def graph(module: object, inputs: object, path: Path, *names: object) -> None:
         path.write_text("new graph")
 
-    monkeypatch.setattr(room, "_write", graph)
+    monkeypatch.setattr(room, "write_pass", graph)
     monkeypatch.setattr(
         room, "_manifest", lambda config, folder, *_: (folder / "manifest.json").write_text("new")
     )
@@ -196,7 +199,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def break_off(*arguments: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(room, "_write", break_off)
+    monkeypatch.setattr(room, "write_pass", break_off)
     with pytest.raises(OSError, match="disk full"):
         export(small_net(), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -212,7 +215,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_errors_are_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
-        room.main([*arguments, "--out", str(tmp_path / "model")])
+        command.main([*arguments, "--out", str(tmp_path / "model")])
     said = str(ended.value.code)
     assert message in said and "\n" not in said and not (tmp_path / "model").exists()
 

@@ -14,9 +14,9 @@ from support.halves import halve
 from support.moving import track
 from support.small import small_net
 
-from pcan_model import export as room
+from pcan_model.export import model as room
+from pcan_model.export.half import HEAVY, LIGHT
 from pcan_model.geometry import box_iou
-from pcan_model.half import HEAVY, LIGHT
 from pcan_model.structures import Frame
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_ros.runtime.onnx_engine import OnnxEngine
@@ -94,7 +94,7 @@ def test_an_export_in_16_bits_says_so(
     def take(module: object, inputs: object, path: Path, *names: object) -> None:
         shutil.copy(exported / path.name, path)  # exporting anew takes long
 
-    monkeypatch.setattr(room, "_write", take)
+    monkeypatch.setattr(room, "write_pass", take)
     folder = room.export(small_net(), tmp_path / "model", roi="gridsample", precision="fp16")
     assert json.loads((folder / "manifest.json").read_text())["precision"] == "fp16"
     types = typed(folder, "instance")[1]

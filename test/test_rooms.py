@@ -44,7 +44,7 @@ ORDER = {  # a module may use its own room and those above it
     ],
     "metrics": ["evaluation", "evaluate", "score"],
     "ablations": ["ablations"],
-    "export": ["half", "export", "commands"],
+    "export": ["export", "commands"],
     "robot": ["pcan_ros"],
 }
 FLOOR = {module: floor for floor, room in enumerate(ORDER.values()) for module in room}

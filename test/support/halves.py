@@ -7,7 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
-from pcan_model.export import narrow
+from pcan_model.export.model import narrow
 
 
 def halve(folder: Path, target: Path) -> Path:

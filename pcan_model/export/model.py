@@ -1,0 +1,110 @@
+"""The folder of an exported model: two graphs, the weights, and a manifest that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from pcan_model import checkpoint
+from pcan_model.config import Config, ConfigError, config_to_dict
+from pcan_model.export.half import to_half
+from pcan_model.export.passes import (
+    FRAME_INPUTS,
+    FRAME_OUTPUTS,
+    INSTANCE_INPUTS,
+    INSTANCE_OUTPUTS,
+    OPSET,
+    example_inputs,
+    write_pass,
+)
+from pcan_model.export.weights import WEIGHTS
+from pcan_model.network import PCAN, FramePass, InstancePass
+
+ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT-RTX can build anywhere
+PRECISIONS = ("fp32", "fp16")
+
+
+def export(
+    net: PCAN,
+    folder: Path,
+    metrics: dict[str, Any] | None = None,
+    *,
+    roi: str = ROI[0],
+    precision: str = PRECISIONS[0],
+) -> Path:
+    """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
+
+    roi        how regions are read, one of ROI
+    precision  of the heavy layers, one of PRECISIONS
+    The network's own weights are rounded to what was written. Raises ConfigError rather than
+    replace a folder that holds something else than an exported model.
+    """
+    if (kind := net.config.frame_attention.kind) != "prototypical":
+        raise ConfigError(
+            f"frame_attention.kind: expected prototypical (a baseline runs in torch), got {kind}"
+        )
+    if folder.exists() and not (folder / "manifest.json").is_file() and list(folder.glob("*")):
+        raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        partial = Path(name) / "model"
+        partial.mkdir()
+        checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
+        checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
+        frame, instance = example_inputs(net.config)
+        write_pass(
+            FramePass(net, sampled=roi == "gridsample").eval(),
+            frame,
+            partial / "frame.onnx",
+            FRAME_INPUTS,
+            FRAME_OUTPUTS,
+        )
+        refine = InstancePass(net).eval()
+        write_pass(refine, instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
+        if precision == "fp16":
+            narrow(partial)
+        _manifest(net.config, partial, roi, precision)
+        if folder.exists():
+            _keep_others(folder, partial)
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    return folder
+
+
+def _keep_others(folder: Path, partial: Path) -> None:
+    """Take along what else lies beside a model, such as its card."""
+    for path in folder.iterdir():
+        if path.is_file() and not (partial / path.name).exists():
+            shutil.copy2(path, partial)
+
+
+def narrow(folder: Path) -> None:
+    """Let the heavy layers of both graphs in a folder compute in 16 bits; their weights are stored so."""
+    for name in ("frame", "instance"):
+        path = folder / f"{name}.onnx"
+        model = onnx.load(path, load_external_data=False)
+        to_half(model)
+        onnx.save(model, path)
+
+
+def _manifest(config: Config, folder: Path, roi: str, precision: str) -> None:
+    """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
+    files = ("frame.onnx", "instance.onnx", WEIGHTS)
+    content = {
+        "config": config_to_dict(config),
+        "precision": precision,
+        "opset": OPSET,
+        "roi": roi,
+        "weights": WEIGHTS,
+        "inputs": {"frame": FRAME_INPUTS, "instance": INSTANCE_INPUTS},
+        "outputs": {"frame": FRAME_OUTPUTS, "instance": INSTANCE_OUTPUTS},
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+    }
+    (folder / "manifest.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,81 @@
+"""The two passes as graphs: their inputs and outputs, and how torch writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnx_ir
+import torch
+from onnxscript import optimizer
+from torch import Tensor, nn
+
+from pcan_model.config import Config
+from pcan_model.export.weights import WEIGHTS, point_outside
+from pcan_model.torch_engine import empty_memory
+
+OPSET = 18
+FRAME_INPUTS = ("image", "mem_k", "mem_v", "valid")
+FRAME_OUTPUTS = (
+    "boxes", "scores", "labels", "embeds", "roi_features", "mask_logits", "nms_ok",
+    "mem_k_next", "mem_v_next", "valid_next",
+)  # fmt: skip
+INSTANCE_INPUTS = ("roi_features", "mask_logits", "bank", "slot", "fresh", "owner", "has")
+INSTANCE_OUTPUTS = ("refined", "bank_next")
+
+
+def example_inputs(config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return inputs of the right shapes for the frame pass and the instance pass."""
+    memory, heads = empty_memory(config), config.heads
+    image = torch.zeros(1, config.input.height, config.input.width, 3, dtype=torch.uint8)
+    rows, cells, tracks = heads.detections, heads.mask_size, config.tracker.capacity
+    features = torch.zeros(rows, config.backbone.channels, cells, cells)
+    masks = torch.zeros(rows, 2 * cells, 2 * cells)
+    slots = (torch.zeros(rows, dtype=torch.long), torch.zeros(rows))
+    owners = (torch.zeros(tracks, dtype=torch.long), torch.zeros(tracks))
+    return (image, memory.keys, memory.values, memory.valid), (features, masks, memory.bank, *slots, *owners)
+
+
+def write_pass(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> None:
+    """Export one pass with its parameters outside, in the weights file beside it."""
+    with torch.inference_mode():
+        program = torch.onnx.export(
+            module, inputs, dynamo=True, opset_version=OPSET, verbose=False, optimize=False,
+            input_names=list(names), output_names=list(outputs),
+        )  # fmt: skip
+    assert program is not None
+    stored = dict(_stored_names(module))
+    _simplify(program.model, set(stored))
+    model: onnx.ModelProto = program.model_proto
+    point_outside(model, path.parent / WEIGHTS, stored)
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporter
+    onnx.save(model, path)
+
+
+def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
+    """Fold what is constant, but no parameter: changed or copied it would lie in no checkpoint.
+
+    torch's own optimiser would also fuse parameters.
+    """
+
+    def should_fold(node: onnx_ir.Node) -> bool | None:
+        return False if any(value and value.name in parameters for value in node.inputs) else None
+
+    optimizer.inline(model)
+    optimizer.fold_constants(model, should_fold=should_fold)
+    optimizer.remove_unused_nodes(model)
+
+
+def _stored_names(module: nn.Module) -> list[tuple[str, str]]:
+    """Pair the name of each tensor in the graph with its name in the checkpoint."""
+    prefix = {"FramePass": ("net.", ""), "InstancePass": ("attention.", "instance_attention.")}
+    own, stored = prefix[type(module).__name__]
+    names = list(module.state_dict())
+    return [(name, stored + name.removeprefix(own)) for name in names]

@@ -1,0 +1,71 @@
+"""The graphs do not hold the weights: they point into the checkpoint's own file.
+
+Every parameter is an ONNX tensor of external data. A safetensors file stores each tensor as plain bytes;
+so a model has its weights once, in 16 bits, and a Cast in the graph widens them when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+WEIGHTS = "weights.safetensors"
+EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor lies in a safetensors file."""
+
+    dtype: str  # "F16" | "F32"
+    offset: int  # bytes from the beginning of the file
+    length: int  # bytes
+
+
+def places(path: Path) -> dict[str, Place]:
+    """Read where each tensor lies in a safetensors file."""
+    with path.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+    base = 8 + size
+    return {
+        name: Place(
+            entry["dtype"],
+            base + entry["data_offsets"][0],
+            entry["data_offsets"][1] - entry["data_offsets"][0],
+        )
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def point_outside(model: onnx.ModelProto, weights: Path, stored: dict[str, str]) -> None:
+    """Replace parameters by references into the weights file, each widened by a Cast."""
+    table, kept, casts = places(weights), [], []
+    for tensor in model.graph.initializer:
+        place = table.get(stored.get(tensor.name, ""))
+        if place is None or place.dtype != "F16" or place.length < EXTERNAL_FROM:
+            kept.append(tensor)
+            continue
+        kept.append(_external(tensor, place, weights.name))
+        casts.append(helper.make_node("Cast", [f"{tensor.name}_f16"], [tensor.name], to=TensorProto.FLOAT))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    for info in [v for v in model.graph.value_info if v.name in stored]:
+        model.graph.value_info.remove(info)
+
+
+def _external(tensor: TensorProto, place: Place, location: str) -> TensorProto:
+    outside = TensorProto(name=f"{tensor.name}_f16", data_type=TensorProto.FLOAT16, dims=tensor.dims)
+    outside.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", place.offset), ("length", place.length)):
+        outside.external_data.add(key=key, value=str(value))
+    return outside
