@@ -71,6 +71,15 @@ class Stopwatch:
         self.timings, self._since = replace(self.timings, **{part: spent}), now
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A frame as the network takes it."""
+
+    frame: Frame
+    letterbox: Letterbox  # how the camera's picture and the network's fit together
+    picture: NDArray[np.uint8]  # (height, width, 3) RGB of Config.input
+
+
 class Tracker:
     """PCAN's tracking by one engine; holds no state, so that one serves many cameras."""
 
@@ -90,7 +99,14 @@ class Tracker:
         """Return the state before the first frame; `session` names its tracks, random if None."""
         return State(self.engine.start(), session or uuid4())
 
-    def step(self, state: State, frame: Frame, watch: Stopwatch | None = None) -> tuple[State, Tracks]:
+    def prepare(self, frame: Frame) -> Prepared:
+        """Fit a frame into the network's input; may be done before its turn to `step`."""
+        letterbox = fit_picture(frame.image.shape, self.engine.config.input)
+        return Prepared(frame, letterbox, letterbox.apply(frame.image))
+
+    def step(
+        self, state: State, frame: Frame | Prepared, watch: Stopwatch | None = None
+    ) -> tuple[State, Tracks]:
         """Track the objects of one frame; `state` stays as it is.
 
         watch    takes the times of the parts, if given
@@ -98,17 +114,17 @@ class Tracker:
         """
         watch = watch or Stopwatch()
         watch.start()
-        letterbox = fit_picture(frame.image.shape, self.engine.config.input)
-        picture = letterbox.apply(frame.image)
+        ready = self.prepare(frame) if isinstance(frame, Frame) else frame
+        stamp, letterbox = ready.frame.stamp, ready.letterbox
         watch.lap("preprocess")
-        found, features = self.engine.detect(picture, state.memory)
+        found, features = self.engine.detect(ready.picture, state.memory)
         watch.lap("network")
-        roster = self._associate(state, found, frame.stamp)
+        roster = self._associate(state, found, stamp)
         watch.lap("association")
         logits, memory = self._segment(state, roster, features)
         watch.lap("network")
         masks = _masks(roster, logits, letterbox)
-        tracks = _tracks(state, roster, masks, frame.stamp, letterbox)
+        tracks = _tracks(state, roster, masks, stamp, letterbox)
         watch.lap("masks")
         return self._next(state, roster, memory), tracks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import runpy
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fake_cudart import FakeCudart
 from support.tensorrt_api import COMMON, FULL, RTX
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +87,24 @@ def test_the_cuda_runtime_has_all_that_we_use() -> None:
     enums = (cudart.cudaError_t, cudart.cudaMemcpyKind, cudart.cudaStreamCaptureMode)
     values = {name for name in kinds if name.startswith("cuda") and name not in calls}
     known = {member for enum in enums for member in enum.__members__} | {enum.__name__ for enum in enums}
-    assert values - known == {"cudaStreamNonBlocking"} and cudart.cudaStreamNonBlocking == 1
+    assert values - known == {"cudaStreamNonBlocking", "cudaEventDisableTiming"}
+    assert (cudart.cudaStreamNonBlocking, cudart.cudaEventDisableTiming) == (1, 2)
+
+
+def test_the_cuda_runtime_takes_as_many_arguments_as_we_give() -> None:
+    cudart = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
+    tree = ast.parse((ROOT / "pcan_ros" / "tensorrt" / "cuda.py").read_text())
+    given = {
+        call.args[0].value: len(call.args) - 1
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)
+        if ast.unparse(call.func) == "self._call"
+    }
+    assert len(given) > 15
+    wrong = {n: (g, inspect.signature(getattr(cudart, n))) for n, g in given.items()}
+    assert {n: pair for n, pair in wrong.items() if len(pair[1].parameters) != pair[0]} == {}
+    fake = {n: len(inspect.signature(getattr(FakeCudart, n)).parameters) - 1 for n in given}
+    assert fake == given, "the stand-in takes others than the real one"
 
 
 def test_without_a_driver_the_real_cuda_says_so_and_does_not_crash() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.structures import Frame, State, Tracks
-from pcan_model.tracker import Stopwatch, Tracker
+from pcan_model.tracker import Prepared, Stopwatch, Tracker
+from pcan_ros.runtime.overlapping import Overlapping
 
 WINDOW = 200  # frames that the latency percentiles look back
 
@@ -83,20 +84,30 @@ class Camera:
         """Forget all tracks before the next frame."""
         self._reset.set()
 
-    def track(
-        self, image: NDArray[np.uint8], stamp: float, watch: Stopwatch | None = None
-    ) -> tuple[Tracks, float]:
+    def prepare(self, image: NDArray[np.uint8], stamp: float) -> Prepared:
+        """Get a picture ready for `track`.
+
+        stamp  capture time, seconds
+        """
+        return self.tracker.prepare(Frame(image, stamp))
+
+    def stage(self, ready: Prepared) -> None:
+        """Begin to copy a picture to the device that will be tracked next, if that is of use."""
+        if self._state is not None and isinstance(self.tracker.engine, Overlapping):
+            self.tracker.engine.stage(ready.picture, self._state.memory)
+
+    def track(self, ready: Prepared, watch: Stopwatch | None = None) -> tuple[Tracks, float]:
         """Track the objects of one picture.
 
-        stamp    capture time, seconds
         returns  the tracks, and how far time jumped if that made the camera start anew (back: < 0), else 0
         """
+        stamp = ready.frame.stamp
         jump = time_jump(self._stamp, stamp, self.limits)
         if jump or self._state is None or self._reset.is_set():
             self._reset.clear()
             self._state = None  # its memory on the device is free for the new one
             self._state = self.tracker.start()
-        self._state, tracks = self.tracker.step(self._state, Frame(image, stamp), watch)
+        self._state, tracks = self.tracker.step(self._state, ready, watch)
         self._stamp = stamp
         return tracks, jump
 

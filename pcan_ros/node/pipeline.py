@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from pcan_model.config import TrackerConfig
 from pcan_model.structures import Tracks
-from pcan_model.tracker import Stopwatch, Tracker
+from pcan_model.tracker import Prepared, Stopwatch, Tracker
 from pcan_ros.images import BadImage, decode
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.slots import Arrival, Mailbox
 from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.runtime.overlapping import Overlapping
 
 WAIT = 0.5  # seconds between looks at whether to stop
 
@@ -34,6 +35,14 @@ class Result:
     network: float  # seconds in both passes of the network
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An image that was made ready for the network before its turn."""
+
+    arrival: Arrival
+    prepared: Prepared
+
+
 class Sink(Protocol):
     """Who gets what comes out; called from the worker thread."""
 
@@ -48,13 +57,19 @@ class Sink(Protocol):
 
 
 class Pipeline:
-    """Tracks the newest image of every camera, one after the other, until it is stopped."""
+    """Tracks the newest image of every camera, one after the other, until it is stopped.
+
+    Where the network runs on a device, the worker does not just wait for it: meanwhile it decodes and
+    fits the image whose turn is next, and begins its upload. If a newer one replaces that image before its
+    turn, the newer one is tracked.
+    """
 
     def __init__(self, tracker: Tracker, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
         self.cameras = tuple(Camera(topic, tracker, limits) for topic in topics)
         self.mailbox = Mailbox(len(topics))
         self._sink = sink
         self._stopping = False
+        self._ready: Ready | None = None
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
 
     def start(self) -> None:
@@ -80,10 +95,32 @@ class Pipeline:
             camera.limits = limits
 
     def _work(self) -> None:
+        engine = self.cameras[0].tracker.engine
+        if isinstance(engine, Overlapping):
+            engine.meanwhile = self._look_ahead
         while not self._stopping:
             arrival = self.mailbox.take(WAIT)
             if arrival:
                 self._try(arrival)
+        if isinstance(engine, Overlapping):
+            engine.meanwhile = None
+
+    def _look_ahead(self) -> None:
+        """Make the image whose turn is next ready while the device is busy."""
+        arrival = self.mailbox.peek()
+        if arrival is None or (self._ready is not None and self._ready.arrival is arrival):
+            return
+        try:
+            self._ready = Ready(arrival, self._prepare(arrival))
+            self.cameras[arrival.camera].stage(self._ready.prepared)
+        except EngineLost:
+            raise
+        except Exception:  # it will come up again, and be said, in its own turn
+            self._ready = None
+
+    def _prepare(self, arrival: Arrival) -> Prepared:
+        message = arrival.message
+        return self.cameras[arrival.camera].prepare(decode(message), seconds(message.header.stamp))
 
     def _try(self, arrival: Arrival) -> None:
         """Process one image; whatever is wrong with it, the next one gets its chance."""
@@ -104,11 +141,14 @@ class Pipeline:
 
     def _process(self, camera: Camera, arrival: Arrival) -> None:
         taken = time.monotonic()
-        header = arrival.message.header
-        picture = decode(arrival.message)
+        ready = self._ready
+        if ready is not None and ready.arrival is arrival:
+            self._ready, prepared = None, ready.prepared
+        else:
+            prepared = self._prepare(arrival)
         watch = Stopwatch()
-        tracks, jump = camera.track(picture, seconds(header.stamp), watch)
-        network = watch.timings.network
+        tracks, jump = camera.track(prepared, watch)
+        header, picture, network = arrival.message.header, prepared.frame.image, watch.timings.network
         self._sink.on_result(Result(arrival.camera, header, picture, tracks, taken, jump, network))
 
 

@@ -49,6 +49,12 @@ class Mailbox:
             self._changed.wait_for(lambda: self._closed or any(self._slots), timeout)
             return None if self._closed else self._next()
 
+    def peek(self) -> Arrival | None:
+        """Return what `take` would return now, and leave it where a newer one may replace it."""
+        with self._changed:
+            camera = None if self._closed else self._turn()
+            return None if camera is None else self._slots[camera]
+
     def close(self) -> None:
         """Wake whoever waits; nothing is handed out any more."""
         with self._changed:
@@ -62,11 +68,15 @@ class Mailbox:
             return Counts(counts.received, counts.replaced)
 
     def _next(self) -> Arrival | None:
+        camera = self._turn()
+        if camera is None:
+            return None
+        arrival, self._slots[camera] = self._slots[camera], None
+        self._last = camera
+        return arrival
+
+    def _turn(self) -> int | None:
+        """Return the first camera after the last one that has a message."""
         number = len(self._slots)
-        for step in range(1, number + 1):
-            camera = (self._last + step) % number
-            arrival, self._slots[camera] = self._slots[camera], None
-            if arrival is not None:
-                self._last = camera
-                return arrival
-        return None
+        turns = ((self._last + step) % number for step in range(1, number + 1))
+        return next((camera for camera in turns if self._slots[camera] is not None), None)

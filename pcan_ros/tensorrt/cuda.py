@@ -9,6 +9,7 @@ from pcan_ros.runtime.engine_facts import EngineLost
 
 Address = int
 Stream = Any
+Event = Any
 Graph = Any  # an instantiated one
 
 
@@ -76,6 +77,26 @@ class Cuda:
     def synchronise(self, stream: Stream) -> None:
         """Wait until the stream has done its work."""
         self._call("cudaStreamSynchronize", stream)
+
+    def event(self) -> Event:
+        """Return a new event, which marks a place in a stream's work; it takes no times."""
+        return self._call("cudaEventCreateWithFlags", self._cudart.cudaEventDisableTiming)
+
+    def close_event(self, event: Event) -> None:
+        """Destroy an event."""
+        self._call("cudaEventDestroy", event)
+
+    def record(self, event: Event, stream: Stream) -> None:
+        """Let an event stand for all that the stream was given so far."""
+        self._call("cudaEventRecord", event, stream)
+
+    def follow(self, stream: Stream, event: Event) -> None:
+        """Let a stream's next work begin only after the event; the host does not wait."""
+        self._call("cudaStreamWaitEvent", stream, event, 0)
+
+    def await_event(self, event: Event) -> None:
+        """Wait until what the event stands for is done; at once where it was never recorded."""
+        self._call("cudaEventSynchronize", event)
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         """Record what `work` puts on the stream, without doing it; raises CaptureRefused."""

@@ -1,8 +1,8 @@
-"""One pass of the network on the device: upload, execute, download, as a CUDA graph from its third run on."""
+"""One pass of the network on the device: upload, execute, download; a CUDA graph from its second run on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.tensorrt.cuda import Address, CaptureRefused, Cuda, Graph, Stream
 from pcan_ros.tensorrt.plan import Plan
+
+Variant = tuple[int, ...]  # which of several buffers a run reads and writes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +24,10 @@ class Transfer:
 
 
 class NetworkPass:
-    """An execution context with the addresses of both parities; one thread uses it."""
+    """An execution context and the places of its tensors in each variant; one thread uses it.
+
+    Each variant becomes a CUDA graph of its own: a graph keeps the addresses that it was captured with.
+    """
 
     def __init__(
         self,
@@ -30,37 +35,41 @@ class NetworkPass:
         cuda: Cuda,
         stream: Stream,
         *,
-        addresses: Sequence[Mapping[str, Address]],
+        addresses: Mapping[Variant, Mapping[str, Address]],
         uploads: Sequence[Transfer],
         downloads: Sequence[Transfer],
     ) -> None:
         """Take an engine and where its tensors lie.
 
-        addresses  of every input and output, for parity 0 and parity 1
+        addresses  of every input and output, by variant
         """
         self._plan, self._cuda, self._stream = plan, cuda, stream
         self._addresses, self._uploads, self._downloads = addresses, uploads, downloads
         self._context = plan.context()
-        self._warm: set[int] = set()  # parities that have run: only then a graph may be captured
-        self._graphs: dict[int, Graph] = {}
+        self._warm: set[Variant] = set()  # variants that have run: only then a graph may be captured
+        self._graphs: dict[Variant, Graph] = {}
         self._may_capture = self._capturable()
 
     @property
     def graphs(self) -> int:
-        """Return how many parities run as a CUDA graph."""
+        """Return how many variants run as a CUDA graph."""
         return len(self._graphs)
 
-    def run(self, parity: int) -> None:
-        """Run once and wait for the results in the pinned arrays; raises EngineLost."""
-        if parity in self._warm and parity not in self._graphs and self._may_capture:
-            self._capture(parity)
-        if parity in self._graphs:
-            self._cuda.launch(self._graphs[parity], self._stream)
+    def run(self, variant: Variant, meanwhile: Callable[[], None]) -> None:
+        """Run once and wait for the results in the pinned arrays; raises EngineLost.
+
+        meanwhile  is called while the device works
+        """
+        if variant in self._warm and variant not in self._graphs and self._may_capture:
+            self._capture(variant)
+        if variant in self._graphs:
+            self._cuda.launch(self._graphs[variant], self._stream)
         else:
-            self._enqueue(parity)
+            self._enqueue(variant)
+        meanwhile()
         self._cuda.synchronise(self._stream)
-        if parity not in self._warm:
-            self._warm.add(parity)
+        if variant not in self._warm:
+            self._warm.add(variant)
             self._plan.keep_kernels()
 
     def close(self) -> None:
@@ -74,14 +83,14 @@ class NetworkPass:
         asked = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX knows, the others do not
         return bool(asked(int(self._stream))) if asked else True
 
-    def _capture(self, parity: int) -> None:
+    def _capture(self, variant: Variant) -> None:
         try:
-            self._graphs[parity] = self._cuda.capture(self._stream, lambda: self._enqueue(parity))
+            self._graphs[variant] = self._cuda.capture(self._stream, lambda: self._enqueue(variant))
         except CaptureRefused:  # some layers synchronise: launch by launch then, as in the first run
             self._may_capture = False
 
-    def _enqueue(self, parity: int) -> None:
-        for name, address in self._addresses[parity].items():
+    def _enqueue(self, variant: Variant) -> None:
+        for name, address in self._addresses[variant].items():
             if not self._context.set_tensor_address(name, address):
                 raise EngineLost(f"TensorRT: {self._plan.graph}: {name}: {self._plan.reason()}")
         for transfer in self._uploads:

@@ -1,8 +1,10 @@
-"""One camera on the device: contexts, buffers and the state between frames."""
+"""Cameras on the device: contexts, buffers and the state between frames."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,15 @@ from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.graphs import MEMORY, NEXT, PORTS, SLOTS, SMALL
 from pcan_ros.tensorrt.arena import Arena
 from pcan_ros.tensorrt.cuda import Address, Cuda
-from pcan_ros.tensorrt.network_pass import NetworkPass, Transfer
+from pcan_ros.tensorrt.network_pass import NetworkPass, Transfer, Variant
+from pcan_ros.tensorrt.picture_slots import PLACES, Picture, Pictures, PictureSlots
 from pcan_ros.tensorrt.plan import Plan
 
 STATE = dict(zip((*MEMORY, "bank"), (*NEXT, "bank_next"), strict=True))  # input: the output that follows it
 DOWN = (*SMALL, "nms_ok")  # of the frame pass
+PARITIES = (0, 1)
+Meanwhile = Callable[[], None]  # what the host does while the device works
+Places = dict[str, Address]  # where each tensor of an engine lies
 
 
 class Session:
@@ -25,12 +31,14 @@ class Session:
 
     Each state tensor has two buffers. A pass of parity p reads buffer p and writes buffer 1 - p; a state
     is taken over by changing the parity. Features pass from the frame engine to the instance engine in
-    the same buffers.
+    the same buffers. Pictures alternate between two places on their own account, so that the next one
+    may come up while the device is busy with this one.
     """
 
     def __init__(self, frame: Plan, instance: Plan, cuda: Cuda) -> None:
-        self._cuda, self._arena = cuda, Arena(cuda)
-        self._stream = cuda.stream()
+        self._cuda, self._held = cuda, ExitStack()
+        self._arena = Arena(cuda)
+        self._held.callback(self._arena.close)
         self._passes: list[NetworkPass] = []
         self.generation = (
             0  # grows with every memory that is handed out; only the newest one is on the device
@@ -44,33 +52,41 @@ class Session:
 
     @property
     def device_bytes(self) -> int:
-        """Return the device memory of this camera's buffers."""
+        """Return the device memory of this session's buffers."""
         return self._arena.device_bytes
 
     @property
     def graphs(self) -> int:
-        """Return how many of the four passes (two, of two parities each) run as a CUDA graph."""
+        """Return how many variants of the two passes run as a CUDA graph: at most four and two."""
         return sum(each.graphs for each in self._passes)
 
     def reset(self) -> None:
-        """Forget all frames: nothing is valid any more; that the prototypes go too costs a memset."""
+        """Forget all frames: nothing is valid any more.
+
+        The prototypes go too: it costs a memset, and numbers that are none would spoil what reads them
+        (0 x NaN is NaN).
+        """
         for name in STATE:
             for address in self._buffers[name]:
                 self._cuda.zero(address, self._sizes[name], self._stream)
         self._cuda.synchronise(self._stream)
         self.generation += 1
 
-    def detect(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def stage(self, picture: Picture, camera: int = 0) -> None:
+        """Begin to copy up what the next `detect` will look at, whatever the device is busy with."""
+        self._pictures.stage(camera, picture)
+
+    def detect(self, pictures: Pictures, meanwhile: Meanwhile) -> dict[str, NDArray[Any]]:
         """Run the frame pass; returns copies of its small outputs."""
-        np.copyto(self._host["image"][0], image)
-        self._frame.run(self._parity["frames"])
+        place = self._pictures.take(pictures, self._stream)
+        self._frame.run((self._parity["frames"], place), meanwhile)
         return {name: self._host[name].copy() for name in DOWN}
 
-    def segment(self, slots: Slots) -> NDArray[np.float32]:
+    def segment(self, slots: Slots, meanwhile: Meanwhile) -> NDArray[np.float32]:
         """Run the instance pass on the last picture's features; the bank advances."""
         for name in SLOTS:
             np.copyto(self._host[name], getattr(slots, name))
-        self._instance.run(self._parity["bank"])
+        self._instance.run((self._parity["bank"],), meanwhile)
         self._parity["bank"] ^= 1
         return self._host["refined"].astype(np.float32)
 
@@ -80,51 +96,62 @@ class Session:
         self.generation += 1
 
     def close(self) -> None:
-        """Free everything on the device."""
-        with suppress(EngineLost):  # after a lost context there is nothing left to free
-            for each in self._passes:
-                each.close()
-        self._passes = []
-        self._arena.close()
+        """Free everything on the device; after a lost context there is nothing left to free."""
         with suppress(EngineLost):
-            self._cuda.close_stream(self._stream)
+            self._held.close()
+        self._passes = []
 
     def _place(self, frame: Plan, instance: Plan) -> None:
         """Allocate every tensor once and make the two passes."""
+        self._stream = self._cuda.stream()
+        self._held.callback(self._cuda.close_stream, self._stream)
+        self._pictures = PictureSlots(frame.shape("image"), self._arena, self._cuda)
+        self._held.callback(self._pictures.close)
         owner = {name: plan for plan in (instance, frame) for name in _names(plan)}
         self._sizes = {name: plan.bytes(name) for name, plan in owner.items()}
-        following = set(STATE.values())
         self._buffers: dict[str, list[Address]] = {}
         for name in owner:
-            if name not in following:
-                count = 2 if name in STATE else 1
+            if name != "image" and name not in STATE.values():
+                count = len(PARITIES) if name in STATE else 1
                 self._buffers[name] = [self._zeros(self._sizes[name]) for _ in range(count)]
-        crossing = ("image", *SLOTS, *DOWN, "refined")
         self._host = {
-            name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name)) for name in crossing
+            name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name))
+            for name in (*SLOTS, *DOWN, "refined")
         }
         self._cuda.synchronise(self._stream)
-        self._frame = self._pass(frame, ("image",), DOWN)
-        self._instance = self._pass(instance, SLOTS, ("refined",))
+        seen: dict[Variant, Places] = {
+            (parity, place): self._lies(frame, parity) | {"image": self._pictures.places[place]}
+            for parity, place in product(PARITIES, PLACES)
+        }
+        self._frame = self._pass(frame, seen, (), DOWN)
+        lies: dict[Variant, Places] = {(parity,): self._lies(instance, parity) for parity in PARITIES}
+        self._instance = self._pass(instance, lies, SLOTS, ("refined",))
 
     def _zeros(self, size: int) -> Address:
         address = self._arena.device(size)
         self._cuda.zero(address, size, self._stream)  # what was there before may be NaN, and 0 x NaN is NaN
         return address
 
-    def _pass(self, plan: Plan, up: tuple[str, ...], down: tuple[str, ...]) -> NetworkPass:
+    def _pass(
+        self,
+        plan: Plan,
+        addresses: Mapping[Variant, Places],
+        up: tuple[str, ...],
+        down: tuple[str, ...],
+    ) -> NetworkPass:
         new = NetworkPass(
             plan,
             self._cuda,
             self._stream,
-            addresses=[self._addresses(plan, parity) for parity in (0, 1)],
+            addresses=addresses,
             uploads=[Transfer(self._host[name], self._buffers[name][0]) for name in up],
             downloads=[Transfer(self._host[name], self._buffers[name][0]) for name in down],
         )
         self._passes.append(new)
+        self._held.callback(new.close)
         return new
 
-    def _addresses(self, plan: Plan, parity: int) -> dict[str, Address]:
+    def _lies(self, plan: Plan, parity: int) -> Places:
         """Return where each tensor lies when a pass of this parity runs."""
         places = {name: self._buffers[name][0] for name in _names(plan) if name in self._buffers}
         for name, following in STATE.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,7 @@ class TensorRtEngine:
         check_fit(self.config, self._frame.shape, self._instance.shape)
         self._check_features()
         self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
+        self.meanwhile: Callable[[], None] | None = None  # see `Overlapping`
         self._lost = ""
         self._sessions: list[Session] = []
         self._free: list[Session] = []
@@ -98,12 +99,18 @@ class TensorRtEngine:
             session.reset()
             return Memory(Lease(session, self._free), session.generation)
 
+    def stage(self, image: NDArray[np.uint8], memory: Memory) -> None:
+        """Begin to copy up the picture that `detect` will be given next; see `Overlapping`."""
+        check_picture(image, self.config)
+        with self._alive():
+            memory.lease.session.stage(image)
+
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture; see `pcan_model.engine`."""
         check_picture(image, self.config)
         session = _session(memory)
         with self._alive():
-            out = session.detect(image)
+            out = session.detect({0: image}, self._while_busy)
         self.nms_ok = bool(out["nms_ok"])
         found = detections(out, self.config)
         return found, Features(memory, len(found))
@@ -117,11 +124,15 @@ class TensorRtEngine:
             raise ValueError("features: expected those of this camera's last picture")
         with self._alive():
             if features.count:
-                logits = session.segment(slots)
+                logits = session.segment(slots, self._while_busy)
             else:
                 logits = np.zeros(self._instance.shape("refined"), np.float32)
         session.advance(remember=remember)
         return logits, Memory(memory.lease, session.generation)
+
+    def _while_busy(self) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile()
 
     def _check_features(self) -> None:
         """Raise ModelError where the instance engine would misread the frame engine's features."""

@@ -1,7 +1,8 @@
 """A stand-in for `cuda.bindings.runtime`: device memory is host memory, and streams are queues.
 
 It refuses what CUDA refuses: addresses outside a live allocation, wrong sizes, unknown streams, a capture
-that does not end. Nothing on a stream happens before it is waited for, so that reading a result too
+that does not end. It also refuses what CUDA silently gets wrong: work of two streams on the same memory
+that no event orders. Nothing on a stream happens before it is waited for, so that reading a result too
 early reads what was there before.
 """
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 import ctypes
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from support.stream_order import HOST, Access, Clock, StreamOrder
 
-Work = Callable[[], None]
+Run = Callable[[], None]
 
 
 class cudaError_t(IntEnum):
@@ -43,6 +46,14 @@ class Fault(Exception):
     """What work on a stream ran into."""
 
 
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Something that a stream will do, and the memory that it touches."""
+
+    run: Run
+    accesses: tuple[Access, ...] = ()
+
+
 class Queue:
     """A stream, or a graph: work in order."""
 
@@ -54,12 +65,35 @@ class Queue:
     def __int__(self) -> int:
         return self.handle
 
+    def drain(self, last: Work | None = None) -> None:
+        """Do the work, all of it or up to and with one piece."""
+        while self.work and (last is None or last in self.work):
+            self.work.pop(0).run()
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """What an event stands for since it was last recorded."""
+
+    queue: Queue
+    work: Work  # which does nothing
+    clock: Clock
+
+    def reach(self) -> None:
+        self.queue.drain(self.work)
+
+
+class Event:
+    """An event; without a mark it was never recorded."""
+
+    mark: Mark | None = None
+
 
 class FakeCudart:
     """One device; `fails[name] = (error, after)` makes a call fail once it succeeded `after` times."""
 
     cudaError_t, cudaMemcpyKind, cudaStreamCaptureMode = cudaError_t, cudaMemcpyKind, cudaStreamCaptureMode
-    cudaStreamNonBlocking = 1
+    cudaStreamNonBlocking, cudaEventDisableTiming = 1, 2
 
     def __init__(self, *, devices: int = 1, memory: int = 1 << 30) -> None:
         self.devices, self.memory = devices, memory
@@ -67,6 +101,8 @@ class FakeCudart:
         self.pinned: dict[int, NDArray[np.uint8]] = {}
         self.streams: dict[int, Queue] = {}
         self.graphs: dict[int, Queue] = {}
+        self.events: set[Event] = set()
+        self.order = StreamOrder()
         self.calls: Counter[str] = Counter()
         self.fails: dict[str, tuple[cudaError_t, int]] = {}
         self.lost: cudaError_t | None = None  # an error of work on a stream stays for ever, as in CUDA
@@ -131,12 +167,15 @@ class FakeCudart:
                 raise Fault
             ctypes.memmove(dst, src, size)
 
-        return (self.enqueue(int(stream), copy),)
+        accesses = (Access(src, src + size, False), Access(dst, dst + size, True))
+        return (self.enqueue(int(stream), Work(copy, accesses)),)
 
     def cudaMemsetAsync(self, address: int, value: int, size: int, stream: Any) -> tuple[Any, ...]:
         if not inside(self.device, address, size):
             return (cudaError_t.cudaErrorInvalidValue,)
-        return (self.enqueue(int(stream), lambda: ctypes.memset(address, value, size) and None),)
+        access = Access(address, address + size, True)
+        work = Work(lambda: ctypes.memset(address, value, size) and None, (access,))
+        return (self.enqueue(int(stream), work),)
 
     # Streams and graphs
 
@@ -155,14 +194,8 @@ class FakeCudart:
             return (cudaError_t.cudaErrorInvalidResourceHandle,)
         if queue.capture is not None:
             return (cudaError_t.cudaErrorStreamCaptureInvalidated,)
-        work, queue.work = queue.work, []
-        try:
-            for each in work:
-                each()
-        except Fault:
-            self.lost = cudaError_t.cudaErrorIllegalAddress
-            return (self.lost,)
-        return (cudaError_t.cudaSuccess,)
+        self.order.learn(HOST, self.order.snapshot(queue.handle))
+        return (self._do(queue.drain),)
 
     def cudaStreamBeginCapture(self, stream: Any, mode: Any) -> tuple[Any, ...]:
         self.streams[int(stream)].capture = []
@@ -188,6 +221,44 @@ class FakeCudart:
     def cudaGraphExecDestroy(self, graph: Queue) -> tuple[Any, ...]:
         return (cudaError_t.cudaSuccess if self.graphs.pop(graph.handle, None) else cudaError_t(400),)
 
+    # Events
+
+    def cudaEventCreateWithFlags(self, flags: int) -> tuple[Any, ...]:
+        event = Event()
+        self.events.add(event)
+        return cudaError_t.cudaSuccess, event
+
+    def cudaEventDestroy(self, event: Event) -> tuple[Any, ...]:
+        if event not in self.events:
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        self.events.remove(event)
+        return (cudaError_t.cudaSuccess,)
+
+    def cudaEventRecord(self, event: Event, stream: Any) -> tuple[Any, ...]:
+        queue = self.streams.get(int(stream))
+        if event not in self.events or queue is None or queue.capture is not None:
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        nothing = Work(lambda: None)
+        self.enqueue(queue.handle, nothing)
+        event.mark = Mark(queue, nothing, self.order.snapshot(queue.handle))
+        return (cudaError_t.cudaSuccess,)
+
+    def cudaStreamWaitEvent(self, stream: Any, event: Event, flags: int) -> tuple[Any, ...]:
+        if event not in self.events or int(stream) not in self.streams:
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        if event.mark is not None:
+            self.order.learn(int(stream), event.mark.clock)
+            self.enqueue(int(stream), Work(event.mark.reach))
+        return (cudaError_t.cudaSuccess,)
+
+    def cudaEventSynchronize(self, event: Event) -> tuple[Any, ...]:
+        if event not in self.events:
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        if event.mark is None:
+            return (cudaError_t.cudaSuccess,)
+        self.order.learn(HOST, event.mark.clock)
+        return (self._do(event.mark.reach),)
+
     # For the fake TensorRT and for tests
 
     def enqueue(self, stream: int, work: Work) -> cudaError_t:
@@ -195,7 +266,25 @@ class FakeCudart:
         queue = self.streams.get(stream)
         if queue is None:
             return cudaError_t.cudaErrorInvalidResourceHandle
-        (queue.work if queue.capture is None else queue.capture).append(work)
+        if queue.capture is not None:
+            queue.capture.append(work)
+            return cudaError_t.cudaSuccess
+        for access in work.accesses:
+            if any(begin <= access.begin < begin + a.nbytes for begin, a in self.pinned.items()):
+                self.order.check(
+                    HOST, replace(access, writes=True)
+                )  # the host has just filled it, or will read it
+        self.order.work(stream, work.accesses)
+        queue.work.append(work)
+        return cudaError_t.cudaSuccess
+
+    def _do(self, work: Run) -> cudaError_t:
+        """Do pending work; what it runs into is there to stay."""
+        try:
+            work()
+        except Fault:
+            self.lost = cudaError_t.cudaErrorIllegalAddress
+            return self.lost
         return cudaError_t.cudaSuccess
 
     def capturing(self, stream: int) -> bool:
@@ -208,7 +297,10 @@ class FakeCudart:
 
     def _free(self, side: dict[int, NDArray[np.uint8]], address: int) -> cudaError_t:
         found = side.pop(address, None)
-        return cudaError_t.cudaErrorInvalidValue if found is None else cudaError_t.cudaSuccess
+        if found is None:
+            return cudaError_t.cudaErrorInvalidValue
+        self.order.forget(address, address + found.nbytes)
+        return cudaError_t.cudaSuccess
 
 
 def inside(side: dict[int, NDArray[np.uint8]], address: int, size: int) -> bool:

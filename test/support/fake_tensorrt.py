@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from support.fake_cudart import FakeCudart, Fault, cudaError_t, inside
+from support.fake_cudart import FakeCudart, Fault, Work, cudaError_t, inside
+from support.stream_order import Access
 
 MAGIC = b"ftrt"
 TYPES = {
@@ -260,7 +261,12 @@ class ExecutionContext:
             self._warm = True
             module.launched_alone += 1
         addresses = dict(self._addresses)  # a graph keeps those of its capture
-        return cudart.enqueue(stream, lambda: self._run(addresses)) == cudaError_t.cudaSuccess
+        accesses = tuple(
+            Access(address, address + self._bytes(name), name in self._engine.outputs)
+            for name, address in addresses.items()
+        )
+        work = Work(lambda: self._run(addresses), accesses)
+        return cudart.enqueue(stream, work) == cudaError_t.cudaSuccess
 
     def _run(self, addresses: dict[str, int]) -> None:
         engine = self._engine
