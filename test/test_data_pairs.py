@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pcan_model.config import CLASSES
 from pcan_model.data.augment import (
     PLAIN,
     AugmentConfig,
     View,
+    draw_view,
     ignore_remains,
     object_boxes,
     warp,
@@ -146,10 +148,40 @@ def test_objects_cut_below_a_fifth_become_ignore(kept: float, is_object: bool) -
     assert bool((out.index == IGNORE).any()) != is_object
 
 
+@pytest.mark.parametrize("height", [60, 61])
+@pytest.mark.parametrize("width", [100, 101])
+def test_a_mirrored_picture_is_the_picture_read_backwards(height: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (height, width, 3), np.uint8)
+    index = rng.integers(-1, 3, (height, width)).astype(np.int16)
+    boxes = np.array([[3, 4, 20, 30], [np.nan] * 4], np.float32)
+    frame = FlatFrame(image, index, np.zeros(2, np.int64), np.arange(2), boxes)
+    view = draw_view(frame, height, width, replace(PLAIN, flip=1, aim=0), rng)
+    out = warp(frame, view, height, width, visible_min=0)
+    assert np.array_equal(out.image, image[:, ::-1]) and np.array_equal(out.index, index[:, ::-1])
+    assert out.boxes[0].tolist() == [width - 20, 4, width - 3, 30]
+
+
+def test_a_shrunk_picture_lies_where_its_masks_do() -> None:
+    """A white square in black, a quarter as large: what is bright and what is marked have one middle."""
+    index = np.zeros((80, 160), np.int16)
+    index[22:50, 36:96] = 1
+    frame = replace(
+        flat(1, index), image=np.repeat(np.where(index > 0, 255, 0)[..., None], 3, 2).astype(np.uint8)
+    )
+    view = View(0.25, stretch=1, angle=0, shear=0, flip=False, aim_x=0, aim_y=0, at_x=0, at_y=0)
+    out = warp(frame, view, 20, 40, visible_min=0)
+    middle = np.array(
+        [np.average(np.indices((20, 40))[i] + 0.5, weights=out.image[..., 0]) for i in range(2)]
+    )
+    np.testing.assert_allclose(middle, [9, 16.5], atol=0.02)
+    assert object_boxes(out.index, 1).tolist() in ([[9, 5, 24, 12]], [[9, 6, 24, 12]], [[9, 6, 24, 13]])
+
+
 def test_mirroring_keeps_boxes_tight() -> None:
     index = np.zeros((40, 100))
     index[10:30, 20:40] = 1
-    view = View(scale=1, stretch=1, angle=0, shear=0, flip=True, aim_x=49.5, aim_y=0, at_x=49.5, at_y=0)
+    view = View(scale=1, stretch=1, angle=0, shear=0, flip=True, aim_x=50, aim_y=0, at_x=50, at_y=0)
     out = warp(flat(1, index), view, 40, 100, visible_min=0.2)
     assert object_boxes(out.index, 1).tolist() == [[60, 10, 80, 30]]
 
@@ -175,7 +207,7 @@ def boxed_pair() -> FlatFrame:
 def test_a_box_alone_is_warped_whole_and_has_no_mask(
     flip: bool, scale: float, expected: list[list[float]]
 ) -> None:
-    aim = (49.5, 0, 49.5, 0) if scale == 1 else (34.5, 14.5, 20, 20)
+    aim = (50, 0, 50, 0) if scale == 1 else (35, 15, 20.5, 20.5)
     view = View(
         scale, stretch=1, angle=0, shear=0, flip=flip, aim_x=aim[0], aim_y=aim[1], at_x=aim[2], at_y=aim[3]
     )
@@ -187,9 +219,7 @@ def test_a_box_alone_is_warped_whole_and_has_no_mask(
 
 def test_a_turned_box_is_the_one_around_its_corners() -> None:
     square = np.array([[10, 10, 20, 20], [np.nan] * 4], np.float32)
-    view = View(
-        1, stretch=1, angle=np.pi / 4, shear=0, flip=False, aim_x=14.5, aim_y=14.5, at_x=49.5, at_y=29.5
-    )
+    view = View(1, stretch=1, angle=np.pi / 4, shear=0, flip=False, aim_x=15, aim_y=15, at_x=50, at_y=30)
     out = warp_boxes(square, view.matrix(), 60, 100)
     half = 5 * 2**0.5
     np.testing.assert_allclose(out[0], [50 - half, 30 - half, 50 + half, 30 + half], rtol=1e-6)
@@ -215,7 +245,7 @@ def test_a_box_thinner_than_a_pixel_is_that_of_its_pixels() -> None:
 
 
 def test_what_has_no_outline_is_never_cut_out() -> None:
-    cuts = cut_objects(boxed_pair(), height=40, width=100, height_min=10)
+    cuts = cut_objects(boxed_pair(), (40, 100), height_min=10, names=CLASSES)
     assert [cut.index.max() for cut in cuts] == [1] and cuts[0].index.shape == (22, 12)
 
 
@@ -252,9 +282,11 @@ def test_a_rider_is_cut_out_with_the_bicycle_below() -> None:
     index[10:50, 30:50] = 1
     index[40:70, 20:60] = 2
     frame = replace(flat(2, index), labels=np.array([1, 7]))
-    (cut,) = cut_objects(frame, height=80, width=80, height_min=20)
+    (cut,) = cut_objects(frame, (80, 80), height_min=20, names=CLASSES)
     assert cut.labels.tolist() == [1, 7]
     assert sorted(np.unique(cut.index)) == [0, 1, 2]
+    apart = cut_objects(frame, (80, 80), height_min=20, names=("dog", "cat", *CLASSES[2:]))
+    assert [cut.labels.tolist() for cut in apart] == [[1], [7]], "numbers alone say nothing"
 
 
 def test_an_impossible_scale_is_refused() -> None:
@@ -264,11 +296,13 @@ def test_an_impossible_scale_is_refused() -> None:
 
 def test_cut_outs_are_drawn_by_the_chances_of_their_classes(drives: list[SyntheticDrive]) -> None:
     rng, even = np.random.default_rng(0), np.full(len(drives), 1 / len(drives))
-    bank = CutOutBank(drives, even, height=96, width=160, height_min=4, rng=rng)
-    everyone = {int(bank.draw([1] * 8, rng).labels[0]) for _ in range(200)}
+    bank = CutOutBank(drives, even, height=96, width=160, height_min=4, names=CLASSES, rng=rng)
+
+    def drawn(shares: dict[str, float]) -> set[str]:
+        return {CLASSES[int(bank.draw(shares, rng).labels[0])] for _ in range(200)}
+
+    everyone = drawn({})
     assert len(everyone) > 1
-    wanted = max(everyone)
-    only = [float(label == wanted) for label in range(8)]
-    assert {int(bank.draw(only, rng).labels[0]) for _ in range(50)} == {wanted}
-    nobody = next(label for label in range(8) if label not in everyone)
-    assert bank.draw([float(label == nobody) for label in range(8)], rng).labels[0] in everyone
+    wanted, nobody = max(everyone), next(name for name in CLASSES if name not in everyone)
+    assert drawn({name: float(name == wanted) for name in CLASSES}) == {wanted}
+    assert drawn({name: float(name == nobody) for name in CLASSES}) <= everyone

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import cv2
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
 from pcan_model.formats.labels import runs
 
+PASTED = {"pedestrian": 3, "rider": 1.5, "car": 2, "bus": 0.7, "train": 0.3}  # any other class: 1
 GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not ignored
 
 
@@ -41,7 +43,7 @@ class AugmentConfig:
     paste_height_min: int = 20  # pixels of the source that a cut-out is high, at least
     paste_scale_min: float = 0.5  # of a cut-out, relative to its size in its own picture; log-uniform
     paste_scale_max: float = 2.5
-    paste_classes: tuple[float, ...] = (3, 1.5, 2, 1, 0.7, 0.3, 1, 1)  # how often each of CLASSES, relative
+    paste_classes: Mapping[str, float] = field(default_factory=lambda: PASTED)  # how often each, relative
     paste_hue: float = 0.5  # probability that a cut-out takes on any other hue
     crop_visible_min: float = 0.2  # objects cut below this part of their area become ignore
     paste_visible_min: float = 0.25  # objects covered below this part become ignore
@@ -63,7 +65,7 @@ FLIP = replace(PLAIN, flip=0.5)  # and mirrored, key and reference alike
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the input looks at in the picture."""
+    """Where the input looks at in the picture; places count from the left and upper edges, as boxes do."""
 
     scale: float  # input pixels per picture pixel
     stretch: float  # horizontal scale over vertical scale
@@ -76,7 +78,7 @@ class View:
     at_y: float
 
     def matrix(self) -> NDArray[np.float64]:
-        """Affine map from picture to input pixels, (2, 3)."""
+        """Affine map from places in the picture to places in the input, (2, 3)."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         root = math.sqrt(self.stretch)
         grow = np.diag([self.scale * root * (-1 if self.flip else 1), self.scale / root])
@@ -158,14 +160,20 @@ def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: 
     image, shrunk = _shrink(frame.image, view.scale)
     image_matrix = matrix.copy()
     image_matrix[:, :2] /= shrunk
-    size = (width, height)
-    picture = cv2.warpAffine(image, image_matrix, size, flags=cv2.INTER_LINEAR, borderValue=GREY)
-    index = cv2.warpAffine(frame.index, matrix, size, flags=cv2.INTER_NEAREST, borderValue=BACKGROUND)
+    size, flags = (width, height), (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+    picture = cv2.warpAffine(image, _centred(image_matrix), size, flags=flags[0], borderValue=GREY)
+    index = cv2.warpAffine(frame.index, _centred(matrix), size, flags=flags[1], borderValue=BACKGROUND)
     index = cast(NDArray[np.int16], index)
     whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
     ignore_remains(index, whole, visible_min, area_min=0)
     boxes = warp_boxes(frame.boxes, matrix, height, width)
     return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids, boxes)
+
+
+def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same map for OpenCV, which counts from the centre of the first pixel."""
+    half = np.array([0.5, 0.5])
+    return np.hstack([matrix[:, :2], (matrix @ [*half, 1] - half)[:, None]])
 
 
 def warp_boxes(
@@ -175,8 +183,8 @@ def warp_boxes(
 
     Turned or sheared they are a little larger than the object, whose outline nobody knows.
     """
-    corners = boxes[:, [[0, 1], [2, 1], [0, 3], [2, 3]]] - 0.5  # the matrix counts from pixel centres
-    moved = corners @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    corners = boxes[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
+    moved = corners @ matrix[:, :2].T + matrix[:, 2]
     around = np.hstack([moved.min(1), moved.max(1)])
     return around.clip(0, [width, height, width, height]).astype(np.float32)
 

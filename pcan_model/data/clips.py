@@ -39,7 +39,7 @@ class LabeledFrame:
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     masks: NDArray[np.bool_]  # (N, H, W) visible pixels; masks never overlap
-    labels: NDArray[np.int64]  # (N,) index into CLASSES
+    labels: NDArray[np.int64]  # (N,) index into the classes
     ids: NDArray[np.int64]  # (N,) identity within the clip
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
 
@@ -87,7 +87,7 @@ class FlatFrame:
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
-    labels: NDArray[np.int64]  # (N,) index into CLASSES
+    labels: NDArray[np.int64]  # (N,) index into the classes
     ids: NDArray[np.int64]  # (N,) identity within the clip
     boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
 

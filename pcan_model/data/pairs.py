@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.config import CLASSES
 from pcan_model.data.augment import (
     AugmentConfig,
     draw_view,
@@ -33,7 +34,7 @@ class Sample:
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask where there is one
-    labels: NDArray[np.int64]  # (N,) index into CLASSES
+    labels: NDArray[np.int64]  # (N,) index into the classes
     ids: NDArray[np.int64]  # (N,) the same object has the same id in both samples of a pair
     masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty if only the box is known
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
@@ -51,6 +52,7 @@ class PairDataset:
     weights          how often each clip is drawn, relative; None = by its number of frames
     height, width    of the input, pixels
     reference_range  most frames between key and reference
+    names            of the classes that the clips' labels count
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class PairDataset:
         augment: AugmentConfig | None = None,
         length: int = 10_000,
         weights: Sequence[float] | None = None,
+        names: Sequence[str] = CLASSES,
     ) -> None:
         self._clips = list(clips)
         self._size = (height, width)
@@ -73,7 +76,7 @@ class PairDataset:
         self._length = length
         self._chances = _chances(self._clips, weights)
         self._cache: OrderedDict[tuple[int, int], FlatFrame] = OrderedDict()
-        self._bank = self._make_bank()
+        self._bank = self._make_bank(names)
 
     def __len__(self) -> int:
         return self._length
@@ -88,7 +91,7 @@ class PairDataset:
         other = mix_looks(look, draw_look(self._config, rng), self._config.colour_shared)
         return _sample(frames[0], look, rng), _sample(frames[1], other, rng)
 
-    def _make_bank(self) -> CutOutBank | None:
+    def _make_bank(self, names: Sequence[str]) -> CutOutBank | None:
         if not self._config.paste or not self._config.paste_max:
             return None
         height, width = self._size
@@ -98,6 +101,7 @@ class PairDataset:
             height=height,
             width=width,
             height_min=self._config.paste_height_min,
+            names=names,
             rng=np.random.default_rng((self._seed, 2**31)),
         )
         return bank if len(bank) else None

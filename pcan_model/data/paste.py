@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.config import CLASSES
 from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, object_boxes
 from pcan_model.data.clips import Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look
@@ -19,8 +18,7 @@ from pcan_model.data.files import flat_frame
 from pcan_model.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
-RIDDEN = {CLASSES.index("motorcycle"), CLASSES.index("bicycle")}
-RIDER = CLASSES.index("rider")
+RIDER, RIDDEN = "rider", ("motorcycle", "bicycle")  # cut out together, where the data tell them apart
 PATCH_MAX = 320  # longest side of a kept cut-out, pixels
 
 
@@ -30,7 +28,7 @@ class CutOut:
 
     image: NDArray[np.uint8]  # (h, w, 3) RGB, with a margin of one pixel
     index: NDArray[np.int16]  # (h, w) 0, or k + 1 where object k is
-    labels: NDArray[np.int64]  # (K,) index into CLASSES, the leading object first
+    labels: NDArray[np.int64]  # (K,) index into the classes, the leading object first
     scale: float  # kept pixels x this = pixels in an input that shows the whole source
 
 
@@ -46,7 +44,10 @@ class Placement:
 
 
 class CutOutBank:
-    """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more."""
+    """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more.
+
+    names  of the classes that the clips' labels count
+    """
 
     def __init__(
         self,
@@ -56,16 +57,18 @@ class CutOutBank:
         height: int,
         width: int,
         height_min: int,
+        names: Sequence[str],
         rng: np.random.Generator,
         frames: int = 1200,
         per_class: int = 250,
     ) -> None:
+        self._names, size = names, (height, width)
         self._by_class: dict[int, list[CutOut]] = {}
         chosen = rng.choice(len(clips), frames, p=chances).tolist()
         drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
         for clip, number in sorted(drawn):
             frame = flat_frame(clips[clip], number)
-            for cut in cut_objects(frame, height=height, width=width, height_min=height_min):
+            for cut in cut_objects(frame, size, height_min=height_min, names=names):
                 self._keep(cut, per_class, rng)
 
     def _keep(self, cut: CutOut, per_class: int, rng: np.random.Generator) -> None:
@@ -78,39 +81,46 @@ class CutOutBank:
     def __len__(self) -> int:
         return sum(map(len, self._by_class.values()))
 
-    def draw(self, classes: Sequence[float], rng: np.random.Generator) -> CutOut:
-        """Draw a class first, by the relative chances of all classes, then one of its cut-outs."""
+    def draw(self, shares: Mapping[str, float], rng: np.random.Generator) -> CutOut:
+        """Draw a class first, by the relative shares (1 where none is given), then one of its cut-outs."""
         known = sorted(self._by_class)
-        chances = np.array([classes[label] for label in known]) + 1e-9  # a bank of unwanted classes works too
+        chances = np.array([shares.get(self._names[label], 1.0) for label in known])
+        chances += 1e-9  # a bank of unwanted classes works too
         kept = self._by_class[known[rng.choice(len(known), p=chances / chances.sum())]]
         return kept[rng.integers(len(kept))]
 
 
-def cut_objects(frame: FlatFrame, *, height: int, width: int, height_min: int) -> list[CutOut]:
-    """Cut every object that has an outline, is high enough and not cut by the picture's edge."""
+def cut_objects(
+    frame: FlatFrame, size: tuple[int, int], *, height_min: int, names: Sequence[str]
+) -> list[CutOut]:
+    """Cut every object that has an outline, is high enough and not cut by the picture's edge.
+
+    size   (height, width) of the input
+    names  of the classes
+    """
     h, w = frame.index.shape
     boxes = object_boxes(frame.index, len(frame.ids)).astype(int)
     cuts = []
-    for group in _groups(frame.labels, boxes):
+    for group in _groups(np.array(names)[frame.labels], boxes):
         x1, y1 = boxes[group, :2].min(0) - 1
         x2, y2 = boxes[group, 2:].max(0) + 1
         at_edge = x1 < 0 or y1 < 0 or x2 > w or y2 > h
         if at_edge or y2 - y1 - 2 < height_min or frame.boxed[group].any():
             continue
         part = FlatFrame(frame.image[y1:y2, x1:x2], frame.index[y1:y2, x1:x2], frame.labels, frame.ids)
-        cuts.append(_cut(part, group, fit_scale((h, w), height, width)))
+        cuts.append(_cut(part, group, fit_scale((h, w), *size)))
     return cuts
 
 
-def _groups(labels: NDArray[np.int64], boxes: NDArray[np.int_]) -> list[list[int]]:
+def _groups(kinds: NDArray[np.str_], boxes: NDArray[np.int_]) -> list[list[int]]:
     """Every object alone, except that a rider takes along the bicycle or motorcycle below."""
     groups: list[list[int]] = []
     ridden: set[int] = set()
-    for k in np.flatnonzero(labels == RIDER):
-        near = [j for j in np.flatnonzero(np.isin(labels, list(RIDDEN))) if _sits_on(boxes[k], boxes[j])]
+    for k in np.flatnonzero(kinds == RIDER):
+        near = [j for j in np.flatnonzero(np.isin(kinds, RIDDEN)) if _sits_on(boxes[k], boxes[j])]
         groups.append([int(k), *map(int, near[:1])])
         ridden.update(map(int, near[:1]))
-    alone = [k for k in range(len(labels)) if labels[k] != RIDER and k not in ridden]
+    alone = [k for k in range(len(kinds)) if kinds[k] != RIDER and k not in ridden]
     return groups + [[k] for k in alone]
 
 

@@ -55,6 +55,7 @@ def read_sources(
         augment=FLIP if train.augment == "flip" else None,
         length=length,
         weights=weights,
+        names=names,
     )
 
 
