@@ -161,11 +161,12 @@ def assign(
     returns    (N,)        track index, NONE or SUPPRESSED
     """
     score, result = score.copy(), np.full(len(score), NONE, np.int64)
+    sure = confidence > np.float32(config.track_score)  # NumPy 1 would compare a single score in 64 bits
     for row in range(len(score)):
         best = int(score[row].argmax())
         if score[row, best] <= config.match_score or best >= tracks:
             continue
-        if confidence[row] > config.track_score:
+        if sure[row]:
             result[row] = best
             score[:, best] = 0
         elif score[row, best] > config.suppress_score:

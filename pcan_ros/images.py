@@ -27,14 +27,20 @@ EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
-SIXTEEN_BIT = {
-    "mono16": 1,
-    "16UC1": 1,
-    "rgb16": 3,
-    "bgr16": 3,
-    "rgba16": 4,
-    "bgra16": 4,
-}  # encoding: channels
+SIXTEEN_BIT = {  # of these the high byte is taken, as their 8-bit kin
+    "rgb16": "rgb8",
+    "bgr16": "bgr8",
+    "16UC3": "8UC3",
+    "mono16": "mono8",
+    "16UC1": "8UC1",
+    "rgba16": "rgba8",
+    "bgra16": "bgra8",
+    "16UC4": "8UC4",
+    "bayer_rggb16": "bayer_rggb8",
+    "bayer_bggr16": "bayer_bggr8",
+    "bayer_gbrg16": "bayer_gbrg8",
+    "bayer_grbg16": "bayer_grbg8",
+}
 
 
 class BadImage(ValueError):
@@ -47,14 +53,16 @@ def decode(message: Any) -> NDArray[np.uint8]:
 
 
 def _decode_raw(message: Any) -> NDArray[np.uint8]:
-    if message.encoding in SIXTEEN_BIT:
-        return _by_cv_bridge(message)
-    if message.encoding not in EIGHT_BIT:
+    kin = SIXTEEN_BIT.get(message.encoding, message.encoding)
+    if kin not in EIGHT_BIT:
         known = ", ".join((*EIGHT_BIT, *SIXTEEN_BIT))
         raise BadImage(f"encoding: expected one of {known}; got {message.encoding!r}")
-    channels, conversion = EIGHT_BIT[message.encoding]
-    _check_size(message, channels)
-    pixels = _pixels(message, channels)
+    channels, conversion = EIGHT_BIT[kin]
+    depth = 2 if message.encoding in SIXTEEN_BIT else 1
+    _check_size(message, channels * depth)
+    if channels == 2 and message.width % 2:
+        raise BadImage(f"width: expected an even one for {message.encoding}, got {message.width}")
+    pixels = _pixels(message, channels, depth)
     if conversion is None:
         return pixels
     try:
@@ -80,32 +88,16 @@ def _check_size(message: Any, bytes_per_pixel: int) -> None:
         )
 
 
-def _pixels(message: Any, channels: int) -> NDArray[np.uint8]:
-    """Return the bytes as (H, W) or (H, W, channels), without a copy unless rows are padded."""
+def _pixels(message: Any, channels: int, depth: int) -> NDArray[np.uint8]:
+    """Return the high bytes as (H, W) or (H, W, channels); 8 bits without a copy unless rows are padded.
+
+    depth  bytes of a value
+    """
     height, width, step = message.height, message.width, message.step
     rows = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)
-    pixels = np.ascontiguousarray(rows[:, : width * channels])
+    high = 0 if message.is_bigendian else depth - 1
+    pixels = np.ascontiguousarray(rows[:, high : width * channels * depth : depth])
     return pixels.reshape(height, width) if channels == 1 else pixels.reshape(height, width, channels)
-
-
-def _by_cv_bridge(message: Any) -> NDArray[np.uint8]:
-    """Convert what is rare the slow way."""
-    _check_size(message, 2 * SIXTEEN_BIT[message.encoding])
-    try:
-        from cv_bridge import CvBridge
-    except ImportError as error:
-        raise BadImage(
-            f"encoding {message.encoding!r} needs cv_bridge: apt install ros-$ROS_DISTRO-cv-bridge"
-        ) from error
-    try:
-        picture = np.asarray(CvBridge().imgmsg_to_cv2(message, "passthrough"))
-    except Exception as error:  # the bridge raises whatever its converters raise
-        raise BadImage(f"{message.encoding}: cv_bridge cannot convert it: {error}") from error
-    picture = (picture.reshape(message.height, message.width, -1) >> 8).astype(np.uint8)
-    if picture.shape[2] == 1:
-        return picture.repeat(3, axis=2)
-    order = [2, 1, 0] if message.encoding.startswith("bgr") else [0, 1, 2]
-    return np.ascontiguousarray(picture[:, :, order])
 
 
 def _decode_compressed(message: Any) -> NDArray[np.uint8]:

@@ -114,6 +114,16 @@ def test_cpp_header_refuses_an_unknown_encoding(decoder: Path) -> None:
     assert decode(decoder, 9, (2, 2), b"1234").stderr == b"InstanceMask: unknown encoding"
 
 
+def test_the_package_depends_on_every_ros_package_that_its_python_imports() -> None:
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    named = {element.text for element in package if element.tag in ("depend", "exec_depend")}
+    files = [*(ROOT / "pcan_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
+    imports = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
+    modules = {name for path in files for name in imports.findall(path.read_text())}
+    ros = {name for name in modules if re.fullmatch(r"rcl.*|launch.*|ament.*|.*_msgs|.*_srvs", name)}
+    assert ros <= named
+
+
 def test_fastdds_profile_shares_64_mib_and_keeps_udp() -> None:
     root = ElementTree.parse(ROOT / "config" / "fastdds_shm.xml").getroot()
     text = {element.tag.split("}")[1]: element.text for element in root.iter()}

@@ -38,33 +38,58 @@ def compressed(data: bytes, kind: str = "jpeg") -> Any:
         ("bgr8", cv2.COLOR_RGB2BGR),
         ("rgba8", cv2.COLOR_RGB2RGBA),
         ("bgra8", cv2.COLOR_RGB2BGRA),
-        ("yuv422", cv2.COLOR_RGB2YUV_UYVY),
-        ("yuv422_yuy2", cv2.COLOR_RGB2YUV_YUY2),
     ],
 )
-@pytest.mark.parametrize("pad", [0, 5])
-def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, pad: int) -> None:
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("pad", [0, 6])
+def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, bits: int, pad: int) -> None:
     pixels = red() if conversion is None else cv2.cvtColor(red(), conversion)
+    if bits == 16:
+        pixels, encoding = pixels.astype(np.uint16) << 8 | 0x7F, encoding.replace("8", "16")
     picture = decode(raw(pixels, encoding, pad=pad))
     assert picture.shape == (4, 6, 3) and picture.flags.c_contiguous
     assert np.abs(picture.astype(int) - RED).max() <= 4
 
 
 @pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"), ("yuyv", "yuyv")],
+)
+def test_pairs_of_yuv_pixels_come_out_as_rgb(encoding: str, order: str) -> None:
+    r, g, b = RED  # to YUV by ITU-R BT.601, 16 to 235
+    parts = {
+        "y": 16 + (65.738 * r + 129.057 * g + 25.064 * b) / 256,
+        "u": 128 + (-37.945 * r - 74.494 * g + 112.439 * b) / 256,
+        "v": 128 + (112.439 * r - 94.154 * g - 18.285 * b) / 256,
+    }
+    pair = np.array([[parts[part] for part in order]]).round().astype(np.uint8)
+    picture = decode(raw(np.tile(pair, (4, 3)).reshape(4, 6, 2), encoding))
+    assert picture.shape == (4, 6, 3) and np.abs(picture.astype(int) - RED).max() <= 4
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
     ("encoding", "first"), [("rggb", (0, 0)), ("bggr", (1, 1)), ("grbg", (0, 1)), ("gbrg", (1, 0))]
 )
-def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int]) -> None:
-    mosaic = np.zeros((8, 8), np.uint8)
-    mosaic[first[0] :: 2, first[1] :: 2] = 200  # where the pattern has its red pixels
-    picture = decode(raw(mosaic, f"bayer_{encoding}8"))[2:-2, 2:-2]
+def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int], bits: int) -> None:
+    mosaic = np.zeros((8, 8), f"u{bits // 8}")
+    mosaic[first[0] :: 2, first[1] :: 2] = 200 << (bits - 8)  # where the pattern has its red pixels
+    picture = decode(raw(mosaic, f"bayer_{encoding}{bits}"))[2:-2, 2:-2]
     assert picture[..., 0].min() == 200 and picture[..., 1:].max() == 0
 
 
 def test_grey_and_16_bit_pictures_become_rgb() -> None:
     grey = np.full((4, 6), 77, np.uint8)
     assert (decode(raw(grey, "mono8")) == 77).all()
-    pytest.importorskip("cv_bridge")
-    assert (decode(raw(grey.astype(np.uint16) << 8, "mono16")) == 77).all()
+    deep = grey.astype(np.uint16) << 8 | 0xFF
+    for encoding in ("mono16", "16UC1"):
+        assert (decode(raw(deep, encoding)) == 77).all()
+
+
+def test_16_bits_may_come_with_the_high_byte_first() -> None:
+    message = raw(np.full((4, 6), 77 << 8 | 0x12, ">u2"), "mono16", pad=1)
+    message.is_bigendian = 1
+    assert (decode(message) == 77).all()
 
 
 def test_rgb_and_unpadded_rows_are_not_copied() -> None:
@@ -98,7 +123,7 @@ def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], said: 
 
 
 def test_an_odd_width_of_yuv_is_refused() -> None:
-    with pytest.raises(BadImage, match="yuv422"):
+    with pytest.raises(BadImage, match="width: expected an even one for yuv422, got 5"):
         decode(raw(np.zeros((4, 5, 2), np.uint8), "yuv422"))
 
 

@@ -101,6 +101,8 @@ def test_with_simulated_time_a_looping_bag_resets_once_and_latency_is_on_its_clo
     with robot(squares, use_sim_time=True) as r:
         clock = r.client.node.create_publisher(Clock, "/clock", 10)
         r.until(clock.get_subscription_count, "listening to /clock")
+        reports = r.collect(DiagnosticArray, "/diagnostics")
+        r.until(lambda: reports, "reporting though the clock stands still")
         loop = [50 + i / 10 for i in range(8)]
         for number in range(3):
             for step, stamp in enumerate(loop):
@@ -159,6 +161,7 @@ def test_pictures_are_published_while_somebody_subscribes(squares: Path) -> None
 def test_deactivated_it_takes_no_images_and_activated_it_starts_anew(squares: Path) -> None:
     with robot(squares) as r:
         r.track(image(scene(0), 1.0))
+        assert not r.change_state(Transition.TRANSITION_CONFIGURE), "an active node cannot be configured"
         assert r.change_state(Transition.TRANSITION_DEACTIVATE)
         assert r.state() == "inactive"
         assert r.client.exchange(image(scene(1), 2.0), 1.0) is None

@@ -47,6 +47,11 @@ def test_values_outside_range_or_choice_are_refused_by_name() -> None:
         known["backend"].check("abacus")
 
 
+def test_a_value_that_is_missing_is_refused_by_name() -> None:
+    with pytest.raises(ParameterError, match=r"cameras: expected a value such as \['~/image'\], got none"):
+        parameters(TrackerConfig())["cameras"].check(None)
+
+
 def test_the_baseline_that_needs_scipy_is_refused_on_a_robot() -> None:
     association = parameters(TrackerConfig())["tracker.association"]
     assert association.read_only
@@ -64,6 +69,7 @@ def test_defaults_are_inside_their_own_ranges() -> None:
 def test_an_unknown_name_is_refused() -> None:
     known = parameters(TrackerConfig())
     refuse_unknown(["model", "use_sim_time", "qos_overrides./a.subscription.depth"], known)
+    refuse_unknown(["start_type_description_service"], known)  # rclpy's own, from Jazzy on
     with pytest.raises(ParameterError, match="modle: no such parameter; expected one of model"):
         refuse_unknown(["modle"], known)
 

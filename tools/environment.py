@@ -70,6 +70,11 @@ def check_machine(stages: list[str]) -> None:
         sys.exit("Python cannot make environments here: sudo apt-get install python3-venv")
     if "ros" not in stages:
         return
+    if not distribution() and os.environ.get("ROS_DISTRO"):
+        sys.exit(
+            f"ROS 2 {os.environ['ROS_DISTRO']} is sourced, but {sys.executable} cannot import its rclpy: "
+            "make PYTHON=/usr/bin/python3"
+        )
     if distribution() and not shutil.which("colcon"):
         sys.exit("colcon is missing: sudo apt-get install python3-colcon-common-extensions")
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
@@ -85,7 +90,10 @@ def install(stage: str) -> None:
     names = REQUIREMENTS / f"{stage}.txt"
     alone = REQUIREMENTS / f"{stage}-nodeps.txt"  # packages whose own requirements are wrong or too many
     pins = REQUIREMENTS / "pins.txt"
-    sources = [path for path in (names, alone, pins) if path.exists()]
+    commands = (
+        [ROOT / "pyproject.toml"] if stage == "train" else []
+    )  # it names the commands that are installed
+    sources = [path for path in (names, alone, pins, *commands) if path.exists()]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = STAMPS / stage
     if stamp.exists() and stamp.read_text() == digest:
@@ -110,18 +118,27 @@ def install(stage: str) -> None:
 def missing(names: Path) -> list[str]:
     """Return pip's arguments for what the distribution lacks, leaving what it has as it is.
 
-    The distribution's own NumPy stays: its cv_bridge is compiled against it.
+    NumPy stays in its major version: the distribution's OpenCV is compiled against it.
     """
     from importlib.metadata import PackageNotFoundError, version  # here: too old a Python must get its line
 
     lines = names.read_text().split()
     plain = {line: re.split("[<>=]", line)[0] for line in lines}
     modules = {line: MODULES.get(name, name.replace("-", "_")) for line, name in plain.items()}
-    wanted = [line for line in lines if not importlib.util.find_spec(modules[line])]
+    wanted = [line for line in lines if not there(modules[line])]
     try:
-        return [*wanted, f"numpy=={version('numpy')}"]
+        own = version("numpy")
     except PackageNotFoundError:
         return wanted
+    return [*wanted, f"numpy>={own},<{int(own.split('.')[0]) + 1}"]
+
+
+def there(module: str) -> bool:
+    """Return whether this Python finds a module, or even the package that it is in."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def pip(stage: str, *arguments: str) -> None:

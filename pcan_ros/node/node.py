@@ -9,6 +9,7 @@ from __future__ import annotations
 import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
+import argparse
 import sys
 import time
 from functools import partial
@@ -22,6 +23,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.structures import Frame
@@ -30,9 +32,10 @@ from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import NodeStatus
 from pcan_ros.node.outputs import Outputs
+from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import Pipeline, Result, seconds
 from pcan_ros.node.throttle import Throttle
-from pcan_ros.node.transitions import reported
+from pcan_ros.node.transitions import refuse_impossible, reported
 from pcan_ros.runtime.backends import open_engine
 from pcan_ros.runtime.engine_facts import EngineLost
 
@@ -51,12 +54,14 @@ class TrackerNode(LifecycleNode):
         self.enabled = True
         self.pipeline: Pipeline | None = None
         self.tracker: Tracker | None = None
+        self._topics: tuple[str, ...] = ()
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
         self._throttle = Throttle()
         self.lost: EngineLost | None = None  # why the engine is gone, if it is
         self._gone = self.create_guard_condition(self._give_up)
         add_services(self)
+        refuse_impossible(self)
         self.status = NodeStatus(self)
 
     # Lifecycle
@@ -65,7 +70,7 @@ class TrackerNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load the model and open the topics."""
         settings = self.parameters.settings
-        self.lost = None
+        self.lost, self._topics = None, self._resolved(settings.cameras)
         opened = open_engine(Path(settings.model), settings.engine, self._say)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         _warm_up(self.tracker)
@@ -81,12 +86,11 @@ class TrackerNode(LifecycleNode):
         if self.lost is not None:
             raise EngineLost(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        topics = tuple(self.resolve_topic_name(topic) for topic in settings.cameras)
-        self.pipeline = Pipeline(self.tracker, topics, settings.time_limits, self)
-        self.status.begin(topics)
+        self.pipeline = Pipeline(self.tracker, self._topics, settings.time_limits, self)
+        self.status.begin(self._topics)
         self.pipeline.start()
-        self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(settings.cameras)]
-        self.get_logger().info(f"tracking {', '.join(topics)}")
+        self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
+        self.get_logger().info(f"tracking {', '.join(self._topics)}")
 
     @reported
     def on_deactivate(self) -> None:
@@ -166,6 +170,13 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(text)
         self.status.announce(text)
 
+    def _resolved(self, topics: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the topics after remapping; raises ParameterError for what is no name of a topic."""
+        try:
+            return tuple(self.resolve_topic_name(topic) for topic in topics)
+        except RuntimeError as error:  # of rcl
+            raise ParameterError(f"cameras: {error}") from error
+
     def _subscribe(self, camera: int, topic: str) -> Any:
         settings = self.parameters.settings
         name = f"{topic}/compressed" if settings.compressed else topic
@@ -211,14 +222,15 @@ def _warm_up(tracker: Tracker) -> None:
     tracker.step(tracker.start(), Frame(np.zeros((size.height, size.width, 3), np.uint8), 0.0))
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run the node until it is told to stop; exits with 1 when it cannot start."""
-    rclpy.init(args=arguments)
     try:
+        rclpy.init()
+        _parser().parse_args(remove_ros_args()[1:])
         node = TrackerNode()
-    except (ValueError, ParameterException) as error:
+    except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
         rclpy.try_shutdown()
-        sys.exit(f"pcan_tracker: {error}")
+        sys.exit(f"pcan_tracker: {' '.join(str(error).split())}")
     try:
         started = not node.parameters.settings.autostart or node.autostart()
         if started:
@@ -229,6 +241,15 @@ def main(arguments: list[str] | None = None) -> None:
         node.close()
         rclpy.try_shutdown()
     sys.exit(0 if started else 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    example = "pcan_tracker --ros-args -p cameras:=\"['/camera/image_raw']\" -p tracker.init_score:=0.6"
+    return argparse.ArgumentParser(
+        "pcan_tracker",
+        description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
+        epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class NodeParameters:
     def __init__(self, node: Node, on_change: Callable[[], None]) -> None:
         overrides = node._parameter_overrides  # rclpy has no public way to see what nobody declared
         model = overrides["model"].value if "model" in overrides else ""
-        folder = Path(model or default_model())
+        folder = Path(model or default_model()).expanduser()
         self._base = _thresholds(folder)
         self._known = parameters(self._base)
         refuse_unknown(list(overrides), self._known)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock
 from rclpy.qos import QoSReliabilityPolicy
 
 from pcan_ros.msg import TrackerStatus
@@ -24,7 +25,8 @@ class NodeStatus:
     def __init__(self, node: TrackerNode) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        node.create_timer(node.parameters.settings.status_period, self._publish)
+        always = Clock()  # the system's: what is wrong is said also while /clock stands still
+        node.create_timer(node.parameters.settings.status_period, self._publish, clock=always)
         self.last_error = ""
         self.begin(())
 

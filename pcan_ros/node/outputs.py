@@ -7,6 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 from pcan_ros.drawing.overlay import draw
@@ -15,26 +16,16 @@ from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 from pcan_ros.node.parameters import Settings
 from pcan_ros.node.pipeline import Result
 
-try:
-    from rclpy.impl.implementation_singleton import rclpy_implementation
-
-    RCLError: type[Exception] = rclpy_implementation.RCLError
-except (ImportError, AttributeError):
-    RCLError = RuntimeError
-
-RESULTS = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.RELIABLE)
-PICTURES = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
-
 
 class Outputs:
     """Publishes what one camera's images become."""
 
     def __init__(self, node: Node, prefix: str, classes: tuple[str, ...]) -> None:
         self._node, self._classes = node, classes
-        self._tracks = node.create_publisher(TrackedInstanceArray, f"{prefix}/tracks", RESULTS)
-        self._status = node.create_publisher(TrackerStatus, f"{prefix}/status", RESULTS)
-        self._overlay = node.create_publisher(Image, f"{prefix}/overlay", PICTURES)
-        self._labels = node.create_publisher(Image, f"{prefix}/label_image", PICTURES)
+        self._tracks = self._offer(TrackedInstanceArray, f"{prefix}/tracks", depth=5)
+        self._status = self._offer(TrackerStatus, f"{prefix}/status", depth=5)
+        self._overlay = self._offer(Image, f"{prefix}/overlay", depth=1)
+        self._labels = self._offer(Image, f"{prefix}/label_image", depth=1)
 
     def publish_tracks(self, result: Result, settings: Settings) -> None:
         """Publish the tracks of one image."""
@@ -63,6 +54,15 @@ class Outputs:
         for publisher in (self._tracks, self._status, self._overlay, self._labels):
             self._node.destroy_publisher(publisher)
 
+    def _offer(self, kind: Any, topic: str, *, depth: int) -> Any:
+        """Return a publisher, reliable unless a `qos_overrides` parameter says otherwise."""
+        return self._node.create_publisher(
+            kind,
+            topic,
+            QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.RELIABLE),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
     def _draw(self, result: Result) -> Image:
         picture = draw(result.picture[..., ::-1], result.tracks, self._classes)
         return to_image(picture, "bgr8", result.header)
@@ -70,7 +70,7 @@ class Outputs:
     def _publish(self, publisher: Any, make: Callable[[], Any]) -> None:
         try:
             publisher.publish(make())
-        except RCLError as error:  # an overloaded reliable transport, or a context that shuts down
+        except RuntimeError as error:  # rcl's: an overloaded reliable transport, or a context that shuts down
             self._node.get_logger().warning(
                 f"{publisher.topic_name}: not published: {error}", throttle_duration_sec=5.0
             )

@@ -46,6 +46,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 FRAMES = (0, 10_000)  # range of the tracker's whole numbers
 SHARE = (0.0, 1.0)  # range of the tracker's thresholds
+ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # beginnings of rclpy's own names
 ENCODINGS = dict(
     zip(
         CHOICES["mask_encoding"],
@@ -121,7 +122,9 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def check(self, value: Any) -> None:
-        """Raise ParameterError unless the value is one of the choices and inside the range."""
+        """Raise ParameterError unless there is a value, one of the choices and inside the range."""
+        if value is None:  # what an empty list in a file is to ROS
+            raise ParameterError(f"{self.name}: expected a value such as {self.default!r}, got none")
         if self.choices and value not in self.choices:
             raise ParameterError(f"{self.name}: expected one of {', '.join(self.choices)}; got {value!r}")
         if self.limits and not self.limits[0] <= value <= self.limits[1]:
@@ -149,7 +152,7 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
 def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
     """Raise ParameterError for the first name that is not a parameter of this node."""
     for name in names:
-        if name not in known and name != "use_sim_time" and not name.startswith("qos_overrides."):
+        if name not in known and not name.startswith(ROS):
             raise ParameterError(f"{name}: no such parameter; expected one of {', '.join(known)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
@@ -30,3 +30,22 @@ def reported(
         return TransitionCallbackReturn.SUCCESS
 
     return run
+
+
+def refuse_impossible(node: LifecycleNode) -> None:
+    """Answer the request of a transition that the present state does not allow with a no.
+
+    Up to Jazzy rclpy raises it out of the executor, which ends the node.
+    """
+    service = node._service_change_state
+    change = service.callback
+
+    def guarded(request: Any, response: Any) -> Any:
+        try:
+            return change(request, response)
+        except RuntimeError as error:  # rcl's
+            node.get_logger().error(f"transition refused: {error}")
+            response.success = False
+            return response
+
+    service.callback = guarded
