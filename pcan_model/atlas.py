@@ -56,8 +56,11 @@ def pack(levels: list[Tensor]) -> tuple[Tensor, Tensor]:
     row = torch.cat([F.pad(x, (0, 0, 0, height - x.shape[2])) for x in others], 3)
     width = max(row.shape[3], finest.shape[3])
     parts = [F.pad(x, (0, width - x.shape[3])) for x in (finest, row)]
-    lefts = [0.0]
-    for x in others[:-1]:
-        lefts.append(lefts[-1] + x.shape[3])
-    corners = [[0.0, 0.0], *([left, float(finest.shape[2])] for left in lefts)]
-    return torch.cat(parts, 2), torch.tensor(corners)
+    return torch.cat(parts, 2), corners([(x.shape[2], x.shape[3]) for x in levels])
+
+
+def corners(sizes: list[tuple[int, int]]) -> Tensor:
+    """Return where `pack` puts levels of these heights and widths: upper left corners (x, y), (L, 2)."""
+    (below, _), *others = sizes
+    lefts = [sum(width for _, width in others[:i]) for i in range(len(others))]
+    return torch.tensor([[0.0, 0.0], *([float(left), float(below)] for left in lefts)])

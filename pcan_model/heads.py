@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import roi_align
 
-from pcan_model.atlas import pack
+from pcan_model.atlas import corners, pack
 from pcan_model.config import HeadConfig
 
 STD = (0.1, 0.2)  # of the box head's offsets
@@ -24,13 +24,24 @@ def pool_regions(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: in
 
     All levels lie side by side on one sheet, so that each box is pooled once and shapes are static.
     """
-    framed = [functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels]
-    sheet, corners = pack(framed)  # with the edges around each level that RoIAlign repeats
+    sizes = [(level.shape[2], level.shape[3]) for level in levels]
+    return pool_sheet(lay_out(levels), sizes, boxes, picture, cells).to(levels[0].dtype)
+
+
+def lay_out(levels: list[Tensor]) -> Tensor:
+    """Lay the levels (B, C, H, W) on one sheet, with the edges around each that RoIAlign repeats."""
+    return pack([functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels])[0]
+
+
+def pool_sheet(
+    sheet: Tensor, sizes: list[tuple[int, int]], boxes: Tensor, picture: Tensor, cells: int
+) -> Tensor:
+    """Pool regions as `pool_regions` does, off the sheet of levels of these heights and widths."""
     level = levels_of(boxes)
-    scale = boxes.new_tensor([2.0 ** -(i + 2) for i in range(len(levels))], dtype=torch.float32)[level]
-    first = (corners.to(boxes.device) + 1)[level].repeat(1, 2)
-    rois = _rois(boxes.float() * scale[:, None] + first, picture)
-    return roi_align(sheet, rois, cells, 1.0, 2, True).to(levels[0].dtype)
+    scale = boxes.new_tensor([2.0 ** -(i + 2) for i in range(len(sizes))], dtype=torch.float32)[level]
+    first = corners([(height + 2, width + 2) for height, width in sizes]).to(boxes.device) + 1
+    rois = _rois(boxes.float() * scale[:, None] + first[level].repeat(1, 2), picture)
+    return roi_align(sheet, rois, cells, 1.0, 2, True)
 
 
 def pool_regions_once(

@@ -12,8 +12,9 @@ from pcan_model.config import Config
 from pcan_model.detector import Detector, with_p6
 from pcan_model.frame_attention.kinds import make_frame_attention
 from pcan_model.frame_attention.seam import FrameAttention
-from pcan_model.heads import STD, choose, levels_of, pool_regions
+from pcan_model.heads import STD, choose, lay_out, levels_of, pool_sheet
 from pcan_model.instance_attention import InstanceAttention
+from pcan_model.proposals import STRIDES
 
 
 class PCAN(Detector):
@@ -33,6 +34,11 @@ class PCAN(Detector):
             return []
         levels = self.config.frame_attention.levels
         return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
+
+    def level_sizes(self) -> list[tuple[int, int]]:
+        """Return height and width of P2..P5."""
+        size = self.config.input
+        return [(size.height // stride, size.width // stride) for stride in STRIDES[:4]]
 
 
 def with_rows(memory: Tensor, rows: int) -> Tensor:
@@ -67,19 +73,24 @@ class FramePass(nn.Module):
         """
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
-        boxes, scores, labels, ok = self._detect(levels, (image.shape[1], image.shape[2]))
+        source = self._lay_out(levels)
+        boxes, scores, labels, ok = self._detect(levels, source)
         heads = self.net.config.heads
-        embeds = self.net.embedding_head(self._pool(levels, boxes, heads.box_size))
-        regions = self._pool(levels, boxes, heads.mask_size)
+        embeds = self.net.embedding_head(self._pool(source, boxes, heads.box_size))
+        regions = self._pool(source, boxes, heads.mask_size)
         masks = choose(self.net.mask_head(regions), labels)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
         return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
 
-    def _pool(self, levels: list[Tensor], boxes: Tensor, cells: int) -> Tensor:
-        """Read regions (R, C, cells, cells) off the pyramid of the one picture."""
-        if self.sampled:
-            return sample_regions(levels, boxes, levels_of(boxes), cells)
-        return pool_regions(levels, boxes, torch.zeros_like(boxes[:, 0]), cells)
+    def _lay_out(self, levels: list[Tensor]) -> Tensor | list[Tensor]:
+        """Return what regions are read off: the pyramid's sheet, or for sampling its levels."""
+        return levels if self.sampled else lay_out(levels)
+
+    def _pool(self, source: Tensor | list[Tensor], boxes: Tensor, cells: int) -> Tensor:
+        """Read regions (R, C, cells, cells) of the one picture."""
+        if isinstance(source, list):
+            return sample_regions(source, boxes, levels_of(boxes), cells)
+        return pool_sheet(source, self.net.level_sizes(), boxes, torch.zeros_like(boxes[:, 0]), cells)
 
     def _remember(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -99,14 +110,17 @@ class FramePass(nn.Module):
             new_values.append(torch.cat([new_v, old_v[0, :-1]]))
         return levels, torch.stack(new_keys), torch.stack(new_values)
 
-    def _detect(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _detect(
+        self, levels: list[Tensor], source: Tensor | list[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the best D boxes, their scores and labels, and whether suppression settled."""
         head, config = self.net.proposals, self.net.config.heads
+        size = self.net.config.input.height, self.net.config.input.width
         pyramid = with_p6(levels)
         logits, offsets = head(pyramid)
         count = head.config.count
         proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
-        regions = self._pool(levels, proposals[0], config.box_size)
+        regions = self._pool(source, proposals[0], config.box_size)
         logits, offsets = self.net.box_head(regions)
         boxes = decode(offsets, proposals[0][:, None], STD, size)
         classes = logits.shape[1] - 1

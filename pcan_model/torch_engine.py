@@ -13,7 +13,8 @@ from torch import Tensor
 from pcan_model import checkpoint
 from pcan_model.config import Config
 from pcan_model.frame_attention.kinds import memory_shapes
-from pcan_model.network import PCAN, FramePass, InstancePass
+from pcan_model.layout import NEXT, SLOTS, SMALL, MakeLayout, lean
+from pcan_model.network import PCAN
 from pcan_model.structures import Detections, Slots
 
 
@@ -31,8 +32,7 @@ class Memory:
 class Features:
     """What one frame leaves for the instance pass."""
 
-    regions: Tensor  # (D, C, S, S) RoI features
-    masks: Tensor  # (D, 2S, 2S) logits of the initial masks
+    handed: tuple[Tensor, ...]  # what the layout hands to the instance pass
     memory: Memory  # with this frame added to the frame prototypes
 
 
@@ -53,12 +53,12 @@ def empty_memory(config: Config) -> Memory:
 class TorchEngine:
     """Engine over a network in memory, or over a checkpoint file."""
 
-    def __init__(self, config: Config, weights: Path | PCAN) -> None:
+    def __init__(self, config: Config, weights: Path | PCAN, layout: MakeLayout = lean) -> None:
         self.config = config
         net = weights if isinstance(weights, PCAN) else PCAN(config)
         if isinstance(weights, Path):
             checkpoint.load_weights(weights, net)
-        self._frame, self._instance = FramePass(net).eval(), InstancePass(net).eval()
+        self.layout = layout(net)
 
     def start(self) -> Memory:
         """Return the empty memory of one camera."""
@@ -70,21 +70,25 @@ class TorchEngine:
         expected = (self.config.input.height, self.config.input.width, 3)
         if image.shape != expected:
             raise ValueError(f"image: expected {expected}, got {image.shape}")
-        out = self._frame(torch.from_numpy(image)[None], memory.keys, memory.values, memory.valid)
-        boxes, scores, labels, embeds, regions, masks, _, keys, values, valid = out
-        rows = scores.nonzero()[:, 0]
-        boxes, scores, labels, embeds, index = (
-            x.numpy() for x in (boxes[rows], scores[rows], labels[rows], embeds[rows], rows)
-        )
-        found = Detections(boxes, scores, labels, embeds, index)
-        return found, Features(regions, masks, replace(memory, keys=keys, values=values, valid=valid))
+        values = self.layout.frame(torch.from_numpy(image)[None], memory.keys, memory.values, memory.valid)
+        out = dict(zip(self.layout.outputs["frame"], values, strict=True))
+        keys, prototypes, valid = (out[name] for name in NEXT)
+        following = replace(memory, keys=keys, values=prototypes, valid=valid)
+        rows = out["scores"].nonzero()[:, 0]
+        boxes, scores, labels, embeds = (out[name][rows].numpy() for name in SMALL)
+        handed = tuple(out[name] for name in self.layout.features)
+        return Detections(boxes, scores, labels, embeds, rows.numpy()), Features(handed, following)
 
     @torch.inference_mode()
     def segment(
         self, features: Features, slots: Slots, memory: Memory, *, remember: bool
     ) -> tuple[NDArray[np.float32], Memory]:
-        """Refine the masks (D, 2S, 2S) by the tracks' prototypes; return logits and the next memory."""
-        choice = (torch.from_numpy(x) for x in (slots.slot, slots.fresh, slots.owner, slots.has))
-        refined, bank = self._instance(features.regions, features.masks, memory.bank, *choice)
+        """Make the tracks' masks (D, 2S, 2S) by their prototypes; return logits and the next memory."""
         following = features.memory if remember else memory
+        if not slots.has.any():  # nothing is tracked: no mask is asked for
+            heads = self.config.heads
+            side = 2 * heads.mask_size
+            return np.zeros((heads.detections, side, side), np.float32), replace(following, bank=memory.bank)
+        choice = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
+        refined, bank = self.layout.instance(*features.handed, memory.bank, *choice)
         return refined.numpy(), replace(following, bank=bank)

@@ -25,7 +25,7 @@ from pcan_model.structures import Frame, TrackState
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine
 from pcan_model.tracker import Tracker
-from pcan_ros.runtime.graphs import FRAME_INPUTS, FRAME_OUTPUTS, INSTANCE_INPUTS, INSTANCE_OUTPUTS
+from pcan_ros.runtime.graphs import PORTS
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
@@ -93,11 +93,10 @@ def test_the_graphs_are_small_beside_the_weights(exported: Path) -> None:
 
 
 def test_inputs_and_outputs_are_named_as_the_runtime_binds_them(exported: Path) -> None:
-    wanted = {"frame": (FRAME_INPUTS, FRAME_OUTPUTS), "instance": (INSTANCE_INPUTS, INSTANCE_OUTPUTS)}
-    for name, (inputs, outputs) in wanted.items():
+    for name, ports in PORTS.items():
         proto = graph(exported, name).graph
-        assert [i.name for i in proto.input] == list(inputs)
-        assert [o.name for o in proto.output] == list(outputs)
+        assert [i.name for i in proto.input] == list(ports.inputs)
+        assert [o.name for o in proto.output] == list(ports.outputs)
         for value in [*proto.input, *proto.output]:
             assert all(d.HasField("dim_value") for d in value.type.tensor_type.shape.dim), value.name
 
@@ -182,7 +181,7 @@ def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
 
     monkeypatch.setattr(room, "write_pass", graph)
     monkeypatch.setattr(
-        room, "_manifest", lambda config, folder, *_: (folder / "manifest.json").write_text("new")
+        room, "_manifest", lambda config, layout, folder, **_: (folder / "manifest.json").write_text("new")
     )
     for name in ("README.md", "manifest.json", "frame.onnx"):
         (tmp_path / "model").mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ ORDER = {  # a module may use its own room and those above it
         "heads",
         "atlas",
     ],
-    "network": ["detector", "network"],
+    "network": ["detector", "network", "lean", "layout"],
     "association": ["association", "roster"],
     "tracker": ["engine", "tracker"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pcan_model.geometry import Letterbox
+from pcan_model.lean import LeanInstancePass
 from pcan_model.network import PCAN
 from pcan_model.structures import Detections, Frame, Slots, State, Track
 from pcan_model.torch_engine import Features, Memory, TorchEngine
@@ -38,6 +39,7 @@ class WatchingEngine:
 
     def __init__(self, net: PCAN) -> None:
         self._engine, self.attention = TorchEngine(net.config, net), net.instance_attention
+        self._pass = LeanInstancePass(net)
         self.config = net.config
 
     def start(self) -> Memory:
@@ -60,8 +62,9 @@ class WatchingEngine:
     def look(self, track: Track, memory: Memory, frame: int) -> Look:
         """Read the maps of a track that was found in the last picture from its prototypes as they are now."""
         row = int(self._slots.owner[track.slot])
-        region = self._features.regions[row : row + 1]
+        sheet, boxes, _ = self._features.handed
         with torch.inference_mode():
+            region = self._pass.pool(sheet, boxes[row : row + 1])
             keys = self.attention.encode(region)
             maps = self.attention.attend(keys, memory.bank[track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pcan_model.export.passes import FRAME_INPUTS, FRAME_OUTPUTS, example_inputs
-from pcan_model.network import PCAN, FramePass
+from pcan_model.export.passes import example_inputs
+from pcan_model.layout import lean, static
+from pcan_model.network import PCAN
 
 
 def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
@@ -18,16 +19,18 @@ def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
 
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
-    (image, *memory), _ = example_inputs(net.config)
+    outputs = [value.name for value in session.get_outputs()]
+    layout = lean(net) if "sheet" in outputs else static(net)
+    (image, *memory), _ = example_inputs(net.config, layout)
     ours: list[Any] = list(memory)
     theirs: list[Any] = [m.numpy() for m in memory]
     worst: dict[str, float] = {}
     for _ in range(frames):
         picture = generator.integers(0, 255, image.shape, dtype=np.uint8)
         with torch.inference_mode():
-            a = FramePass(net).eval()(torch.from_numpy(picture), *ours)
-        b = session.run(None, dict(zip(FRAME_INPUTS, [picture, *theirs], strict=True)))
-        for name, x, y in zip(FRAME_OUTPUTS, a, b, strict=True):
+            a = layout.frame(torch.from_numpy(picture), *ours)
+        b = session.run(None, dict(zip(layout.inputs["frame"], [picture, *theirs], strict=True)))
+        for name, x, y in zip(layout.outputs["frame"], a, b, strict=True):
             difference = float(np.abs(x.numpy().astype(np.float64) - y).max(initial=0))
             worst[name] = max(worst.get(name, 0.0), difference)
         ours, theirs = list(a[-3:]), list(b[-3:])

@@ -30,8 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument(
         "--roi",
         choices=ROI,
-        default=ROI[0],
-        help="how regions are read: the operator, or sampling for TensorRT (default: %(default)s)",
+        default="roialign",
+        help="how regions are read: by the operator, heads only where something was found, for processors; "
+        "or by sampling, in static shapes, for TensorRT (default: %(default)s)",
     )
     p.add_argument(
         "--precision",

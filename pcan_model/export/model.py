@@ -15,19 +15,12 @@ import onnx
 from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, config_to_dict
 from pcan_model.export.half import to_half
-from pcan_model.export.passes import (
-    FRAME_INPUTS,
-    FRAME_OUTPUTS,
-    INSTANCE_INPUTS,
-    INSTANCE_OUTPUTS,
-    OPSET,
-    example_inputs,
-    write_pass,
-)
+from pcan_model.export.passes import OPSET, example_inputs, write_pass
 from pcan_model.export.weights import WEIGHTS
-from pcan_model.network import PCAN, FramePass, InstancePass
+from pcan_model.layout import Layout, lean, sampled
+from pcan_model.network import PCAN
 
-ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT-RTX can build anywhere
+ROI = {"roialign": lean, "gridsample": sampled}  # the operator; sampling, which TensorRT builds anywhere
 PRECISIONS = ("fp32", "fp16")
 
 
@@ -36,7 +29,7 @@ def export(
     folder: Path,
     metrics: dict[str, Any] | None = None,
     *,
-    roi: str = ROI[0],
+    roi: str = "roialign",
     precision: str = PRECISIONS[0],
 ) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
@@ -58,19 +51,14 @@ def export(
         partial.mkdir()
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
-        frame, instance = example_inputs(net.config)
-        write_pass(
-            FramePass(net, sampled=roi == "gridsample").eval(),
-            frame,
-            partial / "frame.onnx",
-            FRAME_INPUTS,
-            FRAME_OUTPUTS,
-        )
-        refine = InstancePass(net).eval()
-        write_pass(refine, instance, partial / "instance.onnx", INSTANCE_INPUTS, INSTANCE_OUTPUTS)
+        layout = ROI[roi](net)
+        frame, instance = example_inputs(net.config, layout)
+        for name, module, inputs in (("frame", layout.frame, frame), ("instance", layout.instance, instance)):
+            path = partial / f"{name}.onnx"
+            write_pass(module, inputs, path, layout.inputs[name], layout.outputs[name])
         if precision == "fp16":
             narrow(partial)
-        _manifest(net.config, partial, roi, precision)
+        _manifest(net.config, layout, partial, roi=roi, precision=precision)
         if folder.exists():
             _keep_others(folder, partial)
             shutil.rmtree(folder)
@@ -94,7 +82,7 @@ def narrow(folder: Path) -> None:
         onnx.save(model, path)
 
 
-def _manifest(config: Config, folder: Path, roi: str, precision: str) -> None:
+def _manifest(config: Config, layout: Layout, folder: Path, *, roi: str, precision: str) -> None:
     """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
     files = ("frame.onnx", "instance.onnx", WEIGHTS)
     content = {
@@ -103,8 +91,8 @@ def _manifest(config: Config, folder: Path, roi: str, precision: str) -> None:
         "opset": OPSET,
         "roi": roi,
         "weights": WEIGHTS,
-        "inputs": {"frame": FRAME_INPUTS, "instance": INSTANCE_INPUTS},
-        "outputs": {"frame": FRAME_OUTPUTS, "instance": INSTANCE_OUTPUTS},
+        "inputs": layout.inputs,
+        "outputs": layout.outputs,
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
     (folder / "manifest.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -12,28 +12,24 @@ from torch import Tensor, nn
 
 from pcan_model.config import Config
 from pcan_model.export.weights import WEIGHTS, point_outside
+from pcan_model.layout import Layout
+from pcan_model.network import InstancePass
 from pcan_model.torch_engine import empty_memory
 
 OPSET = 18
-FRAME_INPUTS = ("image", "mem_k", "mem_v", "valid")
-FRAME_OUTPUTS = (
-    "boxes", "scores", "labels", "embeds", "roi_features", "mask_logits", "nms_ok",
-    "mem_k_next", "mem_v_next", "valid_next",
-)  # fmt: skip
-INSTANCE_INPUTS = ("roi_features", "mask_logits", "bank", "slot", "fresh", "owner", "has")
-INSTANCE_OUTPUTS = ("refined", "bank_next")
 
 
-def example_inputs(config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return inputs of the right shapes for the frame pass and the instance pass."""
-    memory, heads = empty_memory(config), config.heads
+    memory, rows, tracks = empty_memory(config), config.heads.detections, config.tracker.capacity
     image = torch.zeros(1, config.input.height, config.input.width, 3, dtype=torch.uint8)
-    rows, cells, tracks = heads.detections, heads.mask_size, config.tracker.capacity
-    features = torch.zeros(rows, config.backbone.channels, cells, cells)
-    masks = torch.zeros(rows, 2 * cells, 2 * cells)
-    slots = (torch.zeros(rows, dtype=torch.long), torch.zeros(rows))
-    owners = (torch.zeros(tracks, dtype=torch.long), torch.zeros(tracks))
-    return (image, memory.keys, memory.values, memory.valid), (features, masks, memory.bank, *slots, *owners)
+    frame = image, memory.keys, memory.values, memory.valid
+    with torch.inference_mode():
+        out = dict(zip(layout.outputs["frame"], layout.frame(*frame), strict=True))
+    features = (out[name].clone() for name in layout.features)
+    slots = torch.zeros(rows, dtype=torch.long), torch.zeros(rows)
+    owners = torch.zeros(tracks, dtype=torch.long), torch.ones(tracks)
+    return frame, (*features, memory.bank, *slots, *owners)
 
 
 def write_pass(
@@ -75,7 +71,7 @@ def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
 
 def _stored_names(module: nn.Module) -> list[tuple[str, str]]:
     """Pair the name of each tensor in the graph with its name in the checkpoint."""
-    prefix = {"FramePass": ("net.", ""), "InstancePass": ("attention.", "instance_attention.")}
-    own, stored = prefix[type(module).__name__]
+    attention_only = isinstance(module, InstancePass)
+    own, stored = ("attention.", "instance_attention.") if attention_only else ("net.", "")
     names = list(module.state_dict())
     return [(name, stored + name.removeprefix(own)) for name in names]

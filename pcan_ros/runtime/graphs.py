@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 
 from pcan_model.config import Config
 from pcan_model.structures import Detections
-from pcan_ros.runtime.model_files import ModelError
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
 FEATURES = ("roi_features", "mask_logits")  # handed from network to network
+LEAN = ("sheet", "boxes", "labels")  # the same where masks are made of what is tracked only
 NEXT = ("mem_k_next", "mem_v_next", "valid_next")  # the frame memory with this frame
 MEMORY = ("mem_k", "mem_v", "valid")  # the frame memory
 SLOTS = ("slot", "fresh", "owner", "has")  # fields of structures.Slots
 FRAME_INPUTS = ("image", *MEMORY)
-FRAME_OUTPUTS = (*SMALL, *FEATURES, "nms_ok", *NEXT)
-INSTANCE_INPUTS = (*FEATURES, "bank", *SLOTS)
 INSTANCE_OUTPUTS = ("refined", "bank_next")
-RESIDENT = (*FEATURES, *NEXT, "bank_next")  # outputs that never leave the device
+RESIDENT = (*FEATURES, "sheet", *NEXT, "bank_next")  # outputs that never leave the device
 TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
 
 Shape = tuple[int, ...]
@@ -44,17 +43,31 @@ class Ports:
                 raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
 
 
-PORTS = {
-    "frame": Ports(FRAME_INPUTS, FRAME_OUTPUTS),
-    "instance": Ports(INSTANCE_INPUTS, INSTANCE_OUTPUTS),
-}
+def ports(features: tuple[str, ...] = FEATURES) -> dict[str, Ports]:
+    """Return the ports of both networks, between which these features pass."""
+    new = tuple(name for name in features if name not in SMALL)
+    return {
+        "frame": Ports(FRAME_INPUTS, (*SMALL, *new, "nms_ok", *NEXT)),
+        "instance": Ports((*features, "bank", *SLOTS), INSTANCE_OUTPUTS),
+    }
 
 
-def check_fit(config: Config, frame: ShapeOf, instance: ShapeOf) -> None:
+PORTS = ports()  # of a model with static shapes throughout
+
+
+def features_of(files: ModelFiles) -> tuple[str, ...]:
+    """Return what the frame network of a model hands to its instance network: FEATURES or LEAN."""
+    inputs = files.manifest.get("inputs", {}).get("instance", FEATURES)
+    return LEAN if LEAN[0] in inputs else FEATURES
+
+
+def check_fit(
+    config: Config, frame: ShapeOf, instance: ShapeOf, features: tuple[str, ...] = FEATURES
+) -> None:
     """Raise ModelError where the two networks and the manifest do not fit each other."""
     size = (1, config.input.height, config.input.width, 3)
     pairs: list[Pair] = [("manifest.json: config.input", size, "frame.onnx: image", frame("image"))]
-    for name in FEATURES:
+    for name in features:
         pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
     for name, following in zip(MEMORY, NEXT, strict=True):
         pairs.append((f"frame.onnx: {name}", frame(name), f"frame.onnx: {following}", frame(following)))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pcan_model.structures import Detections, Slots
 from pcan_ros.runtime.engine_facts import EngineFacts
 from pcan_ros.runtime.graphs import (
-    FEATURES,
     MEMORY,
     NEXT,
     SLOTS,
@@ -20,6 +19,7 @@ from pcan_ros.runtime.graphs import (
     check_fit,
     check_picture,
     detections,
+    features_of,
     single,
 )
 from pcan_ros.runtime.model_files import ModelFiles
@@ -53,9 +53,8 @@ class Memory:
 class Features:
     """What `segment` needs of one picture."""
 
-    rois: tuple[Any, ...]  # RoI features (D, C, 14, 14), mask logits (D, 28, 28)
+    regions: tuple[Any, ...]  # what the networks hand on, graphs.FEATURES or graphs.LEAN
     frames: tuple[Any, ...]  # the frame memory with this picture in it
-    count: int  # detections that are not padding
 
 
 class HostEngine:
@@ -66,7 +65,8 @@ class HostEngine:
     def __init__(self, files: ModelFiles, frame: Network, instance: Network, device: str) -> None:
         self.config, self._frame, self._instance = files.config, frame, instance
         self.facts = EngineFacts(self.name, device, files.precision)
-        check_fit(self.config, frame.shape, instance.shape)
+        self._features = features_of(files)
+        check_fit(self.config, frame.shape, instance.shape, self._features)
         self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
 
     def start(self) -> Memory:
@@ -79,16 +79,16 @@ class HostEngine:
         out = self._frame.run(image[None], *memory.frames)
         self.nms_ok = bool(self._frame.read(out["nms_ok"]))
         found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
-        rois, frames = (tuple(out[name] for name in names) for names in (FEATURES, NEXT))
-        return found, Features(rois, frames, len(found))
+        regions, frames = (tuple(out[name] for name in names) for names in (self._features, NEXT))
+        return found, Features(regions, frames)
 
     def segment(
         self, features: Features, slots: Slots, memory: Memory, *, remember: bool
     ) -> tuple[NDArray[np.float32], Memory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.engine`."""
         frames = features.frames if remember else memory.frames
-        if features.count == 0:
-            return single(self._frame.read(features.rois[1])), Memory(frames, memory.bank)
+        if not slots.has.any():  # nothing is tracked: no mask is asked for
+            return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
-        out = self._instance.run(*features.rois, memory.bank, *bookkeeping)
+        out = self._instance.run(*features.regions, memory.bank, *bookkeeping)
         return single(self._instance.read(out["refined"])), Memory(frames, out["bank_next"])

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from pcan_ros.runtime.graphs import PORTS, RESIDENT, Ports, Shape
+from pcan_ros.runtime.graphs import RESIDENT, Ports, Shape, features_of, ports
 from pcan_ros.runtime.host_engine import HostEngine
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
@@ -35,7 +35,8 @@ class OnnxEngine(HostEngine):
 
     def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
         files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
-        frame, instance = (OnnxNetwork(files.graph(n), p, threads, chosen) for n, p in PORTS.items())
+        both = ports(features_of(files))
+        frame, instance = (OnnxNetwork(files.graph(n), p, threads, chosen) for n, p in both.items())
         device = f"ONNX Runtime {ort.__version__}, {frame.provider}"
         super().__init__(files, frame, instance, device)
 

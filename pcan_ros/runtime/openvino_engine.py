@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_ros.runtime.graphs import PORTS, Ports, Shape
+from pcan_ros.runtime.graphs import Ports, Shape, features_of, ports
 from pcan_ros.runtime.host_engine import HostEngine
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
@@ -27,7 +27,8 @@ class OpenVinoEngine(HostEngine):
             raise ModelError(f"backend: {INSTALL}") from error
         core = openvino.Core()
         files = ModelFiles(model_dir)
-        frame, instance = (OpenVinoNetwork(core, files.graph(n), p, threads) for n, p in PORTS.items())
+        both = ports(features_of(files))
+        frame, instance = (OpenVinoNetwork(core, files.graph(n), p, threads) for n, p in both.items())
         version = openvino.__version__.split("-")[0]
         super().__init__(files, frame, instance, f"OpenVINO {version}, CPU")
 
