@@ -92,7 +92,8 @@ def test_without_instance_attention_the_initial_masks_are_final() -> None:
 
 @pytest.fixture(scope="module")
 def folder(net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pcan_model.export import agreement, export
+    from pcan_model.export.agreement import agreement
+    from pcan_model.export.model import export
 
     folder = export(net, tmp_path_factory.mktemp("lean") / "model")
     worst = agreement(net, folder, frames=1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pcan_model.structures import Detections, Slots
 from pcan_ros.runtime.engine_facts import EngineFacts
 from pcan_ros.runtime.graphs import (
+    LEAN,
     MEMORY,
     NEXT,
     SLOTS,
@@ -55,6 +56,7 @@ class Features:
 
     regions: tuple[Any, ...]  # what the networks hand on, graphs.FEATURES or graphs.LEAN
     frames: tuple[Any, ...]  # the frame memory with this picture in it
+    count: int  # detections that are not padding
 
 
 class HostEngine:
@@ -80,14 +82,15 @@ class HostEngine:
         self.nms_ok = bool(self._frame.read(out["nms_ok"]))
         found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
         regions, frames = (tuple(out[name] for name in names) for names in (self._features, NEXT))
-        return found, Features(regions, frames)
+        return found, Features(regions, frames, len(found))
 
     def segment(
         self, features: Features, slots: Slots, memory: Memory, *, remember: bool
     ) -> tuple[NDArray[np.float32], Memory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.engine`."""
         frames = features.frames if remember else memory.frames
-        if not slots.has.any():  # nothing is tracked: no mask is asked for
+        lean = self._features == LEAN  # makes masks of what is tracked only, at least one
+        if not (slots.has.any() if lean else features.count):
             return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
         out = self._instance.run(*features.regions, memory.bank, *bookkeeping)
