@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pcan_model.arguments import at_least
 from pcan_model.config import CHOICES, CLASSES
 from pcan_model.data.clips import Clip, DataError
 from pcan_model.data.files import write_whole
@@ -27,9 +28,10 @@ from pcan_model.evaluation.published import PUBLISHED
 from pcan_model.evaluation.real_time import Cost, timing_of
 from pcan_model.evaluation.report import Report, to_text
 from pcan_model.evaluation.run import Run, Shard
-from pcan_model.evaluation.setup import MODULES, Follow, NoAnswer, Setup
+from pcan_model.evaluation.setup import MODULES, Setup
 from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
 from pcan_model.evaluation.summary import Summary, summarise, summary_plain
+from pcan_model.follow import Follow, NoAnswer
 from pcan_model.formats import kitti_mots
 
 COUNTED = {"kitti_mots": tuple(kitti_mots.CATEGORIES)}  # classes that a kind of data set labels, if not all
@@ -171,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=sorted(PUBLISHED),
         help="set the paper's figures beside ours (default: by the data)",
     )
-    add("--jobs", type=int, default=1, help="processes, each with a network of its own (default: 1)")
+    add("--jobs", type=at_least(1), default=1, help="processes, each with a network of its own (default: 1)")
     add("--shard", type=_shard, default=Shard(), metavar="I/N", help="only the I-th of N parts of the clips")
     add("--merge", type=Path, nargs="+", default=(), metavar="OUT", help="use the answers of these runs too")
     add("--out", type=Path, help="folder for report.html, report.json and the answers")
@@ -187,10 +189,10 @@ def _what_answers(add: Any) -> None:
     kinds = CHOICES["tracker", "association"]
     add("--association", choices=kinds, help="instead of the configuration's own")
     add("--without", nargs="+", default=(), choices=MODULES, help="switch off (--engine torch)")
-    add("--threads", type=int, default=1, help="of a network; others may round otherwise (default: 1)")
+    add("--threads", type=at_least(1), default=1, help="of a network; others may round otherwise (1)")
     ways = ("files", "node")
     add("--via", choices=ways, default="files", help="node: a ROS 2 node, in lock-step (default: files)")
-    add("--rate", type=float, default=0.0, help="--via node: then again in real time at this multiple")
+    add("--rate", type=at_least(0.0), default=0.0, help="--via node: then in real time at this multiple")
 
 
 def _clips(options: argparse.Namespace) -> list[Clip]:

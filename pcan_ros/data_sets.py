@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
+from pcan_model.arguments import at_least
 from pcan_model.config import CLASSES
 from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import Clip, DataError
@@ -98,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "check", "count what is there, name every problem (exit code 1)", _check)
     show = _command(commands, "show", "draw frames with their labels into one picture", _show)
     show.add_argument("--out", type=Path, default=Path("sheet.png"), help="picture to write (sheet.png)")
-    show.add_argument("--frames", type=int, default=SHOWN, help=f"how many, evenly spread (default: {SHOWN})")
+    show.add_argument(
+        "--frames", type=at_least(1), default=SHOWN, help=f"how many, evenly spread (default: {SHOWN})"
+    )
     change = _command(commands, "convert", "write the clips in another format", _convert)
     change.add_argument("--to", choices=TARGETS, required=True, help="format to write")
     change.add_argument("--out", type=Path, required=True, help="folder to write, not there yet")

@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
+from pcan_model.arguments import at_least
 from pcan_model.data.clips import DataError
 from pcan_model.structures import Tracks
 from pcan_ros.bag.make import make_bag
@@ -42,16 +43,19 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 START = 90.0  # seconds that the node may take to load its model
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the demo; what is wrong with the input is one line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; returns 2 after an error to mend, told in one line."""
     options = _parser().parse_args(arguments)
     os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
     try:
         run(options)
     except (ClipError, DataError, BagError, ClientError, ModelError, OSError) as error:
-        sys.exit(f"demo: {error}")
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        sys.exit("demo: interrupted")
+        print("demo: interrupted", file=sys.stderr)
+        return 130
+    return 0
 
 
 def run(options: argparse.Namespace) -> None:
@@ -197,10 +201,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a node's parameter",
     )
-    add("--rate", type=float, default=0.0, help="play in real time at this multiple, drops and all")
+    add("--rate", type=at_least(0.0), default=0.0, help="play in real time at this multiple, drops and all")
     add("--keep-bag", action="store_true", help="keep the rosbag2 made of the video, as OUT/images")
     return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pcan_model.arguments import at_least
 from pcan_model.structures import Frame, Tracks
 from pcan_model.tracker import Tracker
 from pcan_ros.drawing.render import Picture, render
@@ -22,14 +23,15 @@ from pcan_ros.runtime.backends import BACKENDS, EngineOptions, open_engine
 from pcan_ros.runtime.model_files import ModelError
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run `pcan-track`; what is wrong with the input is one line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run `pcan-track`; returns 2 after an error to mend, told in one line."""
     options = _parser().parse_args(arguments)
     try:
         how = EngineOptions(options.backend, threads=options.threads)
         opened = open_engine(options.model or default_model(), how)
         tracker = Tracker(opened.engine)
         clip = open_clip(options.input)
+        _check_outputs(options)
         classes = tracker.engine.config.classes
         render(
             track(tracker, clip),
@@ -40,10 +42,13 @@ def main(arguments: list[str] | None = None) -> None:
             sheet=options.sheet,
         )
     except (ClipError, ModelError, OSError, ValueError) as error:
-        sys.exit(f"pcan-track: {error}")
+        print(f"pcan-track: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        sys.exit("pcan-track: interrupted")
+        print("pcan-track: interrupted", file=sys.stderr)
+        return 130
     print(f"written: {options.out}")
+    return 0
 
 
 def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
@@ -53,6 +58,13 @@ def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
         rgb = np.ascontiguousarray(picture[..., ::-1])
         state, tracks = tracker.step(state, Frame(rgb, number / clip.rate))
         yield picture, tracks
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raise ClipError, before the work and not after it, where a result could not be written."""
+    for out in filter(None, (options.out, options.sheet)):
+        if out.is_dir() or out.resolve() == options.input.resolve():
+            raise ClipError(f"{out}: expected the name of a file to write, got a folder or the input")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)"
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for one per core")
+    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads, 0 for one per core")
     return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

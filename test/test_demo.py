@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.squares import export_squares, picture
 
+from pcan_ros import track
 from pcan_ros.replay.clips import ClipError, open_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,7 +110,7 @@ def test_wrong_inputs_are_one_clear_line(squares: Path, tmp_path: Path) -> None:
     done = run(
         "pcan_ros.demo", "--video", tmp_path / "none.mp4", "--model", squares, "--out", tmp_path / "out"
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.strip() == f"demo: {tmp_path}/none.mp4: no such video or folder"
     assert not list((tmp_path / "out").iterdir())
 
@@ -147,4 +148,15 @@ def test_track_writes_a_video_without_ros(squares: Path, folder: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert frames_of(tmp_path / "out.mp4") == FRAMES and sheet.is_file()
     wrong = run("pcan_ros.track", folder, "--model", tmp_path / "none", "--out", tmp_path / "b.mp4")
-    assert wrong.returncode == 1 and "no such folder" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert wrong.returncode == 2 and "no such folder" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("out", ["pictures", "folder"])
+def test_track_does_not_begin_what_it_could_not_write(
+    squares: Path, folder: Path, tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = {"pictures": folder, "folder": tmp_path}[out]
+    words = [folder, "--model", squares, "--backend", "onnxruntime", "--out", place]
+    assert track.main([str(word) for word in words]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said == f"pcan-track: {place}: expected the name of a file to write, got a folder or the input"

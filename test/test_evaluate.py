@@ -23,9 +23,10 @@ from pcan_model.evaluation.answers import Answered, answer, read_answered, write
 from pcan_model.evaluation.comparison import Objects, encode
 from pcan_model.evaluation.moments import Moment, moments, worst
 from pcan_model.evaluation.run import Run, Shard
-from pcan_model.evaluation.setup import Answer, Follow, Setup, follow
+from pcan_model.evaluation.setup import Setup
 from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
 from pcan_model.evaluation.summary import summarise, summary_plain
+from pcan_model.follow import Answer, Follow, follow
 from pcan_model.score import score
 from pcan_model.tracker import Tracker
 

@@ -20,7 +20,8 @@ from pcan_model.data.layouts import LAYOUTS
 from pcan_model.evaluation.comparison import Objects, compare, encode, labelled
 from pcan_model.evaluation.metrics import Scorer
 from pcan_model.evaluation.report import Recall, Report, mean_of, to_plain, to_text
-from pcan_model.evaluation.setup import Setup, follow
+from pcan_model.evaluation.setup import Setup
+from pcan_model.follow import follow
 from pcan_model.tracker import Tracker
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")

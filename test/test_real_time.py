@@ -11,8 +11,8 @@ from support.bags import Squares
 from pcan_model.data.timing import START, seconds, time_of
 from pcan_model.evaluation.answers import answer
 from pcan_model.evaluation.real_time import Cost, timing_of
-from pcan_model.evaluation.setup import Answer
 from pcan_model.evaluation.summary import summarise
+from pcan_model.follow import Answer
 from pcan_model.structures import Tracks
 
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo", "pcan_ros.bag.command")  # what starts there
 ORDER = {  # a module may use its own room and those above it
-    "nouns": ["structures", "config"],
+    "nouns": ["structures", "config", "arguments"],
     "geometry": ["geometry", "boxes"],
     "network parts": [
         "prototypes",
@@ -29,7 +29,7 @@ ORDER = {  # a module may use its own room and those above it
     "tracker": ["engine", "tracker"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],
     "formats": ["formats"],
-    "data": ["data"],
+    "data": ["data", "follow"],
     "synthetic drive": ["synthetic"],
     "training": [
         "targets",

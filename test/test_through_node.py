@@ -23,7 +23,8 @@ from support.squares import export_squares
 
 from pcan_model import evaluate
 from pcan_model.data.scalabel import write_clip
-from pcan_model.evaluation.setup import Answer, NoAnswer, Setup
+from pcan_model.evaluation.setup import Setup
+from pcan_model.follow import Answer, NoAnswer
 from pcan_model.structures import TrackedInstance
 from pcan_ros.masks import Encoding
 from pcan_ros.messages import from_tracks, to_tracks

@@ -95,7 +95,7 @@ def recognise(path: Path, format: str = "auto") -> Layout:
 
     format  a name of FORMATS, or auto
 
-    Raises DataError, which says what each kind looks like, where it is none.
+    Raises DataError, which says what was expected, where it is none.
     """
     if not path.exists():
         raise DataError(path, "path", "a data set, a folder of pictures or a video", "nothing there")
@@ -104,7 +104,8 @@ def recognise(path: Path, format: str = "auto") -> Layout:
     asked = [layout for layout in LAYOUTS if format in ("auto", layout.name)]
     if layout := next((layout for layout in asked if layout.found(path)), None):
         return layout
-    expected = "; ".join(f"{layout.name}: {layout.expected}" for layout in asked)
+    all_names = f"one of {', '.join(FORMATS)}, whose files `pcan-data --help` names"
+    expected = all_names if len(asked) > 1 else f"{asked[0].name}: {asked[0].expected}"
     here = sorted(p.name for p in path.iterdir())[:12] if path.is_dir() else path.name
     raise DataError(path, "layout", expected, here)
 

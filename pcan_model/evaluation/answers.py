@@ -15,7 +15,7 @@ from pcan_model.data.clips import IGNORE, Clip, LabeledFrame
 from pcan_model.data.files import FileClip, write_whole
 from pcan_model.evaluation.average_precision import Tube, Video
 from pcan_model.evaluation.comparison import Objects, encode, labelled, predicted
-from pcan_model.evaluation.setup import Follow
+from pcan_model.follow import Follow
 
 
 @dataclass(frozen=True, slots=True, eq=False)

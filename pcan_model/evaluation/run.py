@@ -17,7 +17,8 @@ from tqdm import tqdm
 from pcan_model.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.answers import Answered, answer, pictures_of, read_answered, write_answered
-from pcan_model.evaluation.setup import Follow, Setup
+from pcan_model.evaluation.setup import Setup
+from pcan_model.follow import Follow
 
 FORM = 1  # of the answers; raised when the same settings answer otherwise
 FOLDER = "sequences"  # below the output: one file a clip

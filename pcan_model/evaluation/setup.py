@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -10,35 +10,15 @@ from pathlib import Path
 from typing import cast
 
 from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
-from pcan_model.data.clips import Clip, LabeledFrame
-from pcan_model.data.timing import seconds, time_of
 from pcan_model.engine import Engine
-from pcan_model.structures import Frame, Tracks
-from pcan_model.tracker import Stopwatch, Tracker
+from pcan_model.follow import Follow, follow
+from pcan_model.tracker import Tracker
 
 TORCH_ENGINES = {  # module and class of each form of the network
     "paper": ("pcan_model.torch_engine", "TorchEngine"),
     "released": ("pcan_model.released.engine", "ReleasedEngine"),
 }
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """One frame of a clip, and what is said of it."""
-
-    labeled: LabeledFrame
-    tracks: Tracks
-    seconds: float  # from picture to tracks; reading the file is not in it
-    dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
-
-
-class NoAnswer(RuntimeError):
-    """What should answer is not there, or went away."""
-
-
-Follow = Callable[[Clip], Iterator[Answer]]
-"""Answers a clip frame by frame, in order, from an empty state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +82,6 @@ class Setup:
         import_module("torch").set_num_threads(self.threads)
         room, name = TORCH_ENGINES[config.form]
         return cast(Engine, getattr(import_module(room), name)(config, self.weights))
-
-
-def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:
-    """Track a clip from an empty state."""
-    state, watch = tracker.start(), Stopwatch()
-    for index in range(len(clip)):
-        labeled = clip.frame(index)
-        state, tracks = tracker.step(state, Frame(labeled.image, seconds(time_of(index, clip.rate))), watch)
-        yield Answer(labeled, tracks, watch.timings.total)
 
 
 def _switched_off(config: Config, modules: Sequence[str]) -> Config:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pcan_model.arguments import at_least
 from pcan_model.config import ConfigError
 from pcan_model.data.clips import DataError
 from pcan_model.data.layouts import FORMATS
@@ -143,7 +144,12 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
         const="jpeg",
         help="CompressedImage (default: jpeg)",
     )
-    add("--rate", type=float, default=0.0, help="images per second (default: the source's; a folder's is 10)")
+    add(
+        "--rate",
+        type=at_least(0.0),
+        default=0.0,
+        help="images a second (default: the source's, else 10)",
+    )
     add("--topic", default="/camera/image", help="of the images (default: /camera/image)")
     add("--frame", default="camera", help="frame_id (default: camera)")
     add("--calibration", type=Path, help="camera_calibration YAML or KITTI calib file for CameraInfo")
@@ -178,7 +184,7 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
     )
     add("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
     add("--backend", default="auto", help="what runs the network (default: auto)")
-    add("--threads", type=int, default=0, help="CPU threads, 0 for one per core")
+    add("--threads", type=at_least(0), default=0, help="CPU threads, 0 for one per core")
     add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="(default: mcap)")
     add("--prefix", default="/pcan_tracker", help="of the new topics (default: /pcan_tracker)")
     add("--raw", action="store_true", help="pictures as Image (default: CompressedImage, jpeg and png)")

@@ -24,7 +24,7 @@ from pcan_ros.images import decode
 from pcan_ros.masks import Encoding
 from pcan_ros.messages import to_tracks
 from pcan_ros.node.camera import TimeLimits, time_jump
-from pcan_ros.replay.bags import image_topic, new_bag, put_in_place
+from pcan_ros.replay.bags import check_replaceable, image_topic, new_bag, put_in_place
 from pcan_ros.replay.message_types import nanoseconds
 from pcan_ros.replay.reading import Bag, BagError, Loss
 
@@ -59,6 +59,7 @@ def label_bag(
     style = style or CopyStyle()
     if out.resolve() == source.resolve():
         raise BagError(f"{out}: expected another name than the source's")
+    check_replaceable(out)
     with Bag(source) as bag:
         chosen = [image_topic(bag, topic) for topic in topics or ("",)]
         names = tuple(c.topic for c in chosen)

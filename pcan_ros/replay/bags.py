@@ -83,6 +83,7 @@ def write_tracks(
 @contextmanager
 def bag_writer(folder: Path, storage: Storage = "mcap") -> Iterator[Writer]:
     """Yield a writer of a bag that is at `folder` only once it is complete; replaces one that is there."""
+    check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         partial = Path(name) / folder.name
@@ -96,11 +97,16 @@ def new_bag(folder: Path, storage: Storage) -> Writer:
     return Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin[storage.upper()])
 
 
+def check_replaceable(folder: Path) -> None:
+    """Raise BagError where something is that is no bag: nobody wants that replaced."""
+    if folder.exists() and not (folder / "metadata.yaml").is_file():
+        raise BagError(f"{folder}: exists and is no rosbag2: not replaced")
+
+
 def put_in_place(partial: Path, folder: Path) -> None:
     """Give a complete bag its final name, in place of a bag that has it now; BagError for anything else."""
+    check_replaceable(folder)
     if folder.exists():
-        if not (folder / "metadata.yaml").is_file():
-            raise BagError(f"{folder}: exists and is no rosbag2: not replaced")
         old = partial.with_name(f"{partial.name}.old")
         os.replace(folder, old)
         os.replace(partial, folder)

@@ -12,7 +12,7 @@ from typing import Any
 from pcan_model.config import Config
 from pcan_model.data.clips import Clip
 from pcan_model.data.timing import seconds
-from pcan_model.evaluation.setup import Answer, NoAnswer
+from pcan_model.follow import Answer, NoAnswer
 from pcan_model.structures import Tracks
 from pcan_ros.bag.make import make_bag
 from pcan_ros.bag.shots import of_clip
@@ -28,7 +28,7 @@ LOAD = 90.0  # seconds that the node may take to load its model
 
 @dataclass(frozen=True, slots=True)
 class ThroughNode:
-    """Implements `pcan_model.evaluation.setup.Follow`: a node of its own for every clip."""
+    """Implements `pcan_model.follow.Follow`: a node of its own for every clip."""
 
     model: Path  # folder of an exported model
     backend: str = "auto"
