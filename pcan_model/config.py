@@ -139,6 +139,7 @@ class ReleasedConfig:
     start_rate: float = 0.5  # share of the newest frame prototypes in the next start
     drift_rate: float = 0.05  # share of the newest instance prototypes in the starts when they drift
     drift: bool = False  # starts drift during inference too, so that results depend on the past
+    dice_weight: float = 0.0  # of the dice loss beside the masks' cross-entropy in training; 0: none
     reference_mask: bool = False  # the refinement also sees the reference's mask
     idle_when_empty: bool = True  # a frame without detections leaves tracks and backdrops as they are
 

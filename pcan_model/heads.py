@@ -68,8 +68,9 @@ def _rois(boxes: Tensor, picture: Tensor) -> Tensor:
 
 
 def _align(levels: list[Tensor], i: int, rois: Tensor, cells: int, samples: int = 2) -> Tensor:
-    """Pool one level; in float32, since bfloat16 would move a box at column 500 by up to a pixel."""
-    pooled = roi_align(levels[i].float(), rois.float(), cells, 2.0 ** -(i + 2), samples, True)
+    """Pool one level; in 32 bits at least, since bfloat16 would move a box at column 500 by up to a pixel."""
+    wide = torch.promote_types(levels[i].dtype, torch.float32)
+    pooled = roi_align(levels[i].to(wide), rois.to(wide), cells, 2.0 ** -(i + 2), samples, True)
     return pooled.to(levels[i].dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 from pcan_model.prototypes import full_precision
 
 AUXILIARY_MARGIN = 0.3  # a negative pair's cosine may be this large for free
+DICE_EPS = 1e-3  # of either sum of squares
 HARD_NEGATIVES = 3  # per positive pair, in the auxiliary loss
 
 
@@ -62,6 +64,21 @@ def cosine_regression(cosine: Tensor, same: Tensor) -> Tensor:
     negative = (cosine[~same] - AUXILIARY_MARGIN).clamp(0, 1).square()
     negative = negative.topk(min(len(negative), HARD_NEGATIVES * max(len(positive), 1))).values
     return (positive.sum() + negative.sum()) / max(len(positive) + len(negative), 1)
+
+
+def dice(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean over masks (R, m, m) of what lacks to full agreement, each counting the same however small."""
+    p, y = logits.sigmoid().flatten(1), target.flatten(1)
+    shared, total = (p * y).sum(1), p.square().sum(1) + y.square().sum(1)
+    return (1 - 2 * shared / (total + 2 * DICE_EPS)).mean()
+
+
+def mask_criterion(dice_weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """Choose the loss of masks (R, m, m), logits and target: cross-entropy, and dice if it counts."""
+    entropy = functional.binary_cross_entropy_with_logits
+    if not dice_weight:
+        return entropy
+    return lambda logits, target: entropy(logits, target) + dice_weight * dice(logits, target)
 
 
 def smooth_l1(offsets: Tensor, target: Tensor, beta: float) -> Tensor:

@@ -24,6 +24,7 @@ from pcan_model.association import (
 )
 from pcan_model.config import TrackerConfig
 from pcan_model.geometry import box_iou
+from pcan_model.released.record import Motion, moved
 from pcan_model.roster import update_roster
 from pcan_model.structures import Detections, State, Track
 
@@ -246,7 +247,7 @@ def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
         frames = dict(zip(record["frames_used"].tolist(), record["frame_ids"].tolist(), strict=True))
     else:
         frames = {k: k for k in range(sum(name.endswith("_in_labels") for name in record))}
-    state = State(None, UUID(int=0))
+    state, motions = State(None, UUID(int=0)), dict[int, Motion]()
     for used, frame in frames.items():
         at = f"f{used:02d}"
         boxes, labels, embeds = (record[f"{at}_in_{key}"] for key in ("bboxes", "labels", "embeds"))
@@ -254,6 +255,9 @@ def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
         ids, state, kept = advance(state, found, int(frame), config)
         assert ids == record[f"{at}_out_ids"].tolist()
         close(kept.boxes, record[f"{at}_out_bboxes"][:, :4], f"{at} boxes")
+        assert kept.labels.tolist() == record[f"{at}_out_labels"].tolist()
+        for t in (t for t in state.tracks if t.seen == frame):
+            motions[t.track_id] = moved(motions.get(t.track_id), f32([*t.box, t.score]), int(frame))
         if f"{at}_mem_ids" not in record:
             continue
         order = np.argsort(record[f"{at}_mem_ids"])
@@ -261,8 +265,15 @@ def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
         assert [t.seen for t in state.tracks] == record[f"{at}_mem_last_frame"][order].tolist()
         close([t.embed for t in state.tracks], record[f"{at}_mem_embed"][order], f"{at} embeds")
         close([t.box for t in state.tracks], record[f"{at}_mem_bbox"][order][:, :4], f"{at} boxes remembered")
-        backdrops = np.concatenate([b.boxes for b in state.backdrops])
-        close(backdrops, record[f"{at}_backdrop_bboxes"][:, :4], f"{at} backdrops")
+        assert [t.label for t in state.tracks] == record[f"{at}_mem_label"][order].tolist()
+        own = [motions[t.track_id] for t in state.tracks]
+        assert [m.count for m in own] == record[f"{at}_mem_acc_frame"][order].tolist()
+        close([m.mean for m in own], record[f"{at}_mem_velocity"][order], f"{at} velocities")
+        assert [len(b) for b in state.backdrops] == record[f"{at}_backdrop_counts"].tolist()
+        for theirs, ours in (("bboxes", "boxes"), ("embeds", "embeds"), ("labels", "labels")):
+            backdrops = np.concatenate([getattr(b, ours) for b in state.backdrops])
+            expected = record[f"{at}_backdrop_{theirs}"]
+            close(backdrops, expected[:, :4] if ours == "boxes" else expected, f"{at} backdrops")
         assert state.next_id - 1 == int(record[f"{at}_num_tracklets"])
 
 

@@ -40,6 +40,7 @@ def test_anchors_are_the_released_ones() -> None:
     for level, (height, width) in enumerate(((3, 4), (2, 3), (1, 2), (1, 1), (1, 1))):
         ours = grid_anchors(height, width, 4 * 2**level, 8.0, RATIOS)
         torch.testing.assert_close(ours, arrays[f"grid_anchors{level}"])
+        torch.testing.assert_close(ours[:3], arrays[f"base_anchors{level}"])
 
 
 def test_the_coder_is_the_released_one() -> None:

@@ -8,8 +8,17 @@ import pytest
 import torch
 from support.parity import recorded
 from torch import Tensor
+from torch.nn import functional
 
-from pcan_model.losses import Losses, cosine_regression, products, quasi_dense, smooth_l1
+from pcan_model.losses import (
+    Losses,
+    cosine_regression,
+    dice,
+    mask_criterion,
+    products,
+    quasi_dense,
+    smooth_l1,
+)
 
 
 def drawn(rows: int, columns: int, seed: int = 0) -> Tensor:
@@ -81,15 +90,76 @@ def test_the_contrastive_loss_is_the_released_one() -> None:
     torch.testing.assert_close(references.grad, arrays["mpce_gref"], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("target", "expected"), [("target", "l2_loss"), ("l2b_target", "l2b_loss")])
-def test_the_cosine_regression_is_the_released_one_where_equal_objects_do_not_oppose(
-    target: str, expected: str
-) -> None:
-    """The released code also cuts positives to [0, 1], which takes the gradient from the worst of them."""
+def test_each_key_has_the_released_loss() -> None:
     arrays = recorded("losses")
-    same = arrays[target].bool()
-    cosine = torch.where(same, arrays["cosine"].clamp_min(0), arrays["cosine"])
-    torch.testing.assert_close(cosine_regression(cosine, same), arrays[expected])
+    similarity = products(arrays["key_embed"], arrays["ref_embed"])
+    torch.testing.assert_close(similarity, arrays["dot"], atol=1e-4, rtol=1e-5)
+    rows = zip(similarity, arrays["target"].bool(), strict=True)
+    each = torch.stack([quasi_dense(row[None], same[None]) for row, same in rows])
+    torch.testing.assert_close(each, arrays["mpce_none"])
+    assert torch.equal(arrays["weight"] == 0, arrays["mpce_none"] == 0), (
+        "keys without a pair count for nothing"
+    )
+
+
+def test_where_the_released_loss_overflows_ours_is_the_number_it_should_be() -> None:
+    """It cuts negatives at 80 before raising them, and is infinite or NaN in five of these six rows."""
+    arrays = recorded("losses")
+    similarity, same, theirs = arrays["big_dist"], arrays["big_target"].bool(), arrays["big_none"]
+    for row, own, expected in zip(similarity, same, theirs, strict=True):
+        exact = (row.double()[~own, None] - row.double()[None, own]).exp().sum().log1p()
+        torch.testing.assert_close(quasi_dense(row[None], own[None]), exact.float())
+        if expected.isfinite():
+            cut = torch.where(own, row, row.clamp_max(80))
+            torch.testing.assert_close(quasi_dense(cut[None], own[None]), expected)
+    assert theirs.isfinite().sum() == 1
+
+
+def cosines(keys: Tensor, references: Tensor) -> Tensor:
+    return products(functional.normalize(keys, dim=1), functional.normalize(references, dim=1))
+
+
+def released_cosines(keys: Tensor, references: Tensor, same: Tensor) -> Tensor:
+    """The released loss also cuts positives to [0, 1], which takes the gradient from the worst of them."""
+    cosine = cosines(keys, references)
+    return torch.where(same, cosine.clamp_min(0), cosine)
+
+
+@pytest.mark.parametrize("case", ["l2", "l2b"])
+def test_the_cosine_regression_is_the_released_one_where_equal_objects_do_not_oppose(case: str) -> None:
+    arrays = recorded("losses")
+    same = arrays["target" if case == "l2" else "l2b_target"].bool()
+    keys, references = arrays["key_embed"].requires_grad_(), arrays["ref_embed"].requires_grad_()
+    torch.testing.assert_close(cosines(keys, references).detach(), arrays["cosine"])
+    loss = cosine_regression(released_cosines(keys, references, same), same)
+    torch.testing.assert_close(loss.detach(), arrays[f"{case}_loss"])
+    if case == "l2":
+        loss.backward()
+        torch.testing.assert_close(keys.grad, arrays["l2_gkey"], atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(references.grad, arrays["l2_gref"], atol=1e-6, rtol=1e-4)
+
+
+def test_dice_is_the_released_one() -> None:
+    arrays = recorded("losses")
+    logits = arrays["dice_pred"].requires_grad_()
+    loss = dice(logits, arrays["dice_target"])
+    loss.backward()
+    torch.testing.assert_close(loss.detach(), arrays["dice_loss"])
+    torch.testing.assert_close(logits.grad, arrays["dice_grad"], atol=1e-7, rtol=1e-4)
+
+
+def test_dice_is_nothing_where_masks_agree_and_one_where_they_are_apart() -> None:
+    target = torch.zeros(2, 4, 4)
+    target[:, :2] = 1
+    assert dice(200 * (target - 0.5), target).item() == pytest.approx(0, abs=1e-3)
+    assert dice(200 * (0.5 - target), target).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_masks_learn_from_dice_by_its_weight() -> None:
+    logits, target = drawn(3, 16).view(3, 4, 4), (drawn(3, 16, seed=1) > 0).float().view(3, 4, 4)
+    entropy, both = mask_criterion(0)(logits, target), mask_criterion(0.5)(logits, target)
+    assert entropy == functional.binary_cross_entropy_with_logits(logits, target)
+    torch.testing.assert_close(both, entropy + 0.5 * dice(logits, target))
 
 
 def test_opposed_embeddings_of_one_object_are_pulled_together() -> None:

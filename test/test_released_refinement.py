@@ -12,6 +12,7 @@ from test_released_clustering import slow_fit
 from torch import Tensor
 from torch.nn import functional
 
+from pcan_model.released.clustering import attend
 from pcan_model.released.names import released_name
 from pcan_model.released.refinement import (
     Contrast,
@@ -158,10 +159,13 @@ def test_the_refinement_is_the_recorded_one(case: str) -> None:
         second, again = free(b, a, moved)
         last = moved.moved(again, 0.05)
     maps = contrast_maps(b.features, fitted)
+    each = attend(b.features.flatten(2).mT, torch.cat([fitted.foreground, fitted.background], 1))
+    each = each.mT.unflatten(-1, b.features.shape[-2:])
     ours = {
         "mask_a14": half(a.masks), "mask_b14": half(b.masks),
         "mask_a_bin": on_object(a.masks).float(), "mask_b_bin": on_object(b.masks).float(),
         "pos_z": maps[:, :1], "neg_z": maps[:, 1:], "gap": mean_foreground(a),
+        "pos_z_each": each[:, :10], "neg_z_each": each[:, 10:],
         "out1": first[:, None], "pos_mu_1": moved.foreground.mT, "neg_mu_1": moved.background.mT,
         "out2": second[:, None], "pos_mu_2": last.foreground.mT, "neg_mu_2": last.background.mT,
     }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.parity import recorded, recorded_arrays, recorded_clip
+from support.parity import recorded, recorded_arrays, recorded_clip, worst
 from support.released import small_batch, small_released
 from support.seeded import seeded_state
 
@@ -209,11 +209,42 @@ def test_the_refinement_stage_has_the_recorded_losses_and_gradients(
         assert difference < 5e-5
 
 
-def test_the_mask_stage_has_the_recorded_loss(recorded_stage: Callable[..., Stage]) -> None:
+def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
+    recorded_stage: Callable[..., Stage],
+) -> None:
+    arrays, pair = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
+    stage, drawn, targets, calls = recorded_stage("refinement"), [], [], []
+    draw_regions, criterion = stage.draw, stage.mask_criterion
+    stage.draw = lambda *args, **named: drawn.append(draw_regions(*args, **named)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
+    stage.mask_criterion = lambda logits, goal: targets.append(goal) or criterion(logits, goal)  # type: ignore[func-returns-value]
+    stage.net.refine.register_forward_hook(lambda _, given, made: calls.append((given, made)))
+    with plain_convolutions(), torch.no_grad():
+        stage(*pair)
+    (seen, current, _), (logits, _) = calls[0]
+    assert len(logits) == int(arrays["n_pairs"])
+    boxes = [regions.boxes[regions.found >= 0] for regions in drawn]
+    ours = {"pos_bboxes_key": boxes[0], "pos_bboxes_ref": boxes[1], "pred_mean": logits.mean((1, 2))}
+    ours |= {"key_masks": current.masks[:8, None], "ref_masks": seen.masks[:8, None]}
+    ours |= {"pred": logits[:8, None]}
+    assert max(worst(ours, {name: arrays[name] for name in ours}).values()) < 2e-4
+    assert np.array_equal(targets[0][:8], arrays["target"])
+    assert np.array_equal(targets[0].sum((1, 2)), arrays["target_sum"])
+    ids, boxes_of = [t.ids for t in pair[1]], [t.boxes.numpy() for t in pair[1]]
+    partner = [(ids[1] == i).nonzero()[0, 0].item() if i in ids[1] else -1 for i in ids[0]]
+    assert partner == arrays["gt_match_indices"].tolist()
+    assert np.array_equal(boxes_of[0], arrays["gt_bboxes"])
+    assert np.array_equal(boxes_of[1], arrays["ref_gt_bboxes"])
+
+
+def test_the_mask_stage_has_the_recorded_loss_on_either_picture(recorded_stage: Callable[..., Stage]) -> None:
     expected, (images, truths) = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
+    stage = recorded_stage("masks")
     with plain_convolutions():
-        ours = recorded_stage("masks")(images, truths).masks
-    compare({"loss_mask_key": ours.item()}, {"loss_mask_key": float(expected["loss_mask_key"])}, 1e-5)
+        ours = {
+            "loss_mask_key": stage(images, truths).masks.item(),
+            "loss_mask_ref": stage(images.flip(0), truths[::-1]).masks.item(),
+        }
+    compare(ours, {name: float(expected[name]) for name in ours}, 1e-5)
 
 
 @pytest.mark.slow

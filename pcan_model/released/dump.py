@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config, _ = checkpoint.load_header(options.weights)
         config = changed(config, options.set)
         options.out.mkdir(parents=True, exist_ok=True)
-        frames = record(tqdm(read_pictures(options.pictures), unit="frame"), config, options.weights)
+        pictures = tqdm(read_pictures(options.pictures), unit="frame")
+        frames = record(pictures, config, options.weights, double=options.double)
         for number, arrays in enumerate(frames):
             _write(options.out / f"frame{number}.npz", arrays)
     except (checkpoint.CheckpointError, ConfigError, OSError) as error:
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("pictures", nargs="+", type=Path, help="pictures of one clip in order, or one .npy of them (BGR)")
     add("--weights", type=Path, required=True, help="what pcan-convert wrote")
     add("--out", type=Path, required=True, help="folder for frame0.npz, frame1.npz, …")
+    add("--double", action="store_true", help="compute in float64: what is left is the other's rounding")
     add("--set", nargs="*", default=[], metavar="PART.KEY=VALUE", help="changes to the configuration")
     return parser
 

@@ -30,10 +30,17 @@ THINNING = {2: (16, 2), 3: (16, 1), 4: (8, 1), 5: (4, 1), 6: (1, 1)}  # level: e
 
 
 def record(
-    frames: Iterable[NDArray[np.uint8]], config: Config, weights: Path | ReleasedPCAN
+    frames: Iterable[NDArray[np.uint8]],
+    config: Config,
+    weights: Path | ReleasedPCAN,
+    *,
+    double: bool = False,
 ) -> Iterator[Arrays]:
-    """Track pictures (H, W, 3) uint8 RGB of one clip; yields all arrays of each frame."""
-    recorder = Recorder(config, weights)
+    """Track pictures (H, W, 3) uint8 RGB of one clip; yields all arrays of each frame.
+
+    double  compute in float64, where nothing of a difference is our own rounding
+    """
+    recorder = Recorder(config, weights, double=double)
     for frame in frames:
         yield recorder.step(frame)
 
@@ -41,8 +48,11 @@ def record(
 class Recorder:
     """A tracker of the released form whose every step is told whole."""
 
-    def __init__(self, config: Config, weights: Path | ReleasedPCAN) -> None:
-        self.engine = WatchedEngine(ReleasedEngine(config, weights))
+    def __init__(self, config: Config, weights: Path | ReleasedPCAN, *, double: bool = False) -> None:
+        engine = ReleasedEngine(config, weights)
+        if double:
+            engine.net.double()
+        self.engine = WatchedEngine(engine)
         self.tracker = Tracker(self.engine)
         self.state = self.tracker.start()
         self.motions: dict[int, Motion] = {}

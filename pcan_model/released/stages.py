@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pcan_model.detector import Detector, with_p6
 from pcan_model.heads import choose
-from pcan_model.losses import Losses, cosine_regression, products, quasi_dense
+from pcan_model.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
 from pcan_model.regions import Regions, box_losses, gather, join_regions, proposal_losses
 from pcan_model.released.detection import keep_best
 from pcan_model.released.network import ReleasedPCAN, pad
@@ -53,6 +53,7 @@ class Stage(nn.Module):
             still = any(name.startswith(f"backbone.stages.{i}.") for i in range(frozen))
             parameter.requires_grad_(name.startswith(TRAINED[train.stage]) and not still)
         self.track = TRACK
+        self.mask_criterion = mask_criterion(net.config.released.dice_weight)
         self.region = Drawing(REGION.high, REGION.low, train.roi_samples, train.roi_positives)
 
     def propose(self, levels: list[Tensor], size: tuple[int, int]) -> Proposed:
@@ -71,6 +72,16 @@ class Stage(nn.Module):
             boxes, _ = keep_best(rows, proposed.size, count, limit, self.net.config.proposals.nms_iou)
             drawn.append(draw(boxes, truth, i, how))
         return join_regions(drawn)
+
+    def mask_loss(self, logits: Tensor, regions: Regions, truths: list[Truth]) -> Tensor:
+        """Return the loss of masks (R, m, m); 0 without any."""
+        if not len(logits):
+            return logits.sum()
+        goals = []
+        for i, truth in enumerate(truths):
+            own = regions.take(regions.picture == i)
+            goals.append(mask_targets(truth.masks, own.boxes, own.found, logits.shape[-1]))
+        return self.mask_criterion(logits, torch.cat(goals))
 
     def proposal_losses(self, proposed: Proposed, truths: list[Truth]) -> tuple[Tensor, Tensor]:
         """Return the losses of objectness and offsets."""
@@ -134,7 +145,7 @@ class MaskStage(Stage):
             regions = regions.take(gather(truths[:pairs], "outlined", regions))
             pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
         masks = choose(self.net.mask_head(pooled), gather(truths[:pairs], "labels", regions))
-        loss = mask_loss(masks, regions, truths[:pairs])
+        loss = self.mask_loss(masks, regions, truths[:pairs])
         zero = loss * 0
         return Losses(zero, zero, zero, zero, loss, zero, zero, zero)
 
@@ -165,7 +176,7 @@ class RefinementStage(Stage):
         start = self.net.refine.prototypes.start()
         logits, prototypes = self.net.refine(seen, current, start)
         self.net.refine.prototypes.drift(prototypes, self.net.config.released.drift_rate)
-        loss = mask_loss(logits, own, truths[:pairs])
+        loss = self.mask_loss(logits, own, truths[:pairs])
         zero = loss.detach() * 0
         return Losses(objectness, offsets, zero, zero, zero, zero, zero, loss)
 
@@ -223,17 +234,6 @@ def embed(net: Detector, levels: list[Tensor], regions: Regions) -> Tensor:
     pooled = net.pool(levels, regions.boxes, regions.picture, net.config.heads.box_size)
     embeds: Tensor = net.embedding_head(pooled)
     return embeds
-
-
-def mask_loss(logits: Tensor, regions: Regions, truths: list[Truth]) -> Tensor:
-    """Mean binary cross-entropy of masks (R, m, m); 0 without any."""
-    if not len(logits):
-        return logits.sum()
-    goals = []
-    for i, truth in enumerate(truths):
-        own = regions.take(regions.picture == i)
-        goals.append(mask_targets(truth.masks, own.boxes, own.found, logits.shape[-1]))
-    return functional.binary_cross_entropy_with_logits(logits, torch.cat(goals))
 
 
 def _take(regions: MaskedRegions, index: Tensor) -> MaskedRegions:
