@@ -1,0 +1,200 @@
+"""What one frame costs on a processor, engine beside engine: `python benchmarks/engines.py MODEL...`.
+
+A MODEL is an exported folder, such as models/pcan_street_tiny or what benchmarks/random_model.py writes; one
+in 8 bits (pcan-export --precision int8) is a row of its own. All engines take turns on the same pictures, so
+that other work on the machine disturbs them alike. Two times are taken of every frame:
+
+  cpu   seconds of all threads of the process: what a frame needs, whatever else runs on the machine
+  wall  seconds until it was done: on a busy machine far above cpu / threads
+
+The lowest of the rounds counts: of disturbed runs it is the least disturbed. "end to end" is a JPEG of
+1280 x 720 decoded, and all of the tracker's step, masks drawn.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+
+# isort: split
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.random_model import PICTURE
+from pcan_model.engine import Engine
+from pcan_model.structures import Detections, Frame, Slots
+from pcan_model.synthetic.drive import SyntheticDrive
+from pcan_model.tracker import Tracker
+from pcan_ros.runtime.model_files import ModelFiles
+
+HEIGHT, WIDTH = 720, 1280  # of the camera's picture
+DRIVE = 100_001  # a synthetic drive that no training sees
+WARM = 2  # rounds that do not count
+BACKENDS = ("torch", "onnxruntime", "openvino")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one piece of work."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __str__(self) -> str:
+        return f"{1e3 * self.cpu:.0f} | {1e3 * self.wall:.0f}"
+
+
+def least(costs: list[Cost]) -> Cost:
+    """Return the lowest wall time and the lowest CPU time."""
+    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs))
+
+
+@dataclass
+class Watched:
+    """An engine whose two passes are timed."""
+
+    engine: Engine
+    frame: list[Cost] = field(default_factory=list)
+    instance: list[Cost] = field(default_factory=list)
+
+    @property
+    def config(self) -> Any:
+        """Return the engine's configuration."""
+        return self.engine.config
+
+    def start(self) -> Any:
+        """Return the engine's empty memory."""
+        return self.engine.start()
+
+    def detect(self, image: NDArray[np.uint8], memory: Any) -> tuple[Detections, Any]:
+        """Time the frame pass."""
+        done, cost = timed(lambda: self.engine.detect(image, memory))
+        self.frame.append(cost)
+        return done
+
+    def segment(
+        self, features: Any, slots: Slots, memory: Any, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Any]:
+        """Time the instance pass."""
+        done, cost = timed(lambda: self.engine.segment(features, slots, memory, remember=remember))
+        self.instance.append(cost)
+        return done
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, Cost]:
+    """Return the result of some work and what it cost."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+class Row:
+    """One engine, its tracker, and what its frames cost."""
+
+    def __init__(self, model: Path, backend: str, threads: int) -> None:
+        files = ModelFiles(model)
+        engine, self.loading = timed(lambda: open_engine(files, backend, threads))
+        self.model, self.name, self.precision = model, f"{model.name} | {backend}", files.precision
+        self.size = f"{files.config.input.height}x{files.config.input.width}"
+        self.watched = Watched(engine)
+        self._tracker = Tracker(self.watched)
+        self._state = self._tracker.start()
+        self.whole: list[Cost] = []
+        self.objects = 0
+
+    def step(self, jpeg: NDArray[np.uint8], stamp: float) -> None:
+        """Decode and track one picture."""
+
+        def work() -> None:
+            picture = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB))
+            self._state, tracks = self._tracker.step(self._state, Frame(np.asarray(picture, np.uint8), stamp))
+            self.objects = len(tracks.found())
+
+        self.whole.append(timed(work)[1])
+
+    def line(self, rounds: int) -> str:
+        """Return a row of the table: the last rounds' least costs, milliseconds."""
+        parts = (least(costs[-rounds:]) for costs in (self.watched.frame, self.watched.instance, self.whole))
+        cells = [self.name, self.precision, self.size, self.objects, *parts, f"{self.loading.cpu:.1f}"]
+        return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
+    """Return an engine on so many threads."""
+    if backend == "torch":
+        import torch
+
+        from pcan_model.torch_engine import TorchEngine
+
+        torch.set_num_threads(threads)
+        return TorchEngine(files.config, files.folder / "weights.safetensors")
+    if backend == "openvino":
+        from pcan_ros.runtime.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(files.folder, threads)
+    from pcan_ros.runtime.onnx_engine import OnnxEngine
+
+    return OnnxEngine(files.folder, threads)
+
+
+def pictures(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield JPEGs of what a model knows: a synthetic drive, or the picture of a random model."""
+    own = cv2.imread(str(model / PICTURE)) if (model / PICTURE).is_file() else None
+    drive = SyntheticDrive(DRIVE, length=count)
+    for index in range(count):
+        picture = drive.frame(index).image[..., ::-1] if own is None else own
+        tall = cv2.resize(picture, (WIDTH, WIDTH * picture.shape[0] // picture.shape[1]))
+        middle = (len(tall) - HEIGHT) // 2
+        yield cv2.imencode(".jpg", tall[middle : middle + HEIGHT])[1]
+
+
+def main() -> int:
+    options = _options()
+    head = ("model", "engine", "precision", "input", "objects", "frame pass cpu", "wall", "instance pass cpu")
+    print(f"| {' | '.join((*head, 'wall', 'end to end cpu', 'wall', 'loading, cpu s'))} |")
+    print("|---" * (len(head) + 4) + "|")
+    frames = {model: list(pictures(model, options.rounds + WARM)) for model in options.models}
+    rows = [Row(model, b, options.threads) for model in options.models for b in backends(model, options)]
+    for number in range(options.rounds + WARM):
+        for row in rows:
+            row.step(frames[row.model][number], number / 10)
+    for row in rows:
+        print(row.line(options.rounds))
+    return 0
+
+
+def backends(model: Path, options: argparse.Namespace) -> list[str]:
+    """Return what can run a model: torch computes in no less than 32 bits."""
+    exact = ModelFiles(model).precision == "fp32"
+    return [backend for backend in options.backends if exact or backend != "torch"]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder of pcan-export")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--rounds", type=int, default=10, help="frames of each engine (default: 10)")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
