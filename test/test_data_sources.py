@@ -112,6 +112,16 @@ def test_a_source_may_name_its_videos(roots: tuple[Path, Path], drawn: dict[str,
         read(f"{roots[0]}#b,nobody:2")
 
 
+def test_a_source_may_name_more_videos_than_a_file_name_has_letters(
+    tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    names = [f"{letter * 90}" for letter in "abc"]
+    for name in names:
+        write(tmp_path, name, 2)
+    read(f"{tmp_path}#{','.join(names)}:0.5")
+    assert drawn["clips"] == names
+
+
 def test_a_format_chooses_one_of_several_tasks_in_a_folder(tmp_path: Path, drawn: dict[str, Any]) -> None:
     for task, images in (("box_track_20", "track"), ("det_20", "100k")):
         (tmp_path / "images" / images).mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from os.path import exists  # a name too long for the system is not there; Path.exists raises
 from pathlib import Path
 
 from pcan_model.config import CLASSES, TrainConfig
@@ -62,7 +63,7 @@ def read_sources(
 def split_weight(source: str) -> tuple[Path, float]:
     """Split PATH:WEIGHT; without a weight it is 1."""
     path, colon, weight = source.rpartition(":")
-    if not colon or Path(source).exists():
+    if not colon or exists(source):
         return Path(source), 1.0
     try:
         return Path(path), float(weight)
@@ -92,7 +93,7 @@ def _open(source: Path, names: Sequence[str]) -> list[Clip]:
 def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
     """Split PATH#VIDEO,VIDEO; a path that is there is whole."""
     name, mark, videos = source.name.partition("#")
-    if not mark or source.exists():
+    if not mark or exists(source):
         return source, ()
     return source.with_name(name), tuple(videos.split(","))
 
@@ -100,6 +101,6 @@ def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
 def split_name(source: Path) -> tuple[Path, str | None]:
     """Split PATH@NAME; a path that is there is whole."""
     name, at, split = source.name.rpartition("@")
-    if not at or source.exists():
+    if not at or exists(source):
         return source, None
     return source.with_name(name), split
