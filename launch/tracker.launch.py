@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import yaml
@@ -26,9 +27,9 @@ PARAMETERS = {  # name: description; empty is what the parameter file says
     "use_sim_time": "take the time from /clock, as with `ros2 bag play --clock`",
 }
 LITERALS = ("cameras", "threads", "compressed", "autostart", "use_sim_time")  # those that are not strings
-# The first name is read from Kilted on, the second before. TUNED keeps the pages of big images between
-# frames: 17 % of a core becomes 5 % (720p, 30 Hz).
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+OLD = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Kilted warns of the old name
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if OLD else "FASTDDS_DEFAULT_PROFILES_FILE"
+# Keeps the pages of big images between frames: 17 % of a core becomes 5 % (720p, 30 Hz).
 TUNED = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "536870912"}
 
 
@@ -57,8 +58,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
 def _environment() -> list[SetEnvironmentVariable]:
     profile = LaunchConfiguration("fastdds_profile")
     wanted = IfCondition(PythonExpression(["'", profile, "' != ''"]))
-    profiles = [SetEnvironmentVariable(name, profile, condition=wanted) for name in PROFILE_VARIABLES]
-    return profiles + [SetEnvironmentVariable(name, value) for name, value in TUNED.items()]
+    tuned = [SetEnvironmentVariable(name, value) for name, value in TUNED.items()]
+    return [SetEnvironmentVariable(PROFILE_VARIABLE, profile, condition=wanted), *tuned]
 
 
 def _node(context: LaunchContext) -> list[LifecycleNode]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +21,11 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSReliabilityPolicy
 from support.squares import export_squares
 
+from pcan_model.config import TrackerConfig
 from pcan_ros.node.node import TrackerNode
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.transitions import refuse_impossible
+from pcan_ros.runtime.model_files import ModelFiles
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,24 @@ def test_a_camera_that_is_no_topic_is_named_before_the_model_is_loaded(squares: 
         assert node.tracker is None
         with pytest.raises(ParameterError, match="cameras: failed to resolve name: topic name must not"):
             node._resolved(("a b",))
+
+
+def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
+    squares: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "late"
+    with tracker_node(folder, tracker__keep_lost=7) as node:
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        shutil.copytree(squares, folder)
+        own = ModelFiles(folder).config.tracker
+        changed = Parameter("tracker.momentum", value=0.25)
+        assert node.set_parameters([changed])[0].successful
+        for _ in range(2):
+            assert node.autostart()
+            wanted = replace(own, keep_lost=7, momentum=0.25)
+            assert node.tracker.config == node.parameters.thresholds == wanted != TrackerConfig()
+            assert node.get_parameter("tracker.init_score").value == own.init_score
+            assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
 
 
 def test_quality_of_service_can_be_overridden_and_survives_a_cleanup(squares: Path) -> None:

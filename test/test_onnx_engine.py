@@ -128,6 +128,9 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(squares: Path) -> N
     path.write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match=r"image: expected \(1, 64, 128, 3\) .* got \(1, 64, 96, 3\)"):
         OnnxEngine(squares)
+    path.write_text(json.dumps(manifest | {"sha256": {"frame.onnx": 3}}))
+    with pytest.raises(ModelError, match=r"manifest\.json: sha256: expected file: digest, got \{"):
+        OnnxEngine(squares)
     path.write_text("{")
     with pytest.raises(ModelError, match=r"manifest\.json: expected JSON"):
         OnnxEngine(squares)

@@ -72,6 +72,7 @@ class TrackerNode(LifecycleNode):
         settings = self.parameters.settings
         self.lost, self._topics = None, self._resolved(settings.cameras)
         opened = open_engine(Path(settings.model), settings.engine, self._say)
+        self.parameters.adopt(opened.engine.config.tracker)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         _warm_up(self.tracker)
         config = opened.engine.config

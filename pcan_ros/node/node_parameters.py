@@ -8,10 +8,11 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from pcan_model.config import TrackerConfig
+from pcan_ros.node.parameters import Parameter as Declared
 from pcan_ros.node.parameters import (
-    Parameter,
     ParameterError,
     Settings,
     default_model,
@@ -33,11 +34,28 @@ class NodeParameters:
         self._base = _thresholds(folder)
         self._known = parameters(self._base)
         refuse_unknown(list(overrides), self._known)
+        self._given = set(overrides)  # what somebody has set, which another model does not change
+        self._node = node
         self._values = {name: _declare(node, parameter) for name, parameter in self._known.items()}
         self._values["model"] = str(folder)
         self._on_change = on_change
         self._build(self._values)
         node.add_on_set_parameters_callback(self._set)
+
+    def adopt(self, model: TrackerConfig) -> None:
+        """Take over the thresholds of the model that was loaded, but for those that somebody has set.
+
+        It may be another than was there, or could be read, when the node was made.
+        """
+        self._base, self._known = model, parameters(model)
+        given = set(self._given)
+        new = {name: p.default for name, p in self._known.items() if name not in given and not p.read_only}
+        changes = [Parameter(name, value=value) for name, value in new.items() if value != self._values[name]]
+        refused = [done.reason for done in self._node.set_parameters(changes) if not done.successful]
+        if refused:
+            raise ParameterError(f"model: thresholds: {refused[0]}")
+        self._given = given
+        self._build(self._values)
 
     def _build(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
@@ -54,6 +72,7 @@ class NodeParameters:
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if new:
+            self._given |= set(new)
             self._on_change()
         return SetParametersResult(successful=True)
 
@@ -66,11 +85,11 @@ def _thresholds(folder: Path) -> TrackerConfig:
         return TrackerConfig()
 
 
-def _declare(node: Node, parameter: Parameter) -> Any:
+def _declare(node: Node, parameter: Declared) -> Any:
     return node.declare_parameter(parameter.name, parameter.default, _descriptor(parameter)).value
 
 
-def _descriptor(parameter: Parameter) -> ParameterDescriptor:
+def _descriptor(parameter: Declared) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.read_only)
     if parameter.choices:
         descriptor.additional_constraints = f"one of {', '.join(parameter.choices)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pcan_model.config import CHOICES as CONFIG_CHOICES
 from pcan_model.config import TrackerConfig
 from pcan_ros.masks import Encoding
 from pcan_ros.node.camera import TimeLimits
@@ -16,12 +17,7 @@ from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, Engi
 
 SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
-FIXED = {  # a size of the exported network; the ways of matching
-    "tracker.capacity",
-    "tracker.association",
-    "tracker.similarity",
-    "tracker.match_classes",
-}
+NOT_HERE = {"capacity", "association", "match_iou"}  # of TrackerConfig: the network's size; evaluation's SORT
 RUNTIME = {
     "mask_encoding",
     "publish_lost",
@@ -34,9 +30,8 @@ CHOICES = {
     "provider": PROVIDER_NAMES,
     "precision": PRECISIONS,
     "mask_encoding": ("rle", "bitmap", "mono8", "none"),
-    "tracker.similarity": ("bisoftmax", "softmax", "cosine"),
-    "tracker.match_classes": ("same", "any"),
-    "tracker.association": ("quasi_dense",),  # sort_iou needs SciPy: a baseline for evaluation
+    "tracker.similarity": CONFIG_CHOICES["tracker", "similarity"],
+    "tracker.match_classes": CONFIG_CHOICES["tracker", "match_classes"],
 }
 RANGES: dict[str, tuple[float, float]] = {
     "threads": (0, 256),
@@ -46,7 +41,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 FRAMES = (0, 10_000)  # range of the tracker's whole numbers
 SHARE = (0.0, 1.0)  # range of the tracker's thresholds
-ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # beginnings of rclpy's own names
+ROS = ("use_sim_time", "start_type_description_service")  # rclpy's own, and all qos_overrides
 ENCODINGS = dict(
     zip(
         CHOICES["mask_encoding"],
@@ -134,7 +129,7 @@ class Parameter:
 def parameters(tracker: TrackerConfig) -> dict[str, Parameter]:
     """Return every parameter of the node by name; the thresholds' defaults are the model's."""
     own, thresholds = _described(Settings()), _described(tracker, TRACKER)
-    return {parameter.name: parameter for parameter in (*own, *thresholds)}
+    return {p.name: p for p in (*own, *thresholds) if p.name.removeprefix(TRACKER) not in NOT_HERE}
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
@@ -144,7 +139,12 @@ def settings_from(values: dict[str, Any]) -> Settings:
 
 
 def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfig:
-    """Return `base` with the `tracker.*` values put in."""
+    """Return `base`, the model's, with the `tracker.*` values put in.
+
+    Raises ParameterError where the model wants a matching that robots do not have.
+    """
+    if base.association != "quasi_dense":
+        raise ParameterError(f"model: association: expected quasi_dense, got {base.association}")
     own = {name.removeprefix(TRACKER): value for name, value in values.items() if name.startswith(TRACKER)}
     return replace(base, **own)
 
@@ -152,7 +152,7 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
 def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
     """Raise ParameterError for the first name that is not a parameter of this node."""
     for name in names:
-        if name not in known and not name.startswith(ROS):
+        if name not in (*known, *ROS) and not name.startswith("qos_overrides."):
             raise ParameterError(f"{name}: no such parameter; expected one of {', '.join(known)}")
 
 
@@ -179,7 +179,7 @@ def _parameter(name: str, default: Any, description: str) -> Parameter:
     limits = RANGES.get(name)
     if threshold and not isinstance(default, str):
         limits = SHARE if isinstance(default, float) else FRAMES
-    read_only = name in FIXED or not (threshold or name in RUNTIME)
+    read_only = not (threshold or name in RUNTIME)
     default = list(default) if isinstance(default, tuple) else default
     return Parameter(name, default, description, read_only, limits, CHOICES.get(name, ()))
 

@@ -81,7 +81,8 @@ def node_environment() -> dict[str, str]:
     own = {**TUNED, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     profile = fastdds_profile()
     if profile:
-        own |= {"FASTDDS_DEFAULT_PROFILES_FILE": profile, "FASTRTPS_DEFAULT_PROFILES_FILE": profile}
+        old = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Kilted warns of the old name
+        own["FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"] = profile
     return own | dict(os.environ) | {"PYTHONPATH": path}
 
 

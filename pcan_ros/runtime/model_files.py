@@ -74,7 +74,11 @@ class ModelFiles:
 
     def _check_hashes(self) -> None:
         hashes = self.manifest.get("sha256", {})
-        for name, expected in hashes.items() if isinstance(hashes, dict) else ():
+        if not isinstance(hashes, dict) or not all(isinstance(value, str) for value in hashes.values()):
+            raise ModelError(
+                f"{self.folder / 'manifest.json'}: sha256: expected file: digest, got {hashes!r}"
+            )
+        for name, expected in hashes.items():
             path = self.folder / name
             if not path.is_file():
                 raise ModelError(f"{path}: named in manifest.json and missing")
