@@ -79,6 +79,19 @@ class InstanceAttention(nn.Module):
         return mask + self.head(torch.cat([features, maps.to(features.dtype), small], 1)), accumulated
 
 
+class Unrefined(InstanceAttention):
+    """The module switched off, with its weights: masks and prototypes stay as they are (an ablation)."""
+
+    def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Return copies of what is refined elsewhere."""
+        return mask.clone(), bank.clone()
+
+
+def make_instance_attention(channels: int, config: InstanceAttentionConfig) -> InstanceAttention:
+    """Build the module of regions with C channels."""
+    return (InstanceAttention if config.enabled else Unrefined)(channels, config)
+
+
 class SegmentationHead(nn.Module):
     """3x3 convolutions, one upsampling by two, one mask: (R, Cin, S, S) -> (R, 2S, 2S).
 

@@ -67,12 +67,9 @@ class LeanInstancePass(nn.Module):
         rows = owner[tracks]
         regions = self.pool(sheet, boxes[rows])
         masks = choose(self.net.mask_head(regions), labels[rows])
-        if self.net.config.instance_attention.enabled:
-            known = bank[slot[rows]]
-            masks, prototypes = self.net.instance_attention(regions, masks, known, fresh[rows])
-            bank = bank.index_copy(0, tracks, prototypes)
+        masks, prototypes = self.net.instance_attention(regions, masks, bank[slot[rows]], fresh[rows])
         padded = masks.new_zeros(len(boxes), *masks.shape[1:])
-        return padded.index_copy(0, rows, masks), bank
+        return padded.index_copy(0, rows, masks), bank.index_copy(0, tracks, prototypes)
 
     def pool(self, sheet: Tensor, boxes: Tensor) -> Tensor:
         """Read the RoI features of boxes (R, 4) for masks, (R, C, S, S)."""

@@ -13,7 +13,7 @@ from pcan_model.detector import Detector, with_p6
 from pcan_model.frame_attention.kinds import make_frame_attention
 from pcan_model.frame_attention.seam import FrameAttention
 from pcan_model.heads import STD, choose, lay_out, levels_of, pool_sheet
-from pcan_model.instance_attention import InstanceAttention
+from pcan_model.instance_attention import make_instance_attention
 from pcan_model.proposals import STRIDES
 
 
@@ -26,14 +26,13 @@ class PCAN(Detector):
         self.frame_attention = nn.ModuleList(
             make_frame_attention(channels, config.frame_attention) for _ in config.frame_attention.levels
         )
-        self.instance_attention = InstanceAttention(channels, config.instance_attention)
+        levels = config.frame_attention.levels if config.frame_attention.enabled else ()
+        self._attended = [level - 2 for level in levels]
+        self.instance_attention = make_instance_attention(channels, config.instance_attention)
 
     def attended(self) -> list[tuple[int, FrameAttention]]:
         """Return the frame attention modules at work, with the index of the level of each, P2 = 0."""
-        if not self.config.frame_attention.enabled:
-            return []
-        levels = self.config.frame_attention.levels
-        return [(n - 2, m) for n, m in zip(levels, self.frame_attention, strict=True)]  # type: ignore[misc]
+        return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, maybe none
 
     def level_sizes(self) -> list[tuple[int, int]]:
         """Return height and width of P2..P5."""
@@ -140,7 +139,6 @@ class InstancePass(nn.Module):
     def __init__(self, net: PCAN) -> None:
         super().__init__()
         self.attention = net.instance_attention
-        self.enabled = net.config.instance_attention.enabled
 
     def forward(
         self,
@@ -158,7 +156,5 @@ class InstancePass(nn.Module):
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns  (D, 2S, 2S) logits and the next bank (M, K, Dk)
         """
-        if not self.enabled:
-            return masks.clone(), bank.clone()
         refined, prototypes = self.attention(features, masks, bank[slot], fresh)
         return refined, torch.where(has[:, None, None] > 0, prototypes[owner], bank)

@@ -178,6 +178,8 @@ def test_without_frame_attention_the_past_changes_nothing() -> None:
 def test_without_instance_attention_the_initial_masks_are_final() -> None:
     net = small_net(small_config(instance_attention={"enabled": False}))
     inputs = instance_inputs(net)
-    inputs["has"][:] = 1
+    count = len(inputs["masks"])
+    inputs["slot"] = inputs["owner"][:count] = torch.arange(count)  # detection i continues track i
+    inputs["has"][:count] = 1
     refined, bank = refine(net, inputs)
     assert torch.equal(refined, inputs["masks"]) and torch.equal(bank, inputs["bank"])

@@ -25,7 +25,7 @@ class Memory:
 
     bank: Bank  # of pictures of one size; another size empties it
     size: tuple[int, ...]  # (height, width) of those pictures
-    start: Contrast  # prototypes that instance EM starts from; always the stored ones unless they drift
+    start: Contrast  # prototypes that instance EM starts from; the stored ones unless they drift
     matched: Mapping[int, Regions] = field(default_factory=dict)  # by bank row: one region, last matched
 
 
@@ -47,6 +47,8 @@ class ReleasedEngine:
         if isinstance(weights, Path):
             checkpoint.load_weights(weights, net)
         self.net = net.eval()
+        self.drift_rate = config.released.drift_rate if config.released.drift else 0.0
+        self.rows_of = unique_rows if config.instance_attention.enabled else no_rows
         self.frame_pass = FramePass(net).eval()
 
     def start(self) -> Memory:
@@ -74,29 +76,29 @@ class ReleasedEngine:
         returns  (N, 2S, 2S) logits, and the next memory
         """
         regions = features.regions
-        rows = self._refined_rows(slots, len(regions.masks))
+        rows = self.rows_of(slots, len(regions.masks))
         current = Regions(regions.features[rows], regions.masks[rows])
         reference = _references(current, rows, slots, memory)
         refined, prototypes = self.net.refine(reference, current, memory.start)
         masks = regions.masks.clone()
         masks[rows] = refined
-        following = replace(memory, matched=_rematched(regions, slots, memory))
+        start = memory.start.moved(prototypes, self.drift_rate)
+        following = replace(memory, matched=_rematched(regions, slots, memory), start=start)
         if remember:
             following = replace(following, bank=features.bank, size=features.size)
-        if self.config.released.drift:
-            rate = self.config.released.drift_rate
-            following = replace(following, start=memory.start.moved(prototypes, rate))
         return masks.numpy(), following
 
-    def _refined_rows(self, slots: Slots, count: int) -> Tensor:
-        """Return which of `count` detections are refined: all that are no duplicates."""
-        if not self.config.instance_attention.enabled:
-            return torch.zeros(0, dtype=torch.long)
-        return (
-            torch.arange(count)
-            if slots.kept is None
-            else torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
-        )
+
+def unique_rows(slots: Slots, count: int) -> Tensor:
+    """Return which of `count` detections are refined: all that are no duplicates."""
+    if slots.kept is None:
+        return torch.arange(count)
+    return torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
+
+
+def no_rows(slots: Slots, count: int) -> Tensor:
+    """Return which detections are refined where nothing shall be: none."""
+    return torch.zeros(0, dtype=torch.long)
 
 
 def _references(current: Regions, rows: Tensor, slots: Slots, memory: Memory) -> Regions:

@@ -29,6 +29,7 @@ class FrameMemory(nn.Module):
         super().__init__()
         part, channels = config.frame_attention, config.backbone.channels
         self.config, self.released = part, config.released
+        self.own = [level - 2 for level in part.levels] if part.enabled else []
         for level in part.levels:
             start = nn.functional.normalize(torch.randn(part.prototypes, channels), dim=-1)
             self.register_buffer(f"mu{level - 2}", start)
@@ -39,11 +40,10 @@ class FrameMemory(nn.Module):
         returns  all levels, and the bank for the next frame
         """
         levels = list(levels)
-        own = [level - 2 for level in self.config.levels] if self.config.enabled else []
-        old = bank.features or tuple(levels[i] for i in own)
-        starts = bank.starts or tuple(self.get_buffer(f"mu{i}")[None] for i in own)
+        old = bank.features or tuple(levels[i] for i in self.own)
+        starts = bank.starts or tuple(self.get_buffer(f"mu{i}")[None] for i in self.own)
         banks, following = [], []
-        for i, features, start in zip(own, old, starts, strict=True):
+        for i, features, start in zip(self.own, old, starts, strict=True):
             levels[i], features, start = self._read(levels[i], features, start)
             banks.append(features)
             following.append(start)

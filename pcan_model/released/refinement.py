@@ -82,9 +82,9 @@ class RefineHead(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         channels = config.backbone.channels
-        self.with_reference_mask = config.released.reference_mask
+        self.masks_of = both_masks if config.released.reference_mask else current_mask
         self.prototypes = InstancePrototypes(config)
-        self.mix = nn.Conv2d(channels + 3 + self.with_reference_mask, channels, 3, padding=1)
+        self.mix = nn.Conv2d(channels + 3 + config.released.reference_mask, channels, 3, padding=1)
         self.reference = nn.Conv2d(channels, channels, 1)
         self.head = SegmentationHead(channels, channels, config.instance_attention.layers)
 
@@ -97,10 +97,19 @@ class RefineHead(nn.Module):
         """
         fitted = self.prototypes(reference, current, start)
         maps = contrast_maps(current.features, fitted)
-        masks = [half(reference.masks)] * self.with_reference_mask + [half(current.masks)]
-        x = self.mix(torch.cat([current.features, maps, *masks], 1))
+        x = self.mix(torch.cat([current.features, maps, *self.masks_of(reference, current)], 1))
         logits: Tensor = self.head(x + self.reference(mean_foreground(reference)))
         return logits, fitted
+
+
+def current_mask(reference: Regions, current: Regions) -> list[Tensor]:
+    """Return what the head sees of masks: the current region's own, (R, 1, S, S)."""
+    return [half(current.masks)]
+
+
+def both_masks(reference: Regions, current: Regions) -> list[Tensor]:
+    """Return what the head sees of masks: the reference's and the current one, (R, 1, S, S) each."""
+    return [half(reference.masks), half(current.masks)]
 
 
 def half(masks: Tensor) -> Tensor:
