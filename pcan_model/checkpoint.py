@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,12 +67,18 @@ def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
         raise CheckpointError(f"{path}: metadata: {error}") from error
 
 
-def load_weights(path: Path, net: nn.Module) -> None:
-    """Fill a network in place; raises CheckpointError naming the first key that does not fit."""
+def load_weights(path: Path, net: nn.Module, *, fresh: Sequence[str] = ()) -> None:
+    """Fill a network in place; raises CheckpointError naming the first key that does not fit.
+
+    fresh  parts by their leading names that stay as they are, whether the file has them or not
+    """
     load_header(path)
+    apart = tuple(f"{part}." for part in fresh)
     with safe_open(path, "pt") as file:
-        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-    expected = {n: t for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
+        names = [name for name in file.keys() if not name.startswith(apart)]  # noqa: SIM118, not a dict
+        found = {name: file.get_tensor(name) for name in names}
+    own = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(apart)}
+    expected = {name: tensor for name, tensor in own.items() if not name.endswith("num_batches_tracked")}
     for name in sorted(expected.keys() ^ found.keys()):
         what = "missing" if name in expected else "not a part of the network"
         raise CheckpointError(f"{path}: {name}: {what}")

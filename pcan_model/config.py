@@ -21,7 +21,7 @@ CHOICES = {
     ("tracker", "association"): ("quasi_dense", "sort_iou"),
     ("train", "optimizer"): ("sgd", "adamw"),
     ("train", "schedule"): ("step", "cosine"),
-    ("train", "stage"): ("joint", "detector", "masks", "refinement"),
+    ("train", "stage"): ("joint", "heads", "instance", "detector", "masks", "refinement"),
     ("train", "augment"): ("strong", "flip"),
 }
 
@@ -170,7 +170,7 @@ class TrackerConfig:
 class TrainConfig:
     """The training recipe (QDTrack's, which the paper follows)."""
 
-    stage: str = "joint"  # joint | detector, masks, refinement: one after the other (released)
+    stage: str = "joint"  # joint | heads, instance (stages.py) | detector, masks, refinement (released)
     augment: str = "strong"  # strong | flip: nothing but mirroring, half of the pairs (released)
     iterations: int = 90_000
     batch: int = 16  # pairs per step over all processes; the learning rate is for this many

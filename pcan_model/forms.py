@@ -8,8 +8,8 @@ from pcan_model.config import Config, ConfigError
 from pcan_model.detector import Detector
 from pcan_model.network import PCAN
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.released.stages import STAGES
-from pcan_model.training import TrainingPass
+from pcan_model.released.stages import STAGES as RELEASED
+from pcan_model.stages import STAGES as PAPER
 
 
 def make_net(config: Config) -> PCAN | ReleasedPCAN:
@@ -23,9 +23,9 @@ def make_pass(net: Detector) -> nn.Module:
     Raises ConfigError for a stage that the network's form does not have.
     """
     config, stage = net.config, net.config.train.stage
-    if isinstance(net, ReleasedPCAN) and stage in STAGES:
-        return STAGES[stage](net)
-    if isinstance(net, PCAN) and stage == "joint":
-        return TrainingPass(net)
-    known = " or ".join(STAGES) if config.form == "released" else "joint"
+    if isinstance(net, ReleasedPCAN) and stage in RELEASED:
+        return RELEASED[stage](net)
+    if isinstance(net, PCAN) and stage in PAPER:
+        return PAPER[stage](net)
+    known = " or ".join(RELEASED if config.form == "released" else PAPER)
     raise ConfigError(f"{config.name}: train.stage: expected {known} for form {config.form}, got {stage!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -121,16 +121,26 @@ class Trainer:
             self.model = DistributedDataParallel(self.model, find_unused_parameters=True)
         self.model.train()
 
-    def begin_with(self, weights: Path) -> None:
-        """Start from trained weights, such as an earlier stage's."""
-        checkpoint.load_weights(weights, self.net)
+    def begin_with(self, weights: Path, fresh: Sequence[str] = ()) -> None:
+        """Start from trained weights, such as an earlier stage's; `fresh` parts keep their random start."""
+        if unknown := set(fresh) - {name for name, _ in self.net.named_children()}:
+            raise ConfigError(f"--fresh: expected a part of the network, got {sorted(unknown)}")
+        checkpoint.load_weights(weights, self.net, fresh=fresh)
         self.average.module.load_state_dict(self.net.state_dict())
 
     def update(self, batch: Batch) -> Losses:
         """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
-        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
-        with torch.autocast(self.device.type, dtype, enabled=self.config.train.mixed_precision):
+        with self.precision():
             losses: Losses = self.model(batch.images, batch.truths)
+        return self.learn(losses, batch)
+
+    def precision(self) -> torch.autocast:
+        """Return the context in which losses are computed."""
+        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=self.config.train.mixed_precision)
+
+    def learn(self, losses: Losses, batch: Batch) -> Losses:
+        """Take one optimiser step down the losses of a batch."""
         total = losses.total()
         if not torch.isfinite(total):
             raise NonFiniteLoss(self.step, batch, losses)
@@ -215,7 +225,7 @@ def _one_thread(worker: int) -> None:
 def train(args: argparse.Namespace) -> Path:
     """Run the training that the command line describes; return the folder of the checkpoint."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    config, device = _configure(args, world), torch.device("cpu")
+    config, device = configure(args, world), torch.device("cpu")
     if args.device == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
@@ -224,7 +234,7 @@ def train(args: argparse.Namespace) -> Path:
         torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
     trainer = Trainer(config, device, args.batch, args.backbone)
     if args.weights:
-        trainer.begin_with(args.weights)
+        trainer.begin_with(args.weights, args.fresh)
     if args.resume and (args.out / "resume.pt").is_file():
         trainer.resume(args.out)
     batches = make_loader(args, config, rank, world, trainer.step)
@@ -247,7 +257,7 @@ def train(args: argparse.Namespace) -> Path:
     return Path(args.out)
 
 
-def _configure(args: argparse.Namespace, world: int) -> Config:
+def configure(args: argparse.Namespace, world: int) -> Config:
     """Read the configuration, and put the command line and its defaults into each other."""
     config = load_config(args.config)
     if args.iterations:
@@ -289,6 +299,8 @@ def parser() -> argparse.ArgumentParser:
         "default: ImageNet's, found for mobilenet_v2",
     )
     p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
+    p.add_argument("--fresh", nargs="+", default=[], metavar="PART",
+                   help="parts that are not taken from --weights, such as instance_attention")  # fmt: skip
     p.add_argument("--batch", type=int, help="pairs per step over all processes (default: the config's)")
     p.add_argument("--iterations", type=int, help="steps (default: the config's)")
     p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pcan_model.ablations.counting import run, together
 from pcan_model.ablations.report import plot, to_markdown
-from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, run, runs, write_results
+from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
 from pcan_model.ablations.tables import TABLES, Table
 from pcan_model.config import ConfigError, load_config
 from pcan_model.data.clips import DataError
@@ -23,6 +24,11 @@ length of the memory) share a training. Run it again to go on where it stopped.
 
   pcan-ablate 7 --dry-run
   pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400
+  pcan-ablate 6 7 3 --weights models/pcan_street_tiny/weights.safetensors --iterations 300
+
+With --weights all rows start from one detector. Its backbone and pyramid stay as they are; the row's
+modules are drawn anew and trained in two halves of --iterations steps: the frame attention with all
+heads, then the instance module, of all rows of a seed side by side on the same regions.
 
 Writes results.jsonl, table<N>.md and table<N>.png to --docs; trainings and drives to --out.
 """
@@ -39,10 +45,12 @@ def main(argv: list[str] | None = None) -> int:
         if options.dry_run:
             print("\n".join([one.title() for one in waiting] or ["nothing is left to do"]))
             return 0
-        for one in (bar := tqdm(waiting, unit="run")):
-            bar.set_postfix_str(one.title())
-            results.append(run(one, study))
-            write_results(options.docs / "results.jsonl", results)
+        with tqdm(total=len(waiting), unit="run") as bar:
+            for group in together(waiting, study):
+                bar.set_postfix_str(group[0].title())
+                results += run(group, study)
+                write_results(options.docs / "results.jsonl", results)
+                bar.update(len(group))
         for table in tables:
             own = [r for one in runs([table], options.seeds) if (r := _find(one, study, results))]
             _report(table, own, options.docs)
@@ -57,7 +65,7 @@ def _study(options: argparse.Namespace) -> Study:
     if options.iterations:
         base = replace(base, train=replace(base.train, iterations=options.iterations))
     sizes = options.drives, options.held_out, options.length
-    return Study(base, *sizes, options.out, options.backbone, options.workers)
+    return Study(base, *sizes, options.out, options.backbone, options.workers, options.weights)
 
 
 def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
@@ -89,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("runs/ablations"), help="folder for trainings and drives")
     add("--docs", type=Path, default=Path("docs/ablations"), help="folder for results, tables and plots")
     add("--backbone", type=Path, help="ImageNet weights, as in pcan-train")
+    add("--weights", type=Path, help="a trained detector that all rows start from, their modules drawn anew")
     add("--workers", type=int, default=1, help="processes that load data")
     add("--dry-run", action="store_true", help="only list what is left to do")
     return parser

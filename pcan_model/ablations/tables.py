@@ -86,7 +86,7 @@ TABLES = {
     table.number: table
     for table in (
         Table(3, "length of the temporal memory", tuple(
-            Variation(f"{n} frames", frame(**of_length(n)), paper)
+            Variation(f"{n} frame{'s'[: n - 1]}", frame(**of_length(n)), paper)
             for n, paper in ((1, 32.5), (2, 33.7), (4, 33.9), (8, 34.2), (16, 34.6), (32, 35.4))
         )),
         Table(4, "pyramid levels of the frame attention, tubes of 4 frames", (
