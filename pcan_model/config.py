@@ -8,35 +8,10 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from pcan_model.config_limits import faults
+
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parent / "configs"
-FORMS = ("paper", "released")
-CHOICES = {
-    ("input", "fit"): ("letterbox", "resize"),
-    ("backbone", "kind"): ("resnet50", "mobilenet_v2"),
-    ("frame_attention", "kind"): ("prototypical", "non_local", "transformer"),
-    ("instance_attention", "propagation"): ("none", "initial", "momentum"),
-    ("tracker", "similarity"): ("bisoftmax", "softmax", "cosine"),
-    ("tracker", "match_classes"): ("same", "any"),
-    ("tracker", "association"): ("quasi_dense", "sort_iou"),
-    ("train", "optimizer"): ("sgd", "adamw"),
-    ("train", "schedule"): ("step", "cosine"),
-    ("train", "stage"): ("joint", "heads", "instance", "detector", "masks", "refinement"),
-    ("train", "augment"): ("strong", "flip"),
-}
-
-LIMITS: dict[tuple[str, str], tuple[float, float]] = {
-    ("frame_attention", "memory_frames"): (1, 32),
-    ("frame_attention", "memory_interval"): (1, 10_000),
-    ("frame_attention", "prototypes"): (1, 4096),
-    ("frame_attention", "em_steps"): (1, 100),
-    ("frame_attention", "heads"): (1, 64),
-    ("frame_attention", "layers"): (1, 64),
-    ("instance_attention", "foreground"): (0, 4096),
-    ("instance_attention", "background"): (0, 4096),
-    ("instance_attention", "em_steps"): (1, 100),
-    ("instance_attention", "update_rate"): (0.0, 1.0),
-}
 
 
 class ConfigError(ValueError):
@@ -214,32 +189,8 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        step = 32 if self.input.fit == "letterbox" else 1
-        for side in ("height", "width"):
-            value = getattr(self.input, side)
-            if value <= 0 or value % step:
-                raise ConfigError(f"{self.name}: input.{side}: expected a multiple of {step}, got {value}")
-        if self.form not in FORMS:
-            raise ConfigError(f"{self.name}: form: expected one of {FORMS}, got {self.form!r}")
-        for (part, key), known in CHOICES.items():
-            value = getattr(getattr(self, part), key)
-            if value not in known:
-                raise ConfigError(f"{self.name}: {part}.{key}: expected one of {known}, got {value!r}")
-        for (part, key), (low, high) in LIMITS.items():
-            value = getattr(getattr(self, part), key)
-            if not low <= value <= high:
-                raise ConfigError(f"{self.name}: {part}.{key}: expected {low} to {high}, got {value}")
-        frame = self.frame_attention
-        if frame.kind == "transformer" and frame.value_channels % frame.heads:
-            raise ConfigError(
-                f"{self.name}: frame_attention.heads: expected a divisor of value_channels "
-                f"({frame.value_channels}), got {frame.heads}"
-            )
-        if self.tracker.capacity < self.heads.detections:
-            raise ConfigError(
-                f"{self.name}: tracker.capacity: expected at least heads.detections "
-                f"({self.heads.detections}), got {self.tracker.capacity}"
-            )
+        for fault in faults(self):
+            raise ConfigError(f"{self.name}: {fault}")
 
 
 def load_config(source: str | Path) -> Config:

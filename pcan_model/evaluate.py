@@ -15,7 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pcan_model.arguments import at_least
-from pcan_model.config import CHOICES, CLASSES
+from pcan_model.config import CLASSES
+from pcan_model.config_limits import CHOICES
 from pcan_model.data.clips import Clip, DataError
 from pcan_model.data.files import write_whole
 from pcan_model.data.layouts import FORMATS, open_clips, recognise

@@ -5,27 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pcan_model import checkpoint
+from pcan_model.batches import Batch, make_loader
 from pcan_model.config import Config, ConfigError, TrainConfig, load_config
-from pcan_model.data.pairs import Sample
-from pcan_model.data.sources import SourceError, read_sources
+from pcan_model.data.sources import SourceError
 from pcan_model.detector import Detector
 from pcan_model.forms import make_net, make_pass
 from pcan_model.initialise import initialise
 from pcan_model.losses import Losses
-from pcan_model.targets import Truth
 
 EXPLANATION = """\
 Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
@@ -40,20 +38,6 @@ configuration is for its own batch and scales with --batch.
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """B pairs, ready for the network."""
-
-    images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
-    truths: list[Truth]  # of the 2B pictures
-    names: list[int]  # index of each pair in the data set, to find it again
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the same on another device."""
-        images = self.images.to(device, non_blocking=True)
-        return Batch(images, [truth.to(device) for truth in self.truths], self.names)
-
-
 class NonFiniteLoss(RuntimeError):
     """Training cannot go on: says at which step, on which pairs, and which part of the loss."""
 
@@ -61,16 +45,6 @@ class NonFiniteLoss(RuntimeError):
         parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
         bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
         super().__init__(f"step {step}: pairs {batch.names}: expected a finite loss, got {bad}")
-
-
-def collate(pairs: list[tuple[int, tuple[Sample, Sample]]]) -> Batch:
-    """Stack pairs from the data set into one batch."""
-    samples = [pair[i] for i in range(2) for _, pair in pairs]
-    images = torch.stack([torch.from_numpy(s.image) for s in samples])
-    truths = [
-        Truth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore))) for s in samples
-    ]
-    return Batch(images, truths, [index for index, _ in pairs])
 
 
 def rate_at(step: int, train: TrainConfig) -> float:
@@ -178,48 +152,6 @@ class Trainer:
                     f"{path}: {name}: expected the state of {self.config.name}, got another"
                 ) from error
         self.step = state["step"]
-
-
-def make_loader(
-    args: argparse.Namespace, config: Config, rank: int, world: int, start: int
-) -> Iterator[Batch]:
-    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
-    total = config.train.iterations * args.batch
-    dataset = read_sources(
-        args.data, args.hold_out, config.train, seed=args.seed, length=total, names=config.classes
-    )
-    numbered = Numbered(dataset, start * args.batch)
-    sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
-    return iter(
-        DataLoader(
-            numbered,
-            batch_size=args.batch // world,
-            sampler=sampler,
-            num_workers=args.workers,
-            collate_fn=collate,
-            pin_memory=args.device == "cuda",
-            worker_init_fn=_one_thread,
-        )
-    )
-
-
-class Numbered(torch.utils.data.Dataset[tuple[int, tuple[Sample, Sample]]]):
-    """Pairs with their number, from number `start` on."""
-
-    def __init__(self, pairs: object, start: int) -> None:
-        self.pairs, self.start = pairs, start
-
-    def __len__(self) -> int:
-        return len(self.pairs) - self.start  # type: ignore[arg-type]
-
-    def __getitem__(self, index: int) -> tuple[int, tuple[Sample, Sample]]:
-        return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
-
-
-def _one_thread(worker: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(0)
 
 
 def train(args: argparse.Namespace) -> Path:

@@ -13,8 +13,9 @@ from support.small import VALUES, small_config, small_net
 
 from pcan_model.ablations.ablate import main
 from pcan_model.ablations.report import spread, to_markdown
-from pcan_model.ablations.runs import Result, Study, as_trained, fingerprint, read_results, write_results
+from pcan_model.ablations.runs import Result, Study, fingerprint, read_results, write_results
 from pcan_model.ablations.tables import TABLES, Table, Variation
+from pcan_model.ablations.trainings import as_trained
 from pcan_model.network import PCAN
 
 ROWS = [
@@ -25,7 +26,7 @@ ROWS = [
 
 
 def result(variation: str, seed: int, smotsa: float | None, **other: float) -> Result:
-    values = {"motsa": 0.5, "motsp": 0.5, "idf1": 0.5, "hota": 0.5} | other
+    values = {"ap": 0.4, "motsa": 0.5, "motsp": 0.5, "idf1": 0.5, "hota": 0.5} | other
     return Result(7, variation, seed, "study", 1, smotsa=smotsa, id_switches=seed, seconds=1.0, **values)
 
 
@@ -57,7 +58,7 @@ def test_rows_that_differ_only_after_training_share_one() -> None:
     study = Study(base, 2, 1, 2, Path())
 
     def trainings(number: int) -> int:
-        configs = [as_trained(v.apply(base), base) for v in TABLES[number].variations]
+        configs = [as_trained(v.apply(base), study) for v in TABLES[number].variations]
         return len({fingerprint(config, study, clips=False) for config in configs})
 
     assert trainings(3) == 2, "with and without a memory"
@@ -78,6 +79,15 @@ def test_a_study_is_known_by_its_settings_and_drives() -> None:
     assert fingerprint(base, study) == fingerprint(base, replace(study, folder=Path("elsewhere")))
 
 
+def test_a_study_is_known_by_the_numbers_of_the_detector_it_starts_from(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in "abc")
+    for path, numbers in ((one, b"1"), (copy, b"1"), (other, b"2")):
+        path.write_bytes(numbers)
+    study = Study(small_config(), 2, 1, 2, Path())
+    marks = [fingerprint(study.base, replace(study, weights=path)) for path in (None, one, copy, other)]
+    assert marks[1] == marks[2] and len(set(marks)) == 3
+
+
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:
     results = [result("none", 0, 0.5), result("none", 1, None)]
     write_results(tmp_path / "new" / "results.jsonl", results)
@@ -93,12 +103,18 @@ def test_mean_and_spread_by_hand() -> None:
 
 def test_the_table_shows_mean_spread_and_what_is_missing() -> None:
     text = to_markdown(
-        TABLES[7], [result("none", 0, 0.1), result("none", 1, 0.3), result("initial", 0, None)]
+        TABLES[7],
+        [
+            *(result("none", 0, 0.1), result("none", 1, 0.3), result("initial", 0, None)),
+            *(result("momentum 0.2", 1, 0.25), result("momentum 0.2", 0, 0.15)),
+        ],
     )
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
-    assert rows[0] == "| none | 33.5 | 2 | 20.0 ± 14.1 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 0.5 ± 0.7 |"
-    assert rows[1].startswith("| initial | 33.0 | 1 | - | 50.0 |")
-    assert rows[2] == "| momentum 0.2 | 34.3 | 0 | - | - | - | - | - |"
+    same = "40.0 ± 0.0 | 20.0 ± 14.1 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 0.5 ± 0.7"
+    assert rows[0] == f"| none | 33.5 | 2 | {same} | +0.0 ± 0.0 |"
+    assert rows[1].startswith("| initial | 33.0 | 1 | 40.0 | - | 50.0 |")
+    assert rows[2].endswith("| +0.0 ± 7.1 |"), "5 more at seed 0, 5 less at seed 1"
+    assert rows[3] == "| momentum 0.5 | 34.0 | 0 | - | - | - | - | - | - | - |"
 
 
 @pytest.mark.slow

@@ -149,3 +149,15 @@ def test_the_state_of_a_training_comes_back_and_a_broken_one_is_named(tmp_path: 
 def test_the_default_configuration_survives(path: Path) -> None:
     save(path, network(), Config(), {})
     assert load_header(path)[0] == Config()
+
+
+def test_fresh_parts_stay_as_they_are_whatever_the_file_has(path: Path) -> None:
+    theirs, own = network(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(2, 2))
+    own[1] = nn.BatchNorm2d(5)  # another size
+    save(path, theirs, CONFIG, {})
+    before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
+    load_weights(path, own, fresh=["1", "2"])
+    assert torch.equal(own[0].weight, theirs[0].weight)
+    assert all(torch.equal(t, before[n]) for n, t in own.state_dict().items() if not n.startswith("0."))
+    with pytest.raises(CheckpointError, match=r"2\.bias: missing"):
+        load_weights(path, own, fresh=["1"])

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo", "pcan_ros.bag.command")  # what starts there
 ORDER = {  # a module may use its own room and those above it
-    "nouns": ["structures", "config", "arguments"],
+    "nouns": ["structures", "config_limits", "config", "arguments"],
     "geometry": ["geometry", "boxes"],
     "network parts": [
         "prototypes",
@@ -35,11 +35,14 @@ ORDER = {  # a module may use its own room and those above it
         "targets",
         "losses",
         "regions",
+        "mask_losses",
         "training",
+        "stages",
         "frozen_graph",
         "initialise",
         "released",
         "forms",
+        "batches",
         "train",
     ],
     "metrics": ["evaluation", "evaluate", "score"],

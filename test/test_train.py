@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from support.small import VALUES, small_batch, small_config, small_net
 
 from pcan_model import checkpoint, evaluate, export, train
-from pcan_model.config import TrainConfig
+from pcan_model.config import ConfigError, TrainConfig
 from pcan_model.synthetic.drive import write_drives
 from pcan_model.train import NonFiniteLoss, Trainer, rate_at
 
@@ -173,6 +173,19 @@ def test_what_is_saved_is_the_running_mean_of_the_weights(backbone: Path, tmp_pa
     mean = running.average.module.box_head.logits.weight  # type: ignore[union-attr]
     assert torch.equal(net.box_head.logits.weight, mean)  # type: ignore[arg-type]
     assert not torch.equal(net.box_head.logits.weight, running.net.box_head.logits.weight)
+
+
+def test_a_training_begins_with_weights_but_for_fresh_parts(backbone: Path, tmp_path: Path) -> None:
+    net = small_net(small_config(instance_attention={"foreground": 2}), seed=7)
+    checkpoint.save(tmp_path / "start.safetensors", net, net.config, {})
+    running = trainer(backbone)
+    own = running.net.instance_attention.mu.clone()  # type: ignore[union-attr, operator]
+    running.begin_with(tmp_path / "start.safetensors", ["instance_attention"])
+    for part in (running.net, running.average.module):
+        assert torch.equal(part.instance_attention.mu, own)  # type: ignore[union-attr, arg-type]
+        assert torch.equal(part.box_head.logits.weight, net.box_head.logits.weight)  # type: ignore[union-attr, arg-type]
+    with pytest.raises(ConfigError, match=r"--fresh: expected a part of the network, got \['nose'\]"):
+        running.begin_with(tmp_path / "start.safetensors", ["nose"])
 
 
 def test_help_teaches_the_layout_of_the_data_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from support.small import small_batch, small_config, small_net, small_truth
 
+from pcan_model.batches import Batch, collate
 from pcan_model.data.augment import PLAIN
 from pcan_model.data.pairs import PairDataset
 from pcan_model.initialise import initialise
 from pcan_model.losses import Losses
 from pcan_model.network import PCAN
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.train import Batch, collate
 from pcan_model.training import Regions, TrainingPass, first_positives
 
 

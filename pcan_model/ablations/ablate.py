@@ -41,7 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         study = _study(options)
         tables = [TABLES[number] for number in options.tables]
         results = read_results(options.docs / "results.jsonl")
-        waiting = [one for one in runs(tables, options.seeds) if not _find(one, study, results)]
+        wanted = [one for one in runs(tables, options.seeds) if one.variation.name not in options.skip]
+        waiting = [one for one in wanted if not _find(one, study, results)]
         if options.dry_run:
             print("\n".join([one.title() for one in waiting] or ["nothing is left to do"]))
             return 0
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("tables", nargs="+", type=int, choices=sorted(TABLES), metavar="TABLE", help="3 to 10")
     add("--config", default="pcan_street_tiny", help="what is varied: preset or YAML file")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of the trainings")
+    add("--skip", nargs="+", default=[], metavar="ROW", help="rows that are left out, by their names")
     add("--iterations", type=int, help="steps of each training (default: the configuration's)")
     add("--drives", type=int, default=120, help="drives to train on (default: 120)")
     add("--held-out", type=int, default=12, help="drives to count (default: 12)")

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from pcan_model.ablations.runs import Result
 from pcan_model.ablations.tables import Table
 
-FIGURES = {"smotsa": "sMOTSA", "motsp": "MOTSP", "idf1": "IDF1", "hota": "HOTA"}
+FIGURES = {"ap": "AP", "smotsa": "sMOTSA", "motsp": "MOTSP", "idf1": "IDF1", "hota": "HOTA"}
 
 
 def spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
@@ -21,48 +21,69 @@ def spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
 
 
 def to_markdown(table: Table, results: Sequence[Result]) -> str:
-    """Return a table's rows: mean ± standard deviation over the seeds, in per cent."""
-    lines = [f"| | paper | seeds | {' | '.join(FIGURES.values())} | ID switches |"]
-    lines.append("|" + "---|" * (4 + len(FIGURES)))
+    """Return a table's rows: mean ± standard deviation over the seeds, in per cent.
+
+    The last column is how much more sMOTSA a row has than the first one at the same seed.
+    """
+    lines = [
+        f"| | paper | seeds | {' | '.join(FIGURES.values())} | ID switches | sMOTSA over the first row |"
+    ]
+    lines.append("|" + "---|" * (5 + len(FIGURES)))
+    rows = {v.name: _of(table, v.name, results) for v in table.variations}
+    first = {r.seed: r.smotsa for r in next(iter(rows.values()))}
     for variation in table.variations:
-        own = [r for r in results if (r.table, r.variation) == (table.number, variation.name)]
+        own = rows[variation.name]
         cells = [_cell([getattr(r, name) for r in own], 100) for name in FIGURES]
         switches = _cell([float(r.id_switches) for r in own], 1)
         paper = "-" if variation.paper is None else f"{variation.paper}"
-        lines.append("| " + " | ".join([variation.name, paper, str(len(own)), *cells, switches]) + " |")
+        gain = _cell([_less(r.smotsa, first.get(r.seed)) for r in own], 100, sign="+")
+        lines.append("| " + " | ".join([variation.name, paper, str(len(own)), *cells, switches, gain]) + " |")
     return "\n".join(lines)
 
 
-def _cell(values: Sequence[float | None], scale: float) -> str:
+def _of(table: Table, name: str, results: Sequence[Result]) -> list[Result]:
+    """Return a row's results, by seed."""
+    return sorted(
+        (r for r in results if (r.table, r.variation) == (table.number, name)), key=lambda r: r.seed
+    )
+
+
+def _less(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
+def _cell(values: Sequence[float | None], scale: float, sign: str = "") -> str:
     found = spread(values)
     if found is None:
         return "-"
     middle, deviation = found
-    return f"{scale * middle:.1f}" + ("" if deviation is None else f" ± {scale * deviation:.1f}")
+    return f"{scale * middle:{sign}.1f}" + ("" if deviation is None else f" ± {scale * deviation:.1f}")
 
 
 def plot(table: Table, results: Sequence[Result], path: Path) -> None:
-    """Draw sMOTSA of each variation, every seed a dot, with the paper's figure on an axis of its own."""
+    """Draw sMOTSA of each row, a line for every seed, and the paper's figure on an axis of its own."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    names = [variation.name for variation in table.variations]
+    shown = [v for v in table.variations if _of(table, v.name, results)] or list(table.variations)
     figure, axis = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
-    for place, variation in enumerate(table.variations):
-        own = [r.smotsa for r in results if (r.table, r.variation) == (table.number, variation.name)]
-        known = [100 * value for value in own if value is not None]
-        axis.plot([place] * len(known), known, "o", color="tab:green", alpha=0.5)
-        if known:
-            axis.plot(place, mean(known), "_", color="tab:green", markersize=20)
+    own = [_of(table, v.name, results) for v in shown]
+    for seed in sorted({r.seed for row in own for r in row}):
+        figures = [next((r.smotsa for r in row if r.seed == seed), None) for row in own]
+        line = [float("nan") if value is None else 100 * value for value in figures]
+        axis.plot(range(len(shown)), line, "o-", color="tab:green", alpha=0.4, linewidth=1)
+    means = [spread([r.smotsa for r in row]) for row in own]
+    middles = [float("nan") if found is None else 100 * found[0] for found in means]
+    axis.plot(range(len(shown)), middles, "_", color="tab:green", markersize=24, markeredgewidth=2)
     axis.set_ylabel("sMOTSA here, %", color="tab:green")
-    axis.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=7)
-    if any(variation.paper for variation in table.variations):
+    axis.set_xticks(range(len(shown)), [v.name for v in shown], rotation=20, ha="right", fontsize=7)
+    if any(variation.paper for variation in shown):
         paper = axis.twinx()
-        points = [float("nan") if v.paper is None else v.paper for v in table.variations]
-        paper.plot(range(len(names)), points, "x:", color="tab:gray")
+        points = [float("nan") if v.paper is None else v.paper for v in shown]
+        paper.plot(range(len(shown)), points, "x:", color="tab:gray")
         paper.set_ylabel("the paper's figure", color="tab:gray")
-    axis.set_title(f"Table {table.number}: {table.title}", fontsize=9)
+    axis.set_title(f"Table {table.number}: {table.title}; a line a seed, bars their mean", fontsize=9)
     figure.savefig(path, dpi=80)
     pyplot.close(figure)

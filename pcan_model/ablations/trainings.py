@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from pcan_model import train
 from pcan_model.ablations.runs import Study, fingerprint, training_drives
+from pcan_model.batches import make_loader
 from pcan_model.config import Config, config_to_dict
 from pcan_model.data.files import write_whole
 from pcan_model.stages import InstanceStage
-from pcan_model.train import Trainer, make_loader
+from pcan_model.train import Trainer
 
 WEIGHTS = "weights.safetensors"
 MODULES = ("frame_attention", "instance_attention")  # what a row draws anew

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pcan_model import train
+from pcan_model.batches import Batch
 from pcan_model.losses import Losses
 
 
@@ -23,7 +24,7 @@ class Watched(train.Trainer):
         self.pairs: list[int] = []
         Watched.last = self
 
-    def update(self, batch: train.Batch) -> Losses:
+    def update(self, batch: Batch) -> Losses:
         self.pairs += batch.names
         return super().update(batch)
 
