@@ -15,8 +15,9 @@ import yaml
 from safetensors.torch import load_file
 from support.small import VALUES, small_batch, small_config, small_net
 
-from pcan_model import checkpoint, evaluate, export, train
+from pcan_model import checkpoint, evaluate, train
 from pcan_model.config import ConfigError, TrainConfig
+from pcan_model.export import command as export
 from pcan_model.synthetic.drive import write_drives
 from pcan_model.train import NonFiniteLoss, Trainer, rate_at
 
