@@ -14,12 +14,14 @@ All of them compute in float32, whatever the features are in, and also under aut
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import ParamSpec
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from pcan_model.recompute import recomputed
 
 EPS = 1e-4  # weight of a component's old mean: what decides when nothing else does
 
@@ -68,12 +70,17 @@ def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: f
     returns (B, K, D)  component means
     """
     keys, mu = keys.float(), mu.float()
+    share = None if weight is None else weight.float()[..., None]
     for _ in range(steps):
-        z = assign(keys, mu, sigma2)  # E step (B, N, K)
-        if weight is not None:
-            z = z * weight.float()[..., None]
-        mu = (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)  # M step
+        mu = recomputed(partial(_em_step, sigma2=sigma2), keys, mu, *([] if share is None else [share]))
     return mu
+
+
+def _em_step(keys: Tensor, mu: Tensor, share: Tensor | None = None, *, sigma2: float) -> Tensor:
+    z = assign(keys, mu, sigma2)  # E step (B, N, K)
+    if share is not None:
+        z = z * share
+    return (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)  # M step
 
 
 @full_precision
@@ -83,8 +90,12 @@ def value_prototypes(keys: Tensor, values: Tensor, mu: Tensor, sigma2: float) ->
     keys    (B, N, D), values (B, N, C), mu (B, K, D)
     returns (B, K, C)
     """
+    return recomputed(partial(_mean_values, sigma2=sigma2), keys, values.float(), mu)
+
+
+def _mean_values(keys: Tensor, values: Tensor, mu: Tensor, *, sigma2: float) -> Tensor:
     z = assign(keys, mu, sigma2)
-    return (z.mT @ values.float()) / (z.sum(1)[..., None] + EPS)
+    return (z.mT @ values) / (z.sum(1)[..., None] + EPS)
 
 
 @full_precision
@@ -122,7 +133,7 @@ def read_memory(
     value = value.float()
     memory = [(mu, v.float()) for mu, v in zip(*(f.unbind(1) for f in frames), strict=True)]
     z = [assign(queries, mu, sigma2) for mu, _ in memory]  # T times (B, N, K)
-    alike = [(z_t * (value @ v.mT)).sum(-1) for z_t, (_, v) in zip(z, memory, strict=True)]
+    alike = [recomputed(_likeness, value, z_t, v) for z_t, (_, v) in zip(z, memory, strict=True)]
     absent = functional.pad((valid - 1) * 1e9, (1, 0))[..., None]
     similarity = torch.stack([value.square().sum(-1), *alike], 1) * scale  # (B, 1 + T, N)
     weights = torch.softmax(similarity + absent, dim=1)[..., None].unbind(1)
@@ -130,6 +141,11 @@ def read_memory(
     for weight, z_t, (_, v) in zip(weights[1:], z, memory, strict=True):
         blended = torch.baddbmm(blended, weight * z_t, v)
     return blended
+
+
+def _likeness(value: Tensor, z: Tensor, v: Tensor) -> Tensor:
+    """Dot products (B, N) of the current value (B, N, C) with what prototypes say there, z @ v."""
+    return (z * (value @ v.mT)).sum(-1)
 
 
 def propagate(old: Tensor, new: Tensor, rate: float) -> Tensor:

@@ -16,6 +16,7 @@ ORDER = {  # a module may use its own room and those above it
     "nouns": ["structures", "config_limits", "config", "arguments"],
     "geometry": ["geometry", "boxes"],
     "network parts": [
+        "recompute",
         "prototypes",
         "backbone",
         "frame_attention",

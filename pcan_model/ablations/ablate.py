@@ -13,6 +13,8 @@ from pcan_model.ablations.counting import run, together
 from pcan_model.ablations.report import plot, to_markdown
 from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
 from pcan_model.ablations.tables import TABLES, Table
+from pcan_model.ablations.trainings import MODULES
+from pcan_model.checkpoint import CheckpointError
 from pcan_model.config import ConfigError, load_config
 from pcan_model.data.clips import DataError
 from pcan_model.train import NonFiniteLoss
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         for table in tables:
             own = [r for one in runs([table], options.seeds) if (r := _find(one, study, results))]
             _report(table, own, options.docs)
-    except (ConfigError, DataError, ImportError, OSError, NonFiniteLoss) as error:
+    except (ConfigError, CheckpointError, DataError, ImportError, OSError, NonFiniteLoss) as error:
         print(f"pcan-ablate: {error}", file=sys.stderr)
         return 2
     return 0
@@ -63,15 +65,18 @@ def main(argv: list[str] | None = None) -> int:
 
 def _study(options: argparse.Namespace) -> Study:
     base = load_config(options.config)
-    if options.iterations:
+    if options.iterations == 0 and not options.weights:
+        raise ConfigError("--iterations 0: expected --weights to count with, got none")
+    if options.iterations is not None:
         base = replace(base, train=replace(base.train, iterations=options.iterations))
     sizes = options.drives, options.held_out, options.length
-    return Study(base, *sizes, options.out, options.backbone, options.workers, options.weights)
+    start = options.backbone, options.workers, options.weights
+    return Study(base, *sizes, options.out, *start, without=tuple(options.without))
 
 
 def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
     """Return what is known of a run of this very study."""
-    mark = fingerprint(one.variation.apply(study.base), study)
+    mark = fingerprint(study.config(one.variation), study)
     key = (one.table, one.variation.name, one.seed, mark)
     return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)
 
@@ -92,7 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", default="pcan_street_tiny", help="what is varied: preset or YAML file")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of the trainings")
     add("--skip", nargs="+", default=[], metavar="ROW", help="rows that are left out, by their names")
-    add("--iterations", type=int, help="steps of each training (default: the configuration's)")
+    add("--without", nargs="+", default=[], choices=MODULES, help="modules switched off in every row")
+    add(
+        "--iterations",
+        type=int,
+        help="steps of each training (default: the configuration's); 0: count with --weights as they are",
+    )
     add("--drives", type=int, default=120, help="drives to train on (default: 120)")
     add("--held-out", type=int, default=12, help="drives to count (default: 12)")
     add("--length", type=int, default=12, help="frames of each drive (default: 12)")

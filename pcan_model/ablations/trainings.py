@@ -33,15 +33,11 @@ SAVE_EVERY = 100  # steps of trainings side by side
 def as_trained(config: Config, study: Study) -> Config:
     """Return a configuration without what only plays a part after training.
 
-    Training sees pairs, a memory of one frame; so rows that differ in its length share a training. From
-    one detector, so does a row whose instance module is switched off: nothing else learns beside it.
+    Training sees pairs, a memory of one frame; so rows that differ in its length share a training.
     """
     base = study.base
     frame = replace(config.frame_attention, memory_frames=base.frame_attention.memory_frames)
-    config = replace(config, tracker=base.tracker, frame_attention=frame)
-    if study.weights and not config.instance_attention.enabled:
-        return replace(config, instance_attention=base.instance_attention)
-    return config
+    return replace(config, tracker=base.tracker, frame_attention=frame)
 
 
 def without_instance(config: Config, study: Study) -> Config:
@@ -54,16 +50,11 @@ def trained(configs: Sequence[Config], seed: int, study: Study) -> list[Path]:
 
     From one detector the configurations may differ in their instance modules only.
     """
-    rows = {_folder(config, seed, study): config for config in configs}
-    missing = {folder: config for folder, config in rows.items() if not (folder / "done").exists()}
-    if missing and study.weights:
-        _from_one_detector(missing, seed, study)
-    elif missing:
-        for folder, config in missing.items():
-            _train(folder, config, seed, study)
-    for folder in missing:
-        (folder / "done").touch()
-    return [_folder(config, seed, study) / WEIGHTS for config in configs]
+    if study.weights and not study.base.train.iterations:
+        return [study.weights for _ in configs]
+    if study.weights:
+        return _from_one_detector(configs, seed, study, study.weights)
+    return [_complete(config, seed, study) for config in configs]
 
 
 def _folder(config: Config, seed: int, study: Study) -> Path:
@@ -78,18 +69,27 @@ def _words(folder: Path, config: Config, seed: int, study: Study) -> list[str]:
     return words + (["--backbone", str(study.backbone)] if study.backbone else [])
 
 
-def _train(folder: Path, config: Config, seed: int, study: Study, *start: str) -> None:
-    train.main([*_words(folder, config, seed, study), *start])
-
-
-def _from_one_detector(rows: dict[Path, Config], seed: int, study: Study) -> None:
-    """Run both halves of trainings that differ in their instance modules only."""
-    heads = in_stage("heads", without_instance(next(iter(rows.values())), study))
-    folder = _folder(heads, seed, study)
+def _complete(config: Config, seed: int, study: Study, *start: str) -> Path:
+    """Return the weights of one training by `pcan-train`."""
+    folder = _folder(config, seed, study)
     if not (folder / "done").exists():
-        _train(folder, heads, seed, study, "--weights", str(study.weights), "--fresh", *MODULES)
+        train.main([*_words(folder, config, seed, study), *start])
         (folder / "done").touch()
-    _side_by_side({own: in_stage("instance", c) for own, c in rows.items()}, seed, study, folder / WEIGHTS)
+    return folder / WEIGHTS
+
+
+def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weights: Path) -> list[Path]:
+    """Run both halves; where the instance module is switched off the first one is all."""
+    first = in_stage("heads", without_instance(configs[0], study))
+    heads = _complete(first, seed, study, "--weights", str(weights), "--fresh", *MODULES)
+    files = [_folder(c, seed, study) / WEIGHTS if c.instance_attention.enabled else heads for c in configs]
+    rows = {file.parent: in_stage("instance", c) for file, c in zip(files, configs, strict=True)}
+    missing = {folder: c for folder, c in rows.items() if not (folder / "done").exists()}
+    if missing:
+        _side_by_side(missing, seed, study, heads)
+    for folder in missing:
+        (folder / "done").touch()
+    return files
 
 
 def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path) -> None:

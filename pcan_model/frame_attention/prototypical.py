@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pcan_model.config import FrameAttentionConfig
 from pcan_model.frame_attention.seam import FrameAttention
 from pcan_model.prototypes import fit_prototypes, read_memory, unit_keys, value_prototypes
+from pcan_model.recompute import recomputed
 
 
 class PrototypicalAttention(FrameAttention):
@@ -31,7 +32,10 @@ class PrototypicalAttention(FrameAttention):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys of unit length and values."""
-        return unit_keys(self.key(x).flatten(2).mT), self.value(x).flatten(2).mT
+        return recomputed(self._unit_keys, x), self.value(x).flatten(2).mT
+
+    def _unit_keys(self, x: Tensor) -> Tensor:
+        return unit_keys(self.key(x).flatten(2).mT)
 
     def begin(self, previous: Tensor, known: Tensor) -> Tensor:
         """Start from the frame before, so that prototype j keeps looking at the same part."""
