@@ -51,6 +51,7 @@ class Work:
     length: int  # T, frames of the tube
     whole: int  # F, all frames of the tube encoded and condensed, then the newest fused
     step: int  # F, one frame of a running video: the past is in the memory already
+    fusion: int  # F of both, the convolution behind the attention, the same for every kind
     matrix: int  # B, the largest matrix of weights between positions and what they read
     kept: int  # B, what a camera's memory holds from frame to frame
     inference: float | None = None  # B, measured peak of the whole tube without gradients
@@ -129,8 +130,12 @@ def closed_form(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZ
             s = length * n
             layer = 4 * s * v * v + 2 * s * s * v + 16 * s * v * v
             total += s * CHANNELS * v + config.layers * layer
-        total += n * 2 * v * CHANNELS  # the fusion
-    return 2 * total
+    return 2 * total + fusion(sizes)
+
+
+def fusion(sizes: tuple[tuple[int, int], ...] = SIZES) -> int:
+    """Return the FLOPs of the convolution that puts what was read beside the current value."""
+    return 4 * sum(h * w for h, w in sizes) * FrameAttentionConfig().value_channels * CHANNELS
 
 
 def matrix(kind: str, length: int) -> int:
@@ -182,7 +187,7 @@ def _resident(field: str) -> float:
 def work(kind: str, length: int, limits: tuple[float, float]) -> Work:
     """Count and measure one cell of the table; what would take too many bytes or FLOPs is left out."""
     whole, one = count(kind, length)
-    cell = Work(kind, length, whole, one, matrix(kind, length), kept(kind, length))
+    cell = Work(kind, length, whole, one, fusion(), matrix(kind, length), kept(kind, length))
     peaks = {}
     for mode, passes in (("inference", 1), ("training", 3)):
         if _expected(kind, length, mode) < limits[0] and passes * whole < limits[1]:
@@ -215,7 +220,8 @@ def tables(cells: list[Work]) -> str:
 
 def _factors(cells: list[Work]) -> list[str]:
     head = (
-        "| over prototypical | T | FLOPs, tube | paper | FLOPs, step | memory, inference | training | paper |"
+        "| over prototypical | T | FLOPs, tube | without fusion | paper | FLOPs, step "
+        "| memory, inference | training | paper |"
     )
     lines = [head, "|" + "---|" * head.count(" |")]
     ours = {c.length: c for c in cells if c.kind == KINDS[0]}
@@ -226,7 +232,9 @@ def _factors(cells: list[Work]) -> list[str]:
             f"{a / b:.1f}" if a and b else "-"
             for a, b in ((c.inference, own.inference), (c.training, own.training))
         ]
-        row = [c.kind, c.length, f"{c.whole / own.whole:.1f}", paper[0], f"{c.step / own.step:.1f}"]
+        attention = (c.whole - c.fusion) / (own.whole - own.fusion)
+        row = [c.kind, c.length, f"{c.whole / own.whole:.1f}", f"{attention:.1f}", paper[0]]
+        row.append(f"{c.step / own.step:.1f}")
         lines.append("| " + " | ".join(str(cell) for cell in [*row, *measured, paper[1]]) + " |")
     return lines
 

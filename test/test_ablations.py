@@ -147,3 +147,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert main(["3", "--config", "nowhere", "--docs", str(tmp_path), "--dry-run"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("pcan-ablate: nowhere: no such configuration") and said.count("\n") == 1
+    assert main(["3", "--iterations", "0", "--docs", str(tmp_path), "--dry-run"]) == 2
+    assert (
+        capsys.readouterr().err == "pcan-ablate: --iterations 0: expected --weights to count with, got none\n"
+    )

@@ -89,6 +89,12 @@ def test_a_row_taught_beside_others_learns_what_it_learns_alone(small_study: Stu
         assert torch.equal(tensor, start[name]) == (part in {"backbone", "pyramid"}), name
 
 
+def test_of_no_steps_every_row_has_the_weights_of_the_start(small_study: Study) -> None:
+    study = replace(small_study, base=small_config(train={"iterations": 0}))
+    configs = [v.apply(study.base) for v in TABLES[7].variations]
+    assert trained(configs, 0, study) == [small_study.weights] * 4
+
+
 def test_trainings_side_by_side_go_on_where_they_were_stopped(
     small_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

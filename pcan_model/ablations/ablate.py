@@ -13,7 +13,6 @@ from pcan_model.ablations.counting import run, together
 from pcan_model.ablations.report import plot, to_markdown
 from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
 from pcan_model.ablations.tables import TABLES, Table
-from pcan_model.ablations.trainings import MODULES
 from pcan_model.checkpoint import CheckpointError
 from pcan_model.config import ConfigError, load_config
 from pcan_model.data.clips import DataError
@@ -70,13 +69,12 @@ def _study(options: argparse.Namespace) -> Study:
     if options.iterations is not None:
         base = replace(base, train=replace(base.train, iterations=options.iterations))
     sizes = options.drives, options.held_out, options.length
-    start = options.backbone, options.workers, options.weights
-    return Study(base, *sizes, options.out, *start, without=tuple(options.without))
+    return Study(base, *sizes, options.out, options.backbone, options.workers, options.weights)
 
 
 def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
     """Return what is known of a run of this very study."""
-    mark = fingerprint(study.config(one.variation), study)
+    mark = fingerprint(one.variation.apply(study.base), study)
     key = (one.table, one.variation.name, one.seed, mark)
     return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)
 
@@ -97,7 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", default="pcan_street_tiny", help="what is varied: preset or YAML file")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of the trainings")
     add("--skip", nargs="+", default=[], metavar="ROW", help="rows that are left out, by their names")
-    add("--without", nargs="+", default=[], choices=MODULES, help="modules switched off in every row")
     add(
         "--iterations",
         type=int,

@@ -22,7 +22,7 @@ def together(waiting: Iterable[Run], study: Study) -> Iterator[list[Run]]:
     """Group neighbouring runs that are done together: same seed and, from one detector, same frame pass."""
 
     def apart(one: Run) -> tuple[int, str]:
-        config = study.config(one.variation)
+        config = one.variation.apply(study.base)
         return one.seed, fingerprint(without_instance(config, study) if study.weights else config, study)
 
     yield from (list(group) for _, group in groupby(waiting, key=apart))
@@ -32,7 +32,7 @@ def run(group: list[Run], study: Study) -> list[Result]:
     """Train and count rows that are done together."""
     begin = perf_counter()
     torch.set_num_threads(1)  # another number may round otherwise
-    configs = {fingerprint(c, study): c for c in (study.config(one.variation) for one in group)}
+    configs = {fingerprint(c, study): c for c in (one.variation.apply(study.base) for one in group)}
     weights = trained([as_trained(c, study) for c in configs.values()], group[0].seed, study)
     engines = [TorchEngine(c, file) for c, file in zip(configs.values(), weights, strict=True)]
     answers = answer_together(engines, read_clips(held_out(study)))
@@ -42,7 +42,7 @@ def run(group: list[Run], study: Study) -> list[Result]:
 
 
 def _result(one: Run, study: Study, counted: dict[str, Summary], seconds: float) -> Result:
-    config = study.config(one.variation)
+    config = one.variation.apply(study.base)
     mark = fingerprint(config, study)
     figures = {name: getattr(counted[mark].report.sum, name) for name in FIGURES}
     names = one.table, one.variation.name, one.seed, mark, config.train.iterations

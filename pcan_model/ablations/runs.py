@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pcan_model.ablations.tables import Table, Variation, vary
+from pcan_model.ablations.tables import Table, Variation
 from pcan_model.config import Config, config_to_dict
 from pcan_model.data.files import write_whole
 from pcan_model.synthetic.drive import write_drives
@@ -28,11 +28,6 @@ class Study:
     backbone: Path | None = None  # ImageNet weights; None: found by the training
     workers: int = 1
     weights: Path | None = None  # a detector that every training starts from; None: from ImageNet
-    without: tuple[str, ...] = ()  # modules that are switched off in every row
-
-    def config(self, variation: Variation) -> Config:
-        """Return the configuration of a row."""
-        return vary(variation.apply(self.base), {module: {"enabled": False} for module in self.without})
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def without_instance(config: Config, study: Study) -> Config:
 
 
 def trained(configs: Sequence[Config], seed: int, study: Study) -> list[Path]:
-    """Return the weights of trainings, run or gone on with unless they are complete.
+    """Return the weights of trainings, run or gone on with unless complete; of 0 steps those they start from.
 
     From one detector the configurations may differ in their instance modules only.
     """
