@@ -21,7 +21,7 @@ from pcan_model.ablations.tables import TABLES
 from pcan_model.ablations.trainings import trained
 from pcan_model.batches import Batch
 from pcan_model.evaluation.answers import answer
-from pcan_model.evaluation.setup import follow
+from pcan_model.follow import follow
 from pcan_model.losses import Losses
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine

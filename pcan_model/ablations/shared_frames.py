@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.answers import Answered, answer
-from pcan_model.evaluation.setup import follow
+from pcan_model.follow import follow
 from pcan_model.structures import Detections, Slots
 from pcan_model.torch_engine import Features, Memory, TorchEngine
 from pcan_model.tracker import Tracker
