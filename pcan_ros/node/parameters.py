@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pcan_model.config import CHOICES as CONFIG_CHOICES
 from pcan_model.config import TrackerConfig
+from pcan_model.config_limits import CHOICES as CONFIG_CHOICES
 from pcan_ros.masks import Encoding
 from pcan_ros.node.camera import TimeLimits
 from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
