@@ -41,7 +41,7 @@ from pcan_ros.runtime.model_files import ModelFiles
 
 HEIGHT, WIDTH = 720, 1280  # of the camera's picture
 DRIVE = 100_001  # a synthetic drive that no training sees
-WARM = 2  # rounds that do not count
+WARM = 1  # rounds that do not count
 BACKENDS = ("torch", "onnxruntime", "openvino")
 Result = TypeVar("Result")
 

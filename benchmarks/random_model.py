@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from pcan_model.config import Config, load_config
+from pcan_model.detector import with_p6
 from pcan_model.export.model import ROI, export
+from pcan_model.heads import pool_regions
 from pcan_model.layout import lean
 from pcan_model.network import PCAN
 from pcan_model.torch_engine import empty_memory
@@ -41,9 +43,11 @@ def noise(config: Config, seed: int = 0) -> Tensor:
 @torch.inference_mode()
 def spread_scores(net: PCAN, picture: Tensor) -> None:
     """Let the class logits of a picture's regions have mean 0 and deviation SPREAD."""
-    level = net.features(picture)[2]
-    grids = level.unfold(2, 7, 5).unfold(3, 7, 5).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-    logits, layer = net.box_head(grids)[0], net.box_head.logits
+    levels, head, heads = net.features(picture), net.proposals, net.config.heads
+    pyramid, size = with_p6(levels), (picture.shape[1], picture.shape[2])
+    found = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
+    regions = pool_regions(levels, found, torch.zeros_like(found[:, 0]), heads.box_size)
+    logits, layer = net.box_head(regions)[0], net.box_head.logits
     scale = SPREAD / logits.std(0)
     layer.weight *= scale[:, None]
     layer.bias.copy_((layer.bias - logits.mean(0)) * scale)

@@ -10,6 +10,7 @@ boxes once, which costs overlap and motion one frame, while appearance goes on m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
@@ -56,17 +57,18 @@ class Timings:
 class Stopwatch:
     """Takes the times of a step for who hands one in; `timings` are the last step's."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
         self.start()
 
     def start(self) -> None:
         """Begin a step anew."""
         self.timings = Timings()
-        self._since = perf_counter()
+        self._since = self._clock()
 
     def lap(self, part: Part) -> None:
         """Book the time since the last lap on a part."""
-        now = perf_counter()
+        now = self._clock()
         spent: float = getattr(self.timings, part) + now - self._since
         self.timings, self._since = replace(self.timings, **{part: spent}), now
 
