@@ -152,6 +152,17 @@ def test_another_source_of_the_same_name_starts_anew(
     assert len(said(tmp_path / "out")) == 5
 
 
+def test_other_weights_do_not_go_on_with_the_answers_of_the_first(
+    tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcan_ros.bag.label, "CHUNK", 2)
+    source = write_bag(tmp_path / "bag", drive(STAMPS))
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(pcan_ros.bag.label, "write_copy", lambda *_: 1 / 0)
+        label_bag(source, tmp_path / "out", tracker, model="first")
+    assert label_bag(source, tmp_path / "out", tracker, model="second").resumed == 0
+
+
 def test_two_cameras_of_different_rates_have_tracks_of_their_own(tmp_path: Path, tracker: Tracker) -> None:
     both = [*drive(STAMPS, "/left/image"), *drive(STAMPS[::2], "/right/image")]
     source = write_bag(tmp_path / "bag", sorted(both, key=lambda m: m[1]))

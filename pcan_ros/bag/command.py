@@ -92,14 +92,18 @@ def _label(options: argparse.Namespace) -> int:
     from pcan_ros.bag.label import label_bag
     from pcan_ros.node.parameters import default_model
     from pcan_ros.runtime.backends import EngineOptions, open_engine
+    from pcan_ros.runtime.engine_facts import Described
+    from pcan_ros.runtime.model_files import GRAPHS, ModelFiles
 
-    chosen = EngineOptions(options.backend, threads=options.threads)
-    engine = open_engine(options.model or default_model(), chosen).engine
+    files = ModelFiles(options.model or default_model())
+    engine = open_engine(files.folder, EngineOptions(options.backend, threads=options.threads)).engine
+    runtime = engine.facts.engine if isinstance(engine, Described) else options.backend
     style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_pictures)
     done = label_bag(
         options.bag,
         options.out,
         Tracker(engine),
+        model=" ".join((runtime, *(files.digest(name) for name in GRAPHS))),
         topics=tuple(options.topics),
         style=style,
         progress=lambda items, count, what: _progress(items, count, what, "message"),

@@ -48,11 +48,14 @@ def label_bag(
     out: Path,
     tracker: Tracker,
     *,
+    model: str = "",
     topics: tuple[str, ...] = (),
     style: CopyStyle | None = None,
     progress: Progress = lambda items, count, what: items,
 ) -> Labelled:
     """Track the images of some topics (the one with most images if none is named) and write the copy.
+
+    model  names weights and runtime: what another one answered before an interruption is not used
 
     Raises BagError when a topic is not there, or when `out` is the source itself.
     """
@@ -65,7 +68,7 @@ def label_bag(
         names = tuple(c.topic for c in chosen)
         style.check(bag, names)
         folder = out.with_name(f".{out.name}.part")
-        journal = Journal(folder, _job(source, tracker, names))
+        journal = Journal(folder, _job(source, tracker, model, names))
         resumed = journal.done
         images = progress(bag.messages(names), sum(c.msgcount for c in chosen), "tracking")
         _track(images, tracker, journal, bag.types())
@@ -141,14 +144,14 @@ class _ByTopic:
         return queue.popleft()
 
 
-def _job(source: Path, tracker: Tracker, topics: tuple[str, ...]) -> dict[str, Any]:
+def _job(source: Path, tracker: Tracker, model: str, topics: tuple[str, ...]) -> dict[str, Any]:
     """Return what decides the answers: another source, model or setting begins anew."""
     files = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file())
     return {
         "source": str(source.resolve()),
         "files": {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files},
         "topics": list(topics),
-        "engine": str(getattr(tracker.engine, "device", "")),
+        "model": model,
         "config": hashlib.sha256(repr(tracker.engine.config).encode()).hexdigest(),
         "tracker": repr(tracker.config),
     }
