@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from pcan_model.config_limits import CHOICES as CONFIG_CHOICES
 from pcan_ros.masks import Encoding
 from pcan_ros.node.camera import TimeLimits
 from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
+from pcan_ros.share import shared
 
-SHIPPED = Path("models") / "pcan_street_tiny"
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
 NOT_HERE = {"capacity", "association", "match_iou"}  # of TrackerConfig: the network's size; evaluation's SORT
 RUNTIME = {
@@ -158,15 +157,7 @@ def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
 
 def default_model() -> Path:
     """Return the folder of the shipped model: beside the sources, or installed with the package."""
-    beside = Path(__file__).resolve().parents[2] / SHIPPED
-    if beside.is_dir():
-        return beside
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        return Path(get_package_share_directory("pcan_ros")) / SHIPPED
-    except (ImportError, LookupError):
-        return Path(sys.prefix) / "share" / "pcan_ros" / SHIPPED
+    return shared("models/pcan_street_tiny")
 
 
 def _described(record: Any, prefix: str = "") -> list[Parameter]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from pcan_ros.share import shared
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -30,13 +31,4 @@ def nanoseconds(stamp: Any) -> int:
 
 @cache
 def _messages() -> dict[str, str]:
-    return {f"pcan_ros/msg/{path.stem}": path.read_text() for path in sorted(_folder().glob("*.msg"))}
-
-
-def _folder() -> Path:
-    here = Path(__file__).resolve().parents[2] / "msg"
-    if here.is_dir():
-        return here
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("pcan_ros")) / "msg"
+    return {f"pcan_ros/msg/{path.stem}": path.read_text() for path in sorted(shared("msg").glob("*.msg"))}

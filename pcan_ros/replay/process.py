@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from pcan_ros.share import shared
+
 TUNED = {  # keeps the pages of big images between frames: 17 % of a core becomes 5 % (720p, 30 Hz)
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
@@ -79,22 +81,8 @@ def node_environment() -> dict[str, str]:
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
     own = {**TUNED, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    profile = fastdds_profile()
-    if profile:
+    profile = shared("config/fastdds_shm.xml")
+    if profile.is_file():
         old = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Kilted warns of the old name
-        own["FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"] = profile
+        own["FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
     return own | dict(os.environ) | {"PYTHONPATH": path}
-
-
-def fastdds_profile() -> str:
-    """Return the profile with a large shared-memory segment: beside the sources, or installed; or nothing."""
-    here = Path(__file__).resolve().parents[2] / "config" / "fastdds_shm.xml"
-    if here.is_file():
-        return str(here)
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        there = Path(get_package_share_directory("pcan_ros")) / "config" / "fastdds_shm.xml"
-    except (ImportError, LookupError):
-        return ""
-    return str(there) if there.is_file() else ""
