@@ -22,6 +22,7 @@ from pcan_model.data.scalabel import read_clips, write_clip
 from pcan_model.evaluation.answers import Answered, answer, read_answered, write_answered
 from pcan_model.evaluation.comparison import Objects, encode
 from pcan_model.evaluation.moments import Moment, moments, worst
+from pcan_model.evaluation.provenance import precision_of
 from pcan_model.evaluation.run import Run, Shard
 from pcan_model.evaluation.setup import Setup
 from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
@@ -151,6 +152,14 @@ def test_shards_hold_every_clip_once() -> None:
         assert sorted(clip for part in parts for clip in part) == clips
     with pytest.raises(ValueError, match="expected I/N"):
         Shard(3, 2)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_report_names_the_precision_that_the_model_was_exported_in(tmp_path: Path, precision: str) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"precision": precision}))
+    assert precision_of(Setup(str(tmp_path), "onnx")) == f"{precision}, as exported"
+    assert precision_of(Setup("pcan_street_tiny")) == "float32"
+    assert precision_of(Setup(str(tmp_path / "none"), "openvino")) == "not told by the manifest"
 
 
 def test_processes_say_the_same_as_one(squares_model: Path, tmp_path: Path) -> None:

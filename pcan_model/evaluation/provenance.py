@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -17,10 +18,6 @@ from pcan_model.config import ConfigError
 from pcan_model.evaluation.setup import Setup
 
 PACKAGES = ("numpy", "scipy", "trackeval", "pycocotools", "torch", "onnxruntime", "openvino")
-PRECISION = {
-    "torch": "float32",
-    "onnx": "float32 arithmetic; the exported weights are stored in float16",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,15 @@ def weights_hash(setup: Setup) -> str:
     return digest.hexdigest()
 
 
+def precision_of(setup: Setup) -> str:
+    """Return what a setup computes in: float32 in torch, else what the model's manifest says."""
+    if setup.engine == "torch":
+        return "float32"
+    manifest = Path(setup.model) / "manifest.json"
+    values = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    return f"{values['precision']}, as exported" if "precision" in values else "not told by the manifest"
+
+
 def provenance(setup: Setup, network: str, weights: str, words: Sequence[str]) -> Provenance:
     """Describe a run that has just ended."""
     peak = max(getrusage(RUSAGE_SELF).ru_maxrss, getrusage(RUSAGE_CHILDREN).ru_maxrss) / 1024
@@ -60,7 +66,7 @@ def provenance(setup: Setup, network: str, weights: str, words: Sequence[str]) -
         weights_sha256=weights,
         network=network,
         engine=setup.engine if setup.via == "files" else f"{setup.engine}, through the node",
-        precision=PRECISION.get(setup.engine, "the runtime's own"),
+        precision=precision_of(setup),
         machine=f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
         system=f"{platform.platform()}, Python {platform.python_version()}",
         versions={name: found for name in PACKAGES if (found := _version(name))},
