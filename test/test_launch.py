@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,6 +16,7 @@ import yaml
 from pcan_model.config import TrackerConfig
 from pcan_model.evaluate import _parser, _setup
 from pcan_ros.node.parameters import Settings, parameters
+from pcan_ros.replay.process import node_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,10 +31,7 @@ def test_the_launch_file_starts_the_node_with_its_defaults() -> None:
     pytest.importorskip("launch_ros", reason="launch is not on PyPI: this runs where ROS 2 is installed")
     import launch
 
-    spec = importlib.util.spec_from_file_location("tracker_launch", ROOT / "launch" / "tracker.launch.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("tracker")
     known = parameters(TrackerConfig())
     assert set(module.PARAMETERS) - {"use_sim_time"} <= set(known)
 
@@ -54,7 +53,11 @@ STAND_INS = (
     "Shutdown",
     "LaunchConfiguration",
     "PathJoinSubstitution",
+    "PythonExpression",
     "FindPackageShare",
+    "IfCondition",
+    "LifecycleNode",
+    "SetEnvironmentVariable",
 )
 
 
@@ -70,20 +73,63 @@ class Stub:
 
 
 @pytest.fixture
-def evaluation(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the module of evaluate.launch.py, on stand-ins where launch is not installed."""
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Return what loads a launch file by its name, on stand-ins where launch is not installed."""
     if importlib.util.find_spec("launch_ros") is None:
-        folders = ("launch", "launch_ros")
-        for module in (*folders, "launch.actions", *(f"{name}.substitutions" for name in folders)):
+        parts = {
+            "launch": ("actions", "conditions", "substitutions"),
+            "launch_ros": ("actions", "substitutions"),
+        }
+        for module in (*parts, *(f"{name}.{part}" for name in parts for part in parts[name])):
             stand_in = ModuleType(module)
             for name in STAND_INS:
                 setattr(stand_in, name, type(name, (Stub,), {}))
             monkeypatch.setitem(sys.modules, module, stand_in)
-    spec = importlib.util.spec_from_file_location("evaluate_launch", ROOT / "launch" / "evaluate.launch.py")
+    return load
+
+
+@pytest.fixture
+def evaluation(launch_file: Callable[[str], Any]) -> Any:
+    return launch_file("evaluate")
+
+
+def load(name: str) -> Any:
+    """Import a launch file."""
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", ROOT / "launch" / f"{name}.launch.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_launch_arguments_become_parameters_of_their_type_and_empty_ones_do_not(
+    launch_file: Callable[[str], Any],
+) -> None:
+    tracker = launch_file("tracker")
+    given = {"cameras": "['/a', '/b']", "threads": "2", "use_sim_time": "true", "model": "/models/mine"}
+    context = SimpleNamespace(launch_configurations=dict.fromkeys(tracker.PARAMETERS, "") | given)
+    if not issubclass(tracker.LaunchConfiguration, Stub):
+        pytest.skip("launch is installed: the test above makes the node itself")
+    (node,) = tracker._node(context)
+    values = node.named["parameters"][1]
+    assert values == {"cameras": ["/a", "/b"], "threads": 2, "use_sim_time": True, "model": "/models/mine"}
+    parsed = {name: parameters(TrackerConfig())[name].default for name in tracker.LITERALS[:-1]}
+    assert all(not isinstance(default, str) for default in parsed.values())
+
+
+@pytest.mark.parametrize(
+    ("distribution", "read"), [("humble", "FASTRTPS"), ("jazzy", "FASTRTPS"), ("", "FASTDDS")]
+)
+def test_the_profile_is_named_as_the_distribution_reads_it(
+    launch_file: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, distribution: str, read: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    assert f"{read}_DEFAULT_PROFILES_FILE" == launch_file("tracker").PROFILE_VARIABLE
+    assert [name for name in node_environment() if "PROFILES_FILE" in name] == [
+        f"{read}_DEFAULT_PROFILES_FILE"
+    ]
 
 
 def test_the_evaluation_that_is_launched_is_one_that_the_command_understands(evaluation: Any) -> None:
