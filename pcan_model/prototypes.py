@@ -99,17 +99,6 @@ def _mean_values(keys: Tensor, values: Tensor, mu: Tensor, *, sigma2: float) -> 
 
 
 @full_precision
-def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
-    """Attend to prototypes instead of to every position of the memory (Eq. 5 and 6).
-
-    queries (B, N, D)  keys of the current frame
-    mu      (B, K, D), values (B, K, C)  prototypes of one memory frame
-    returns (B, N, C)
-    """
-    return assign(queries, mu, sigma2) @ values.float()
-
-
-@full_precision
 def read_memory(
     queries: Tensor,
     value: Tensor,
@@ -119,7 +108,7 @@ def read_memory(
     sigma2: float,
     scale: Tensor | float,
 ) -> Tensor:
-    """Read each memory frame and blend what they say with the current frame by similarity (Eq. 6 and 7).
+    """Read each memory frame and blend what they say with the current frame by similarity (Eq. 5 to 7).
 
     The readings themselves are never stored: their products with the current value, and their
     weighted sum, follow from the assignments, which have K numbers a position instead of C.

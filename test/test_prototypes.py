@@ -16,7 +16,6 @@ from pcan_model.prototypes import (
     assign,
     fit_prototypes,
     propagate,
-    read,
     read_memory,
     unit_keys,
     value_prototypes,
@@ -27,6 +26,18 @@ SIGMA2 = 0.4
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def read(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
+    """Eq. 5 and 6 of one memory frame, as printed; `read_memory` never stores what it reads."""
+    return assign(queries, mu, sigma2) @ values
+
+
+def read_alone(queries: Tensor, mu: Tensor, values: Tensor, sigma2: float) -> Tensor:
+    """The same by `read_memory`, where the current frame says nothing: half zeros, half what is read."""
+    frames = mu[:, None], values[:, None]
+    nothing = torch.zeros(*queries.shape[:2], values.shape[-1])
+    return 2 * read_memory(queries, nothing, frames, torch.ones(len(mu), 1), sigma2=sigma2, scale=1.0)
 
 
 def density(key: Tensor, mu: Tensor, sigma2: float) -> float:
@@ -126,7 +137,7 @@ def test_unusual_features_stay_finite(
     fitted = fit_prototypes(keys, None, mu, sigma2=0.05, steps=6)
     values = value_prototypes(keys, drawn(2, positions, 5), fitted, 0.05)
     assert fitted.isfinite().all() and values.isfinite().all()
-    assert read(keys, fitted, values, 0.05).isfinite().all()
+    assert read_alone(keys, fitted, values, 0.05).isfinite().all()
 
 
 def test_constant_features_gather_at_the_constant() -> None:
@@ -142,7 +153,7 @@ def test_features_of_16_bits_are_computed_in_32(dtype: torch.dtype) -> None:
     exact = fit_prototypes(keys.float(), None, mu.float(), sigma2=SIGMA2, steps=3)
     torch.testing.assert_close(fitted, exact)
     assert value_prototypes(keys, values, mu, SIGMA2).dtype == torch.float32
-    assert read(keys, mu, values[:, :3], SIGMA2).dtype == torch.float32
+    assert read_alone(keys, mu, values[:, :3], SIGMA2).dtype == torch.float32
 
 
 def test_autocast_does_not_round_the_equations() -> None:
@@ -150,7 +161,7 @@ def test_autocast_does_not_round_the_equations() -> None:
 
     def condense_and_read() -> Tensor:
         fitted = fit_prototypes(keys, None, mu, sigma2=0.05, steps=6)
-        return read(keys, fitted, value_prototypes(keys, values, fitted, 0.05), 0.05)
+        return read_alone(keys, fitted, value_prototypes(keys, values, fitted, 0.05), 0.05)
 
     exact = condense_and_read()
     with torch.autocast("cpu", torch.bfloat16):
@@ -174,20 +185,20 @@ def test_constant_values_stay_constant_whatever_the_size_of_the_picture() -> Non
 
 def test_a_picture_of_its_own_prototypes_reads_itself() -> None:
     keys, values = unit_keys(drawn(1, 20, 16)), drawn(1, 20, 5, seed=1)
-    torch.testing.assert_close(read(keys, keys, values, 1e-3), values, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(read_alone(keys, keys, values, 1e-3), values, atol=1e-4, rtol=1e-4)
 
 
 def test_with_every_position_a_prototype_reading_is_full_attention() -> None:
     keys, queries, values = unit_keys(drawn(1, 20, 8)), unit_keys(drawn(1, 6, 8, seed=1)), drawn(1, 20, 5)
     full = torch.softmax(queries @ keys.mT / SIGMA2, -1) @ values  # Eq. 1, keys of one length
-    torch.testing.assert_close(read(queries, keys, values, SIGMA2), full)
+    torch.testing.assert_close(read_alone(queries, keys, values, SIGMA2), full)
 
 
 def test_reading_does_not_depend_on_the_order_of_prototypes() -> None:
     queries, mu, values = drawn(1, 6, 4), drawn(1, 5, 4, seed=1), drawn(1, 5, 3, seed=2)
     order = torch.tensor([3, 0, 4, 1, 2])
-    shuffled = read(queries, mu[:, order], values[:, order], SIGMA2)
-    torch.testing.assert_close(shuffled, read(queries, mu, values, SIGMA2))
+    shuffled = read_alone(queries, mu[:, order], values[:, order], SIGMA2)
+    torch.testing.assert_close(shuffled, read_alone(queries, mu, values, SIGMA2))
 
 
 def memory_frames(frames: int = 3, positions: int = 9) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
@@ -261,7 +272,7 @@ def test_gradients_are_those_of_the_equations_as_printed() -> None:
 
     def ours(keys: Tensor, values: Tensor, mu: Tensor) -> Tensor:
         mu = fit_prototypes(keys, None, mu, sigma2=SIGMA2, steps=3)
-        return read(keys, mu, value_prototypes(keys, values, mu, SIGMA2), SIGMA2)
+        return read_alone(keys, mu, value_prototypes(keys, values, mu, SIGMA2), SIGMA2)
 
     inputs = [x.requires_grad_() for x in (drawn(1, 12, 3), drawn(1, 12, 2, seed=1), drawn(1, 4, 3, seed=2))]
     weights = drawn(1, 12, 2, seed=3)
@@ -300,6 +311,11 @@ def test_propagation_by_hand() -> None:
     step = propagate(torch.tensor([1.0, 10.0]), torch.tensor([2.0, 0.0]), 0.2)
     torch.testing.assert_close(step, torch.tensor([0.8 * 1 + 0.2 * 2, 0.8 * 10]))
     torch.testing.assert_close(propagate(step, step, 0.2), step)
+
+
+def test_reading_one_frame_is_eq_5_and_6() -> None:
+    queries, mu, values = drawn(2, 6, 4), drawn(2, 5, 4, seed=1), drawn(2, 5, 3, seed=2)
+    torch.testing.assert_close(read_alone(queries, mu, values, SIGMA2), read(queries, mu, values, SIGMA2))
 
 
 def test_unit_keys_leave_zero_at_zero() -> None:

@@ -90,7 +90,22 @@ def test_the_command_writes_weights_that_load_again(tmp_path: Path, state: dict[
         assert torch.equal(net.state_dict()[name], tensor)
 
 
-@pytest.mark.parametrize("content", [None, b"not a checkpoint", {}, {"state_dict": {"mu0": 3}}, [1]])
+BAD = [None, b"not a checkpoint", {}, {"state_dict": {"mu0": 3}}, {"state_dict": {"state_dict": {}}}, [1]]
+
+
+def test_half_a_file_is_one_line(
+    tmp_path: Path, state: dict[str, Tensor], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "r.pth"
+    torch.save({"state_dict": state}, source)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    assert main([str(source), "--out", str(tmp_path / "w.safetensors")]) == 2
+    assert capsys.readouterr().err == (
+        f"pcan-convert: {source}: expected a file of torch, got another or a part of one\n"
+    )
+
+
+@pytest.mark.parametrize("content", BAD)
 def test_a_bad_file_is_one_line_and_nothing_is_written(
     tmp_path: Path, content: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
