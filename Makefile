@@ -46,8 +46,8 @@ check: env ## style, types and format
 format: env ## write the files as check wants them
 	@source tools/env.sh && python -m ruff check --fix && python -m ruff format
 
-env: ## the whole environment: runtime, ROS 2, PyTorch, OpenVINO, TensorRT-RTX, checkers
-	@$(ENVIRONMENT) runtime ros train openvino tensorrt check
+env: ## the whole environment: runtime, ROS 2, PyTorch, ModelOpt, OpenVINO, TensorRT-RTX, checkers
+	@$(ENVIRONMENT) runtime ros train quantize openvino tensorrt check
 
 train-env: ## what pcan-train needs, without ROS
 	@$(ENVIRONMENT) runtime train

@@ -176,7 +176,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
 def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def graph(module: object, inputs: object, path: Path, *names: object) -> None:
+    def graph(module: object, inputs: object, path: Path, *names: object, **options: object) -> None:
         path.write_text("new graph")
 
     monkeypatch.setattr(room, "write_pass", graph)
@@ -195,7 +195,7 @@ def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
 
 
 def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_off(*arguments: object) -> None:
+    def break_off(*arguments: object, **options: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(room, "write_pass", break_off)

@@ -91,7 +91,7 @@ def test_the_shipped_model_tracks_alike_in_16_bits(tmp_path: Path) -> None:
 def test_an_export_in_16_bits_says_so(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def take(module: object, inputs: object, path: Path, *names: object) -> None:
+    def take(module: object, inputs: object, path: Path, *names: object, **options: object) -> None:
         shutil.copy(exported / path.name, path)  # exporting anew takes long
 
     monkeypatch.setattr(room, "write_pass", take)

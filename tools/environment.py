@@ -30,9 +30,10 @@ SIZES = {  # what a stage adds, measured on x86-64
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
     "openvino": "180 MB",
+    "quantize": "40 MB",
     "tensorrt": "230 MB: tests build engines with TensorRT-RTX, no GPU needed",
 }
-OPTIONAL = ("tensorrt",)  # a failure costs some tests, which then say why they are skipped
+OPTIONAL = ("quantize", "tensorrt")  # a failure costs some tests, which then say why they are skipped
 BINDINGS = ("10.3.0", "10.7.0.post1", "10.13.3.9", "11.4.0.106")  # of TensorRT: JetPack 6.1 to the newest
 MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names differ
 

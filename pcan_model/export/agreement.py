@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from pcan_model.data.clips import Clip
+from pcan_model.evaluation.setup import Setup
+from pcan_model.export.likeness import Likeness, likeness
 from pcan_model.export.passes import example_inputs
+from pcan_model.follow import follow
 from pcan_model.layout import lean, static
 from pcan_model.network import PCAN
+from pcan_model.torch_engine import TorchEngine
+from pcan_model.tracker import Tracker
 
 
 def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
@@ -35,3 +42,12 @@ def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
             worst[name] = max(worst.get(name, 0.0), difference)
         ours, theirs = list(a[-3:]), list(b[-3:])
     return worst
+
+
+def over_a_clip(net: PCAN, folder: Path, clip: Clip, frames: int = 6) -> Likeness:
+    """Track the beginning of a clip by the graphs and by torch, and set their objects side by side."""
+    engines = Setup(str(folder), "onnx").make_engine(), TorchEngine(net.config, net)
+    said, reference = (
+        [answer.tracks for answer in islice(follow(Tracker(engine), clip), frames)] for engine in engines
+    )
+    return likeness(said, reference)

@@ -3,60 +3,115 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pcan_model import checkpoint
-from pcan_model.config import ConfigError, load_config
-from pcan_model.export.agreement import agreement
+from pcan_model.config import Config, ConfigError, load_config
+from pcan_model.data.clips import Clip
+from pcan_model.export.agreement import agreement, over_a_clip
+from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.model import PRECISIONS, ROI, export
+from pcan_model.export.quantise import LAYERS
 from pcan_model.network import PCAN
+from pcan_model.synthetic.drive import SyntheticDrive
 
 EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
 (16 bits, the graphs point into it) and manifest.json; then compare it with torch.
 
   pcan-export --weights runs/street/weights.safetensors --out models/pcan_street_tiny
+  pcan-export --weights runs/street/weights.safetensors --roi gridsample --precision int8 \\
+    --calibration data/street#plaza,kitti_0926 data/drives --out models/tiny_int8
+
+int8 and fp8 need some fifty pictures as the robot will see them, never those that you measure by;
+such graphs hold their own weights.
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `pcan-export`; errors of the user's making are one line."""
-    p = argparse.ArgumentParser(
+    options = _parser().parse_args(argv)
+    try:
+        clips = calibration_clips(options.calibration)
+        net, metrics = _network(options)
+        folder = export(
+            net, options.out, metrics, roi=options.roi, precision=options.precision, calibration=clips
+        )
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"pcan-export: {error}") from error
+    _report(net, folder, options.precision, clips)
+    return 0
+
+
+def _network(options: argparse.Namespace) -> tuple[PCAN, dict[str, object]]:
+    if not options.weights and not options.config:
+        raise ConfigError("expected a CONFIG or --weights, got neither")
+    stored, metrics = checkpoint.load_header(options.weights) if options.weights else (None, {})
+    config = load_config(options.config) if options.config else stored
+    assert config is not None
+    net = PCAN(_sized(config, options.size)).eval()
+    if options.weights:
+        checkpoint.load_weights(options.weights, net)
+    return net, metrics
+
+
+def _sized(config: Config, size: Sequence[int] | None) -> Config:
+    """Return the configuration for another size (height, width) of the network's input."""
+    if not size:
+        return config
+    if any(side <= 0 or side % 32 for side in size):
+        raise ConfigError(f"--size: expected multiples of 32, got {size[0]} {size[1]}")
+    return replace(config, input=replace(config.input, height=size[0], width=size[1]))
+
+
+def _report(net: PCAN, folder: Path, precision: str, clips: Sequence[Clip]) -> None:
+    if precision not in LAYERS:
+        for name, difference in agreement(net, folder).items():
+            print(f"{name:14} largest difference to torch {difference:.2e}")
+    size = net.config.input
+    clip = clips[0] if clips else SyntheticDrive(0, 6, size.height, size.width)
+    print(f"tracked as by torch in {clip.name}: {over_a_clip(net, folder, clip)}")
+    print(f"exported: {folder}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="pcan-export", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
-    p.add_argument("--weights", type=Path, help="checkpoint of pcan-train; without it the weights are random")
-    p.add_argument("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
-    p.add_argument(
+    add = parser.add_argument
+    add("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
+    add("--weights", type=Path, help="checkpoint of pcan-train; without it the weights are random")
+    add("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
+    add(
         "--roi",
         choices=ROI,
         default="roialign",
         help="how regions are read: by the operator, heads only where something was found, for processors; "
         "or by sampling, in static shapes, for TensorRT (default: %(default)s)",
     )
-    p.add_argument(
+    add(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
         help="of the heavy layers; boxes and attention stay fp32 (default: %(default)s)",
     )
-    args = p.parse_args(argv)
-    try:
-        if not args.weights and not args.config:
-            raise ConfigError("expected a CONFIG or --weights, got neither")
-        stored, metrics = checkpoint.load_header(args.weights) if args.weights else (None, {})
-        config = load_config(args.config) if args.config else stored
-        assert config is not None
-        net = PCAN(config).eval()
-        if args.weights:
-            checkpoint.load_weights(args.weights, net)
-        folder = export(net, args.out, metrics, roi=args.roi, precision=args.precision)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"pcan-export: {error}") from error
-    for name, difference in agreement(net, folder).items():
-        print(f"{name:14} largest difference to torch {difference:.2e}")
-    print(f"exported: {folder}")
-    return 0
+    add(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="of the network's input (default: the configuration's)",
+    )
+    add(
+        "--calibration",
+        nargs="+",
+        default=[],
+        metavar="PATH[@SPLIT][#VIDEO,…]",
+        help="what int8 and fp8 are fitted to: data sets, bags, videos or folders of pictures",
+    )
+    return parser
 
 
 if __name__ == "__main__":

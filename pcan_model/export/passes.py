@@ -7,7 +7,8 @@ from pathlib import Path
 import onnx
 import onnx_ir
 import torch
-from onnxscript import optimizer
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import Tensor, nn
 
 from pcan_model.config import Config
@@ -16,7 +17,7 @@ from pcan_model.layout import Layout
 from pcan_model.network import InstancePass
 from pcan_model.torch_engine import empty_memory
 
-OPSET = 18
+OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20 as nearest
 
 
 def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -38,8 +39,13 @@ def write_pass(
     path: Path,
     names: tuple[str, ...],
     outputs: tuple[str, ...],
+    *,
+    own_weights: bool = False,
 ) -> None:
-    """Export one pass with its parameters outside, in the weights file beside it."""
+    """Export one pass with its parameters outside, in the weights file beside it.
+
+    own_weights  keep them in the graph, batch normalisation multiplied in: what a quantiser rounds
+    """
     with torch.inference_mode():
         program = torch.onnx.export(
             module, inputs, dynamo=True, opset_version=OPSET, verbose=False, optimize=False,
@@ -48,8 +54,11 @@ def write_pass(
     assert program is not None
     stored = dict(_stored_names(module))
     _simplify(program.model, set(stored))
+    if own_weights:
+        rewriter.rewrite(program.model, [fuse_batchnorm_into_conv_rule])
     model: onnx.ModelProto = program.model_proto
-    point_outside(model, path.parent / WEIGHTS, stored)
+    if not own_weights:
+        point_outside(model, path.parent / WEIGHTS, stored)
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter
     onnx.save(model, path)

@@ -12,7 +12,7 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
-PRECISIONS = ("auto", "fp32", "fp16")
+PRECISIONS = ("auto", "fp32", "fp16", "int8", "fp8")
 
 Say = Callable[[str], None]
 

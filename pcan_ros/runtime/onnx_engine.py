@@ -35,10 +35,19 @@ class OnnxEngine(HostEngine):
 
     def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
         files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
-        both = ports(features_of(files))
-        frame, instance = (OnnxNetwork(files.graph(n), p, threads, chosen) for n, p in both.items())
+        both, level = ports(features_of(files)), optimisation(files.precision)
+        frame, instance = (OnnxNetwork(files.graph(n), p, threads, chosen, level) for n, p in both.items())
         device = f"ONNX Runtime {ort.__version__}, {frame.provider}"
         super().__init__(files, frame, instance, device)
+
+
+def optimisation(precision: str) -> Any:
+    """Return how far ONNX Runtime may rewrite graphs of a precision.
+
+    Beyond the basic level it takes FP8 for INT8: it refuses the graph, or gives wrong numbers without a word.
+    """
+    levels = ort.GraphOptimizationLevel
+    return levels.ORT_ENABLE_BASIC if precision == "fp8" else levels.ORT_ENABLE_ALL
 
 
 def choose_provider(wanted: str, available: Sequence[str]) -> str:
@@ -60,8 +69,8 @@ def choose_provider(wanted: str, available: Sequence[str]) -> str:
 class OnnxNetwork:
     """One ONNX graph of static shapes; inputs and outputs are bound, not copied."""
 
-    def __init__(self, path: Path, ports: Ports, threads: int | None, provider: str) -> None:
-        self._session = _session(path, threads, provider)
+    def __init__(self, path: Path, ports: Ports, threads: int | None, provider: str, level: Any) -> None:
+        self._session = _session(path, threads, provider, level)
         self._ports = ports
         self._shapes: dict[str, Shape] = {}
         self._dtypes: dict[str, Any] = {}
@@ -108,8 +117,9 @@ class OnnxNetwork:
         return ort.OrtValue.ortvalue_from_numpy(array, self._device)
 
 
-def _session(path: Path, threads: int | None, provider: str) -> Any:
+def _session(path: Path, threads: int | None, provider: str, level: Any) -> Any:
     options = ort.SessionOptions()
+    options.graph_optimization_level = level
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
     # A robot's cores are shared: threads that spin while they wait cost twice the CPU time, and on two

@@ -1,0 +1,118 @@
+"""Real inputs of both passes, by which a quantiser chooses its scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.clips import Clip
+from pcan_model.data.layouts import open_clips
+from pcan_model.data.sources import split_name, split_videos
+from pcan_model.data.timing import seconds, time_of
+from pcan_model.layout import SLOTS
+from pcan_model.structures import Detections, Frame, Slots
+from pcan_model.torch_engine import Features, Memory, TorchEngine
+from pcan_model.tracker import Tracker
+
+STRETCH = 4  # frames in a row, so that memories are empty, part full and full
+Progress = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Inputs of both passes, one file each of arrays by input name; they are too many for memory."""
+
+    frame: tuple[Path, ...]
+    instance: tuple[Path, ...]
+
+
+class Recorder:
+    """An engine that writes down what it is given."""
+
+    def __init__(self, engine: TorchEngine, folder: Path) -> None:
+        self._engine, self.config, self._folder = engine, engine.config, folder
+        self._written: dict[str, list[Path]] = {"frame": [], "instance": []}
+
+    @property
+    def samples(self) -> Samples:
+        """Return what was written so far."""
+        return Samples(tuple(self._written["frame"]), tuple(self._written["instance"]))
+
+    def start(self) -> Memory:
+        """Return the true engine's empty memory."""
+        return self._engine.start()
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Keep the picture and the frame memory; see `pcan_model.engine`."""
+        self._write("frame", (image[None], memory.keys, memory.values, memory.valid))
+        return self._engine.detect(image, memory)
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Keep regions, bank and slots; see `pcan_model.engine`."""
+        if slots.has.any():  # else the pass does not run
+            bookkeeping = (getattr(slots, name) for name in SLOTS)
+            self._write("instance", (*features.handed, memory.bank, *bookkeeping))
+        return self._engine.segment(features, slots, memory, remember=remember)
+
+    def _write(self, network: str, values: Sequence[Any]) -> None:
+        names = self._engine.layout.inputs[network]
+        path = self._folder / f"{network}{len(self._written[network]):04}.npz"
+        arrays: dict[str, Any] = dict(zip(names, map(np.asarray, values), strict=True))
+        np.savez(path, **arrays)
+        self._written[network].append(path)
+
+
+def record(
+    engine: TorchEngine,
+    clips: Sequence[Clip],
+    folder: Path,
+    *,
+    frames: int,
+    progress: Progress = lambda: None,
+) -> Samples:
+    """Track short stretches of clips, spread evenly over them, and keep what both passes were given.
+
+    frames  in all, about
+    """
+    recorder = Recorder(engine, folder)
+    tracker = Tracker(recorder)
+    for clip, starts in zip(clips, stretches([len(clip) for clip in clips], frames), strict=True):
+        for start in starts:
+            state = tracker.start()
+            for index in range(start, min(start + STRETCH, len(clip))):
+                picture = Frame(clip.frame(index).image, seconds(time_of(index, clip.rate)))
+                state, _ = tracker.step(state, picture)
+                progress()
+    return recorder.samples
+
+
+def stretches(lengths: Sequence[int], frames: int) -> Iterator[tuple[int, ...]]:
+    """Yield for each clip where its stretches begin.
+
+    lengths  of the clips
+    frames   of all stretches, about; every clip gets at least one
+    """
+    each = max(1, round(frames / STRETCH / max(1, len(lengths))))
+    for length in lengths:
+        last = max(0, length - STRETCH)
+        yield tuple(sorted({round(last * (k + 0.5) / each) for k in range(each)}))
+
+
+def calibration_clips(sources: Sequence[str]) -> list[Clip]:
+    """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of pictures.
+
+    Raises DataError where there is none.
+    """
+    clips: list[Clip] = []
+    for source in sources:
+        whole, videos = split_videos(Path(source))
+        path, split = split_name(whole)
+        clips += open_clips(path, split=split, videos=videos or None)
+    return clips

@@ -1,0 +1,95 @@
+"""8 bits by explicit Q/DQ in the graph, by NVIDIA's ModelOpt: what TensorRT and OpenVINO take as it is.
+
+Only convolutions and fully connected layers are rounded. EM, readout, boxes and suppression are matrix
+products and arithmetic, which stay in float32.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from pcan_model.config import ConfigError
+
+LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # TensorRT has no others in FP8
+INSTALL = "pip install 'pcan_ros[quantize]' && pip install --no-deps nvidia-modelopt==0.47.0"
+Progress = Callable[[], object]
+
+
+class Reader:
+    """Hands samples to the calibration one by one, as `onnxruntime.quantization.CalibrationDataReader`."""
+
+    def __init__(self, samples: Sequence[Path], progress: Progress) -> None:
+        self._samples, self._progress = samples, progress
+        self._left: Iterator[Path] = iter(samples)
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """Return the next sample's arrays, None after the last."""
+        path = next(self._left, None)
+        if path is None:
+            return None
+        self._progress()
+        return _read(path)
+
+    def get_first(self) -> dict[str, NDArray[Any]]:
+        """Return the first sample's arrays."""
+        return _read(self._samples[0])
+
+    def rewind(self) -> None:
+        """Begin anew."""
+        self._left = iter(self._samples)
+
+
+def check_quantiser() -> None:
+    """Raise ConfigError with the command that installs ModelOpt where it is missing."""
+    try:
+        _modelopt()
+    except ImportError as error:
+        raise ConfigError(f"--precision: int8 and fp8 need ModelOpt ({error}): {INSTALL}") from error
+
+
+def quantise(path: Path, precision: str, samples: Sequence[Path], progress: Progress = lambda: None) -> None:
+    """Let the heavy layers of a graph with its own weights compute in 8 bits, in place.
+
+    precision  one of LAYERS
+    samples    files of arrays by input name, which activations get their scales from
+    """
+    run = _modelopt()
+    with redirect_stdout(io.StringIO()):  # it chats
+        run(
+            str(path),
+            quantize_mode=precision,
+            calibration_data_reader=Reader(samples, progress),
+            calibration_method="max",  # entropy takes longer and tracks no better
+            calibration_eps=["cpu"],
+            op_types_to_quantize=list(LAYERS[precision]),
+            high_precision_dtype="fp32",
+            dq_only=True,  # weights stored in 8 bits, not rounded when loaded
+            enable_gemv_detection_for_trt=False,
+            output_path=str(path),
+            log_level="CRITICAL",
+        )
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+
+
+def _modelopt() -> Any:
+    """Import it only now: it takes long, and only 8 bits need it."""
+    logging.getLogger("modelopt").setLevel(logging.CRITICAL)
+    from modelopt.onnx.quantization import quantize
+
+    return quantize
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path) as arrays:
+        return dict(arrays)

@@ -1,0 +1,62 @@
+"""Exported models in 8 bits, without exporting the graphs anew for each precision."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.moving import moving_blocks
+
+from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.export import model as room
+from pcan_model.network import PCAN
+
+
+@dataclass(frozen=True)
+class BlockClip:
+    """A clip of drifting blocks, without labels."""
+
+    length: int
+    seed: int
+    name: str = "blocks"
+    rate: float = 10.0
+    labelled: bool = False
+    pictures: list[NDArray[np.uint8]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pictures.extend(frame.image for frame in moving_blocks(self.length, seed=self.seed))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def frame(self, index: int) -> LabeledFrame:
+        picture = self.pictures[index]
+        nothing = np.zeros((0, *picture.shape[:2]), bool)
+        none = np.zeros(0, np.int64)
+        return LabeledFrame(picture, nothing, none, none, np.zeros(picture.shape[:2], bool))
+
+
+def round_all(
+    net: PCAN, root: Path, clips: Sequence[Clip], precisions: Sequence[str], frames: int = 8
+) -> dict[str, Path]:
+    """Export a network in several precisions of 8 bits; returns the folder of each."""
+    whole = root / "whole"
+    whole.mkdir()
+    room._write_passes(net, whole, "gridsample", own_weights=True)
+
+    def take(net: PCAN, folder: Path, roi: str, *, own_weights: bool) -> None:
+        assert own_weights and roi == "gridsample"
+        shutil.copytree(whole, folder, dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "_write_passes", take)
+        patch.setattr(room, "CALIBRATION_FRAMES", frames)
+        return {
+            name: room.export(net, root / name, roi="gridsample", precision=name, calibration=clips)
+            for name in precisions
+        }
