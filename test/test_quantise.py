@@ -98,26 +98,27 @@ def test_the_manifest_says_the_precision(rounded: dict[str, Path]) -> None:
         assert OnnxEngine(folder, 1).facts.precision == precision
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_fp8_runs_as_without_any_rewriting(rounded: dict[str, Path], random_net: PCAN, name: str) -> None:
-    path = rounded["fp8"] / f"{name}.onnx"
+@pytest.mark.parametrize(("name", "output"), [("frame", "mem_v_next"), ("instance", "refined")])
+def test_fp8_computes_what_it_does_without_any_rewriting(
+    rounded: dict[str, Path], name: str, output: str
+) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    plain = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    path = str(rounded["fp8"] / f"{name}.onnx")
+    plain = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     engine = OnnxEngine(rounded["fp8"], 1)
     network = engine._frame if name == "frame" else engine._instance
     random = np.random.default_rng(0)
-    inputs = {}
-    for i in plain.get_inputs():
-        shape, kind = i.shape, i.type
-        inputs[i.name] = (
-            random.integers(0, 255, shape).astype(np.uint8)
-            if kind == "tensor(uint8)"
-            else np.zeros(shape, np.int64 if kind == "tensor(int64)" else np.float32)
-        )
-    ours = network.run(*inputs.values())
-    for output, theirs in zip(plain.get_outputs(), plain.run(None, inputs), strict=True):
-        np.testing.assert_allclose(network.read(ours[output.name]), theirs, rtol=1e-3, atol=1e-3)
+    kinds = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
+    scale = {"tensor(uint8)": 255, "tensor(float)": 1, "tensor(int64)": 0}
+    inputs = {
+        i.name: (random.random(i.shape) * scale[i.type]).astype(kinds[i.type]) for i in plain.get_inputs()
+    }
+    ours = network.read(network.run(*inputs.values())[output])
+    (theirs,) = plain.run([output], inputs)
+    assert np.linalg.norm(ours - theirs) < 0.1 * np.linalg.norm(theirs), (
+        "beyond BASIC it would be 60 times it"
+    )
 
 
 @pytest.mark.parametrize(("precision", "share"), [("int8", 0.85), ("fp8", 0.75)])

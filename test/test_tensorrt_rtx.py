@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import onnx
 import pytest
 
 from pcan_model import checkpoint
-from pcan_model.config import load_config
 from pcan_model.export.model import export
 from pcan_model.network import PCAN
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
@@ -125,16 +123,6 @@ def test_the_shipped_model_builds_at_its_full_size(tmp_path: Path) -> None:
         built[name] = build_engine(BINDINGS, folder / f"{name}.onnx", BuildOptions("8.9", level=0)).plan
     weights = sum(p.numel() for p in net.parameters())
     assert sum(map(len, built.values())) > 2 * weights
-
-
-@pytest.mark.slow
-def test_a_resnet50_builds(tmp_path: Path) -> None:
-    """The released size, at a quarter of its picture; random weights take as long."""
-    config = load_config("pcan_r50_bdd100k")
-    net = PCAN(replace(config, input=replace(config.input, height=384, width=640))).eval()
-    folder = export(net, tmp_path / "model", roi="gridsample")
-    plan = build_engine(BINDINGS, folder / "frame.onnx", BuildOptions("8.9", level=0)).plan
-    assert len(plan) > 2 * sum(p.numel() for p in net.parameters())
 
 
 def test_a_gpu_that_rtx_does_not_know_is_named(exported: Path) -> None:

@@ -1,0 +1,133 @@
+"""What 16 and 8 bits cost and save: accuracy against labels, likeness to fp32, time beside fp32.
+
+    python benchmarks/precision.py --out /tmp/precision \\
+        --calibration ../shared/data/street#carpark_a,carpark_b,plaza,street_bike \\
+        --data ../shared/data/street#highway_test
+
+exports a model in every precision below --out (one that is there is used again), tracks --data and
+synthetic drives that no training draws through ONNX Runtime on one thread, and prints the tables of
+docs/precision.md. Calibration takes --calibration and drives of seeds below 500. Times are CPU time of
+runs that take turns, so that other work on the machine costs all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tqdm import tqdm
+
+from pcan_model.data.clips import Clip
+from pcan_model.evaluation.answers import answer
+from pcan_model.evaluation.setup import Answer, follow
+from pcan_model.evaluation.summary import summarise
+from pcan_model.export import command
+from pcan_model.export.calibration import calibration_clips
+from pcan_model.export.likeness import likeness
+from pcan_model.export.model import PRECISIONS
+from pcan_model.structures import Frame, Tracks
+from pcan_model.synthetic.drive import SyntheticDrive, write_drives
+from pcan_model.tracker import Tracker
+from pcan_ros.runtime.backends import EngineOptions, open_engine
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST, FITTED = 100_000, 6  # seed of the first drive held out; drives of seeds from 0 to calibrate with
+BACKENDS = ("onnxruntime", "openvino")
+RATES = {"hota": "HOTA", "motsa": "MOTSA", "idf1": "IDF1", "motsp": "MOTSP"}
+
+
+def main() -> None:
+    options = _options()
+    folders = {name: _exported(name, options) for name in options.precisions}
+    sets = {source: calibration_clips([source]) for source in options.data}
+    if options.drives:
+        seeds = range(FIRST, FIRST + options.drives)
+        sets[f"{options.drives} synthetic drives"] = [SyntheticDrive(s, options.length) for s in seeds]
+    heads = ("clips", "precision", *RATES.values(), "IDSw", "beside fp32")
+    print(f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", sep="\n")
+    for source, clips in sets.items():
+        for line in _accuracy(Path(source).name, clips, folders):
+            print(line, flush=True)
+    _times(folders)
+
+
+def _exported(precision: str, options: argparse.Namespace) -> Path:
+    """Return the folder of the model in a precision, exported now where it is not there."""
+    folder: Path = options.out / precision
+    if (folder / "manifest.json").is_file():
+        return folder
+    drives = options.out / "drives"
+    write_drives(drives, range(FITTED), length=8)
+    words = ["--weights", str(options.weights), "--precision", precision, "--out", str(folder)]
+    command.main([*words, "--calibration", *options.calibration, str(drives)])
+    return folder
+
+
+def _accuracy(name: str, clips: Sequence[Clip], folders: dict[str, Path]) -> Iterator[str]:
+    reference: list[Tracks] = []
+    for precision, folder in folders.items():
+        tracker, said = _tracker(folder, "onnxruntime"), list[Tracks]()
+
+        def watched(clip: Clip, tracker: Tracker = tracker, said: list[Tracks] = said) -> Iterator[Answer]:
+            for one in follow(tracker, clip):
+                said.append(one.tracks)
+                yield one
+
+        with tqdm(total=sum(map(len, clips)), unit="frame", desc=f"{name} {precision}", leave=False) as bar:
+            total = summarise(answer(watched, clip, progress=bar.update) for clip in clips).report.sum
+        reference = reference or said
+        rates = (getattr(total, rate) for rate in RATES)
+        cells = ("-" if rate is None else f"{100 * rate:.1f}" for rate in rates)
+        alike = likeness(said, reference) if said is not reference else "-"
+        yield f"| {name} | {precision} | {' | '.join(cells)} | {total.id_switches} | {alike} |"
+
+
+def _times(folders: dict[str, Path], rounds: int = 3) -> None:
+    """Print CPU time per frame of every runtime and precision, in turns, on one thread."""
+    drive = SyntheticDrive(FIRST, 6)
+    frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
+    runs = {
+        (backend, precision): _tracker(folder, backend)
+        for backend in BACKENDS
+        for precision, folder in folders.items()
+    }
+    spent: dict[tuple[str, str], list[float]] = {run: [] for run in runs}
+    states = {run: tracker.start() for run, tracker in runs.items()}
+    for frame in frames * rounds:
+        for run, tracker in runs.items():
+            began = time.process_time()
+            states[run], _ = tracker.step(states[run], frame)
+            spent[run].append(time.process_time() - began)
+    print("\n| runtime | precision | CPU ms per frame | of fp32's |", "|---" * 4 + "|", sep="\n")
+    for (backend, precision), times in spent.items():
+        own, base = (statistics.median(values) for values in (times, spent[backend, next(iter(folders))]))
+        print(f"| {backend} | {precision} | {1000 * own:.0f} | {own / base:.2f} |")
+
+
+def _tracker(folder: Path, backend: str) -> Tracker:
+    return Tracker(open_engine(folder, EngineOptions(backend, threads=1)).engine)
+
+
+def _options() -> argparse.Namespace:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    add = parser.add_argument
+    add("--weights", type=Path, default=ROOT / "models/pcan_street_tiny/weights.safetensors")
+    add("--out", type=Path, required=True, help="folder for the exported models")
+    add("--calibration", nargs="+", default=[], help="clips of the training, as for pcan-export")
+    add("--data", nargs="*", default=[], help="labelled clips held out, in the same form")
+    add("--drives", type=int, default=6, help="synthetic drives held out (default: 6)")
+    add("--length", type=int, default=10, help="frames of each (default: 10)")
+    some = "precisions to set side by side, the first is the reference"
+    add("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), help=some)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
