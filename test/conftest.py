@@ -50,13 +50,3 @@ def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path
     from pcan_model.export.model import export
 
     return export(random_net, tmp_path_factory.mktemp("exported") / "model", roi="gridsample")
-
-
-@pytest.fixture(scope="session")
-def rounded(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return the folders with the exported small network in 8 bits, by precision."""
-    pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
-    from support.rounded import BlockClip, round_all
-
-    clips = [BlockClip(8, seed) for seed in (11, 12)]
-    return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, ("int8", "fp8"))

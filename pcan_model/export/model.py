@@ -116,9 +116,7 @@ def round_to_8_bits(
     engine = TorchEngine(net.config, net, layout)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
-            samples = record(
-                engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update
-            )
+            samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
         for graph in ("frame", "instance"):
             files = getattr(samples, graph)
             with tqdm(total=len(files), unit="frame", desc=f"calibrate {graph} pass") as bar:

@@ -14,6 +14,8 @@ from support.moving import moving_blocks
 
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.export import model as room
+from pcan_model.export.quantise import LAYERS
+from pcan_model.layout import Layout
 from pcan_model.network import PCAN
 
 
@@ -41,22 +43,19 @@ class BlockClip:
         return LabeledFrame(picture, nothing, none, none, np.zeros(picture.shape[:2], bool))
 
 
-def round_all(
-    net: PCAN, root: Path, clips: Sequence[Clip], precisions: Sequence[str], frames: int = 8
-) -> dict[str, Path]:
-    """Export a network in several precisions of 8 bits; returns the folder of each."""
+def round_all(net: PCAN, root: Path, clips: Sequence[Clip], *, roi: str, frames: int = 8) -> dict[str, Path]:
+    """Export a network in every precision of 8 bits; returns the folder of each."""
     whole = root / "whole"
     whole.mkdir()
-    room._write_passes(net, whole, "gridsample", own_weights=True)
+    room._write_passes(net, whole, room.ROI[roi](net), own_weights=True)
 
-    def take(net: PCAN, folder: Path, roi: str, *, own_weights: bool) -> None:
-        assert own_weights and roi == "gridsample"
+    def take(net: PCAN, folder: Path, layout: Layout, *, own_weights: bool) -> None:
+        assert own_weights
         shutil.copytree(whole, folder, dirs_exist_ok=True)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_write_passes", take)
         patch.setattr(room, "CALIBRATION_FRAMES", frames)
         return {
-            name: room.export(net, root / name, roi="gridsample", precision=name, calibration=clips)
-            for name in precisions
+            name: room.export(net, root / name, roi=roi, precision=name, calibration=clips) for name in LAYERS
         }
