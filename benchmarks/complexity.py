@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -27,6 +28,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcan_model.config import FrameAttentionConfig
+from pcan_model.data.files import write_whole
 from pcan_model.frame_attention.kinds import make_frame_attention
 from pcan_model.frame_attention.seam import FrameAttention
 
@@ -184,13 +186,16 @@ def _resident(field: str) -> float:
     return 1024 * float(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def work(kind: str, length: int, limits: tuple[float, float]) -> Work:
-    """Count and measure one cell of the table; what would take too many bytes or FLOPs is left out."""
+def work(kind: str, length: int, limits: tuple[float, float], known: dict[str, float | None]) -> Work:
+    """Count and measure one cell of the table, but for the peaks that are known already.
+
+    What would take too many bytes or FLOPs is left out.
+    """
     whole, one = count(kind, length)
     cell = Work(kind, length, whole, one, fusion(), matrix(kind, length), kept(kind, length))
-    peaks = {}
+    peaks = {mode: known.get(mode) for mode in ("inference", "training")}
     for mode, passes in (("inference", 1), ("training", 3)):
-        if _expected(kind, length, mode) < limits[0] and passes * whole < limits[1]:
+        if peaks[mode] is None and _expected(kind, length, mode) < limits[0] and passes * whole < limits[1]:
             command = [sys.executable, __file__, "--measure", kind, str(length), mode]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | FREED)
             peaks[mode] = float(done.stdout)
@@ -270,6 +275,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for complexity.json and complexity.png")
+    parser.add_argument("--again", nargs="+", default=[], choices=KINDS, help="kinds measured anew; peaks "
+                        "of others that complexity.json has are kept")  # fmt: skip
     parser.add_argument("--bytes", type=float, default=6e9, help="above these no memory is measured")
     parser.add_argument("--flops", type=float, default=3e11, help="above these no memory is measured")
     parser.add_argument("--measure", nargs=3, metavar=("KIND", "T", "MODE"), help="one peak, in this process")
@@ -278,14 +285,21 @@ def main() -> int:
         kind, length, mode = options.measure
         print(measure(kind, int(length), mode))
         return 0
+    file = options.out / "complexity.json" if options.out else None
+    known = peaks_of(file, options.again) if file and file.is_file() else {}
     limits = options.bytes, options.flops
-    cells = [work(kind, length, limits) for kind in KINDS for length in LENGTHS]
+    cells = [work(*cell, limits, known.get(cell, {})) for cell in product(KINDS, LENGTHS)]
     print(tables(cells))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "complexity.json").write_text(json.dumps([asdict(c) for c in cells], indent=1) + "\n")
-        plot(cells, options.out / "complexity.png")
+    if file:
+        write_whole(file, (json.dumps([asdict(c) for c in cells], indent=1) + "\n").encode())
+        plot(cells, file.with_suffix(".png"))
     return 0
+
+
+def peaks_of(file: Path, again: list[str]) -> dict[tuple[str, int], dict[str, float | None]]:
+    """Read the peaks of an earlier run, but for the kinds that are measured again."""
+    cells = json.loads(file.read_text())
+    return {(c["kind"], c["length"]): c for c in cells if c["kind"] not in again}
 
 
 if __name__ == "__main__":

@@ -111,9 +111,9 @@ def test_the_table_shows_mean_spread_and_what_is_missing() -> None:
     )
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     same = "40.0 ± 0.0 | 20.0 ± 14.1 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 0.5 ± 0.7"
-    assert rows[0] == f"| none | 33.5 | 2 | {same} | +0.0 ± 0.0 |"
+    assert rows[0] == f"| none | 33.5 | 2 | {same} | +0.00 ± 0.00 |"
     assert rows[1].startswith("| initial | 33.0 | 1 | 40.0 | - | 50.0 |")
-    assert rows[2].endswith("| +0.0 ± 7.1 |"), "5 more at seed 0, 5 less at seed 1"
+    assert rows[2].endswith("| +0.00 ± 7.07 |"), "5 more at seed 0, 5 less at seed 1"
     assert rows[3] == "| momentum 0.5 | 34.0 | 0 | - | - | - | - | - | - | - |"
 
 

@@ -165,3 +165,12 @@ def test_a_fresh_head_learns_by_sgd_what_one_map_tells(layers: int) -> None:
         sgd.step()
         losses.append(loss.item())
     assert losses[-1] < 0.95 * losses[0]
+
+
+def test_a_prototype_without_rivals_says_nothing_of_where() -> None:
+    """Eq. 3 over one component is 1 everywhere: rows 1 + 0, 0 + 1 and 1 + 1 of Table 6."""
+    torch.manual_seed(0)
+    alone = InstanceAttention(4, replace(CONFIG, foreground=1, background=1))
+    features, _, _ = regions()
+    maps = alone.attend(alone.encode(features), torch.randn(3, 2, 8), torch.Size((S, S)))
+    assert torch.equal(maps, torch.ones(3, 2, S, S))

@@ -36,7 +36,7 @@ def to_markdown(table: Table, results: Sequence[Result]) -> str:
         cells = [_cell([getattr(r, name) for r in own], 100) for name in FIGURES]
         switches = _cell([float(r.id_switches) for r in own], 1)
         paper = "-" if variation.paper is None else f"{variation.paper}"
-        gain = _cell([_less(r.smotsa, first.get(r.seed)) for r in own], 100, sign="+")
+        gain = _cell([_less(r.smotsa, first.get(r.seed)) for r in own], 100, form="+.2f")
         lines.append("| " + " | ".join([variation.name, paper, str(len(own)), *cells, switches, gain]) + " |")
     return "\n".join(lines)
 
@@ -52,12 +52,14 @@ def _less(value: float | None, other: float | None) -> float | None:
     return None if value is None or other is None else value - other
 
 
-def _cell(values: Sequence[float | None], scale: float, sign: str = "") -> str:
+def _cell(values: Sequence[float | None], scale: float, form: str = ".1f") -> str:
     found = spread(values)
     if found is None:
         return "-"
     middle, deviation = found
-    return f"{scale * middle:{sign}.1f}" + ("" if deviation is None else f" ± {scale * deviation:.1f}")
+    return f"{scale * middle:{form}}" + (
+        "" if deviation is None else f" ± {scale * deviation:{form.lstrip('+')}}"
+    )
 
 
 def plot(table: Table, results: Sequence[Result], path: Path) -> None:
