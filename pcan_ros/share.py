@@ -10,8 +10,9 @@ def shared(name: str) -> Path:
 
     Looked for beside the sources, then where colcon, then where pip installs.
     """
-    here = Path(__file__).resolve()
-    places = [here.parents[1], *_by_ament(), here.parents[4] / "share" / "pcan_ros"]
+    rooms = Path(__file__).resolve().parents
+    by_pip = [rooms[4] / "share" / "pcan_ros"] if len(rooms) > 4 else []  # else sources near the root
+    places = [rooms[1], *_by_ament(), *by_pip]
     found = [place / name for place in places]
     return next((path for path in found if path.exists()), found[-1])
 

@@ -30,3 +30,8 @@ def test_pip_installs_what_is_looked_for() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     for folder in ("config", "msg", "models/pcan_street_tiny"):
         assert f'"share/pcan_ros/{folder}" = ["{folder}/*"]' in text
+
+
+def test_sources_may_lie_next_to_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share, "__file__", "/src/pcan_ros/share.py")
+    assert share.shared("no_such_file").name == "no_such_file"
