@@ -214,18 +214,22 @@ def test_no_memory_for_a_context_is_said(telltale: Path, bench: Bench) -> None:
     assert not (left.device or left.pinned or left.streams or left.events)
 
 
-def test_numbers_that_are_none_are_no_detections(telltale: Path, bench: Bench) -> None:
+@pytest.mark.parametrize("output", ["boxes", "scores", "refined"])
+def test_numbers_that_are_none_are_no_objects_and_a_reset_forgets_them(
+    telltale: Path, bench: Bench, output: str
+) -> None:
     engine = bench.engine(telltale)
+    memory = step(engine, engine.start())
+    clean = engine.detect(picture({2: (5, 10)}), engine.start())[0]
+    bench.trt.spoils |= {output, "mem_k_next", "bank_next"}
+    with pytest.raises(ArithmeticError, match=f"network: {output}: expected .*numbers, got .*nan"):
+        step(engine, memory)
+    bench.trt.spoils.clear()
+    memory = None
     memory = engine.start()
-    run = engine._frame._engine.session.run  # type: ignore[attr-defined]
-
-    def broken(names: list[str], values: dict[str, np.ndarray]) -> list[np.ndarray]:
-        out = dict(zip(names, run(names, values), strict=True))
-        return list((out | {"scores": np.full_like(out["scores"], np.nan)}).values())
-
-    engine._frame._engine.session = type("Session", (), {"run": staticmethod(broken)})()
-    with pytest.raises(ArithmeticError, match="network: scores: expected finite numbers"):
-        engine.detect(picture({}), memory)
+    again, features = engine.detect(picture({2: (5, 10)}), memory)
+    np.testing.assert_array_equal(again.embeds, clean.embeds)
+    assert np.isfinite(engine.segment(features, nothing(), memory, remember=True)[0]).all()
 
 
 def test_all_is_given_back_when_nobody_needs_the_engine(telltale: Path, bench: Bench) -> None:

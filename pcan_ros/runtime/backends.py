@@ -56,7 +56,9 @@ def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened
     if options.backend != "auto":
         return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
     try:
-        return Opened(_open("tensorrt", files, options, say), "tensorrt, the fastest that works here")
+        engine = _open("tensorrt", files, options, say)
+        engine.start()  # where the device has too little memory for one camera, it shows now
+        return Opened(engine, "tensorrt, the fastest that works here")
     except (ModelError, EngineLost) as error:
         why = str(error).removeprefix("backend: ")
         return Opened(_open("onnxruntime", files, options, say), f"onnxruntime, because {why}")

@@ -97,6 +97,16 @@ def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
     return Detections(single(boxes), single(scores), labels, single(embeds), rows)
 
 
+def masks(logits: NDArray[Any], rows: int) -> NDArray[np.float32]:
+    """Return the output `refined` as float32; raises ArithmeticError where one of its first rows is none.
+
+    Infinite logits are only sure ones; but what is no number would be drawn as an object without a pixel.
+    """
+    if np.isnan(logits[:rows]).any():
+        raise ArithmeticError("network: refined: expected numbers, got nan")
+    return single(logits)
+
+
 def single(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return values as float32, whatever precision a graph puts out."""
     return np.asarray(values, np.float32)

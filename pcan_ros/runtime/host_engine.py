@@ -20,8 +20,7 @@ from pcan_ros.runtime.graphs import (
     check_fit,
     check_picture,
     detections,
-    features_of,
-    single,
+    masks,
 )
 from pcan_ros.runtime.model_files import ModelFiles
 
@@ -94,4 +93,5 @@ class HostEngine:
             return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
         out = self._instance.run(*features.regions, memory.bank, *bookkeeping)
-        return single(self._instance.read(out["refined"])), Memory(frames, out["bank_next"])
+        logits = masks(self._instance.read(out["refined"]), features.count)
+        return logits, Memory(frames, out["bank_next"])

@@ -82,13 +82,13 @@ class Session:
         self._frame.run((self._parity["frames"], place), meanwhile)
         return {name: self._host[name].copy() for name in DOWN}
 
-    def segment(self, slots: Slots, meanwhile: Meanwhile) -> NDArray[np.float32]:
-        """Run the instance pass on the last picture's features; the bank advances."""
+    def segment(self, slots: Slots, meanwhile: Meanwhile) -> NDArray[Any]:
+        """Run the instance pass on the last features, advance the bank; returns a copy of `refined`."""
         for name in SLOTS:
             np.copyto(self._host[name], getattr(slots, name))
         self._instance.run((self._parity["bank"],), meanwhile)
         self._parity["bank"] ^= 1
-        return self._host["refined"].astype(np.float32)
+        return self._host["refined"].copy()
 
     def advance(self, *, remember: bool) -> None:
         """End a frame: take its prototypes over, or leave the frame memory as it was."""

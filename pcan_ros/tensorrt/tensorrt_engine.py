@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcan_model.structures import Detections, Slots
 from pcan_ros.runtime.engine_facts import EngineFacts, EngineLost
-from pcan_ros.runtime.graphs import FEATURES, check_fit, check_picture, detections
+from pcan_ros.runtime.graphs import FEATURES, check_fit, check_picture, detections, masks
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, Progress
@@ -124,7 +124,7 @@ class TensorRtEngine:
             raise ValueError("features: expected those of this camera's last picture")
         with self._alive():
             if features.count:
-                logits = session.segment(slots, self._while_busy)
+                logits = masks(session.segment(slots, self._while_busy), features.count)
             else:
                 logits = np.zeros(self._instance.shape("refined"), np.float32)
         session.advance(remember=remember)

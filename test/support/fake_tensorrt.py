@@ -74,6 +74,7 @@ class FakeTensorRt:
         self.cudart, self.__version__, self.rtx = cudart, version, rtx
         self.builds: list[str] = []  # graphs
         self.refuses: set[str] = set()  # "builder", "parse", "build", "load", "context", "execute", "capture"
+        self.spoils: set[str] = set()  # outputs that come out as no numbers
         self.executed = 0
         self.launched_alone = 0  # executions that were put on a stream outside a capture
         self.timing_caches: list[bytes] = []  # as given to builds
@@ -279,7 +280,7 @@ class ExecutionContext:
                 assert other == name or not _meet(ranges[name], taken), f"{name} lies over {other}"
         values = {name: self._view(name, addresses[name]).copy() for name in engine.inputs}
         for name, value in zip(engine.outputs, engine.session.run(list(engine.outputs), values), strict=True):
-            self._view(name, addresses[name])[...] = value
+            self._view(name, addresses[name])[...] = np.nan if name in engine.module.spoils else value
 
     def _view(self, name: str, address: int) -> Any:
         memory = (ctypes.c_byte * self._bytes(name)).from_address(address)
