@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.config import Config
 from pcan_model.structures import Detections, Slots
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPicture:
+    """The pictures of one size that a frame network takes as the camera sends them."""
+
+    height: int  # pixels
+    width: int
+    order: str = "rgb"  # of the channels, rgb | bgr
+
+
+@runtime_checkable
+class FitsPictures(Protocol):
+    """An engine that may fit pictures into the network's input itself."""
+
+    camera: CameraPicture | None  # the pictures it takes; None: those that the host has fitted
+
+
+def camera_of(engine: object) -> CameraPicture | None:
+    """Return what pictures an engine fits itself, if it does."""
+    return engine.camera if isinstance(engine, FitsPictures) else None
 
 
 class Engine(Protocol):
@@ -22,7 +44,7 @@ class Engine(Protocol):
     def detect(self, image: NDArray[np.uint8], memory: Any) -> tuple[Detections, Any]:
         """Find the objects of one picture.
 
-        image    (height, width, 3) uint8 RGB, letterboxed to Config.input
+        image    (height, width, 3) uint8 RGB, letterboxed to Config.input; or see `CameraPicture`
         memory   the camera's memory, left as it is
         returns  detections, and the features that `segment` takes
         """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from pcan_model.engine import CameraPicture
 from pcan_model.lean import LeanFramePass, LeanInstancePass
 from pcan_model.network import PCAN, FramePass, InstancePass
 
@@ -24,11 +25,14 @@ class Layout:
     frame: nn.Module
     instance: nn.Module
     features: tuple[str, ...]  # outputs of the frame pass that the instance pass takes
+    cameras: int = 1  # that are looked through at once; of more than one everything has N times the rows
+    camera: CameraPicture | None = None  # pictures that the frame pass fits into the network's input itself
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the inputs of both passes."""
-        return {"frame": FRAME_INPUTS, "instance": (*self.features, "bank", *SLOTS)}
+        chosen = ("remember",) if self.cameras > 1 else ()
+        return {"frame": (*FRAME_INPUTS, *chosen), "instance": (*self.features, "bank", *SLOTS)}
 
     @property
     def outputs(self) -> dict[str, tuple[str, ...]]:

@@ -22,8 +22,13 @@ def _same_length(record: Any, *names: str) -> None:
 class Frame:
     """One picture of one camera."""
 
-    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    image: NDArray[np.uint8]  # (H, W, 3)
     stamp: float  # capture time in seconds
+    order: str = "rgb"  # of the image's channels, rgb | bgr
+
+    def ordered(self, order: str) -> NDArray[np.uint8]:
+        """Return the image with its channels in some order: itself, or a view that reads it backwards."""
+        return self.image if order == self.order else self.image[..., ::-1]
 
     def __post_init__(self) -> None:
         shape, dtype = self.image.shape, self.image.dtype

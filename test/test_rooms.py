@@ -27,7 +27,7 @@ ORDER = {  # a module may use its own room and those above it
     ],
     "network": ["detector", "network", "lean", "layout"],
     "association": ["association", "roster"],
-    "tracker": ["engine", "tracker"],
+    "tracker": ["engine", "steps", "tracker", "batch"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],
     "formats": ["formats"],
     "data": ["data", "follow"],
@@ -127,7 +127,9 @@ def test_the_nouns_the_association_and_the_tracker_know_no_torch() -> None:
             "association",
             "roster",
             "engine",
+            "steps",
             "tracker",
+            "batch",
         ):
             assert not roots(used) & {"torch", "torchvision"}, name
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from pcan_model.data.clips import Clip
+from pcan_model.engine import CameraPicture
 from pcan_model.evaluation.setup import Setup
+from pcan_model.export.camera_pass import fitted
 from pcan_model.export.likeness import Likeness, likeness
 from pcan_model.export.passes import example_inputs
 from pcan_model.follow import follow
@@ -20,14 +22,21 @@ from pcan_model.torch_engine import TorchEngine
 from pcan_model.tracker import Tracker
 
 
-def agreement(net: PCAN, folder: Path, frames: int = 3) -> dict[str, float]:
-    """Run both on moving noise with memory carried along; return the largest difference per output."""
+def agreement(
+    net: PCAN, folder: Path, frames: int = 3, camera: CameraPicture | None = None
+) -> dict[str, float]:
+    """Run both on moving noise with memory carried along; return the largest difference per output.
+
+    camera  pictures that the graph fits itself
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
     outputs = [value.name for value in session.get_outputs()]
     layout = lean(net) if "sheet" in outputs else static(net)
+    if camera is not None:
+        layout = fitted(layout, net.config, camera)
     (image, *memory), _ = example_inputs(net.config, layout)
     ours: list[Any] = list(memory)
     theirs: list[Any] = [m.numpy() for m in memory]

@@ -10,6 +10,7 @@ from pathlib import Path
 from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, load_config
 from pcan_model.data.clips import Clip
+from pcan_model.engine import CameraPicture
 from pcan_model.export.agreement import agreement, over_a_clip
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.model import PRECISIONS, ROI, export
@@ -17,6 +18,7 @@ from pcan_model.export.quantise import LAYERS
 from pcan_model.network import PCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 
+ORDERS = ("rgb", "bgr")
 EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
 (16 bits, the graphs point into it) and manifest.json; then compare it with torch.
@@ -24,6 +26,11 @@ Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, 
   pcan-export --weights runs/street/weights.safetensors --out models/pcan_street_tiny
   pcan-export --weights runs/street/weights.safetensors --roi gridsample --precision int8 \\
     --calibration data/street#plaza,kitti_0926 data/drives --out models/tiny_int8
+
+For TensorRT, with three cameras of 720 x 1280 that send bgr8:
+
+  pcan-export --weights runs/street/weights.safetensors --out models/robot --roi gridsample \\
+    --precision fp16 --cameras 3 --camera 720 1280 --order bgr
 
 int8 and fp8 need some fifty pictures as the robot will see them, never those that you measure by;
 such graphs hold their own weights.
@@ -36,13 +43,28 @@ def main(argv: list[str] | None = None) -> int:
     try:
         clips = calibration_clips(options.calibration)
         net, metrics = _network(options)
+        camera = _camera(options)
         folder = export(
-            net, options.out, metrics, roi=options.roi, precision=options.precision, calibration=clips
+            net,
+            options.out,
+            metrics,
+            roi=options.roi,
+            precision=options.precision,
+            calibration=clips,
+            cameras=options.cameras,
+            camera=camera,
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"pcan-export: {error}") from error
-    _report(net, folder, options.precision, clips)
+    _report(net, folder, options.precision, clips, camera)
     return 0
+
+
+def _camera(options: argparse.Namespace) -> CameraPicture | None:
+    if not options.camera:
+        return None
+    height, width = options.camera
+    return CameraPicture(height, width, options.order)
 
 
 def _network(options: argparse.Namespace) -> tuple[PCAN, dict[str, object]]:
@@ -66,11 +88,13 @@ def _sized(config: Config, size: Sequence[int] | None) -> Config:
     return replace(config, input=replace(config.input, height=size[0], width=size[1]))
 
 
-def _report(net: PCAN, folder: Path, precision: str, clips: Sequence[Clip]) -> None:
+def _report(
+    net: PCAN, folder: Path, precision: str, clips: Sequence[Clip], camera: CameraPicture | None
+) -> None:
     if precision not in LAYERS:
-        for name, difference in agreement(net, folder).items():
+        for name, difference in agreement(net, folder, camera=camera).items():
             print(f"{name:14} largest difference to torch {difference:.2e}")
-    size = net.config.input
+    size = camera or net.config.input
     clip = clips[0] if clips else SyntheticDrive(0, 6, size.height, size.width)
     print(f"tracked as by torch in {clip.name}: {over_a_clip(net, folder, clip)}")
     print(f"exported: {folder}")
@@ -111,6 +135,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH[@SPLIT][#VIDEO,…]",
         help="what int8 and fp8 are fitted to: data sets, bags, videos or folders of pictures",
     )
+    add(
+        "--cameras",
+        type=int,
+        default=1,
+        metavar="N",
+        help="also write graphs for N cameras in one launch, for TensorRT (default: %(default)s)",
+    )
+    add(
+        "--camera",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="put the letterbox into the graph, for cameras of this very size (default: the host does it)",
+    )
+    add("--order", choices=ORDERS, default=ORDERS[0], help="with --camera: of the channels (default: rgb)")
     return parser
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from tqdm import tqdm
 from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip
+from pcan_model.engine import CameraPicture
+from pcan_model.export.batch import several
 from pcan_model.export.calibration import record
+from pcan_model.export.camera_pass import check_camera, fitted
 from pcan_model.export.half import to_half
 from pcan_model.export.passes import OPSET, example_inputs, write_pass
 from pcan_model.export.quantise import LAYERS, check_quantiser, quantise
@@ -27,6 +31,7 @@ from pcan_model.network import PCAN
 from pcan_model.torch_engine import TorchEngine
 
 ROI = {"roialign": lean, "gridsample": sampled}  # the operator; sampling, which TensorRT builds anywhere
+BATCH = "batch_"  # prefix of the graphs for several cameras at once
 PRECISIONS = ("fp32", "fp16", *LAYERS)
 CALIBRATION_FRAMES = 48
 
@@ -39,29 +44,35 @@ def export(
     roi: str = "roialign",
     precision: str = PRECISIONS[0],
     calibration: Sequence[Clip] = (),
+    cameras: int = 1,
+    camera: CameraPicture | None = None,
 ) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
 
     roi          how regions are read, one of ROI
     precision    of the heavy layers, one of PRECISIONS
     calibration  what int8 and fp8 choose their scales by: pictures as the robot will see
+    cameras      more than 1: also batch_frame.onnx and batch_instance.onnx, for so many at once
+    camera       pictures that the frame graphs fit into the network's input themselves
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
     _check(net.config, folder, precision, calibration)
+    _check_cameras(net.config, roi, precision, cameras=cameras, camera=camera)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name) / "model"
         partial.mkdir()
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
-        layout = ROI[roi](net)
-        _write_passes(net, partial, layout, own_weights=precision in LAYERS)
+        layouts = _layouts(net, roi, cameras, camera)
+        for prefix, layout in layouts.items():
+            _write_passes(net, partial, layout, prefix, own_weights=precision in LAYERS)
         if precision == "fp16":
             narrow(partial)
         if precision in LAYERS:
             round_to_8_bits(net, partial, ROI[roi], precision=precision, calibration=calibration)
-        _manifest(net.config, layout, partial, roi=roi, precision=precision)
+        _manifest(net.config, layouts, partial, roi=roi, precision=precision)
         if folder.exists():
             _keep_others(folder, partial)
             shutil.rmtree(folder)
@@ -85,10 +96,31 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
         check_quantiser()
 
 
-def _write_passes(net: PCAN, folder: Path, layout: Layout, *, own_weights: bool) -> None:
+def _check_cameras(
+    config: Config, roi: str, precision: str, *, cameras: int, camera: CameraPicture | None
+) -> None:
+    if cameras > 1 and roi != "gridsample":
+        raise ConfigError(f"--cameras {cameras}: expected --roi gridsample, got {roi}: TensorRT runs it")
+    if precision in LAYERS and (cameras > 1 or camera is not None):
+        raise ConfigError(f"--cameras and --camera: expected --precision fp32 or fp16, got {precision}")
+    if camera is not None:
+        check_camera(config, camera)
+
+
+def _layouts(net: PCAN, roi: str, cameras: int, camera: CameraPicture | None) -> dict[str, Layout]:
+    """Return what is written, by the prefix of the graphs' names: for one camera, and for several."""
+    layouts = {"": ROI[roi](net)}
+    if cameras > 1:
+        layouts[BATCH] = several(net, cameras)
+    if camera is not None:
+        layouts = {prefix: fitted(layout, net.config, camera) for prefix, layout in layouts.items()}
+    return layouts
+
+
+def _write_passes(net: PCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool) -> None:
     frame, instance = example_inputs(net.config, layout)
     for name, module, inputs in (("frame", layout.frame, frame), ("instance", layout.instance, instance)):
-        path = folder / f"{name}.onnx"
+        path = folder / f"{prefix}{name}.onnx"
         names = layout.inputs[name], layout.outputs[name]
         write_pass(module, inputs, path, *names, own_weights=own_weights)
 
@@ -101,9 +133,8 @@ def _keep_others(folder: Path, partial: Path) -> None:
 
 
 def narrow(folder: Path) -> None:
-    """Let the heavy layers of both graphs in a folder compute in 16 bits; their weights are stored so."""
-    for name in ("frame", "instance"):
-        path = folder / f"{name}.onnx"
+    """Let the heavy layers of all graphs in a folder compute in 16 bits; their weights are stored so."""
+    for path in sorted(folder.glob("*.onnx")):
         model = onnx.load(path, load_external_data=False)
         to_half(model)
         onnx.save(model, path)
@@ -123,14 +154,17 @@ def round_to_8_bits(
                 quantise(folder / f"{graph}.onnx", precision, files, bar.update)
 
 
-def _manifest(config: Config, layout: Layout, folder: Path, *, roi: str, precision: str) -> None:
+def _manifest(config: Config, layouts: dict[str, Layout], folder: Path, *, roi: str, precision: str) -> None:
     """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
-    files = ("frame.onnx", "instance.onnx", WEIGHTS)
+    files = (*sorted(path.name for path in folder.glob("*.onnx")), WEIGHTS)
+    layout, camera = layouts[""], layouts[""].camera
     content = {
         "config": config_to_dict(config),
         "precision": precision,
         "opset": OPSET,
         "roi": roi,
+        "cameras": max(each.cameras for each in layouts.values()),
+        "camera": asdict(camera) if camera else None,
         "weights": WEIGHTS,
         "inputs": layout.inputs,
         "outputs": layout.outputs,

@@ -22,15 +22,18 @@ OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20
 
 def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return inputs of the right shapes for the frame pass and the instance pass."""
-    memory, rows, tracks = empty_memory(config), config.heads.detections, config.tracker.capacity
-    image = torch.zeros(1, config.input.height, config.input.width, 3, dtype=torch.uint8)
-    frame = image, memory.keys, memory.values, memory.valid
+    memory, n, size = empty_memory(config), layout.cameras, layout.camera or config.input
+    rows, tracks = n * config.heads.detections, n * config.tracker.capacity
+    parts = memory.keys, memory.values, memory.valid
+    if n > 1:
+        parts = *(torch.stack([part] * n) for part in parts), torch.ones(n)
+    frame = torch.zeros(n, size.height, size.width, 3, dtype=torch.uint8), *parts
     with torch.inference_mode():
         out = dict(zip(layout.outputs["frame"], layout.frame(*frame), strict=True))
     features = (out[name].clone() for name in layout.features)
     slots = torch.zeros(rows, dtype=torch.long), torch.zeros(rows)
     owners = torch.zeros(tracks, dtype=torch.long), torch.ones(tracks)
-    return frame, (*features, memory.bank, *slots, *owners)
+    return frame, (*features, memory.bank.repeat(n, 1, 1), *slots, *owners)
 
 
 def write_pass(
@@ -80,7 +83,7 @@ def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
 
 def _stored_names(module: nn.Module) -> list[tuple[str, str]]:
     """Pair the name of each tensor in the graph with its name in the checkpoint."""
-    attention_only = isinstance(module, InstancePass)
-    own, stored = ("attention.", "instance_attention.") if attention_only else ("net.", "")
     names = list(module.state_dict())
-    return [(name, stored + name.removeprefix(own)) for name in names]
+    if isinstance(module, InstancePass):
+        return [(name, name.replace("attention.", "instance_attention.", 1)) for name in names]
+    return [(name, name.partition("net.")[2]) for name in names]

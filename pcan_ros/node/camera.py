@@ -9,8 +9,9 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.steps import Prepared
 from pcan_model.structures import Frame, State, Tracks
-from pcan_model.tracker import Prepared, Stopwatch, Tracker
+from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.runtime.overlapping import Overlapping
 
 WINDOW = 200  # frames that the latency percentiles look back

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.config import TrackerConfig
+from pcan_model.steps import Prepared
 from pcan_model.structures import Tracks
-from pcan_model.tracker import Prepared, Stopwatch, Tracker
+from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.images import BadImage, decode
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.slots import Arrival, Mailbox

@@ -1,0 +1,61 @@
+"""The letterbox as part of the frame graph: the camera's bytes go in, and the host touches no pixel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pcan_model.config import Config, ConfigError, InputConfig
+from pcan_model.engine import CameraPicture
+from pcan_model.geometry import fit_picture
+from pcan_model.layout import Layout
+
+
+class CameraPass(nn.Module):
+    """A frame pass behind the letterbox of one camera size.
+
+    It is `geometry.Letterbox` with `cv2.resize`: bilinear between the centres of pixels, rounded to whole
+    grey levels; OpenCV rounds its weights to 1/2048 first, so a level may differ by one.
+    """
+
+    def __init__(self, sees: nn.Module, camera: CameraPicture, config: InputConfig) -> None:
+        super().__init__()
+        self.sees, self.camera = sees, camera
+        self.letterbox = fit_picture((camera.height, camera.width), config)
+
+    def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        """See the frame pass; image (N, camera height, camera width, 3) uint8 in the camera's order."""
+        detected: tuple[Tensor, ...] = self.sees(self.fit(image), *memory)
+        return detected
+
+    def fit(self, image: Tensor) -> Tensor:
+        """Return pictures as the network takes them, (N, H, W, 3) float32 RGB in 0..255.
+
+        Widened first: TensorRT takes uint8 into nothing but a cast.
+        """
+        pixels = image.float()
+        if self.camera.order == "bgr":
+            pixels = pixels.flip(-1)
+        pixels = pixels.permute(0, 3, 1, 2)
+        (height, width), (full_height, full_width) = self.letterbox.size, self.letterbox.target
+        if self.letterbox.size != self.letterbox.source:
+            pixels = functional.interpolate(pixels, (height, width), mode="bilinear").round()
+        fill = torch.tensor(self.letterbox.fill, dtype=torch.float32).reshape(3, 1, 1)
+        pixels = functional.pad(pixels - fill, (0, full_width - width, 0, full_height - height)) + fill
+        return pixels.permute(0, 2, 3, 1)
+
+
+def fitted(layout: Layout, config: Config, camera: CameraPicture) -> Layout:
+    """Return a layout whose frame pass takes the camera's pictures."""
+    return replace(layout, frame=CameraPass(layout.frame, camera, config.input).eval(), camera=camera)
+
+
+def check_camera(config: Config, camera: CameraPicture) -> None:
+    """Raise ConfigError for a camera whose pictures no graph can fit."""
+    if config.input.fit != "letterbox":
+        raise ConfigError(f"--camera: input.fit: expected letterbox, got {config.input.fit}")
+    if min(camera.height, camera.width) < 1:
+        raise ConfigError(f"--camera: expected HEIGHT and WIDTH > 0, got {camera.height} {camera.width}")
