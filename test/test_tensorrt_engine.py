@@ -262,7 +262,7 @@ def test_facts_name_version_device_precision_and_memory(telltale: Path, bench: B
 def test_the_stand_in_refuses_what_tensorrt_refuses(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     engine.start()
-    plan, cudart = engine._instance, bench.cudart
+    plan, cudart = engine._pair.instance, bench.cudart
     context, (stream, *_) = plan.context(), cudart.streams
     names = list(context._engine.nodes)
     assert not context.set_tensor_address("no such", 1)

@@ -37,7 +37,7 @@ from pcan_ros.node.pipeline import Pipeline, Result, seconds
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
 from pcan_ros.runtime.backends import open_engine
-from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.runtime.engine_facts import NothingWorks
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
@@ -58,7 +58,7 @@ class TrackerNode(LifecycleNode):
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
         self._throttle = Throttle()
-        self.lost: EngineLost | None = None  # why the engine is gone, if it is
+        self.lost: NothingWorks | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
         add_services(self)
         refuse_impossible(self)
@@ -85,7 +85,7 @@ class TrackerNode(LifecycleNode):
         settings = self.parameters.settings
         assert self.tracker is not None
         if self.lost is not None:
-            raise EngineLost(f"{self.lost}; clean up and configure the node anew")
+            raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
         self.pipeline = Pipeline(self.tracker, self._topics, settings.time_limits, self)
         self.status.begin(self._topics)
@@ -152,7 +152,7 @@ class TrackerNode(LifecycleNode):
         if held is not None:
             self.get_logger().error(text + (f" ({held} more like this)" if held else ""))
 
-    def on_lost(self, error: EngineLost) -> None:
+    def on_lost(self, error: NothingWorks) -> None:
         """Let the node's own thread deactivate it: the worker, which calls, cannot wait for itself."""
         self.lost = error
         self._gone.trigger()
@@ -163,7 +163,7 @@ class TrackerNode(LifecycleNode):
         """Become inactive rather than answer images with nothing or with garbage."""
         if self.lost is not None and self.pipeline is not None:
             self.status.last_error = str(self.lost)
-            self.get_logger().fatal(f"the engine is lost, the node becomes inactive: {self.lost}")
+            self.get_logger().fatal(f"{self.lost.what}, the node becomes inactive: {self.lost}")
             self.trigger_deactivate()
 
     def _say(self, text: str) -> None:

@@ -79,7 +79,7 @@ class NodeStatus:
         if pipeline is None:
             lost = self._node.lost
             level = DiagnosticStatus.ERROR if lost else DiagnosticStatus.OK
-            message = f"not active: the engine is lost: {lost}" if lost else "not active"
+            message = f"not active: {lost.what}: {lost}" if lost else "not active"
             return [DiagnosticStatus(level=level, name=name, message=message)]
         facts = {"state": "active", "model": self._node.parameters.settings.model, **self._engine_facts()}
         return [to_status(name, self._health(i), camera, facts) for i, camera in enumerate(pipeline.cameras)]

@@ -17,7 +17,7 @@ from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.images import BadImage, decode
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.slots import Arrival, Mailbox
-from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.runtime.engine_facts import EngineLost, NothingWorks
 from pcan_ros.runtime.overlapping import Overlapping
 
 WAIT = 0.5  # seconds between looks at whether to stop
@@ -53,8 +53,8 @@ class Sink(Protocol):
     def on_bad(self, camera: int, error: Exception) -> None:
         """Take note of an image that could not be processed."""
 
-    def on_lost(self, error: EngineLost) -> None:
-        """Take note that the engine is gone: nothing will be processed any more."""
+    def on_lost(self, error: NothingWorks) -> None:
+        """Take note that nothing will be processed any more."""
 
 
 class Pipeline:
@@ -131,7 +131,7 @@ class Pipeline:
         except BadImage as error:
             camera.bad += 1
             self._sink.on_bad(arrival.camera, error)
-        except EngineLost as error:
+        except NothingWorks as error:
             camera.bad += 1
             self._stopping = True
             self._sink.on_lost(error)

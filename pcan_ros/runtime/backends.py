@@ -70,10 +70,11 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     if backend == "tensorrt":
         from pcan_ros.tensorrt.bindings import load_bindings
         from pcan_ros.tensorrt.cache import default_cache
+        from pcan_ros.tensorrt.pair import Source
         from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
 
         cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
-        return TensorRtEngine(files, load_bindings(), cache, build=options.engine_build, say=say)
+        return TensorRtEngine(Source(files, load_bindings(), cache, options.engine_build, say))
     if backend == "openvino":
         from pcan_ros.runtime.openvino_engine import OpenVinoEngine
 

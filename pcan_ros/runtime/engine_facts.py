@@ -6,8 +6,22 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 
-class EngineLost(RuntimeError):
+class NothingWorks(RuntimeError):
+    """No picture will be processed any more, until somebody changes something."""
+
+    what = "nothing works"  # in a few words
+
+
+class EngineLost(NothingWorks):
     """The device failed (no memory, a lost context): the engine will give no result any more."""
+
+    what = "the engine is lost"
+
+
+class WrongCamera(NothingWorks):
+    """The camera's pictures are not of the size that the model was exported for."""
+
+    what = "the camera does not fit the model"
 
 
 @dataclass(frozen=True, slots=True)

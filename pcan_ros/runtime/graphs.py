@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pcan_model.config import Config
 from pcan_model.structures import Detections
+from pcan_ros.runtime.engine_facts import WrongCamera
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
@@ -53,6 +54,10 @@ def ports(features: tuple[str, ...] = FEATURES) -> dict[str, Ports]:
 
 
 PORTS = ports()  # of a model with static shapes throughout
+BATCH_PORTS = {  # of the networks for several cameras at once
+    "batch_frame": Ports((*FRAME_INPUTS, "remember"), PORTS["frame"].outputs),
+    "batch_instance": PORTS["instance"],
+}
 
 
 def features_of(files: ModelFiles) -> tuple[str, ...]:
@@ -61,13 +66,11 @@ def features_of(files: ModelFiles) -> tuple[str, ...]:
     return LEAN if LEAN[0] in inputs else FEATURES
 
 
-def check_fit(
-    config: Config, frame: ShapeOf, instance: ShapeOf, features: tuple[str, ...] = FEATURES
-) -> None:
+def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int = 1) -> None:
     """Raise ModelError where the two networks and the manifest do not fit each other."""
-    size = (1, config.input.height, config.input.width, 3)
-    pairs: list[Pair] = [("manifest.json: config.input", size, "frame.onnx: image", frame("image"))]
-    for name in features:
+    size = (cameras, *files.picture)
+    pairs: list[Pair] = [("manifest.json", size, "frame.onnx: image", frame("image"))]
+    for name in features_of(files):
         pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
     for name, following in zip(MEMORY, NEXT, strict=True):
         pairs.append((f"frame.onnx: {name}", frame(name), f"frame.onnx: {following}", frame(following)))
@@ -77,9 +80,15 @@ def check_fit(
             raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")
 
 
-def check_picture(image: NDArray[Any], config: Config) -> None:
-    """Raise ValueError for a picture that the frame network does not take."""
-    wanted = (config.input.height, config.input.width, 3)
+def check_picture(image: NDArray[Any], files: ModelFiles) -> None:
+    """Raise ValueError for what the frame network does not take, WrongCamera for another camera's picture."""
+    wanted = files.picture
+    if files.camera is not None and image.shape != wanted:
+        expected, got = (" x ".join(map(str, shape[:2])) for shape in (wanted, image.shape))
+        raise WrongCamera(
+            f"image: expected {expected} as the model was exported for, got {got}: "
+            f"pcan-export --camera {got.replace(' x ', ' ')}, or without --camera for any size"
+        )
     if image.shape != wanted or image.dtype != np.uint8:
         raise ValueError(f"image: expected {wanted} uint8, got {image.shape} {image.dtype}")
 

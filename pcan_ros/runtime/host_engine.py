@@ -64,10 +64,11 @@ class HostEngine:
     name = "unknown"  # of the backend
 
     def __init__(self, files: ModelFiles, frame: Network, instance: Network, device: str) -> None:
-        self.config, self._frame, self._instance = files.config, frame, instance
+        self.config, self.camera, self._files = files.config, files.camera, files
+        self._frame, self._instance = frame, instance
         self.facts = EngineFacts(self.name, device, files.precision)
         self._features = features_of(files)
-        check_fit(self.config, frame.shape, instance.shape, self._features)
+        check_fit(files, frame.shape, instance.shape)
         self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
 
     def start(self) -> Memory:
@@ -76,7 +77,7 @@ class HostEngine:
 
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture; see `pcan_model.engine`."""
-        check_picture(image, self.config)
+        check_picture(image, self._files)
         out = self._frame.run(image[None], *memory.frames)
         self.nms_ok = bool(self._frame.read(out["nms_ok"]))
         found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pcan_model.config import Config, ConfigError, config_from_dict
+from pcan_model.engine import CameraPicture
 
 GRAPHS = ("frame", "instance")
 
@@ -60,6 +61,29 @@ class ModelFiles:
     def sampled(self) -> bool:
         """Return whether regions are read by sampling: TensorRT has RoIAlign as a plugin only."""
         return self.manifest.get("roi") == "gridsample"
+
+    @cached_property
+    def camera(self) -> CameraPicture | None:
+        """Return the pictures that the graphs fit into the network's input themselves, if they do."""
+        values = self.manifest.get("camera")
+        if values is None:
+            return None
+        try:
+            return CameraPicture(int(values["height"]), int(values["width"]), str(values["order"]))
+        except (KeyError, TypeError, ValueError) as error:
+            where = f"{self.folder / 'manifest.json'}: camera"
+            raise ModelError(f"{where}: expected height, width and order, got {values!r}") from error
+
+    @property
+    def cameras(self) -> int:
+        """Return how many cameras the batch graphs look through at once; 1: there are none."""
+        return int(self.manifest.get("cameras", 1))
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Return the shape of a picture as the frame network takes it, (height, width, 3)."""
+        size = self.camera or self.config.input
+        return size.height, size.width, 3
 
     def graph(self, name: str) -> Path:
         """Return the path of a network."""

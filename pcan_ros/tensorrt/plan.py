@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import PORTS, Shape
+from pcan_ros.runtime.graphs import BATCH_PORTS, PORTS, Ports, Shape
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, Progress, build_engine
@@ -36,6 +36,11 @@ class Shop:
     options: BuildOptions
     say: Say  # told in one line what takes long, and what went wrong
     progress: Progress | None = None
+
+
+def ports_of(graph: str) -> Ports:
+    """Return the inputs and outputs of a network, for one camera or for several."""
+    return {**PORTS, **BATCH_PORTS}[graph]
 
 
 def key_of(files: ModelFiles, graph: str, shop: Shop) -> EngineKey:
@@ -116,7 +121,9 @@ class Plan:
         self.size, self.graph = size, graph
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name).name == "INPUT"]
-        PORTS[graph].check(f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs])
+        ports_of(graph).check(
+            f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs]
+        )
         self._shapes: dict[str, Shape] = {name: tuple(engine.get_tensor_shape(name)) for name in names}
         self._dtypes = {name: DTYPES[engine.get_tensor_dtype(name).name] for name in names}
         self._runtime_cache: Any = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from itertools import product
 from typing import Any
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from pcan_model.structures import Slots
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import MEMORY, NEXT, PORTS, SLOTS, SMALL
+from pcan_ros.runtime.graphs import MEMORY, NEXT, SLOTS, SMALL
 from pcan_ros.tensorrt.arena import Arena
 from pcan_ros.tensorrt.cuda import Address, Cuda
 from pcan_ros.tensorrt.network_pass import NetworkPass, Transfer, Variant
 from pcan_ros.tensorrt.picture_slots import PLACES, Picture, Pictures, PictureSlots
-from pcan_ros.tensorrt.plan import Plan
+from pcan_ros.tensorrt.plan import Plan, ports_of
 
 STATE = dict(zip((*MEMORY, "bank"), (*NEXT, "bank_next"), strict=True))  # input: the output that follows it
+REMEMBER = "remember"  # input of a frame network for several cameras
 DOWN = (*SMALL, "nms_ok")  # of the frame pass
 PARITIES = (0, 1)
 Meanwhile = Callable[[], None]  # what the host does while the device works
@@ -29,7 +30,8 @@ Places = dict[str, Address]  # where each tensor of an engine lies
 class Session:
     """The state ping-pongs: what one frame writes the next one reads, and no prototype is copied.
 
-    Each state tensor has two buffers. A pass of parity p reads buffer p and writes buffer 1 - p; a state
+    A session serves one camera, or all cameras that a batch of networks looks through at once. Each state
+    tensor has two buffers. A pass of parity p reads buffer p and writes buffer 1 - p; a state
     is taken over by changing the parity. Features pass from the frame engine to the instance engine in
     the same buffers. Pictures alternate between two places on their own account, so that the next one
     may come up while the device is busy with this one.
@@ -40,9 +42,6 @@ class Session:
         self._arena = Arena(cuda)
         self._held.callback(self._arena.close)
         self._passes: list[NetworkPass] = []
-        self.generation = (
-            0  # grows with every memory that is handed out; only the newest one is on the device
-        )
         self._parity = {"frames": 0, "bank": 0}
         try:
             self._place(frame, instance)
@@ -60,24 +59,31 @@ class Session:
         """Return how many variants of the two passes run as a CUDA graph: at most four and two."""
         return sum(each.graphs for each in self._passes)
 
-    def reset(self) -> None:
-        """Forget all frames: nothing is valid any more.
+    def reset(self, camera: int = 0) -> None:
+        """Forget all frames of a camera: nothing is valid any more.
 
         The prototypes go too: it costs a memset, and numbers that are none would spoil what reads them
         (0 x NaN is NaN).
         """
         for name in STATE:
+            part = self._sizes[name] // self._cameras
             for address in self._buffers[name]:
-                self._cuda.zero(address, self._sizes[name], self._stream)
+                self._cuda.zero(address + camera * part, part, self._stream)
         self._cuda.synchronise(self._stream)
-        self.generation += 1
 
     def stage(self, picture: Picture, camera: int = 0) -> None:
         """Begin to copy up what the next `detect` will look at, whatever the device is busy with."""
         self._pictures.stage(camera, picture)
 
-    def detect(self, pictures: Pictures, meanwhile: Meanwhile) -> dict[str, NDArray[Any]]:
-        """Run the frame pass; returns copies of its small outputs."""
+    def detect(
+        self, pictures: Pictures, meanwhile: Meanwhile, remember: Collection[int] = ()
+    ) -> dict[str, NDArray[Any]]:
+        """Run the frame pass; returns copies of its small outputs.
+
+        remember  cameras whose memory takes the picture in, where the network decides that
+        """
+        if REMEMBER in self._host:
+            self._host[REMEMBER][:] = [camera in remember for camera in range(self._cameras)]
         place = self._pictures.take(pictures, self._stream)
         self._frame.run((self._parity["frames"], place), meanwhile)
         return {name: self._host[name].copy() for name in DOWN}
@@ -93,7 +99,6 @@ class Session:
     def advance(self, *, remember: bool) -> None:
         """End a frame: take its prototypes over, or leave the frame memory as it was."""
         self._parity["frames"] ^= remember
-        self.generation += 1
 
     def close(self) -> None:
         """Free everything on the device; after a lost context there is nothing left to free."""
@@ -107,6 +112,7 @@ class Session:
         self._held.callback(self._cuda.close_stream, self._stream)
         self._pictures = PictureSlots(frame.shape("image"), self._arena, self._cuda)
         self._held.callback(self._pictures.close)
+        self._cameras = frame.shape("image")[0]
         owner = {name: plan for plan in (instance, frame) for name in _names(plan)}
         self._sizes = {name: plan.bytes(name) for name, plan in owner.items()}
         self._buffers: dict[str, list[Address]] = {}
@@ -116,14 +122,15 @@ class Session:
                 self._buffers[name] = [self._zeros(self._sizes[name]) for _ in range(count)]
         self._host = {
             name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name))
-            for name in (*SLOTS, *DOWN, "refined")
+            for name in (*SLOTS, *DOWN, REMEMBER, "refined")
+            if name in owner
         }
         self._cuda.synchronise(self._stream)
         seen: dict[Variant, Places] = {
             (parity, place): self._lies(frame, parity) | {"image": self._pictures.places[place]}
             for parity, place in product(PARITIES, PLACES)
         }
-        self._frame = self._pass(frame, seen, (), DOWN)
+        self._frame = self._pass(frame, seen, tuple(name for name in (REMEMBER,) if name in owner), DOWN)
         lies: dict[Variant, Places] = {(parity,): self._lies(instance, parity) for parity in PARITIES}
         self._instance = self._pass(instance, lies, SLOTS, ("refined",))
 
@@ -162,4 +169,4 @@ class Session:
 
 
 def _names(plan: Plan) -> tuple[str, ...]:
-    return (*PORTS[plan.graph].inputs, *PORTS[plan.graph].outputs)
+    return (*ports_of(plan.graph).inputs, *ports_of(plan.graph).outputs)

@@ -23,6 +23,7 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 from pcan_ros.tensorrt.bindings import Bindings, load_bindings
 from pcan_ros.tensorrt.cuda import Cuda
+from pcan_ros.tensorrt.pair import Source
 from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(files: ModelFiles, bindings: Bindings, cache: Path) -> Iterator[TensorRtEngine]:
     """Return the engine, built here; that may take minutes."""
     begin = time.monotonic()
-    yield TensorRtEngine(files, bindings, cache)
+    yield TensorRtEngine(Source(files, bindings, cache))
     print(f"\nbuilt, or loaded, and used for {time.monotonic() - begin:.0f} s in all")
 
 
@@ -80,7 +81,7 @@ def test_the_engines_build_and_load_again_without_building(
     engine: TensorRtEngine, files: ModelFiles, bindings: Bindings, cache: Path
 ) -> None:
     said: list[str] = []
-    again = TensorRtEngine(files, bindings, cache, build=False, say=said.append)
+    again = TensorRtEngine(Source(files, bindings, cache, build=False, say=said.append))
     assert said == [] and again.facts.backend == "tensorrt"
     print(f"\n{again.facts.texts()}")
 
@@ -156,7 +157,7 @@ def test_the_latency_is_printed(engine: TensorRtEngine, drive: list[Frame]) -> N
 def test_a_picture_of_another_size_is_a_clear_error(
     files: ModelFiles, bindings: Bindings, cache: Path
 ) -> None:
-    engine = TensorRtEngine(files, bindings, cache, build=False)
+    engine = TensorRtEngine(Source(files, bindings, cache, build=False))
     with pytest.raises(ValueError, match="image: expected"):
         engine.detect(np.zeros((8, 8, 3), np.uint8), engine.start())
 

@@ -15,6 +15,7 @@ from pcan_model.engine import Engine
 from pcan_model.structures import Slots
 from pcan_ros.runtime.model_files import ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
+from pcan_ros.tensorrt.pair import Source
 from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
 
 ROWS, TRACKS = 4, 8  # of the stand-in networks
@@ -32,9 +33,12 @@ class Bench:
     def __post_init__(self) -> None:
         self.trt = FakeTensorRt(self.cudart, rtx=self.rtx)
 
-    def engine(self, folder: Path) -> TensorRtEngine:
+    def source(self, folder: Path) -> Source:
         bindings = Bindings("tensorrt_rtx" if self.rtx else "tensorrt", self.trt, self.cudart)
-        return TensorRtEngine(ModelFiles(folder), bindings, self.cache, say=self.said.append)
+        return Source(ModelFiles(folder), bindings, self.cache, say=self.said.append)
+
+    def engine(self, folder: Path) -> TensorRtEngine:
+        return TensorRtEngine(self.source(folder))
 
 
 class Drive:
