@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -16,6 +16,7 @@ from pcan_model.structures import Detections, Frame, Slots, State, Tracks
 from pcan_model.tracker import Stopwatch
 
 
+@runtime_checkable
 class BatchEngine(Protocol):
     """Runs the two halves of PCAN for all cameras at once; as `engine.Engine`, everything by camera.
 
@@ -67,7 +68,7 @@ class BatchTracker:
     def step(
         self,
         states: Mapping[int, State],
-        frames: Mapping[int, Frame | Prepared],
+        frames: Mapping[int, Frame] | Mapping[int, Prepared],
         watch: Stopwatch | None = None,
     ) -> dict[int, tuple[State, Tracks]]:
         """Track the objects of one frame of some of the cameras.

@@ -47,8 +47,19 @@ class BadImage(ValueError):
     """A message that holds no picture: names the field, what was expected and what came."""
 
 
-def decode(message: Any) -> NDArray[np.uint8]:
-    """Return the (H, W, 3) RGB picture of a sensor_msgs Image or CompressedImage; may share its memory."""
+def decode(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
+    """Return the (H, W, 3) picture of a sensor_msgs Image or CompressedImage; may share its memory.
+
+    order  of the channels, rgb or bgr; what comes in this order is not touched
+    """
+    if order == "bgr" and getattr(message, "encoding", "") in ("bgr8", "8UC3"):
+        _check_size(message, 3)
+        return _pixels(message, 3, 1)
+    picture = _decode(message)
+    return picture if order == "rgb" else picture[..., ::-1]
+
+
+def _decode(message: Any) -> NDArray[np.uint8]:
     return _decode_raw(message) if hasattr(message, "encoding") else _decode_compressed(message)
 
 

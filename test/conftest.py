@@ -50,3 +50,16 @@ def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path
     from pcan_model.export.model import export
 
     return export(random_net, tmp_path_factory.mktemp("exported") / "model", roi="gridsample")
+
+
+@pytest.fixture(scope="session")
+def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a smaller network, exported for two cameras at once that send 150 x 300 pixels in bgr."""
+    pytest.importorskip("torch")
+    from support.small import few_steps
+
+    from pcan_model.engine import CameraPicture
+    from pcan_model.export.model import export
+
+    folder = tmp_path_factory.mktemp("two_cameras") / "model"
+    return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraPicture(150, 300, "bgr"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -22,7 +23,7 @@ from support.squares import export_squares, picture
 from pcan_ros.masks import decode
 from pcan_ros.replay.client import Client
 
-CAR, PERSON = 2, 0
+CAR, PERSON, BUS = 2, 0, 4
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,26 @@ def test_two_cameras_keep_their_tracks_apart(squares: Path) -> None:
             assert a.frame_index == i, "the other camera's jumps are its own"
             assert answer.message.frame_index == 0
             assert [len(a.instances), len(answer.message.instances)] == [2, 1]
+
+
+def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inactive(tmp_path: Path) -> None:
+    folder = export_squares(tmp_path / "squares")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["camera"] = {"height": 64, "width": 96, "order": "bgr"}  # then red is blue, and the other way
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with robot(folder) as r:
+        overlays = r.collect(Image, "/pcan_tracker/overlay")
+        r.client.idle(0.5)
+        for encoding, turned in (("rgb8", picture({BUS: (5, 10)})), ("bgr8", picture({CAR: (6, 10)}))):
+            answer = r.track(image(turned, 1.0, encoding=encoding))
+            assert [i.class_name for i in answer.instances] == ["car"]
+        r.until(lambda: len(overlays) == 2, "drawn")
+        first, second = (np.frombuffer(o.data, np.uint8).reshape(64, 96, 3)[60, 90] for o in overlays)
+        assert (first == second).all()
+        r.client.send(image(picture({CAR: (5, 10)}, height=48), 2.0))
+        r.until(lambda: r.state() == "inactive", "inactive")
+        said = "the camera does not fit the model, the node becomes inactive: image: expected 64 x 96 as"
+        assert said in r.process.log() and "got 48 x 96: pcan-export --camera 48 96" in r.process.log()
 
 
 def test_pictures_are_published_while_somebody_subscribes(squares: Path) -> None:

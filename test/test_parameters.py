@@ -91,9 +91,9 @@ def test_only_the_newest_message_is_kept_and_the_replaced_are_counted() -> None:
     box = Mailbox(1)
     for message in "abc":
         box.put(0, message, 0.0)
-    arrival = box.take(0)
-    assert arrival is not None and arrival.message == "c"
-    assert box.take(0) is None
+    assert [arrival.message for arrival in box.peek()] == ["c"]
+    assert [arrival.message for arrival in box.take(0)] == ["c"]
+    assert box.take(0) == box.peek() == []
     assert (box.counts(0).received, box.counts(0).replaced) == (3, 2)
 
 
@@ -103,19 +103,26 @@ def test_cameras_are_served_in_turn_however_fast_one_is() -> None:
     for _ in range(6):
         box.put(0, "fast", 0.0)
         box.put(2, "slow", 0.0)
-        arrival = box.take(0)
-        assert arrival is not None
+        (arrival,) = box.take(0)
         served.append(arrival.camera)
     assert served == [0, 2, 0, 2, 0, 2]
+
+
+def test_all_cameras_that_have_a_message_are_served_at_once_if_asked() -> None:
+    box = Mailbox(3)
+    for camera in (2, 0):
+        box.put(camera, "new", 0.0)
+    assert [arrival.camera for arrival in box.peek(3)] == [0, 2]
+    assert [arrival.camera for arrival in box.take(0, 3)] == [0, 2]
+    assert box.take(0, 3) == []
 
 
 def test_a_waiting_worker_wakes_for_a_message_and_for_the_end() -> None:
     box = Mailbox(1)
     threading.Timer(0.05, box.put, (0, "late", 0.0)).start()
-    arrival = box.take(5)
-    assert arrival is not None and arrival.message == "late"
+    assert [arrival.message for arrival in box.take(5)] == ["late"]
     threading.Timer(0.05, box.close).start()
-    assert box.take(5) is None
+    assert box.take(5) == []
 
 
 def test_a_throttle_lets_one_of_a_kind_through_and_counts_the_rest() -> None:

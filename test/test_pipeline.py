@@ -13,6 +13,7 @@ from support.squares import export_squares, picture
 
 from pcan_model.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
+from pcan_ros.node.crew import InTurn
 from pcan_ros.node.pipeline import Pipeline, Result
 from pcan_ros.node.slots import Counts
 from pcan_ros.runtime.engine_facts import EngineLost
@@ -73,7 +74,7 @@ def log() -> Log:
 
 @pytest.fixture
 def pipeline(engine: Fragile, log: Log) -> Any:
-    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), log)
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left", "/right"), TimeLimits(), log)
     pipeline.start()
     yield pipeline
     pipeline.stop()
@@ -160,7 +161,7 @@ def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: 
 
 
 def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
-    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
     pipeline.start()
     pipeline.stop()
     pipeline.mailbox.put(0, message(1.0), 0.0)

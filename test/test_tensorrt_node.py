@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from pcan_ros.msg import TrackedInstanceArray
 from sensor_msgs.msg import Image
+from support.batched import export_batched
 from support.robot import image, robot
 from support.squares import export_squares, picture
 
@@ -156,6 +157,38 @@ def test_numbers_that_are_none_are_never_published_and_the_camera_starts_anew(
         r.until(lambda: f"network: {output}: expected" in r.process.log(), "said")
         fault.unlink()
         assert r.track(image(picture({CAR: (7, 10)}), 1.2)).frame_index == 0
+
+
+def test_two_cameras_are_served_in_one_launch_or_in_turn(
+    fault: Path, tmp_path: Path, given: dict[str, object]
+) -> None:
+    model, topics = export_batched(tmp_path / "batched", 2), ["/left/image", "/right/image"]
+    with robot(model, **given, cameras=topics) as r:
+        assert "tensorrt, 2 cameras in one launch" in r.process.log(), r.process.log()
+        right = r.client.node.create_publisher(Image, "/right/image", 1)
+        r.until(right.get_subscription_count, "listening to the right camera")
+        answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
+        reports = r.collect(DiagnosticArray, "/diagnostics")
+        for n in range(6):
+            right.publish(image(picture({CAR: (60 - n, 30)}), 1 + n / 10, frame="right"))
+            left = r.track(image(picture({CAR: (5 + n, 10)}), 1 + n / 10, frame="left"))
+            assert (left.header.frame_id, left.frame_index) == ("left", n)
+            assert [i.track_id for i in left.instances] == [1]
+            r.until(lambda n=n: len(answers) == n + 1, "answered")
+        assert [a.frame_index for a in answers] == list(range(6))
+        assert {i.track_id for a in answers for i in a.instances} == {1}
+        r.until(lambda: reports and len(reports[-1].status) == 2, "reported")
+        values = {v.key: v.value for v in reports[-1].status[0].values}
+        assert "2 cameras at once" in values["engine"]
+        fault.write_text("cudaStreamSynchronize cudaErrorIllegalAddress")
+        right.publish(image(picture({}), 3.0))
+        r.until(lambda: r.state() == "inactive", "inactive")
+        fault.unlink()
+    with robot(model, **given, cameras=topics, batch_cameras=False) as r:
+        assert "tensorrt, as asked; 2 cameras in turn, as asked" in r.process.log()
+        assert len(r.track(image(picture({CAR: (5, 10)}), 1.0)).instances) == 1
+    with robot(model, **given, cameras=[*topics, "/back/image"]) as r:
+        assert "3 cameras in turn, the model has graphs for 2 at once" in r.process.log()
 
 
 def test_without_leave_to_build_the_node_says_the_command(

@@ -17,6 +17,7 @@ from support.telltale import export_telltale
 
 from pcan_model.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits
+from pcan_ros.node.crew import InTurn
 from pcan_ros.node.pipeline import Pipeline, Result
 from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.onnx_engine import OnnxEngine
@@ -185,7 +186,7 @@ def gate(squares: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a running pipeline and its sink; `at_work` is called in each pass, before the look ahead."""
     engine = bench.engine(squares)
     gate = Gate(engine)
-    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), gate)
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left", "/right"), TimeLimits(), gate)
     look_ahead = pipeline._look_ahead
 
     def passes() -> None:

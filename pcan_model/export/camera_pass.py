@@ -18,7 +18,7 @@ class CameraPass(nn.Module):
     """A frame pass behind the letterbox of one camera size.
 
     It is `geometry.Letterbox` with `cv2.resize`: bilinear between the centres of pixels, rounded to whole
-    grey levels; OpenCV rounds its weights to 1/2048 first, so a level may differ by one.
+    grey levels, half of one up; OpenCV rounds its weights to 1/2048 first, so a level may differ by one.
     """
 
     def __init__(self, sees: nn.Module, camera: CameraPicture, config: InputConfig) -> None:
@@ -42,7 +42,7 @@ class CameraPass(nn.Module):
         pixels = pixels.permute(0, 3, 1, 2)
         (height, width), (full_height, full_width) = self.letterbox.size, self.letterbox.target
         if self.letterbox.size != self.letterbox.source:
-            pixels = functional.interpolate(pixels, (height, width), mode="bilinear").round()
+            pixels = (functional.interpolate(pixels, (height, width), mode="bilinear") + 0.5).floor()
         fill = torch.tensor(self.letterbox.fill, dtype=torch.float32).reshape(3, 1, 1)
         pixels = functional.pad(pixels - fill, (0, full_width - width, 0, full_height - height)) + fill
         return pixels.permute(0, 2, 3, 1)

@@ -24,7 +24,7 @@ def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], 
     """Return inputs of the right shapes for the frame pass and the instance pass."""
     memory, n, size = empty_memory(config), layout.cameras, layout.camera or config.input
     rows, tracks = n * config.heads.detections, n * config.tracker.capacity
-    parts = memory.keys, memory.values, memory.valid
+    parts: tuple[Tensor, ...] = memory.keys, memory.values, memory.valid
     if n > 1:
         parts = *(torch.stack([part] * n) for part in parts), torch.ones(n)
     frame = torch.zeros(n, size.height, size.width, 3, dtype=torch.uint8), *parts

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pcan_model.steps import Prepared
-from pcan_model.structures import Frame, State, Tracks
-from pcan_model.tracker import Stopwatch, Tracker
-from pcan_ros.runtime.overlapping import Overlapping
+from pcan_model.structures import State
 
 WINDOW = 200  # frames that the latency percentiles look back
 
@@ -68,15 +65,14 @@ class History:
 
 @dataclass(slots=True)
 class Camera:
-    """The tracker's state of one camera; `track` is the worker's, `reset` is anybody's."""
+    """The tracker's state of one camera; `begin` and `keep` are the worker's, `reset` is anybody's."""
 
     topic: str
-    tracker: Tracker  # replaced when thresholds change
     limits: TimeLimits
     processed: int = 0
     bad: int = 0
     history: History = field(default_factory=History)
-    _state: State | None = None
+    state: State | None = None
     _stamp: float | None = None  # of the last frame
     _published: float | None = None  # monotonic time of the last result
     _reset: Event = field(default_factory=Event)
@@ -85,32 +81,22 @@ class Camera:
         """Forget all tracks before the next frame."""
         self._reset.set()
 
-    def prepare(self, image: NDArray[np.uint8], stamp: float) -> Prepared:
-        """Get a picture ready for `track`.
+    def begin(self, stamp: float, start: Callable[[], State]) -> tuple[State, float]:
+        """Return the state for a frame captured at `stamp`, and how far time jumped.
 
-        stamp  capture time, seconds
+        start    makes the state before the first frame
+        returns  0 for the jump unless it made the camera start anew; back is negative, in seconds
         """
-        return self.tracker.prepare(Frame(image, stamp))
-
-    def stage(self, ready: Prepared) -> None:
-        """Begin to copy a picture to the device that will be tracked next, if that is of use."""
-        if self._state is not None and isinstance(self.tracker.engine, Overlapping):
-            self.tracker.engine.stage(ready.picture, self._state.memory)
-
-    def track(self, ready: Prepared, watch: Stopwatch | None = None) -> tuple[Tracks, float]:
-        """Track the objects of one picture.
-
-        returns  the tracks, and how far time jumped if that made the camera start anew (back: < 0), else 0
-        """
-        stamp = ready.frame.stamp
         jump = time_jump(self._stamp, stamp, self.limits)
-        if jump or self._state is None or self._reset.is_set():
+        if jump or self.state is None or self._reset.is_set():
             self._reset.clear()
-            self._state = None  # its memory on the device is free for the new one
-            self._state = self.tracker.start()
-        self._state, tracks = self.tracker.step(self._state, ready, watch)
-        self._stamp = stamp
-        return tracks, jump
+            self.state = None  # its memory on the device is free for the new one
+            self.state = start()
+        return self.state, jump
+
+    def keep(self, state: State, stamp: float) -> None:
+        """Take over the state that a frame left."""
+        self.state, self._stamp = state, stamp
 
     def finish(self, *, taken: float, now: float, age: float, network: float = 0.0) -> Latency:
         """Book a published result.

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
@@ -26,8 +25,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
-from pcan_model.structures import Frame
-from pcan_model.tracker import Tracker
+from pcan_ros.node.crew import Crew, make_crew, warm_up
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import NodeStatus
@@ -36,7 +34,7 @@ from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import Pipeline, Result, seconds
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
-from pcan_ros.runtime.backends import open_engine
+from pcan_ros.runtime.backends import open_for_cameras
 from pcan_ros.runtime.engine_facts import NothingWorks
 
 RELIABILITY = {
@@ -53,7 +51,7 @@ class TrackerNode(LifecycleNode):
         self.parameters = NodeParameters(self, self._tune)
         self.enabled = True
         self.pipeline: Pipeline | None = None
-        self.tracker: Tracker | None = None
+        self.crew: Crew | None = None
         self._topics: tuple[str, ...] = ()
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
@@ -71,23 +69,24 @@ class TrackerNode(LifecycleNode):
         """Load the model and open the topics."""
         settings = self.parameters.settings
         self.lost, self._topics = None, self._resolved(settings.cameras)
-        opened = open_engine(Path(settings.model), settings.engine, self._say)
+        cameras = len(settings.cameras)
+        opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
         self.parameters.adopt(opened.engine.config.tracker)
-        self.tracker = Tracker(opened.engine, self.parameters.thresholds)
-        _warm_up(self.tracker)
+        self.crew = make_crew(opened.engine, self.parameters.thresholds)
+        warm_up(self.crew)
         config = opened.engine.config
-        self._outputs = [Outputs(self, prefix, config.classes) for prefix in prefixes(len(settings.cameras))]
+        self._outputs = [Outputs(self, prefix, config.classes) for prefix in prefixes(cameras)]
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
     @reported
     def on_activate(self) -> None:
         """Start with no tracks and subscribe to the cameras."""
         settings = self.parameters.settings
-        assert self.tracker is not None
+        assert self.crew is not None
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
-        self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        self.pipeline = Pipeline(self.tracker, self._topics, settings.time_limits, self)
+        self.crew = self.crew.tuned(self.parameters.thresholds)
+        self.pipeline = Pipeline(self.crew, self._topics, settings.time_limits, self)
         self.status.begin(self._topics)
         self.pipeline.start()
         self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
@@ -209,18 +208,12 @@ class TrackerNode(LifecycleNode):
     def _release(self) -> None:
         for outputs in self._outputs:
             outputs.destroy()
-        self._outputs, self.tracker = [], None
+        self._outputs, self.crew = [], None
 
 
 def prefixes(cameras: int) -> tuple[str, ...]:
     """Return where each camera's outputs are: `~/tracks` of a single one, `~/camera0/tracks` of several."""
     return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))
-
-
-def _warm_up(tracker: Tracker) -> None:
-    """Track a black picture: the first run of an engine is the slowest, and shows whether it runs at all."""
-    size = tracker.engine.config.input
-    tracker.step(tracker.start(), Frame(np.zeros((size.height, size.width, 3), np.uint8), 0.0))
 
 
 def main() -> None:

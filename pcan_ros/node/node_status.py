@@ -62,8 +62,7 @@ class NodeStatus:
     @property
     def backend(self) -> str:
         """Return what runs the network."""
-        tracker = self._node.tracker
-        engine = tracker.engine if tracker else None
+        engine = self._node.crew.engine if self._node.crew else None
         return engine.facts.backend if isinstance(engine, Described) else "none"
 
     def _publish(self) -> None:
@@ -85,7 +84,7 @@ class NodeStatus:
         return [to_status(name, self._health(i), camera, facts) for i, camera in enumerate(pipeline.cameras)]
 
     def _engine_facts(self) -> dict[str, str]:
-        engine = self._node.tracker.engine if self._node.tracker else None
+        engine = self._node.crew.engine if self._node.crew else None
         facts: dict[str, str] = engine.facts.texts() if isinstance(engine, Described) else {}
         return {**facts, "nms converged": str(getattr(engine, "nms_ok", True)).lower()}
 

@@ -68,6 +68,7 @@ class Settings:
     precision: str = "auto"  # what the model must have been exported in; auto takes what it is
     engine_cache: str = ""  # folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines
     engine_build: bool = True  # build a TensorRT engine that the cache lacks, for minutes; else say how to
+    batch_cameras: bool = True  # TensorRT: all cameras in one launch, if the model was exported for so many
     mask_encoding: str = "rle"  # how masks are sent, see msg/InstanceMask
     publish_lost: bool = False  # also publish tracks that are LOST or REMOVED in this frame
     time_jump_tolerance: float = 0.5  # seconds a stamp may go back before the tracks are reset
@@ -91,6 +92,7 @@ class Settings:
             threads=self.threads,
             engine_cache=self.engine_cache,
             engine_build=self.engine_build,
+            batch_cameras=self.batch_cameras,
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.config import TrackerConfig
+from pcan_model.engine import camera_of
 from pcan_model.steps import Prepared
-from pcan_model.structures import Tracks
-from pcan_model.tracker import Stopwatch, Tracker
+from pcan_model.structures import Frame, State, Tracks
+from pcan_model.tracker import Stopwatch
 from pcan_ros.images import BadImage, decode
 from pcan_ros.node.camera import Camera, TimeLimits
+from pcan_ros.node.crew import Crew
 from pcan_ros.node.slots import Arrival, Mailbox
 from pcan_ros.runtime.engine_facts import EngineLost, NothingWorks
 from pcan_ros.runtime.overlapping import Overlapping
@@ -33,7 +36,7 @@ class Result:
     tracks: Tracks
     taken: float  # monotonic time when the worker took the image
     jump: float  # seconds that time jumped if that made the camera start anew (back: < 0), else 0
-    network: float  # seconds in both passes of the network
+    network: float  # seconds in both passes of the network, of all cameras that were looked through at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,19 +61,19 @@ class Sink(Protocol):
 
 
 class Pipeline:
-    """Tracks the newest image of every camera, one after the other, until it is stopped.
+    """Tracks the newest image of every camera, in turn or at once, until it is stopped.
 
     Where the network runs on a device, the worker does not just wait for it: meanwhile it decodes and
-    fits the image whose turn is next, and begins its upload. If a newer one replaces that image before its
-    turn, the newer one is tracked.
+    fits the images whose turn is next, and begins their upload. If a newer one replaces such an image
+    before its turn, the newer one is tracked.
     """
 
-    def __init__(self, tracker: Tracker, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
-        self.cameras = tuple(Camera(topic, tracker, limits) for topic in topics)
+    def __init__(self, crew: Crew, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
+        self.cameras = tuple(Camera(topic, limits) for topic in topics)
         self.mailbox = Mailbox(len(topics))
-        self._sink = sink
+        self._crew, self._sink = crew, sink
         self._stopping = False
-        self._ready: Ready | None = None
+        self._ready: dict[int, Ready] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
 
     def start(self) -> None:
@@ -91,66 +94,92 @@ class Pipeline:
 
     def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
         """Use other thresholds from the next image on; tracks stay."""
+        self._crew = self._crew.tuned(thresholds)
         for camera in self.cameras:
-            camera.tracker = Tracker(camera.tracker.engine, thresholds)
             camera.limits = limits
 
     def _work(self) -> None:
-        engine = self.cameras[0].tracker.engine
+        engine = self._crew.engine
         if isinstance(engine, Overlapping):
             engine.meanwhile = self._look_ahead
         while not self._stopping:
-            arrival = self.mailbox.take(WAIT)
-            if arrival:
-                self._try(arrival)
+            arrivals = self.mailbox.take(WAIT, self._crew.at_once)
+            if arrivals:
+                self._try(arrivals)
         if isinstance(engine, Overlapping):
             engine.meanwhile = None
 
     def _look_ahead(self) -> None:
-        """Make the image whose turn is next ready while the device is busy."""
-        arrival = self.mailbox.peek()
-        if arrival is None or (self._ready is not None and self._ready.arrival is arrival):
-            return
+        """Make the images whose turn is next ready while the device is busy."""
+        for arrival in self.mailbox.peek(self._crew.at_once):
+            ready = self._ready.get(arrival.camera)
+            if ready is None or ready.arrival is not arrival:
+                self._make_ready(arrival)
+
+    def _make_ready(self, arrival: Arrival) -> None:
+        engine, state = self._crew.engine, self.cameras[arrival.camera].state
         try:
-            self._ready = Ready(arrival, self._prepare(arrival))
-            self.cameras[arrival.camera].stage(self._ready.prepared)
+            self._ready[arrival.camera] = ready = Ready(arrival, self._prepare(arrival))
+            if state is not None:
+                engine.stage(ready.prepared.picture, state.memory)
         except EngineLost:
             raise
         except Exception:  # it will come up again, and be said, in its own turn
-            self._ready = None
+            self._ready.pop(arrival.camera, None)
 
     def _prepare(self, arrival: Arrival) -> Prepared:
-        message = arrival.message
-        return self.cameras[arrival.camera].prepare(decode(message), seconds(message.header.stamp))
+        message, fitted = arrival.message, camera_of(self._crew.engine)
+        order = fitted.order if fitted else "rgb"
+        return self._crew.prepare(Frame(decode(message, order), seconds(message.header.stamp), order))
 
-    def _try(self, arrival: Arrival) -> None:
-        """Process one image; whatever is wrong with it, the next one gets its chance."""
-        camera = self.cameras[arrival.camera]
+    def _try(self, arrivals: list[Arrival]) -> None:
+        """Process an image of one or several cameras; whatever is wrong, the next ones get their chance."""
+        taken = time.monotonic()
+        ready = {each.arrival.camera: each for each in map(self._take, arrivals) if each is not None}
         try:
-            self._process(camera, arrival)
-        except BadImage as error:
-            camera.bad += 1
-            self._sink.on_bad(arrival.camera, error)
+            if ready:
+                self._process(ready, taken)
         except NothingWorks as error:
-            camera.bad += 1
+            for camera in ready:
+                self.cameras[camera].bad += 1
             self._stopping = True
             self._sink.on_lost(error)
-        except Exception as error:  # the engine's state may be anything now: start this camera anew
-            camera.bad += 1
-            camera.reset()
-            self._sink.on_bad(arrival.camera, error)
+        except Exception as error:  # the engine's state may be anything now: start these cameras anew
+            for camera in ready:
+                self.cameras[camera].reset()
+                self._is_bad(camera, error)
 
-    def _process(self, camera: Camera, arrival: Arrival) -> None:
-        taken = time.monotonic()
-        ready = self._ready
+    def _take(self, arrival: Arrival) -> Ready | None:
+        """Return an image that is ready for the network, or nothing where it cannot be read."""
+        ready = self._ready.pop(arrival.camera, None)
         if ready is not None and ready.arrival is arrival:
-            self._ready, prepared = None, ready.prepared
-        else:
-            prepared = self._prepare(arrival)
-        watch = Stopwatch()
-        tracks, jump = camera.track(prepared, watch)
-        header, picture, network = arrival.message.header, prepared.frame.image, watch.timings.network
-        self._sink.on_result(Result(arrival.camera, header, picture, tracks, taken, jump, network))
+            return ready
+        try:
+            return Ready(arrival, self._prepare(arrival))
+        except Exception as error:  # BadImage, or what a library raises of it
+            if not isinstance(error, BadImage):
+                self.cameras[arrival.camera].reset()
+            self._is_bad(arrival.camera, error)
+            return None
+
+    def _is_bad(self, camera: int, error: Exception) -> None:
+        self.cameras[camera].bad += 1
+        self._sink.on_bad(camera, error)
+
+    def _process(self, ready: dict[int, Ready], taken: float) -> None:
+        """Track one image of each camera and hand on what comes out."""
+        watch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
+        prepared = {camera: each.prepared for camera, each in ready.items()}
+        for number, each in prepared.items():
+            start = partial(self._crew.start, number)
+            states[number], jumps[number] = self.cameras[number].begin(each.frame.stamp, start)
+        after = self._crew.step(states, prepared, watch)
+        for number, (state, _) in after.items():
+            self.cameras[number].keep(state, prepared[number].frame.stamp)
+        network = watch.timings.network
+        for number, (_, tracks) in after.items():
+            header, picture = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
+            self._sink.on_result(Result(number, header, picture, tracks, taken, jumps[number], network))
 
 
 def seconds(stamp: Any) -> float:

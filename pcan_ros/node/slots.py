@@ -43,17 +43,23 @@ class Mailbox:
             self._slots[camera] = Arrival(camera, message, now)
             self._changed.notify()
 
-    def take(self, timeout: float) -> Arrival | None:
-        """Wait for a message and return it, the cameras in turn; None after the timeout or when closed."""
+    def take(self, timeout: float, most: int = 1) -> list[Arrival]:
+        """Wait for a message and return it, the cameras in turn; nothing after the timeout or when closed.
+
+        most  how many cameras' messages are taken if they are there
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or any(self._slots), timeout)
-            return None if self._closed else self._next()
+            taken = self._turns(most)
+            for arrival in taken:
+                self._slots[arrival.camera] = None
+                self._last = arrival.camera
+            return taken
 
-    def peek(self) -> Arrival | None:
-        """Return what `take` would return now, and leave it where a newer one may replace it."""
+    def peek(self, most: int = 1) -> list[Arrival]:
+        """Return what `take` would return now, and leave it where newer ones may replace it."""
         with self._changed:
-            camera = None if self._closed else self._turn()
-            return None if camera is None else self._slots[camera]
+            return self._turns(most)
 
     def close(self) -> None:
         """Wake whoever waits; nothing is handed out any more."""
@@ -67,16 +73,9 @@ class Mailbox:
             counts = self._counts[camera]
             return Counts(counts.received, counts.replaced)
 
-    def _next(self) -> Arrival | None:
-        camera = self._turn()
-        if camera is None:
-            return None
-        arrival, self._slots[camera] = self._slots[camera], None
-        self._last = camera
-        return arrival
-
-    def _turn(self) -> int | None:
-        """Return the first camera after the last one that has a message."""
+    def _turns(self, most: int) -> list[Arrival]:
+        """Return the messages of the first cameras after the last one that have any."""
         number = len(self._slots)
-        turns = ((self._last + step) % number for step in range(1, number + 1))
-        return next((camera for camera in turns if self._slots[camera] is not None), None)
+        turns = (self._slots[(self._last + step) % number] for step in range(1, number + 1))
+        waiting = [arrival for arrival in turns if arrival is not None]
+        return [] if self._closed else waiting[:most]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pcan_model.batch import BatchEngine
 from pcan_model.engine import Engine
 from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
+
+if TYPE_CHECKING:
+    from pcan_ros.tensorrt.pair import Source
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
@@ -27,6 +32,7 @@ class EngineOptions:
     threads: int = 0  # of the CPU, 0 for one per core
     engine_cache: str = ""  # folder of TensorRT engines, empty for the user's cache folder
     engine_build: bool = True  # build a TensorRT engine that is not in the cache
+    batch_cameras: bool = True  # on TensorRT: all cameras in one launch where the model was exported for it
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -44,6 +50,34 @@ class Opened:
 
     engine: Engine
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """An engine for several cameras in one launch, and in one line why it is this one."""
+
+    engine: BatchEngine
+    reason: str
+
+
+def open_for_cameras(
+    model: Path, options: EngineOptions, cameras: int, say: Say = print
+) -> Opened | OpenedBatch:
+    """Return the engine for so many cameras: one that serves all in one launch where there is one."""
+    files = ModelFiles(model)
+    fits = cameras > 1 and files.cameras == cameras
+    if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
+        _check_precision(files, options.precision)
+        try:
+            return OpenedBatch(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
+        except (ModelError, EngineLost):
+            if options.backend == "tensorrt":
+                raise
+    opened = open_engine(model, options, say)
+    if cameras == 1 or files.cameras == 1:
+        return opened
+    why = "as asked" if fits else f"the model has graphs for {files.cameras} at once"
+    return replace(opened, reason=f"{opened.reason}; {cameras} cameras in turn, {why}")
 
 
 def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
@@ -68,13 +102,9 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     """Import a backend only now, so that the others need not be installed."""
     threads = options.threads or None
     if backend == "tensorrt":
-        from pcan_ros.tensorrt.bindings import load_bindings
-        from pcan_ros.tensorrt.cache import default_cache
-        from pcan_ros.tensorrt.pair import Source
         from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
 
-        cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
-        return TensorRtEngine(Source(files, load_bindings(), cache, options.engine_build, say))
+        return TensorRtEngine(_tensorrt_source(files, options, say))
     if backend == "openvino":
         from pcan_ros.runtime.openvino_engine import OpenVinoEngine
 
@@ -82,6 +112,21 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     from pcan_ros.runtime.onnx_engine import OnnxEngine
 
     return OnnxEngine(files.folder, threads, options.provider)
+
+
+def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> BatchEngine:
+    from pcan_ros.tensorrt.batch_engine import TensorRtBatchEngine
+
+    return TensorRtBatchEngine(_tensorrt_source(files, options, say))
+
+
+def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Source:
+    from pcan_ros.tensorrt.bindings import load_bindings
+    from pcan_ros.tensorrt.cache import default_cache
+    from pcan_ros.tensorrt.pair import Source
+
+    cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
+    return Source(files, load_bindings(), cache, options.engine_build, say)
 
 
 def _check_precision(files: ModelFiles, wanted: str) -> None:

@@ -20,6 +20,7 @@ from pcan_ros.runtime.graphs import (
     check_fit,
     check_picture,
     detections,
+    features_of,
     masks,
 )
 from pcan_ros.runtime.model_files import ModelFiles

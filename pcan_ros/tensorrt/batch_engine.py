@@ -91,7 +91,8 @@ class TensorRtBatchEngine:
         rows = self.config.heads.detections
         with self._pair.alive():
             if any(features.counts.values()):
-                out = self._session.segment(self._together(slots), self._while_busy)
+                used = {camera: slots[camera] for camera, count in features.counts.items() if count}
+                out = self._session.segment(self._together(used), self._while_busy)
             else:
                 out = np.zeros(self._pair.instance.shape("refined"), np.float32)
         parts = {camera: out[camera * rows : (camera + 1) * rows] for camera in features.counts}
@@ -100,7 +101,7 @@ class TensorRtBatchEngine:
         return logits, {camera: self._next(camera) for camera in logits}
 
     def _together(self, slots: Mapping[int, Slots]) -> Slots:
-        """Put the cameras' rows one after the other; who is not there reads and writes nothing."""
+        """Put the cameras' rows one after the other; who is not there, or found nothing, writes nothing."""
         rows, tracks = self.config.heads.detections, self.config.tracker.capacity
         nothing = Slots(
             np.zeros(rows, np.int64), np.ones(rows, np.float32),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import PORTS
+from pcan_ros.runtime.graphs import BATCH_PORTS, PORTS
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings, load_bindings
 from pcan_ros.tensorrt.build import BuildOptions
@@ -55,7 +55,7 @@ def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: a
     check_buildable(files)
     capability = options.capability or _capability(bindings)
     how = BuildOptions(capability, options.level, options.workspace)
-    for graph in PORTS:
+    for graph in (*PORTS, *(BATCH_PORTS if files.cameras > 1 else ())):
         with Bar(graph) as bar:
             shop = Shop(bindings, cache, how, print, bar.report)
             key = key_of(files, graph, shop)

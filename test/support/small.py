@@ -66,6 +66,16 @@ def small_net(config: Config | None = None, seed: int = 0) -> PCAN:
     return net.eval()
 
 
+def few_steps() -> PCAN:
+    """Return a network whose graph is small: few levels with a memory, few steps of EM and suppression."""
+    config = small_config(
+        frame_attention={"levels": (4, 5), "em_steps": 1},
+        instance_attention={"em_steps": 1},
+        proposals={"nms_steps": 4},
+    )
+    return small_net(config)
+
+
 def wake(net: PCAN) -> None:
     """Let a random network tell pictures apart: what starts at zero moves, what it says has unit variance.
 

@@ -39,7 +39,13 @@ INSTANCE = (
         "  written = Reshape(kept, rows)\n"
         "  faded = Mul(bank, half)\n",
     )
-    .replace("bank_next = Add(bank, written)", "bank_next = Add(faded, written)")
+    .replace(
+        "bank_next = Add(bank, written)",
+        "changed = Add(faded, written)\n"
+        "  flags = Reshape(has, rows)\n"
+        "  asked = Cast<to = 9>(flags)\n"
+        "  bank_next = Where(asked, changed, bank)",  # who writes nothing changes nothing, as in the real one
+    )
 )
 
 
