@@ -89,7 +89,7 @@ def test_the_shipped_model_tracks_as_behind_the_hosts_letterbox() -> None:
     frames = [Frame(picture, i / 10) for i, picture in enumerate(enlarged)]
     engine = OnnxEngine(Path(__file__).parents[1] / "models" / "pcan_street_tiny", 1)
     ours = track(Behind(engine, CameraPicture(700, 1100)), frames)
-    assert differences(ours, track(engine, frames), box=1.5, share=0.03) > 8, "nothing was tracked"
+    assert differences(ours, track(engine, frames), box=1.5, share=0.06) > 8, "nothing was tracked"
 
 
 def test_the_manifest_and_the_graph_say_what_goes_in(two_cameras: Path) -> None:
