@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROBOT = ("pcan_ros.node.node", "pcan_ros.track", "pcan_ros.demo", "pcan_ros.bag.command")  # what starts there
 ORDER = {  # a module may use its own room and those above it
-    "nouns": ["structures", "config_limits", "config", "arguments"],
+    "nouns": ["structures", "config_limits", "config", "arguments", "engine"],
     "geometry": ["geometry", "boxes"],
     "network parts": [
         "recompute",
@@ -27,7 +27,7 @@ ORDER = {  # a module may use its own room and those above it
     ],
     "network": ["detector", "network", "lean", "layout"],
     "association": ["association", "roster"],
-    "tracker": ["engine", "steps", "tracker", "batch"],
+    "tracker": ["steps", "tracker", "batch"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],
     "formats": ["formats"],
     "data": ["data", "follow"],
