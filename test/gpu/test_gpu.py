@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from support.moving import track
 
+from pcan_model.batch import BatchTracker
 from pcan_model.structures import Frame, Tracks
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracker import Stopwatch, Tracker
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.runtime.onnx_engine import OnnxEngine
+from pcan_ros.tensorrt.batch_engine import TensorRtBatchEngine
 from pcan_ros.tensorrt.bindings import Bindings, load_bindings
 from pcan_ros.tensorrt.cuda import Cuda
 from pcan_ros.tensorrt.pair import Source
@@ -114,6 +116,26 @@ def test_two_cameras_do_not_see_each_other(engine: TensorRtEngine, drive: list[F
         one, mine = tracker.step(one, frame)
         two, _ = tracker.step(two, Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.stamp))
         assert said(mine) == said(reference)
+
+
+def test_cameras_in_one_launch_see_what_they_see_alone(
+    files: ModelFiles, bindings: Bindings, cache: Path, engine: TensorRtEngine, drive: list[Frame]
+) -> None:
+    if files.cameras == 1:
+        pytest.skip(f"{MODEL} has no graphs for several cameras: export one with --cameras N")
+    batch = TensorRtBatchEngine(Source(files, bindings, cache))
+    tracker, alone = BatchTracker(batch), track(engine, drive[:20])
+    states, spent, alike, found = {n: tracker.start(n) for n in range(batch.cameras)}, 0.0, 0, 0
+    for i, (frame, reference) in enumerate(zip(drive[:20], alone, strict=True)):
+        here = [n for n in range(batch.cameras) if n == 0 or i % (n + 1) == 0]  # the others are slower
+        begin = time.perf_counter()
+        after = tracker.step(states, dict.fromkeys(here, frame))
+        spent += time.perf_counter() - begin
+        states |= {n: state for n, (state, _) in after.items()}
+        mine, other = ({(t, label) for t, label, _ in said(x)} for x in (after[0][1], reference))
+        alike, found = alike + len(mine & other), found + len(other)
+    print(f"\n{batch.cameras} cameras in {spent / 20 * 1e3:.2f} ms; {alike} of {found} alike")
+    assert found > 20 and alike >= 0.95 * found
 
 
 def said(tracks: Tracks) -> list[tuple[int, int, int]]:
