@@ -90,6 +90,14 @@ def test_rtx_is_asked_whether_it_can_be_captured(telltale: Path, tmp_path: Path)
     assert bench.cudart.calls["cudaStreamBeginCapture"] == 0
 
 
+def test_rtx_keeps_the_kernels_of_its_first_frame_for_the_next_start(telltale: Path, tmp_path: Path) -> None:
+    for start in range(2):
+        bench = Bench(tmp_path, rtx=True)
+        step(engine := bench.engine(telltale), engine.start())
+        assert len(list(tmp_path.glob("kernels-*.cache"))) == 2, "of the frame and of the instance engine"
+        assert bench.trt.runtime_caches == [b"kernels"] * 2 * start
+
+
 def test_a_reset_camera_uses_its_own_buffers_again(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
