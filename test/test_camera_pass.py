@@ -92,10 +92,15 @@ def test_the_shipped_model_tracks_as_behind_the_hosts_letterbox(size: tuple[int,
     ours, theirs = track(Behind(engine, CameraPicture(*size)), frames), track(engine, frames)
     found = alike = 0
     for a, b in zip(ours, theirs, strict=True):
-        mine = {(i.track_id, i.label): i.mask.full(*size).astype(bool) for i in a.found()}
+        mine = [(i.track_id, i.label, i.mask.full(*size).astype(bool)) for i in a.found()]
         for other in b.found():
-            here, mask = mine.get((other.track_id, other.label)), other.mask.full(*size).astype(bool)
-            alike += here is not None and bool((here & mask).sum() >= 0.9 * (here | mask).sum())
+            mask = other.mask.full(*size).astype(bool)
+            alike += any(
+                label == other.label
+                and (number == other.track_id or wanted < 1)  # a new object more moves all later ids
+                and (here & mask).sum() >= 0.9 * (here | mask).sum()
+                for number, label, here in mine
+            )
             found += 1
     assert found > 40 and alike >= wanted * found, f"{alike} of {found} objects alike"
 
