@@ -25,12 +25,12 @@ from tqdm import tqdm
 
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.answers import answer
-from pcan_model.evaluation.setup import Answer, follow
 from pcan_model.evaluation.summary import summarise
 from pcan_model.export import command
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.likeness import likeness
 from pcan_model.export.model import PRECISIONS
+from pcan_model.follow import Answer, follow
 from pcan_model.structures import Frame, Tracks
 from pcan_model.synthetic.drive import SyntheticDrive, write_drives
 from pcan_model.tracker import Tracker
