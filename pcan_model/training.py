@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from pcan_model.detector import with_p6
 from pcan_model.heads import pool_regions_once
+from pcan_model.instance_attention import Unrefined
 from pcan_model.losses import Losses, cosine_regression, products, quasi_dense
 from pcan_model.mask_losses import MaskRegions, mask_loss, mask_regions, refine
 from pcan_model.network import PCAN
@@ -21,6 +22,7 @@ class TrainingPass(nn.Module):
     def __init__(self, net: PCAN) -> None:
         super().__init__()
         self.net = net
+        self.refines = not isinstance(net.instance_attention, Unrefined)
 
     def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
         """Compute all losses of B pairs.
@@ -79,7 +81,7 @@ class TrainingPass(nn.Module):
 
     def _refined_loss(self, shown: MaskRegions) -> Tensor:
         """Return the loss of the final masks; of an instance module that is switched off 0."""
-        if not self.net.config.instance_attention.enabled:
+        if not self.refines:
             return shown.initial.sum() * 0
         return mask_loss(refine(self.net.instance_attention, shown), shown)
 

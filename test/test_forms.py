@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1] / "pcan_model"
 ROOMS = [
     *(ROOT / f"{name}.py" for name in ("backbone", "detector", "heads", "proposals", "prototypes")),
-    *(ROOT / f"{name}.py" for name in ("instance_attention", "lean", "network")),
+    *(
+        ROOT / f"{name}.py"
+        for name in ("instance_attention", "lean", "mask_losses", "network", "stages", "training")
+    ),
     *sorted((ROOT / "frame_attention").glob("*.py")),
     *(ROOT / "released" / f"{name}.py" for name in ("clustering", "detection", "frame_memory", "network")),
     *(ROOT / "released" / f"{name}.py" for name in ("engine", "refinement", "stages")),
