@@ -117,7 +117,7 @@ def _layouts(net: PCAN, roi: str, cameras: int, camera: CameraPicture | None) ->
     return layouts
 
 
-def _write_passes(net: PCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool) -> None:
+def _write_passes(net: PCAN, folder: Path, layout: Layout, prefix: str = "", *, own_weights: bool) -> None:
     frame, instance = example_inputs(net.config, layout)
     for name, module, inputs in (("frame", layout.frame, frame), ("instance", layout.instance, instance)):
         path = folder / f"{prefix}{name}.onnx"

@@ -19,6 +19,7 @@ class Crew(Protocol):
     """Steps the cameras' states."""
 
     engine: Any  # an Engine or a BatchEngine
+    config: TrackerConfig  # the thresholds
     at_once: int  # cameras that a step serves at most
 
     def start(self, camera: int) -> State:
@@ -42,7 +43,7 @@ class InTurn:
     at_once = 1
 
     def __init__(self, tracker: Tracker) -> None:
-        self.engine, self._tracker = tracker.engine, tracker
+        self.engine, self.config, self._tracker = tracker.engine, tracker.config, tracker
 
     def start(self, camera: int) -> State:
         """See `Crew`; cameras are all alike."""
@@ -67,7 +68,7 @@ class AtOnce:
     """All cameras in one launch of each network."""
 
     def __init__(self, tracker: BatchTracker) -> None:
-        self.engine, self._tracker = tracker.engine, tracker
+        self.engine, self.config, self._tracker = tracker.engine, tracker.config, tracker
         self.at_once = self.engine.cameras
         self.start, self.prepare = tracker.start, tracker.prepare
 

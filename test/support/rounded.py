@@ -49,7 +49,7 @@ def round_all(net: PCAN, root: Path, clips: Sequence[Clip], *, roi: str, frames:
     whole.mkdir()
     room._write_passes(net, whole, room.ROI[roi](net), own_weights=True)
 
-    def take(net: PCAN, folder: Path, layout: Layout, *, own_weights: bool) -> None:
+    def take(net: PCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool) -> None:
         assert own_weights
         shutil.copytree(whole, folder, dirs_exist_ok=True)
 
