@@ -63,3 +63,13 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("two_cameras") / "model"
     return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraPicture(150, 300, "bgr"))
+
+
+@pytest.fixture(scope="session")
+def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders with the exported small network in 8 bits, by precision."""
+    pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+    from support.rounded import BlockClip, round_all
+
+    clips = [BlockClip(4, seed) for seed in (11, 12)]
+    return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, roi="gridsample", frames=4)

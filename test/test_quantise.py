@@ -25,9 +25,12 @@ from pcan_model.export.model import export
 from pcan_model.export.quantise import LAYERS
 from pcan_model.layout import sampled
 from pcan_model.network import PCAN
+from pcan_model.structures import Frame
+from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
+SHIPPED = Path(__file__).parents[1] / "models" / "pcan_street_tiny"
 GRAPHS = ("frame", "instance")
 EIGHT = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 HEAVY = {"Conv", "ConvTranspose", "Gemm"}
@@ -115,6 +118,22 @@ def test_fp8_computes_what_it_does_without_any_rewriting(
     assert np.linalg.norm(ours - theirs) < 0.1 * np.linalg.norm(theirs), (
         "beyond BASIC it would be 60 times it"
     )
+
+
+def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
+    pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+    config, _ = checkpoint.load_header(SHIPPED / "weights.safetensors")
+    net = PCAN(config).eval()
+    checkpoint.load_weights(SHIPPED / "weights.safetensors", net)
+    drives = [SyntheticDrive(seed, 8) for seed in (1, 2)]  # of its training
+    folders = round_all(net, tmp_path, drives, roi="roialign")
+    drive = SyntheticDrive(100_001, length=5)
+    frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
+    reference = track(OnnxEngine(SHIPPED, 1), frames)
+    for folder, share in ((folders["int8"], 0.85), (folders["fp8"], 0.75)):
+        alike = likeness(track(OnnxEngine(folder, 1), frames), reference)
+        assert alike.objects >= 10 and len(alike.mask_ious) >= share * alike.objects, alike
+        assert alike.extra <= 0.25 * alike.objects and np.mean(alike.mask_ious) > 0.88, alike
 
 
 def test_samples_are_what_both_passes_get_with_memories_that_fill(random_net: PCAN, tmp_path: Path) -> None:

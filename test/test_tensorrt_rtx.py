@@ -10,6 +10,9 @@ from typing import Any
 import onnx
 import pytest
 
+from pcan_model import checkpoint
+from pcan_model.export.model import export
+from pcan_model.network import PCAN
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, build_engine, parse
@@ -20,13 +23,25 @@ from pcan_ros.tensorrt.plan import Shop, open_plan
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
 BINDINGS = Bindings("tensorrt_rtx", trt, None)
 GRAPHS = ("frame", "instance")
+EIGHT = ("int8", "fp8")
+PRECISIONS = ("fp32", "fp16", *EIGHT)
+BUILDS = [(p, c) for p in PRECISIONS for c in (("8.9", "12.0") if p == "fp8" else ("8.6", "8.9"))]
+SHIPPED = Path(__file__).parents[1] / "models" / "pcan_street_tiny"
 KINDS = {"FLOAT": 1, "UINT8": 2, "INT64": 7, "BOOL": 9, "HALF": 10}  # trt.DataType: onnx.TensorProto
 
 
-@pytest.fixture(scope="module", params=GRAPHS)
-def network(request: pytest.FixtureRequest, exported: Path) -> Any:
+def model(request: pytest.FixtureRequest, precision: str) -> Path:
+    """Return the folder of the exported small network in a precision."""
+    if precision in EIGHT:
+        return request.getfixturevalue("rounded_static")[precision]
+    return request.getfixturevalue({"fp32": "exported", "fp16": "halved"}[precision])
+
+
+@pytest.fixture(scope="module", params=[(p, g) for p in PRECISIONS for g in GRAPHS], ids="-".join)
+def network(request: pytest.FixtureRequest) -> Any:
     """Return the path of a graph, the network that TensorRT-RTX reads, and what must live as long."""
-    logger, path = make_logger(trt), exported / f"{request.param}.onnx"
+    precision, name = request.param
+    logger, path = make_logger(trt), model(request, precision) / f"{name}.onnx"
     builder = trt.Builder(logger)
     network, parser = parse(BINDINGS, builder, path, logger)
     yield path, network
@@ -70,12 +85,11 @@ def test_regions_are_sampled_linearly(network: Any) -> None:
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("capability", ["8.6", "8.9"])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize(("precision", "capability"), BUILDS)
 def test_engines_build_for_two_generations_of_gpus(
     request: pytest.FixtureRequest, graph: str, capability: str, precision: str
 ) -> None:
-    folder = request.getfixturevalue("exported" if precision == "fp32" else "halved")
+    folder = model(request, precision)
     phases: list[str] = []
     built = build_engine(
         BINDINGS,
@@ -84,9 +98,34 @@ def test_engines_build_for_two_generations_of_gpus(
         progress=lambda phase, done, steps: phases.append(f"{phase} {done / steps:.0%}"),
     )
     initializers = onnx.load(folder / f"{graph}.onnx", load_external_data=False).graph.initializer
-    outside = sum(prod(t.dims) for t in initializers if t.data_location == onnx.TensorProto.EXTERNAL)
-    assert len(built.plan) > 2 * outside, "the weights are in another file, and must be in the engine"
+    weights = sum(prod(t.dims) for t in initializers if len(t.dims) > 1)
+    size = 1 if precision in EIGHT else 2  # bytes; fp32 and fp16 have theirs in another file
+    assert len(built.plan) > weights * size
     assert phases and phases[-1].endswith("100%")
+
+
+def test_what_is_rounded_in_the_graph_is_rounded_in_the_network(network: Any) -> None:
+    path, parsed = network
+    nodes = Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
+    kinds = Counter(parsed.get_layer(i).type.name for i in range(parsed.num_layers))
+    for kind, op in (("QUANTIZE", "QuantizeLinear"), ("DEQUANTIZE", "DequantizeLinear")):
+        assert kinds[kind] == nodes[op]
+
+
+def test_the_shipped_model_builds_at_its_full_size(tmp_path: Path) -> None:
+    config, _ = checkpoint.load_header(SHIPPED / "weights.safetensors")
+    net, built = PCAN(config).eval(), {}
+    checkpoint.load_weights(SHIPPED / "weights.safetensors", net)
+    folder = export(net, tmp_path / "model", roi="gridsample")
+    for name in GRAPHS:
+        built[name] = build_engine(BINDINGS, folder / f"{name}.onnx", BuildOptions("8.9", level=0)).plan
+    weights = sum(p.numel() for p in net.parameters())
+    assert sum(map(len, built.values())) > 2 * weights
+
+
+def test_fp8_is_refused_for_gpus_before_ada(rounded_static: dict[str, Path]) -> None:
+    with pytest.raises(ModelError, match=r"cannot build it: .*HW-specific datatypes: fp8"):
+        build_engine(BINDINGS, rounded_static["fp8"] / "frame.onnx", BuildOptions("8.6", level=0))
 
 
 def test_a_gpu_that_rtx_does_not_know_is_named(exported: Path) -> None:
