@@ -87,7 +87,9 @@ def test_a_stage_that_the_form_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"train\.stage: expected detector or masks or refinement"):
         make_pass(small_released())
     paper = changed(load_config("pcan_street_tiny"), ["train.stage=masks"])
-    with pytest.raises(ConfigError, match=r"train\.stage: expected joint or heads or instance for form paper, got 'masks'"):
+    with pytest.raises(
+        ConfigError, match=r"train\.stage: expected joint or heads or instance for form paper, got 'masks'"
+    ):
         make_pass(make_net(paper))
 
 
