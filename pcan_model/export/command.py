@@ -121,13 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         default=PRECISIONS[0],
         help="of the heavy layers; boxes and attention stay fp32 (default: %(default)s)",
     )
-    add(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("H", "W"),
-        help="of the network's input (default: the configuration's)",
-    )
+    size = "of the network's input (default: the configuration's)"
+    add("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
     add(
         "--calibration",
         nargs="+",
