@@ -75,7 +75,7 @@ def levels(config: FrameAttentionConfig) -> list[FrameAttention]:
 
 def remember(module: FrameAttention, past: Tensor) -> tuple[Tensor, Tensor]:
     """Return the memory (1, T, N, D) and (1, T, N, Cv) that frames (T, C, H, W) leave one by one."""
-    rows = [module.condense(*module.encode(frame[None])) for frame in past]
+    rows = [module.remember(frame[None]) for frame in past]
     keys, values = (torch.stack(parts, 1) for parts in zip(*rows, strict=True))
     return keys, values
 
@@ -124,8 +124,9 @@ def closed_form(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZ
         n = height * width
         encode = n * CHANNELS * (d + v)
         if kind == "prototypical":
-            condense = n * k * (2 * d * config.em_steps + d + v)  # E and M steps, Eq. 4
-            total += (length + 1) * encode + length * (condense + n * k * (d + 2 * v))
+            condense = n * CHANNELS * d + n * k * (2 * d * config.em_steps + d)  # keys, E and M steps
+            condense += (n + v) * k * (CHANNELS + 1)  # Eq. 4 of the features and a 1, then the values
+            total += encode + length * (condense + n * k * (d + 2 * v))
         elif kind == "non_local":
             total += (length + 1) * encode + n * n * length * (d + v)
         else:

@@ -48,7 +48,7 @@ def prototypical() -> PrototypicalAttention:
 
 def fused(module: FrameAttention, now: Tensor, *past: Tensor, valid: list[float] | None = None) -> Tensor:
     """Fuse a picture's features with those of past ones."""
-    memory = [module.condense(*module.encode(x)) for x in past]
+    memory = [module.remember(x) for x in past]
     keys, values = (torch.stack([m[i] for m in memory], 1) for i in range(2))
     flags = torch.tensor([valid or [1.0] * len(past)]).expand(len(now), -1)
     return module(now, *module.encode(now), keys, values, flags)
@@ -66,6 +66,22 @@ def test_once_fused_the_memory_changes_the_output(awake: FrameAttention) -> None
     one = fused(awake, features(0), features(1), features(1))
     other = fused(awake, features(0), features(2), features(2))
     assert (one - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_frame_that_reads_nothing_leaves_what_any_other_does(kind: str) -> None:
+    """Also of components that no position belongs to, 64 of them on 35 positions; and so the gradients."""
+    module = make_frame_attention(16, replace(CONFIG, kind=kind, prototypes=64))
+    shown = features(0).requires_grad_()
+    left: list[list[Tensor]] = []
+    for keys, values in (module.remember(shown), module.condense(*module.encode(shown))):
+        module.zero_grad()
+        shown.grad = None
+        (keys.square().sum() + (values * values.detach().cos()).sum()).backward()
+        grads = [p.grad.clone() for p in module.parameters() if p.grad is not None]
+        assert shown.grad is not None
+        left.append([keys, values, shown.grad.clone(), *grads])
+    torch.testing.assert_close(left[0], left[1], atol=2e-5, rtol=2e-5)
 
 
 def test_a_memory_that_is_not_valid_is_not_read(awake: FrameAttention) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pcan_model.config import FrameAttentionConfig
 from pcan_model.frame_attention.seam import FrameAttention
@@ -46,6 +47,16 @@ class PrototypicalAttention(FrameAttention):
         mu = self.mu.expand(len(keys), -1, -1) if start is None else start
         mu = fit_prototypes(keys, None, mu, sigma2=self.sigma2, steps=self.steps)
         return mu, value_prototypes(keys, values, mu, self.sigma2)
+
+    def remember(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See the seam: Eq. 4 is linear, so the N means are convolved instead of all positions.
+
+        A 1 beside each feature, whose mean meets the bias, keeps components without positions at 0.
+        """
+        keys, features = recomputed(self._unit_keys, x), functional.pad(x.flatten(2).mT, (0, 1), value=1.0)
+        mu, means = self.condense(keys, features)
+        weight = torch.cat([self.value.weight[..., 0, 0], self.value.bias[:, None]], 1)  # type: ignore[index]
+        return mu, functional.linear(means, weight)
 
     def read(
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor

@@ -11,7 +11,8 @@ from pcan_model.config import FrameAttentionConfig
 class FrameAttention(nn.Module):
     """Reads past frames into the features of the current one, on one pyramid level.
 
-    A kind says what a frame leaves in the memory (`encode`, `condense`) and how it is read (`read`).
+    A kind says what a frame leaves in the memory (`encode`, `condense`) and how it is read (`read`);
+    perhaps a shorter way to it where the frame itself reads nothing (`remember`).
     The fusion is the same for all: a residual 1x1 convolution that starts at zero, so that an
     untrained memory changes nothing.
     """
@@ -38,6 +39,10 @@ class FrameAttention(nn.Module):
     def condense(self, keys: Tensor, values: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return what one frame leaves in the memory, (B, N, D) and (B, N, Cv); here the frame itself."""
         return keys, values
+
+    def remember(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a frame that reads nothing leaves, as `condense` of `encode`; x (B, C, H, W)."""
+        return self.condense(*self.encode(x))
 
     def read(
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
