@@ -27,7 +27,7 @@ ORDER = {  # a module may use its own room and those above it
     ],
     "network": ["detector", "network", "lean", "layout"],
     "association": ["association", "roster"],
-    "tracker": ["steps", "tracker", "batch"],
+    "tracker": ["steps", "tracker", "cameras"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],
     "formats": ["formats"],
     "data": ["data", "follow"],
@@ -129,7 +129,7 @@ def test_the_nouns_the_association_and_the_tracker_know_no_torch() -> None:
             "engine",
             "steps",
             "tracker",
-            "batch",
+            "cameras",
         ):
             assert not roots(used) & {"torch", "torchvision"}, name
 

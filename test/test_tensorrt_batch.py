@@ -15,7 +15,7 @@ from support.fake_cudart import FakeCudart, cudaError_t
 from support.moving import moving_blocks
 from support.squares import picture
 
-from pcan_model.batch import BatchEngine, BatchTracker
+from pcan_model.cameras import BatchEngine, BatchTracker
 from pcan_model.engine import Engine
 from pcan_model.structures import Slots, Tracks
 from pcan_model.tracker import Tracker

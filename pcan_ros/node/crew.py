@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pcan_model.batch import BatchEngine, BatchTracker
+from pcan_model.cameras import BatchEngine, BatchTracker
 from pcan_model.config import TrackerConfig
 from pcan_model.engine import Engine, camera_of
 from pcan_model.steps import Prepared

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcan_model.batch import BatchEngine
+from pcan_model.cameras import BatchEngine
 from pcan_model.engine import Engine
 from pcan_ros.runtime.engine_facts import EngineLost
 from pcan_ros.runtime.model_files import ModelError, ModelFiles

@@ -33,7 +33,7 @@ class Features:
 
 
 class TensorRtBatchEngine:
-    """Implements `pcan_model.batch.BatchEngine`; any failure of the device is an EngineLost, and final."""
+    """Implements `pcan_model.cameras.BatchEngine`; any failure of the device is an EngineLost, and final."""
 
     def __init__(self, source: Source) -> None:
         """Take a model that was exported for several cameras."""
@@ -67,7 +67,7 @@ class TensorRtBatchEngine:
     def detect(
         self, pictures: Mapping[int, Picture], memories: Mapping[int, Memory], *, remember: Collection[int]
     ) -> tuple[dict[int, Detections], Features]:
-        """Find the objects of the cameras' pictures; see `pcan_model.batch`."""
+        """Find the objects of the cameras' pictures; see `pcan_model.cameras`."""
         for camera, image in pictures.items():
             check_picture(image, self._files)
             self._check(camera, memories[camera])
@@ -85,7 +85,7 @@ class TensorRtBatchEngine:
     def segment(
         self, features: Features, slots: Mapping[int, Slots]
     ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
-        """Refine the masks of the same cameras; see `pcan_model.batch`."""
+        """Refine the masks of the same cameras; see `pcan_model.cameras`."""
         for camera, memory in features.memories.items():
             self._check(camera, memory)
         rows = self.config.heads.detections

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from support.moving import track
 
-from pcan_model.batch import BatchTracker
+from pcan_model.cameras import BatchTracker
 from pcan_model.structures import Frame, Tracks
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracker import Stopwatch, Tracker
