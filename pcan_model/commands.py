@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 
@@ -35,9 +36,11 @@ def _run(command: str, room: str = "") -> int:
     try:
         module = import_module(f"pcan_model.{room or command}")
     except ModuleNotFoundError as error:
-        raise SystemExit(
+        print(
             f"pcan-{command}: needs {error.name}, which the robot does not: pip install 'pcan_ros[train]', "
-            "or `make train-env` in a checkout"
-        ) from error
+            "or `make train-env` in a checkout",
+            file=sys.stderr,
+        )
+        return 2
     code: int = module.main()
     return code

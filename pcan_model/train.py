@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pcan_model import checkpoint
+from pcan_model.arguments import at_least
 from pcan_model.batches import Batch, make_loader
 from pcan_model.config import Config, ConfigError, TrainConfig, load_config
 from pcan_model.data.sources import SourceError
@@ -233,24 +235,25 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
     p.add_argument("--fresh", nargs="+", default=[], metavar="PART",
                    help="parts that are not taken from --weights, such as instance_attention")  # fmt: skip
-    p.add_argument("--batch", type=int, help="pairs per step over all processes (default: the config's)")
-    p.add_argument("--iterations", type=int, help="steps (default: the config's)")
+    p.add_argument("--batch", type=at_least(1), help="pairs per step over all processes (default: the config's)")
+    p.add_argument("--iterations", type=at_least(1), help="steps (default: the config's)")
     p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    p.add_argument("--workers", type=int, default=1, help="processes that load data")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--save-every", type=int, default=500, metavar="STEPS")
-    p.add_argument("--log-every", type=int, default=20, metavar="STEPS")
+    p.add_argument("--workers", type=at_least(0), default=1, help="processes that load data")
+    p.add_argument("--seed", type=at_least(0), default=0)
+    p.add_argument("--save-every", type=at_least(1), default=500, metavar="STEPS")
+    p.add_argument("--log-every", type=at_least(1), default=20, metavar="STEPS")
     return p
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `pcan-train`; errors of the user's making are one line."""
+    """Run the command; returns 0, or 2 after an error that the user can mend."""
     args = parser().parse_args(argv)
     try:
         print(f"trained: {train(args) / 'weights.safetensors'}")
     except (ValueError, OSError, NonFiniteLoss, SourceError) as error:
-        raise SystemExit(f"pcan-train: {error}") from error
+        print(f"pcan-train: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

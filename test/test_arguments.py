@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pcan_model import train
+from pcan_model.ablations import ablate
 from pcan_model.arguments import at_least
+from pcan_model.attention_maps import command as attention
+from pcan_model.export import command as export
 from pcan_model.synthetic import render
+from pcan_ros.tensorrt import build_command
+
+NONSENSE: dict[Callable[[list[str]], int], tuple[list[str], list[str]]] = {
+    train.main: (
+        ["pcan_street_tiny", "--data", "nowhere"],
+        ["batch 0", "iterations 0", "workers -1", "seed -1", "save-every 0", "log-every 0"],
+    ),
+    ablate.main: (
+        ["3", "--dry-run"],
+        ["seeds -1", "iterations -1", "drives 0", "held-out 0", "length 0", "workers -1"],
+    ),
+    attention.main: (
+        ["nowhere", "--weights", "nowhere"],
+        ["frames 0", "every 0", "until 0", "prototypes -1"],
+    ),
+    export.main: (["pcan_street_tiny", "--out", "nowhere"], ["cameras 0", "camera -1 64"]),
+    build_command.main: (["nowhere"], ["workspace -1", "level 6"]),
+}
 
 
 @pytest.mark.parametrize(("low", "text"), [(1, "1"), (0, "7"), (0.0, "0.25")])
@@ -23,6 +46,19 @@ def test_a_number_is_read_in_the_kind_of_its_limit(low: float, text: str) -> Non
 def test_any_other_is_refused_with_what_was_expected(low: float, text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"expected a number from {low} up, got '{text}'"):
         at_least(low)(text)
+
+
+@pytest.mark.parametrize(
+    ("run", "words", "wrong"), [(run, words, one) for run, (words, all_) in NONSENSE.items() for one in all_]
+)
+def test_every_command_refuses_numbers_that_make_no_sense(
+    run: Callable[[list[str]], int], words: list[str], wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, value, *more = wrong.split()
+    with pytest.raises(SystemExit) as ended:
+        run([*words, f"--{option}", value, *more])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and f"--{option}: " in said and value in said
 
 
 def test_drives_that_cannot_be_written_are_one_line(

@@ -13,6 +13,7 @@ from pcan_model.ablations.counting import run, together
 from pcan_model.ablations.report import plot, to_markdown
 from pcan_model.ablations.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
 from pcan_model.ablations.tables import TABLES, Table
+from pcan_model.arguments import at_least
 from pcan_model.checkpoint import CheckpointError
 from pcan_model.config import ConfigError, load_config
 from pcan_model.data.clips import DataError
@@ -93,21 +94,21 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("tables", nargs="+", type=int, choices=sorted(TABLES), metavar="TABLE", help="3 to 10")
     add("--config", default="pcan_street_tiny", help="what is varied: preset or YAML file")
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of the trainings")
+    add("--seeds", nargs="+", type=at_least(0), default=[0, 1, 2], metavar="SEED", help="of the trainings")
     add("--skip", nargs="+", default=[], metavar="ROW", help="rows that are left out, by their names")
     add(
         "--iterations",
-        type=int,
+        type=at_least(0),
         help="steps of each training (default: the configuration's); 0: count with --weights as they are",
     )
-    add("--drives", type=int, default=120, help="drives to train on (default: 120)")
-    add("--held-out", type=int, default=12, help="drives to count (default: 12)")
-    add("--length", type=int, default=12, help="frames of each drive (default: 12)")
+    add("--drives", type=at_least(1), default=120, help="drives to train on (default: 120)")
+    add("--held-out", type=at_least(1), default=12, help="drives to count (default: 12)")
+    add("--length", type=at_least(1), default=12, help="frames of each drive (default: 12)")
     add("--out", type=Path, default=Path("runs/ablations"), help="folder for trainings and drives")
     add("--docs", type=Path, default=Path("docs/ablations"), help="folder for results, tables and plots")
     add("--backbone", type=Path, help="ImageNet weights, as in pcan-train")
     add("--weights", type=Path, help="a trained detector that all rows start from, their modules drawn anew")
-    add("--workers", type=int, default=1, help="processes that load data")
+    add("--workers", type=at_least(0), default=1, help="processes that load data")
     add("--dry-run", action="store_true", help="only list what is left to do")
     return parser
 

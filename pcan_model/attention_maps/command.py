@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pcan_model import checkpoint
+from pcan_model.arguments import at_least
 from pcan_model.attention_maps.figure import draw
 from pcan_model.attention_maps.watch import Look, watch
 from pcan_model.config import ConfigError
@@ -111,10 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     add("clip", type=Path, help="video, or folder of pictures")
     add("--weights", type=Path, required=True, help="checkpoint (.safetensors) with instance prototypes")
     add("--track", type=int, metavar="ID", help="which track (default: seen largest and longest)")
-    add("--frames", type=int, default=5, help="frames to draw (default: 5)")
-    add("--every", type=int, default=2, help="frames from one to the next (default: 2)")
-    add("--until", type=int, metavar="N", help="only the first N pictures of the clip")
-    add("--prototypes", type=int, default=3, help="rows of single prototypes per side (default: 3)")
+    add("--frames", type=at_least(1), default=5, help="frames to draw (default: 5)")
+    add("--every", type=at_least(1), default=2, help="frames from one to the next (default: 2)")
+    add("--until", type=at_least(1), metavar="N", help="only the first N pictures of the clip")
+    add("--prototypes", type=at_least(0), default=3, help="rows of single prototypes per side (default: 3)")
     add("--out", type=Path, default=Path("attention.png"), help="picture to write")
     return parser
 

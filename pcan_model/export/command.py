@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pcan_model import checkpoint
+from pcan_model.arguments import at_least
 from pcan_model.config import Config, ConfigError, load_config
 from pcan_model.data.clips import Clip
 from pcan_model.engine import CameraPicture
@@ -38,7 +40,7 @@ such graphs hold their own weights.
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `pcan-export`; errors of the user's making are one line."""
+    """Run the command; returns 0, or 2 after an error that the user can mend."""
     options = _parser().parse_args(argv)
     try:
         clips = calibration_clips(options.calibration)
@@ -55,7 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             camera=camera,
         )
     except (ValueError, OSError) as error:
-        raise SystemExit(f"pcan-export: {error}") from error
+        print(f"pcan-export: {error}", file=sys.stderr)
+        return 2
     _report(net, folder, options.precision, clips, camera)
     return 0
 
@@ -132,14 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--cameras",
-        type=int,
+        type=at_least(1),
         default=1,
         metavar="N",
         help="also write graphs for N cameras in one launch, for TensorRT (default: %(default)s)",
     )
     add(
         "--camera",
-        type=int,
+        type=at_least(1),
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
         help="put the letterbox into the graph, for cameras of this very size (default: the host does it)",
