@@ -235,7 +235,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
     p.add_argument("--fresh", nargs="+", default=[], metavar="PART",
                    help="parts that are not taken from --weights, such as instance_attention")  # fmt: skip
-    p.add_argument("--batch", type=at_least(1), help="pairs per step over all processes (default: the config's)")
+    p.add_argument(
+        "--batch", type=at_least(1), help="pairs per step over all processes (default: the config's)"
+    )
     p.add_argument("--iterations", type=at_least(1), help="steps (default: the config's)")
     p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing, small_config
 
 from pcan_model import evaluate
 from pcan_model.config import CLASSES
-from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.data.clips import Clip, DataError, LabeledFrame
 from pcan_model.data.scalabel import read_clips, write_clip
 from pcan_model.evaluation.answers import Answered, answer, read_answered, write_answered
 from pcan_model.evaluation.comparison import Objects, encode
@@ -48,6 +49,13 @@ def write_set(root: Path, count: int = 3) -> list[Clip]:
     for k in range(count):
         write_clip(root, f"clip{k}", (labels(things) for things in script(k)), quality=100)
     return list(read_clips(root))
+
+
+def called(name: str, clip: Clip) -> Clip:
+    """Return a clip under another name."""
+    other = copy(clip)
+    other.name = name  # type: ignore[misc]
+    return other
 
 
 def labels(things: list[Thing]) -> LabeledFrame:
@@ -120,6 +128,16 @@ def test_a_killed_run_goes_on_and_says_the_same_as_an_undisturbed_one(tmp_path: 
     assert broken.complete(follow_script) == 2
 
     assert figures(broken) == figures(whole)
+
+
+def test_every_clip_has_a_file_of_its_own(tmp_path: Path) -> None:
+    (clip,) = write_set(tmp_path / "set", 1)
+    names = ["a/b", "a_b", "a%2Fb", "../a", "a b"]
+    run = run_of([called(name, clip) for name in names], tmp_path / "out")
+    assert len({run.path(one) for one in run.clips}) == len(names)
+    assert {run.path(one).parent for one in run.clips} == {tmp_path / "out" / "sequences"}
+    with pytest.raises(DataError, match=r"clips: expected a name of its own for each, got twice \['a'\]"):
+        run_of([called("a", clip), called("a", clip), called("b", clip)], tmp_path / "out")
 
 
 def test_other_settings_use_nothing_again(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +28,7 @@ __all__ = [
     "DataError",
     "FlatFrame",
     "LabeledFrame",
+    "check_names",
     "flatten",
     "pixel_counts",
     "unflatten",
@@ -76,6 +80,13 @@ class Clip(Protocol):
     def frame(self, index: int) -> LabeledFrame:
         """Read or draw one frame."""
         ...
+
+
+def check_names(clips: Sequence[Clip], where: Path) -> None:
+    """Raise DataError that names `where` unless every clip has a name of its own."""
+    counts = Counter(clip.name for clip in clips)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        raise DataError(where, "clips", "a name of its own for each", f"twice {twice}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcan_model.config import CLASSES
 from pcan_model.data import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.clips import Clip, DataError
+from pcan_model.data.clips import Clip, DataError, check_names
 
 TARGETS = ("kitti_mots", "bdd100k_bitmask", "scalabel", "youtube_vis")
 
@@ -34,9 +34,7 @@ def convert(
         raise DataError(out, "format", f"one of {', '.join(TARGETS)}", target)
     if out.exists():
         raise DataError(out, "out", "a folder that is not there yet", "one that is")
-    called = [clip.name for clip in clips]
-    if twice := sorted({name for name in called if called.count(name) > 1}):
-        raise DataError(out, "clips", "a name of its own for each", f"twice {twice}")
+    check_names(clips, out)
     partial = out.with_name(f".{out.name}.part")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
     partial.mkdir(parents=True)

@@ -11,11 +11,12 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tqdm import tqdm
 
 from pcan_model.config import Config, ConfigError, config_to_dict
-from pcan_model.data.clips import Clip
+from pcan_model.data.clips import Clip, check_names
 from pcan_model.evaluation.answers import Answered, answer, pictures_of, read_answered, write_answered
 from pcan_model.evaluation.setup import Setup
 from pcan_model.follow import Follow
@@ -51,9 +52,12 @@ class Run:
     config: Config
     elsewhere: tuple[Path, ...] = ()  # outputs of other runs, whose answers count if their settings do
 
+    def __post_init__(self) -> None:
+        check_names(self.clips, self.folder)
+
     def path(self, clip: Clip) -> Path:
-        """Return the file of a clip's answer."""
-        return self.folder / FOLDER / f"{clip.name.replace('/', '_')}.json"
+        """Return the file of a clip's answer, another one for every name."""
+        return self.folder / FOLDER / f"{quote(clip.name, safe=' ')}.json"
 
     def key(self, clip: Clip) -> str:
         """Return what names the settings and the clip of an answer; `jobs` and `shard` are not in it."""

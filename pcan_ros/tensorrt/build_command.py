@@ -115,7 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine-cache", type=Path, default=default_cache(), help="folder (default: %(default)s)")
     add("--capability", help="compute capability, such as 8.9 (default: of the GPU here)")
     add("--level", type=int, choices=range(6), default=3, help="0 builds fast, 5 runs fast (default: 3)")
-    add("--workspace", type=at_least(0), default=0, metavar="MIB", help="limit of scratch memory (default: none)")
+    add(
+        "--workspace",
+        type=at_least(0),
+        default=0,
+        metavar="MIB",
+        help="limit of scratch memory (default: none)",
+    )
     add("--force", action="store_true", help="build also what is there")
     add("--list", action="store_true", help="show the engines of the cache")
     add("--prune", action="store_true", help="remove those that are broken or of another TensorRT")
