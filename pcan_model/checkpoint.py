@@ -40,13 +40,18 @@ def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *,
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """Hand out a name to write to; the file takes its own when all is written, and else vanishes."""
+    """Hand out a name to write to; the file takes its own when all is written, and else vanishes.
+
+    Raises OSError, or CheckpointError with what the library says that writes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
         yield partial
         partial.chmod(0o644)  # safetensors lets only the owner read
         os.replace(partial, path)
+    except (SafetensorError, RuntimeError) as error:  # the latter is torch's
+        raise CheckpointError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from support.parity import present
 from support.released import small_released_config
 from support.seeded import seeded_state
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from pcan_model import checkpoint
 from pcan_model.checkpoint import CheckpointError
-from pcan_model.config import load_config
+from pcan_model.config import config_to_dict, load_config
 from pcan_model.released.convert import convert, expected_shapes, main
 from pcan_model.released.network import ReleasedPCAN
 
@@ -65,6 +66,16 @@ def test_every_tensor_finds_its_place(state: dict[str, Tensor], prefix: str) -> 
         ("mu4", None, "f.pth: mu4: missing"),
         ("roi_head.new.weight", torch.zeros(1), "f.pth: roi_head.new.weight: expected no such key"),
         ("mu0", torch.zeros(1, 16, 5), r"f.pth: mu0: expected \(1, 16, 6\), got \(1, 16, 5\)"),
+        (
+            "mu0",
+            torch.full((1, 16, 6), torch.nan),
+            "f.pth: mu0: expected finite numbers, got infinity or NaN",
+        ),
+        (
+            "mu0",
+            torch.full((1, 16, 6), torch.inf),
+            "f.pth: mu0: expected finite numbers, got infinity or NaN",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(
@@ -75,15 +86,29 @@ def test_what_does_not_fit_is_named(
         convert(changed, CONFIG, "f.pth")
 
 
-def test_the_command_writes_weights_that_load_again(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    import yaml
-
-    from pcan_model.config import config_to_dict
-
-    config, source, out = tmp_path / "c.yaml", tmp_path / "r.pth", tmp_path / "out" / "w.safetensors"
+@pytest.fixture
+def command(tmp_path: Path, state: dict[str, Tensor]) -> list[str]:
+    """Return the words that convert the small checkpoint, but for where to."""
+    config, source = tmp_path / "c.yaml", tmp_path / "r.pth"
     config.write_text(yaml.safe_dump(config_to_dict(CONFIG)))
     torch.save({"state_dict": state, "meta": {}}, source)
-    assert main([str(source), "--out", str(out), "--config", str(config)]) == 0
+    return [str(source), "--config", str(config), "--out"]
+
+
+@pytest.mark.parametrize("out", ["/proc/w.safetensors", "/proc/no/w.safetensors", "/dev/null/w.safetensors"])
+def test_what_cannot_be_written_is_one_line(
+    command: list[str], out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, out]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pcan-convert: ") and error.count("\n") == 1 and str(Path(out).parent) in error
+
+
+def test_the_command_writes_weights_that_load_again(
+    tmp_path: Path, command: list[str], state: dict[str, Tensor]
+) -> None:
+    out = tmp_path / "out" / "w.safetensors"
+    assert main([*command, str(out)]) == 0
     net = ReleasedPCAN(CONFIG)
     checkpoint.load_weights(out, net)
     for name, tensor in convert(state, CONFIG, "x").state_dict().items():

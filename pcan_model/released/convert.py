@@ -35,7 +35,7 @@ def convert(state: dict[str, Tensor], config: Config, where: str) -> ReleasedPCA
 
     state    its tensors by its names, perhaps with `module.` before each
     where    names the state in errors
-    Raises CheckpointError naming the first tensor that is missing, unknown or of another shape.
+    Raises CheckpointError naming the first tensor that is missing, unknown, of another shape or not finite.
     """
     found = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     net = ReleasedPCAN(config)
@@ -63,6 +63,8 @@ def _check(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]], where
         shape = tuple(found[name].shape)
         if shape != expected[name]:
             raise CheckpointError(f"{where}: {name}: expected {expected[name]}, got {shape}")
+        if not torch.isfinite(found[name]).all():
+            raise CheckpointError(f"{where}: {name}: expected finite numbers, got infinity or NaN")
 
 
 def _ours(found: dict[str, Tensor], name: str) -> Tensor:
