@@ -97,6 +97,14 @@ def test_only_the_newest_message_is_kept_and_the_replaced_are_counted() -> None:
     assert (box.counts(0).received, box.counts(0).replaced) == (3, 2)
 
 
+def test_what_waits_can_be_thrown_away_and_counts_as_dropped() -> None:
+    box = Mailbox(2)
+    box.put(1, "waiting", 0.0)
+    box.clear()
+    assert box.take(0) == []
+    assert [(c.received, c.replaced) for c in map(box.counts, range(2))] == [(0, 0), (1, 1)]
+
+
 def test_cameras_are_served_in_turn_however_fast_one_is() -> None:
     box = Mailbox(3)
     served = []

@@ -160,6 +160,26 @@ def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: 
     assert log.results[0].tracks.instances == ()
 
 
+def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile, log: Log) -> None:
+    services = pytest.importorskip("std_srvs.srv")
+    from pcan_ros.node.node_services import add_services
+
+    calls: dict[str, Any] = {}
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
+    node: Any = SimpleNamespace(pipeline=pipeline, enabled=True)
+    node.create_service = lambda kind, name, call: calls.update({name: call})
+    add_services(node)
+
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    answer = calls["~/enable"](services.SetBool.Request(data=False), services.SetBool.Response())
+    pipeline.start()
+    time.sleep(0.1)
+    pipeline.stop()
+
+    assert answer.success and not node.enabled and not log.results
+    assert pipeline.mailbox.counts(0).replaced == 1
+
+
 def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
     pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
     pipeline.start()

@@ -22,10 +22,11 @@ def add_services(node: TrackerNode) -> None:
         return response
 
     def enable(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Take images or ignore them; tracking starts anew when enabled again."""
-        if request.data and not node.enabled and node.pipeline is not None:
+        """Take images or ignore them, also the one that waits; tracking starts anew when enabled again."""
+        changed, node.enabled = request.data != node.enabled, request.data
+        if changed and node.pipeline is not None:
             node.pipeline.reset()
-        node.enabled = request.data
+            node.pipeline.mailbox.clear()
         response.success = True
         response.message = "enabled" if request.data else "disabled: images are ignored"
         return response

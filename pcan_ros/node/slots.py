@@ -21,7 +21,7 @@ class Counts:
     """What became of the messages of one camera; only the mailbox writes here."""
 
     received: int = 0
-    replaced: int = 0  # by a newer one before their turn
+    replaced: int = 0  # by a newer one before their turn, or by nothing
 
 
 class Mailbox:
@@ -60,6 +60,13 @@ class Mailbox:
         """Return what `take` would return now, and leave it where newer ones may replace it."""
         with self._changed:
             return self._turns(most)
+
+    def clear(self) -> None:
+        """Throw away what waits; counts it like what is replaced."""
+        with self._changed:
+            for camera, waiting in enumerate(self._slots):
+                self._counts[camera].replaced += waiting is not None
+                self._slots[camera] = None
 
     def close(self) -> None:
         """Wake whoever waits; nothing is handed out any more."""
