@@ -27,6 +27,10 @@ EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
+TWO_PLANES = {  # half as many rows of colour pairs below those of grey, all of one step
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+}
 SIXTEEN_BIT = {  # of these the high byte is taken, as their 8-bit kin
     "rgb16": "rgb8",
     "bgr16": "bgr8",
@@ -41,6 +45,7 @@ SIXTEEN_BIT = {  # of these the high byte is taken, as their 8-bit kin
     "bayer_gbrg16": "bayer_gbrg8",
     "bayer_grbg16": "bayer_grbg8",
 }
+BAYER = tuple(name for name in (*EIGHT_BIT, *SIXTEEN_BIT) if name.startswith("bayer"))
 
 
 class BadImage(ValueError):
@@ -53,7 +58,7 @@ def decode(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
     order  of the channels, rgb or bgr; what comes in this order is not touched
     """
     if order == "bgr" and getattr(message, "encoding", "") in ("bgr8", "8UC3"):
-        _check_size(message, 3)
+        _check_size(message, 3, message.height)
         return _pixels(message, 3, 1)
     picture = _decode(message)
     return picture if order == "rgb" else picture[..., ::-1]
@@ -64,13 +69,15 @@ def _decode(message: Any) -> NDArray[np.uint8]:
 
 
 def _decode_raw(message: Any) -> NDArray[np.uint8]:
+    if message.encoding in TWO_PLANES:
+        return _decode_two_planes(message)
     kin = SIXTEEN_BIT.get(message.encoding, message.encoding)
     if kin not in EIGHT_BIT:
-        known = ", ".join((*EIGHT_BIT, *SIXTEEN_BIT))
+        known = ", ".join((*EIGHT_BIT, *TWO_PLANES, *SIXTEEN_BIT))
         raise BadImage(f"encoding: expected one of {known}; got {message.encoding!r}")
     channels, conversion = EIGHT_BIT[kin]
     depth = 2 if message.encoding in SIXTEEN_BIT else 1
-    _check_size(message, channels * depth)
+    _check_size(message, channels * depth, message.height)
     if channels == 2 and message.width % 2:
         raise BadImage(f"width: expected an even one for {message.encoding}, got {message.width}")
     pixels = _pixels(message, channels, depth)
@@ -84,19 +91,27 @@ def _decode_raw(message: Any) -> NDArray[np.uint8]:
         ) from error
 
 
-def _check_size(message: Any, bytes_per_pixel: int) -> None:
-    """Raise BadImage unless width, height, step and data agree."""
+def _decode_two_planes(message: Any) -> NDArray[np.uint8]:
+    height, width, step = message.height, message.width, message.step
+    if height % 2 or width % 2:
+        raise BadImage(f"size: expected even sides for {message.encoding}, got {width}x{height}")
+    rows = height + height // 2
+    _check_size(message, 1, rows)
+    planes = np.frombuffer(message.data, np.uint8, rows * step).reshape(rows, step)[:, :width]
+    return np.asarray(cv2.cvtColor(planes, TWO_PLANES[message.encoding]), np.uint8)
+
+
+def _check_size(message: Any, bytes_per_pixel: int, rows: int) -> None:
+    """Raise BadImage unless width, height, step and the rows of data agree."""
     if not (message.width and message.height):
         raise BadImage(f"size: expected at least 1x1, got {message.width}x{message.height}")
     row = message.width * bytes_per_pixel
     if message.step < row:
         size = f"width {message.width} of {message.encoding}"
         raise BadImage(f"step: expected at least {row} bytes for {size}, got {message.step}")
-    expected, got = message.step * message.height, len(message.data)
+    expected, got = message.step * rows, len(message.data)
     if got < expected:
-        raise BadImage(
-            f"data: expected {expected} bytes (step {message.step} x height {message.height}), got {got}"
-        )
+        raise BadImage(f"data: expected {expected} bytes (step {message.step} x {rows} rows), got {got}")
 
 
 def _pixels(message: Any, channels: int, depth: int) -> NDArray[np.uint8]:
@@ -120,9 +135,18 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
     # The decoder fills what is missing of a cut JPEG with grey and reports nothing.
     if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:].tobytes():
         raise BadImage(f"data: expected a whole jpeg, got one cut off after {len(data)} bytes")
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    kind, conversion = cv2.IMREAD_COLOR, cv2.COLOR_BGR2RGB
+    if (mosaic := _mosaic(message.format)) is not None:
+        kind, conversion = cv2.IMREAD_GRAYSCALE, mosaic
+    picture = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
         raise BadImage(
             f"data: expected a {message.format or 'compressed'} picture, cannot decode {len(data)} bytes"
         )
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(picture, conversion), np.uint8)
+
+
+def _mosaic(text: str) -> int | None:
+    """Return the conversion of a Bayer pattern that was compressed as grey, by `encoding; codec …`."""
+    encoding = text.partition(";")[0].strip()
+    return EIGHT_BIT[SIXTEEN_BIT.get(encoding, encoding)][1] if encoding in BAYER else None

@@ -31,6 +31,16 @@ def compressed(data: bytes, kind: str = "jpeg") -> Any:
     return SimpleNamespace(format=kind, data=data)
 
 
+def yuv(red: int, green: int, blue: int) -> dict[str, int]:
+    """Return a colour by ITU-R BT.601, 16 to 235."""
+    parts = {
+        "y": 16 + (65.738 * red + 129.057 * green + 25.064 * blue) / 256,
+        "u": 128 + (-37.945 * red - 74.494 * green + 112.439 * blue) / 256,
+        "v": 128 + (112.439 * red - 94.154 * green - 18.285 * blue) / 256,
+    }
+    return {part: round(value) for part, value in parts.items()}
+
+
 @pytest.mark.parametrize(
     ("encoding", "conversion"),
     [
@@ -56,15 +66,40 @@ def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, bits: in
     [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"), ("yuyv", "yuyv")],
 )
 def test_pairs_of_yuv_pixels_come_out_as_rgb(encoding: str, order: str) -> None:
-    r, g, b = RED  # to YUV by ITU-R BT.601, 16 to 235
-    parts = {
-        "y": 16 + (65.738 * r + 129.057 * g + 25.064 * b) / 256,
-        "u": 128 + (-37.945 * r - 74.494 * g + 112.439 * b) / 256,
-        "v": 128 + (112.439 * r - 94.154 * g - 18.285 * b) / 256,
-    }
-    pair = np.array([[parts[part] for part in order]]).round().astype(np.uint8)
+    parts = yuv(*RED)
+    pair = np.array([[parts[part] for part in order]], np.uint8)
     picture = decode(raw(np.tile(pair, (4, 3)).reshape(4, 6, 2), encoding))
     assert picture.shape == (4, 6, 3) and np.abs(picture.astype(int) - RED).max() <= 4
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("nv12", "uv"), ("nv21", "vu")])
+@pytest.mark.parametrize("pad", [0, 3])
+def test_planes_of_yuv_come_out_as_rgb(encoding: str, order: str, pad: int) -> None:
+    left, right = yuv(*RED), yuv(20, 60, 220)
+    grey = [left["y"]] * 4 + [right["y"]] * 4
+    colour = [left[part] for part in order] * 2 + [right[part] for part in order] * 2
+    message = raw(np.array([grey] * 4 + [colour] * 2, np.uint8), encoding, pad=pad)
+    message.height = 4
+    picture = decode(message)
+    assert picture.shape == (4, 8, 3) and picture.flags.c_contiguous
+    assert np.abs(picture[:, :4].astype(int) - RED).max() <= 4
+    assert np.abs(picture[:, 4:].astype(int) - (20, 60, 220)).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"width": 5}, "size: expected even sides for nv12, got 5x4"),
+        ({"height": 6}, r"data: expected 54 bytes \(step 6 x 9 rows\), got 36"),
+        ({"step": 5}, "step: expected at least 6 bytes for width 6 of nv12, got 5"),
+        ({"encoding": "nv24"}, "encoding: expected one of .*nv12, nv21.*; got 'nv24'"),
+    ],
+)
+def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], said: str) -> None:
+    message = raw(np.zeros((6, 6), np.uint8), "nv12")
+    vars(message).update({"height": 4, **change})
+    with pytest.raises(BadImage, match=said):
+        decode(message)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -76,6 +111,15 @@ def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int], b
     mosaic[first[0] :: 2, first[1] :: 2] = 200 << (bits - 8)  # where the pattern has its red pixels
     picture = decode(raw(mosaic, f"bayer_{encoding}{bits}"))[2:-2, 2:-2]
     assert picture[..., 0].min() == 200 and picture[..., 1:].max() == 0
+
+
+@pytest.mark.parametrize(("encoding", "red"), [("bayer_rggb8", 0), ("bayer_bggr8", 2), ("bayer_rggb16", 0)])
+def test_a_compressed_bayer_pattern_is_no_grey_picture(encoding: str, red: int) -> None:
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[::2, ::2] = 200
+    data = cv2.imencode(".png", mosaic)[1].tobytes()
+    picture = decode(compressed(data, f"{encoding}; png compressed "))[2:-2, 2:-2]
+    assert picture[..., red].min() == 200 and np.delete(picture, red, -1).max() == 0
 
 
 def test_grey_and_16_bit_pictures_become_rgb() -> None:
@@ -110,7 +154,7 @@ def test_compressed_pictures_come_out_as_rgb() -> None:
         ({"encoding": ""}, "encoding: expected one of .*; got ''"),
         ({"width": 0}, "size: expected at least 1x1, got 0x4"),
         ({"step": 17}, "step: expected at least 18 bytes for width 6 of rgb8, got 17"),
-        ({"height": 5}, r"data: expected 90 bytes \(step 18 x height 5\), got 72"),
+        ({"height": 5}, r"data: expected 90 bytes \(step 18 x 5 rows\), got 72"),
         ({"data": b""}, "data: expected 72 bytes .*, got 0"),
         ({"encoding": "mono16", "step": 11}, "step: expected at least 12 bytes"),
     ],
