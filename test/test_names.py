@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("pcan_model", "pcan_ros", "test", "tools", "launch", "benchmarks")
@@ -64,6 +68,16 @@ def test_no_function_is_far_too_long() -> None:
     show("functions over 50 lines", [f"{n:3} {name}" for name, n in sizes.items() if n > 50])
     print(f"median {sorted(sizes.values())[len(sizes) // 2]} lines in {len(sizes)} functions")
     assert {name: n for name, n in sizes.items() if n > 80} == {}
+
+
+def test_nothing_that_git_ignores_is_in_the_repository() -> None:
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("no git here")
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip(f"git says: {run.stderr.strip()}")
+    assert run.stdout == ""
 
 
 def test_folders_are_two_deep() -> None:
