@@ -10,11 +10,12 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from support.squares import export_squares, picture
 
 from pcan_model.structures import Frame, Slots, Tracks
 from pcan_model.tracker import Tracker
-from pcan_ros.runtime.model_files import ModelError
+from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
@@ -134,6 +135,45 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(squares: Path) -> N
     path.write_text("{")
     with pytest.raises(ModelError, match=r"manifest\.json: expected JSON"):
         OnnxEngine(squares)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "said"),
+    [
+        ("heads", "detections", r"scores: expected \(3,\) as in manifest.json: heads.detections, got \(4,\)"),
+        ("tracker", "capacity", r"owner: expected \(9,\) as in manifest.json: tracker.capacity, got \(8,\)"),
+    ],
+)
+def test_a_manifest_of_other_numbers_of_rows_is_refused(
+    squares: Path, part: str, key: str, said: str
+) -> None:
+    manifest = json.loads((squares / "manifest.json").read_text())
+    manifest["config"][part][key] += -1 if part == "heads" else 1
+    (squares / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=said):
+        OnnxEngine(squares)
+
+
+def test_a_manifest_of_other_classes_than_the_weights_is_refused(squares: Path) -> None:
+    path, weights = squares / "manifest.json", squares / "w.safetensors"
+    manifest = json.loads(path.read_text()) | {"weights": weights.name}
+    for names in (["car"], ["car"] * 9):
+        manifest["config"]["classes"] = names
+        path.write_text(json.dumps(manifest))
+        save_file({"x": np.zeros(1)}, weights, {"config": json.dumps({"classes": ["car", "bus"]})})
+        with pytest.raises(ModelError, match=rf"classes: expected 2 as in w.safetensors, got {len(names)}$"):
+            OnnxEngine(squares)
+    weights.write_bytes(b"something else")
+    with pytest.raises(ModelError, match=r"w\.safetensors: expected a checkpoint of pcan-train"):
+        OnnxEngine(squares)
+
+
+@pytest.mark.parametrize("cameras", ["three", 0, None])
+def test_a_manifest_of_no_number_of_cameras_is_refused(squares: Path, cameras: object) -> None:
+    path = squares / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"cameras": cameras}))
+    with pytest.raises(ModelError, match=r"manifest\.json: cameras: expected a number from 1 up, got "):
+        _ = ModelFiles(squares).cameras
 
 
 def test_a_network_of_other_inputs_is_refused(squares: Path) -> None:

@@ -75,6 +75,9 @@ def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int
     for name, following in zip(MEMORY, NEXT, strict=True):
         pairs.append((f"frame.onnx: {name}", frame(name), f"frame.onnx: {following}", frame(following)))
     pairs.append(("instance.onnx: bank", instance("bank"), "instance.onnx: bank_next", instance("bank_next")))
+    found, rows = (cameras * files.config.heads.detections,), (cameras * files.config.tracker.capacity,)
+    pairs.append(("manifest.json: heads.detections", found, "frame.onnx: scores", frame("scores")))
+    pairs.append(("manifest.json: tracker.capacity", rows, "instance.onnx: owner", instance("owner")))
     for where, expected, what, got in pairs:
         if expected != got:
             raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")

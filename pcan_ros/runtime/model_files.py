@@ -48,9 +48,14 @@ class ModelFiles:
         """Return the configuration the networks were exported with."""
         where = f"{self.folder / 'manifest.json'}: config"
         try:
-            return config_from_dict(self.manifest["config"], where)
+            config = config_from_dict(self.manifest["config"], where)
         except ConfigError as error:
             raise ModelError(str(error)) from error
+        known, path = len(config.classes), self.folder / str(self.manifest.get("weights"))
+        trained = classes_of(path) if path.is_file() else known
+        if known != trained:
+            raise ModelError(f"{where}: classes: expected {trained} as in {path.name}, got {known}")
+        return config
 
     @property
     def precision(self) -> str:
@@ -77,7 +82,11 @@ class ModelFiles:
     @property
     def cameras(self) -> int:
         """Return how many cameras the batch graphs look through at once; 1: there are none."""
-        return int(self.manifest.get("cameras", 1))
+        count = self.manifest.get("cameras", 1)
+        if not isinstance(count, int) or count < 1:
+            where = f"{self.folder / 'manifest.json'}: cameras"
+            raise ModelError(f"{where}: expected a number from 1 up, got {count!r}")
+        return count
 
     @property
     def picture(self) -> tuple[int, int, int]:
@@ -111,3 +120,14 @@ class ModelFiles:
                 raise ModelError(
                     f"{path}: expected sha256 {expected[:12]}… of manifest.json, got {got[:12]}…"
                 )
+
+
+def classes_of(weights: Path) -> int:
+    """Return how many classes the network of a safetensors checkpoint was trained for."""
+    size = weights.stat().st_size
+    with weights.open("rb") as file:
+        try:
+            header = json.loads(file.read(min(size, int.from_bytes(file.read(8), "little"))))
+            return len(json.loads(header["__metadata__"]["config"])["classes"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{weights}: expected a checkpoint of pcan-train, got another file") from error
