@@ -126,14 +126,34 @@ def test_an_empty_mask_gives_finite_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("positions", "prototypes", "norm"),
-    [(3, 10, 1.0), (1, 4, 1.0), (1, 1, 1.0), (50, 4, 6e3), (50, 4, 0.0), (50, 4, 1e-20)],
-    ids=["more prototypes than positions", "one pixel", "one of each", "huge", "all zero", "tiny"],
+    [
+        (3, 10, 1.0),
+        (1, 4, 1.0),
+        (1, 1, 1.0),
+        (0, 4, 1.0),
+        (50, 4, 6e3),
+        (50, 4, 1e15),
+        (50, 4, 0.0),
+        (50, 4, 1e-20),
+    ],
+    ids=[
+        "more prototypes than positions",
+        "one pixel",
+        "one of each",
+        "no pixel",
+        "huge",
+        "huger",
+        "all zero",
+        "tiny",
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_unusual_features_stay_finite(
     positions: int, prototypes: int, norm: float, dtype: torch.dtype
 ) -> None:
-    keys, mu = (drawn(2, positions, 8) * norm).to(dtype), drawn(2, prototypes, 8, seed=1).to(dtype)
+    limit = min(torch.finfo(dtype).max, 1e30)
+    keys = (drawn(2, positions, 8) * norm).clamp(-limit, limit).to(dtype)
+    mu = drawn(2, prototypes, 8, seed=1).to(dtype)
     fitted = fit_prototypes(keys, None, mu, sigma2=0.05, steps=6)
     values = value_prototypes(keys, drawn(2, positions, 5), fitted, 0.05)
     assert fitted.isfinite().all() and values.isfinite().all()

@@ -63,6 +63,26 @@ def test_huge_features_stay_finite() -> None:
     assert torch.isfinite(mu).all() and torch.isfinite(attend(x, mu)).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("weight", [None, 0.0, 1.0])
+def test_features_of_16_bits_are_computed_in_32(dtype: torch.dtype, weight: float | None) -> None:
+    x = (torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(0)) * 30).to(dtype)
+    counts = None if weight is None else torch.full((2, 20), weight, dtype=dtype)
+    for start in (torch.eye(4).expand(2, -1, -1), torch.eye(4, dtype=dtype).expand(2, -1, -1)):
+        with torch.autocast("cpu", torch.bfloat16):
+            mu = fit_prototypes(x, counts, start, sigma2=0.05, steps=6)
+            maps = attend(x, mu)
+        assert mu.dtype == maps.dtype == torch.float32 and mu.isfinite().all()
+        exact = fit_prototypes(x.float(), counts, start.float(), sigma2=0.05, steps=6)
+        assert torch.equal(mu, exact) and torch.equal(maps, attend(x.float(), exact))
+
+
+def test_features_of_64_bits_stay_so() -> None:
+    x, mu = torch.randn(1, 20, 4).double(), torch.eye(4)[None].double()
+    mu = fit_prototypes(x, None, mu, sigma2=0.05, steps=6)
+    assert mu.dtype == attend(x, mu).dtype == torch.float64
+
+
 def config_of(channels: int, prototypes: int) -> Config:
     config = small_released_config(frame_attention={"levels": (2,), "prototypes": prototypes})
     return replace(config, backbone=replace(config.backbone, channels=channels))

@@ -21,7 +21,9 @@ def fit_prototypes(
     mu       (B, K, C)  prototypes to start from
     sigma2              1 / temperature
     returns  (B, K, C)  of unit length; 0 where no position counts
+    Computes in the wider type of both, in float32 at least.
     """
+    features, mu = _wide(features, mu)
     for _ in range(steps):
         z = torch.softmax(features @ mu.mT / sigma2, -1)  # (B, N, K)
         if weight is not None:
@@ -34,7 +36,14 @@ def fit_prototypes(
 @full_precision
 def attend(features: Tensor, mu: Tensor) -> Tensor:
     """Return how much each position belongs to each prototype, (B, N, K): without the temperature."""
+    features, mu = _wide(features, mu)
     return torch.softmax(features @ mu.mT, -1)
+
+
+def _wide(features: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring both to one type of 32 bits or more: those of 16 lose the small denominators."""
+    kind = torch.promote_types(torch.promote_types(features.dtype, mu.dtype), torch.float32)
+    return features.to(kind), mu.to(kind)
 
 
 def _unit(rows: Tensor) -> Tensor:
