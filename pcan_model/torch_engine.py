@@ -59,6 +59,7 @@ class TorchEngine:
         if isinstance(weights, Path):
             checkpoint.load_weights(weights, net)
         self.layout = layout(net)
+        self.camera = self.layout.camera
 
     def start(self) -> Memory:
         """Return the empty memory of one camera."""
@@ -66,11 +67,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one letterboxed picture (height, width, 3) uint8 RGB."""
-        expected = (self.config.input.height, self.config.input.width, 3)
+        """Find the objects of one picture (height, width, 3) uint8; see `pcan_model.engine`."""
+        size = self.camera or self.config.input
+        expected = (size.height, size.width, 3)
         if image.shape != expected:
             raise ValueError(f"image: expected {expected}, got {image.shape}")
-        values = self.layout.frame(torch.from_numpy(image)[None], memory.keys, memory.values, memory.valid)
+        picture = torch.from_numpy(np.ascontiguousarray(image))[None]
+        values = self.layout.frame(picture, memory.keys, memory.values, memory.valid)
         out = dict(zip(self.layout.outputs["frame"], values, strict=True))
         keys, prototypes, valid = (out[name] for name in NEXT)
         following = replace(memory, keys=keys, values=prototypes, valid=valid)

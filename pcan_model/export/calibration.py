@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import Clip
+from pcan_model.data.clips import Clip, LabeledFrame, with_image
 from pcan_model.data.layouts import open_clips
 from pcan_model.data.sources import split_name, split_videos
 from pcan_model.data.timing import seconds, time_of
+from pcan_model.engine import CameraPicture
+from pcan_model.formats.labels import labelled
+from pcan_model.geometry import Letterbox
 from pcan_model.layout import SLOTS
 from pcan_model.structures import Detections, Frame, Slots
 from pcan_model.torch_engine import Features, Memory, TorchEngine
@@ -35,7 +38,8 @@ class Recorder:
     """An engine that writes down what it is given."""
 
     def __init__(self, engine: TorchEngine, folder: Path) -> None:
-        self._engine, self.config, self._folder = engine, engine.config, folder
+        self._engine, self._folder = engine, folder
+        self.config, self.camera = engine.config, engine.camera
         self._written: dict[str, list[Path]] = {"frame": [], "instance": []}
 
     @property
@@ -105,9 +109,30 @@ def stretches(lengths: Sequence[int], frames: int) -> Iterator[tuple[int, ...]]:
         yield tuple(sorted({round(last * (k + 0.5) / each) for k in range(each)}))
 
 
-def calibration_clips(sources: Sequence[str]) -> list[Clip]:
+class AsSent:
+    """A clip, without its labels, as a camera of one size would send it: fitted in where it has another."""
+
+    labelled = False
+
+    def __init__(self, clip: Clip, camera: CameraPicture) -> None:
+        self.name, self.rate = clip.name, clip.rate
+        self._clip, self._size = clip, (camera.height, camera.width)
+
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def frame(self, index: int) -> LabeledFrame:
+        """Read a frame and fit its picture."""
+        image = self._clip.frame(index).image
+        height, width, _ = image.shape
+        fitted = Letterbox((height, width), self._size).apply(image)
+        return with_image(fitted, labelled(np.zeros(self._size, np.int16), [], []))
+
+
+def calibration_clips(sources: Sequence[str], camera: CameraPicture | None = None) -> list[Clip]:
     """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of pictures.
 
+    camera  whose size the pictures shall have
     Raises DataError where there is none.
     """
     clips: list[Clip] = []
@@ -115,4 +140,4 @@ def calibration_clips(sources: Sequence[str]) -> list[Clip]:
         whole, videos = split_videos(Path(source))
         path, split = split_name(whole)
         clips += open_clips(path, split=split, videos=videos or None)
-    return clips
+    return [AsSent(clip, camera) for clip in clips] if camera else clips

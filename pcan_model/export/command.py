@@ -15,7 +15,7 @@ from pcan_model.data.clips import Clip
 from pcan_model.engine import CameraPicture
 from pcan_model.export.agreement import agreement, over_a_clip
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.model import PRECISIONS, ROI, export
+from pcan_model.export.model import PRECISIONS, REST, ROI, export
 from pcan_model.export.quantise import LAYERS
 from pcan_model.network import PCAN
 from pcan_model.synthetic.drive import SyntheticDrive
@@ -43,15 +43,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 after an error that the user can mend."""
     options = _parser().parse_args(argv)
     try:
-        clips = calibration_clips(options.calibration)
-        net, metrics = _network(options)
         camera = _camera(options)
+        clips = calibration_clips(options.calibration, camera)
+        net, metrics = _network(options)
         folder = export(
             net,
             options.out,
             metrics,
             roi=options.roi,
             precision=options.precision,
+            rest=options.rest,
             calibration=clips,
             cameras=options.cameras,
             camera=camera,
@@ -123,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=PRECISIONS,
         default=PRECISIONS[0],
         help="of the heavy layers; boxes and attention stay fp32 (default: %(default)s)",
+    )
+    add(
+        "--rest",
+        choices=sorted(set(REST.values())),
+        help="of int8 and fp8: what their layers put out, and heavy layers that cannot be rounded (default: "
+        "fp16 with --roi gridsample, for TensorRT; fp32 with roialign, as processors widen fp16 anyway)",
     )
     size = "of the network's input (default: the configuration's)"
     add("--size", type=int, nargs=2, metavar=("H", "W"), help=size)

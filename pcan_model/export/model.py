@@ -12,28 +12,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import onnx
-from tqdm import tqdm
-
 from pcan_model import checkpoint
 from pcan_model.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip
 from pcan_model.engine import CameraPicture
 from pcan_model.export.batch import several
-from pcan_model.export.calibration import record
 from pcan_model.export.camera_pass import check_camera, fitted
-from pcan_model.export.half import to_half
 from pcan_model.export.passes import OPSET, example_inputs, write_pass
-from pcan_model.export.quantise import LAYERS, check_quantiser, quantise
+from pcan_model.export.precision import narrow, round_to_8_bits
+from pcan_model.export.quantise import LAYERS, check_quantiser
 from pcan_model.export.weights import WEIGHTS
-from pcan_model.layout import Layout, MakeLayout, lean, sampled
+from pcan_model.layout import Layout, lean, sampled
 from pcan_model.network import PCAN
-from pcan_model.torch_engine import TorchEngine
 
 ROI = {"roialign": lean, "gridsample": sampled}  # the operator; sampling, which TensorRT builds anywhere
 BATCH = "batch_"  # prefix of the graphs for several cameras at once
 PRECISIONS = ("fp32", "fp16", *LAYERS)
-CALIBRATION_FRAMES = 48
+REST = {"roialign": "fp32", "gridsample": "fp16"}  # beside 8 bits: processors have no use for 16, GPUs do
 
 
 def export(
@@ -43,6 +38,7 @@ def export(
     *,
     roi: str = "roialign",
     precision: str = PRECISIONS[0],
+    rest: str | None = None,
     calibration: Sequence[Clip] = (),
     cameras: int = 1,
     camera: CameraPicture | None = None,
@@ -51,6 +47,7 @@ def export(
 
     roi          how regions are read, one of ROI
     precision    of the heavy layers, one of PRECISIONS
+    rest         of what int8 and fp8 do not round, fp32 or fp16; None: one of REST, by `roi`
     calibration  what int8 and fp8 choose their scales by: pictures as the robot will see
     cameras      more than 1: also batch_frame.onnx and batch_instance.onnx, for so many at once
     camera       pictures that the frame graphs fit into the network's input themselves
@@ -58,7 +55,8 @@ def export(
     replace a folder that holds something else than an exported model.
     """
     _check(net.config, folder, precision, calibration)
-    _check_cameras(net.config, roi, precision, cameras=cameras, camera=camera)
+    _check_cameras(net.config, roi, cameras=cameras, camera=camera)
+    rest = _rest(roi, precision, rest)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name) / "model"
@@ -68,11 +66,11 @@ def export(
         layouts = _layouts(net, roi, cameras, camera)
         for prefix, layout in layouts.items():
             _write_passes(net, partial, layout, prefix, own_weights=precision in LAYERS)
-        if precision == "fp16":
-            narrow(partial)
         if precision in LAYERS:
-            round_to_8_bits(net, partial, ROI[roi], precision=precision, calibration=calibration)
-        _manifest(net.config, layouts, partial, roi=roi, precision=precision)
+            round_to_8_bits(net, partial, layouts, precision=precision, calibration=calibration)
+        if "fp16" in (precision, rest):
+            narrow(partial)
+        _manifest(net.config, layouts, partial, roi=roi, precision=precision, rest=rest)
         if folder.exists():
             _keep_others(folder, partial)
             shutil.rmtree(folder)
@@ -96,15 +94,20 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
         check_quantiser()
 
 
-def _check_cameras(
-    config: Config, roi: str, precision: str, *, cameras: int, camera: CameraPicture | None
-) -> None:
+def _check_cameras(config: Config, roi: str, *, cameras: int, camera: CameraPicture | None) -> None:
     if cameras > 1 and roi != "gridsample":
         raise ConfigError(f"--cameras {cameras}: expected --roi gridsample, got {roi}: TensorRT runs it")
-    if precision in LAYERS and (cameras > 1 or camera is not None):
-        raise ConfigError(f"--cameras and --camera: expected --precision fp32 or fp16, got {precision}")
     if camera is not None:
         check_camera(config, camera)
+
+
+def _rest(roi: str, precision: str, rest: str | None) -> str | None:
+    """Return the precision of what 8 bits leave; None where there is no such thing."""
+    if precision in LAYERS:
+        return rest or REST[roi]
+    if rest is not None:
+        raise ConfigError(f"--rest {rest}: expected --precision {' or '.join(LAYERS)}, got {precision}")
+    return None
 
 
 def _layouts(net: PCAN, roi: str, cameras: int, camera: CameraPicture | None) -> dict[str, Layout]:
@@ -132,35 +135,16 @@ def _keep_others(folder: Path, partial: Path) -> None:
             shutil.copy2(path, partial)
 
 
-def narrow(folder: Path) -> None:
-    """Let the heavy layers of all graphs in a folder compute in 16 bits; their weights are stored so."""
-    for path in sorted(folder.glob("*.onnx")):
-        model = onnx.load(path, load_external_data=False)
-        to_half(model)
-        onnx.save(model, path)
-
-
-def round_to_8_bits(
-    net: PCAN, folder: Path, layout: MakeLayout, *, precision: str, calibration: Sequence[Clip]
+def _manifest(
+    config: Config, layouts: dict[str, Layout], folder: Path, *, roi: str, precision: str, rest: str | None
 ) -> None:
-    """Let the heavy layers of both graphs in a folder, which hold their own weights, compute in 8 bits."""
-    engine = TorchEngine(net.config, net, layout)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
-            samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
-        for graph in ("frame", "instance"):
-            files = getattr(samples, graph)
-            with tqdm(total=len(files), unit="frame", desc=f"calibrate {graph} pass") as bar:
-                quantise(folder / f"{graph}.onnx", precision, files, bar.update)
-
-
-def _manifest(config: Config, layouts: dict[str, Layout], folder: Path, *, roi: str, precision: str) -> None:
     """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
     files = (*sorted(path.name for path in folder.glob("*.onnx")), WEIGHTS)
     layout, camera = layouts[""], layouts[""].camera
     content = {
         "config": config_to_dict(config),
         "precision": precision,
+        "rest": rest,
         "opset": OPSET,
         "roi": roi,
         "cameras": max(each.cameras for each in layouts.values()),

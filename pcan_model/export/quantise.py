@@ -1,7 +1,7 @@
 """8 bits by explicit Q/DQ in the graph, by NVIDIA's ModelOpt: what TensorRT and OpenVINO take as it is.
 
 Only convolutions and fully connected layers are rounded. EM, readout, boxes and suppression are matrix
-products and arithmetic, which stay in float32.
+products and arithmetic, which are not.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from pcan_model.config import ConfigError
+from pcan_model.export.samples import Arrays, Sample
 
 LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # TensorRT has no others in FP8
 INSTALL = "pip install 'pcan_ros[quantize]' && pip install --no-deps nvidia-modelopt==0.47.0"
@@ -27,21 +26,21 @@ Progress = Callable[[], object]
 class Reader:
     """Hands samples to the calibration one by one, as `onnxruntime.quantization.CalibrationDataReader`."""
 
-    def __init__(self, samples: Sequence[Path], progress: Progress) -> None:
+    def __init__(self, samples: Sequence[Sample], progress: Progress) -> None:
         self._samples, self._progress = samples, progress
-        self._left: Iterator[Path] = iter(samples)
+        self._left: Iterator[Sample] = iter(samples)
 
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
+    def get_next(self) -> Arrays | None:
         """Return the next sample's arrays, None after the last."""
-        path = next(self._left, None)
-        if path is None:
+        sample = next(self._left, None)
+        if sample is None:
             return None
         self._progress()
-        return _read(path)
+        return sample.read()
 
-    def get_first(self) -> dict[str, NDArray[Any]]:
+    def get_first(self) -> Arrays:
         """Return the first sample's arrays."""
-        return _read(self._samples[0])
+        return self._samples[0].read()
 
     def rewind(self) -> None:
         """Begin anew."""
@@ -56,11 +55,13 @@ def check_quantiser() -> None:
         raise ConfigError(f"--precision: int8 and fp8 need ModelOpt ({error}): {INSTALL}") from error
 
 
-def quantise(path: Path, precision: str, samples: Sequence[Path], progress: Progress = lambda: None) -> None:
+def quantise(
+    path: Path, precision: str, samples: Sequence[Sample], progress: Progress = lambda: None
+) -> None:
     """Let the heavy layers of a graph with its own weights compute in 8 bits, in place.
 
     precision  one of LAYERS
-    samples    files of arrays by input name, which activations get their scales from
+    samples    of its inputs, which activations get their scales from
     """
     run = _modelopt()
     with redirect_stdout(io.StringIO()):  # it chats
@@ -107,8 +108,3 @@ def _modelopt() -> Any:
     from modelopt.onnx.quantization import quantize
 
     return quantize
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path) as arrays:
-        return dict(arrays)

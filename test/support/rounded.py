@@ -14,6 +14,7 @@ from support.moving import moving_blocks
 
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.export import model as room
+from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
 from pcan_model.layout import Layout
 from pcan_model.network import PCAN
@@ -25,13 +26,16 @@ class BlockClip:
 
     length: int
     seed: int
+    height: int = 128
+    width: int = 192
     name: str = "blocks"
     rate: float = 10.0
     labelled: bool = False
     pictures: list[NDArray[np.uint8]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pictures.extend(frame.image for frame in moving_blocks(self.length, seed=self.seed))
+        frames = moving_blocks(self.length, self.height, self.width, self.seed)
+        self.pictures.extend(frame.image for frame in frames)
 
     def __len__(self) -> int:
         return self.length
@@ -55,7 +59,7 @@ def round_all(net: PCAN, root: Path, clips: Sequence[Clip], *, roi: str, frames:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_write_passes", take)
-        patch.setattr(room, "CALIBRATION_FRAMES", frames)
+        patch.setattr(precision, "CALIBRATION_FRAMES", frames)
         return {
             name: room.export(net, root / name, roi=roi, precision=name, calibration=clips) for name in LAYERS
         }

@@ -1,0 +1,51 @@
+"""Graphs of float32 made to compute in 16 or 8 bits, as they lie in a model's folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+from tqdm import tqdm
+
+from pcan_model.config import ConfigError
+from pcan_model.data.clips import Clip
+from pcan_model.export.calibration import record
+from pcan_model.export.half import to_half
+from pcan_model.export.quantise import quantise
+from pcan_model.export.samples import for_cameras
+from pcan_model.layout import Layout
+from pcan_model.network import PCAN
+from pcan_model.torch_engine import TorchEngine
+
+CALIBRATION_FRAMES = 48
+
+
+def narrow(folder: Path) -> None:
+    """Let what is heavy, and not rounded, in all graphs of a folder compute in 16 bits."""
+    for path in sorted(folder.glob("*.onnx")):
+        model = onnx.load(path, load_external_data=False)
+        to_half(model)
+        onnx.save(model, path)
+
+
+def round_to_8_bits(
+    net: PCAN, folder: Path, layouts: Mapping[str, Layout], *, precision: str, calibration: Sequence[Clip]
+) -> None:
+    """Let the heavy layers of all graphs in a folder, which hold their own weights, compute in 8 bits.
+
+    layouts      what was written, by the prefix of the graphs' names; "" is of one camera
+    calibration  of the size that the layouts take
+    """
+    engine = TorchEngine(net.config, net, lambda _: layouts[""])
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
+            samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
+        if not samples.instance:
+            raise ConfigError("--calibration: expected pictures with objects, the network tracks none")
+        graphs = [(prefix, graph) for prefix in layouts for graph in ("frame", "instance")]
+        for prefix, graph in graphs:
+            given = for_cameras(getattr(samples, graph), layouts[prefix].cameras)
+            with tqdm(total=len(given), unit="frame", desc=f"calibrate {prefix}{graph}") as bar:
+                quantise(folder / f"{prefix}{graph}.onnx", precision, given, bar.update)
