@@ -30,6 +30,7 @@ from pcan_model.export import command
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.likeness import likeness
 from pcan_model.export.model import PRECISIONS
+from pcan_model.export.quantise import LAYERS
 from pcan_model.follow import Answer, follow
 from pcan_model.structures import Frame, Tracks
 from pcan_model.synthetic.drive import SyntheticDrive, write_drives
@@ -39,6 +40,7 @@ from pcan_ros.runtime.backends import EngineOptions, open_engine
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, FITTED = 100_000, 6  # seed of the first drive held out; drives of seeds from 0 to calibrate with
 BACKENDS = ("onnxruntime", "openvino")
+MIXED = tuple(f"{precision}+fp16" for precision in LAYERS)  # with the rest in fp16
 RATES = {"hota": "HOTA", "motsa": "MOTSA", "idf1": "IDF1", "motsp": "MOTSP"}
 
 
@@ -57,14 +59,16 @@ def main() -> None:
     _times(folders)
 
 
-def _exported(precision: str, options: argparse.Namespace) -> Path:
+def _exported(name: str, options: argparse.Namespace) -> Path:
     """Return the folder of the model in a precision, exported now where it is not there."""
-    folder: Path = options.out / precision
+    folder: Path = options.out / name
     if (folder / "manifest.json").is_file():
         return folder
     drives = options.out / "drives"
     write_drives(drives, range(FITTED), length=8)
+    precision, _, rest = name.partition("+")
     words = ["--weights", str(options.weights), "--precision", precision, "--out", str(folder)]
+    words += ["--rest", rest] if rest else []
     command.main([*words, "--calibration", *options.calibration, str(drives)])
     return folder
 
@@ -124,8 +128,8 @@ def _options() -> argparse.Namespace:
     add("--data", nargs="*", default=[], help="labelled clips held out, in the same form")
     add("--drives", type=int, default=6, help="synthetic drives held out (default: 6)")
     add("--length", type=int, default=10, help="frames of each (default: 10)")
-    some = "precisions to set side by side, the first is the reference"
-    add("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), help=some)
+    some, every = "precisions to set side by side, the first is the reference", [*PRECISIONS, *MIXED]
+    add("--precisions", nargs="+", choices=every, default=every, help=some)
     return parser.parse_args()
 
 

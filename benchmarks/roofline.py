@@ -46,14 +46,16 @@ DOWN = (*SMALL, "nms_ok", "refined")  # and back
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """What a GPU's maker states: dense peaks of the tensor cores (no sparsity) and memory bandwidth."""
+    """What a GPU's maker states: peaks of the tensor cores without sparsity, and memory bandwidth."""
 
     name: str
     peaks: dict[str, float]  # FLOP/s by precision; fp32 of the ordinary cores
     bandwidth: float  # bytes/s
 
 
-GPUS = (
+GPUS = (  # sources: docs/performance.md; the data sheets' larger figures are with sparsity, twice these
+    Gpu("Jetson Orin Nano 8 GB", {"fp32": 1.28e12, "fp16": 10e12, "int8": 20e12}, 68e9),
+    Gpu("Jetson Orin NX 16 GB", {"fp32": 1.88e12, "fp16": 15e12, "int8": 30e12}, 102.4e9),
     Gpu("Jetson AGX Orin 64 GB", {"fp32": 5.3e12, "fp16": 42.5e12, "int8": 85e12}, 204.8e9),
     Gpu("RTX 4090", {"fp32": 82.6e12, "fp16": 165.2e12, "int8": 660.6e12, "fp8": 330.3e12}, 1008e9),
     Gpu("H100 SXM", {"fp32": 66.9e12, "fp16": 989.4e12, "int8": 1978.9e12, "fp8": 1978.9e12}, 3350e9),

@@ -17,9 +17,13 @@ import pytest
 from support.fake_cudart import FakeCudart
 from support.tensorrt_api import COMMON, FULL, RTX
 
+from pcan_ros.runtime.engine_facts import EngineLost
+from pcan_ros.tensorrt.cuda import Cuda
+
 ROOT = Path(__file__).parents[1]
 WHEELS = ROOT / ".venv" / "tensorrt_bindings"  # tools/environment.py unpacks them there
-VERSIONS = runpy.run_path(str(ROOT / "tools" / "environment.py"))["BINDINGS"]
+CUDA_WHEELS = ROOT / ".venv" / "cuda_bindings"
+ENVIRONMENT = runpy.run_path(str(ROOT / "tools" / "environment.py"))
 STUB = "".join(
     f"void *{name}(void) {{ return 0; }}\n"
     for name in (
@@ -47,18 +51,18 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def look(module: str, **environment: str) -> dict[str, Any]:
+def look(*words: str, script: str = "tensorrt_api.py", **environment: str) -> dict[str, Any]:
     """Return what a real module has."""
-    script = Path(__file__).parent / "support" / "tensorrt_api.py"
+    path = Path(__file__).parent / "support" / script
     run = subprocess.run(
-        [sys.executable, str(script), module],
+        [sys.executable, str(path), *words],
         env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return dict(json.loads(run.stdout))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", ENVIRONMENT["BINDINGS"])
 def test_tensorrt_has_all_that_we_use(version: str, stubs: Path) -> None:
     folder = WHEELS / version
     if not folder.is_dir():
@@ -75,24 +79,34 @@ def test_tensorrt_rtx_has_all_that_we_use() -> None:
     assert look("tensorrt_rtx")["missing"] == []
 
 
-def test_the_cuda_runtime_has_all_that_we_use() -> None:
-    cudart = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
+@pytest.fixture(scope="module", params=["installed", *ENVIRONMENT["CUDA_BINDINGS"]])
+def cuda_api(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what the bindings of the CUDA runtime have, of each version."""
+    if request.param == "installed":
+        pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
+        return look(script="cuda_api.py")
+    folder = CUDA_WHEELS / request.param
+    if not folder.is_dir():
+        pytest.skip(f"the bindings of CUDA {request.param} are not in {CUDA_WHEELS}: make env")
+    api = look(script="cuda_api.py", PYTHONPATH=str(folder))
+    assert api["version"] == request.param
+    return api
+
+
+def test_the_cuda_runtime_has_all_that_we_use(cuda_api: dict[str, Any]) -> None:
     tree = ast.parse((ROOT / "pcan_ros" / "tensorrt" / "cuda.py").read_text())
     names = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     calls = {name for name in names if isinstance(name, str) and name.startswith("cuda") and name.isalnum()}
     kinds = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     calls |= {name for name in kinds if name.startswith("cudaGet")}
     assert len(calls) > 15
-    assert [name for name in calls if not callable(getattr(cudart, name, None))] == []
-    enums = (cudart.cudaError_t, cudart.cudaMemcpyKind, cudart.cudaStreamCaptureMode)
+    assert calls <= cuda_api["arguments"].keys()
     values = {name for name in kinds if name.startswith("cuda") and name not in calls}
-    known = {member for enum in enums for member in enum.__members__} | {enum.__name__ for enum in enums}
-    assert values - known == {"cudaStreamNonBlocking", "cudaEventDisableTiming"}
-    assert (cudart.cudaStreamNonBlocking, cudart.cudaEventDisableTiming) == (1, 2)
+    assert values - set(cuda_api["members"]) == set(cuda_api["flags"])
+    assert cuda_api["flags"] == {"cudaStreamNonBlocking": 1, "cudaEventDisableTiming": 2}
 
 
-def test_the_cuda_runtime_takes_as_many_arguments_as_we_give() -> None:
-    cudart = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
+def test_the_cuda_runtime_takes_as_many_arguments_as_we_give(cuda_api: dict[str, Any]) -> None:
     tree = ast.parse((ROOT / "pcan_ros" / "tensorrt" / "cuda.py").read_text())
     given = {
         call.args[0].value: len(call.args) - 1
@@ -101,17 +115,21 @@ def test_the_cuda_runtime_takes_as_many_arguments_as_we_give() -> None:
         if ast.unparse(call.func) == "self._call"
     }
     assert len(given) > 15
-    wrong = {n: (g, inspect.signature(getattr(cudart, n))) for n, g in given.items()}
-    assert {n: pair for n, pair in wrong.items() if len(pair[1].parameters) != pair[0]} == {}
+    assert {name: cuda_api["arguments"][name] for name in given} == given
     fake = {n: len(inspect.signature(getattr(FakeCudart, n)).parameters) - 1 for n in given}
     assert fake == given, "the stand-in takes others than the real one"
 
 
+def test_bindings_that_raise_without_a_driver_have_no_devices() -> None:
+    class Bindings:
+        def cudaGetDeviceCount(self) -> None:
+            raise RuntimeError("Failed to dlopen libcuda.so.1")
+
+    assert Cuda(Bindings()).devices() == 0
+
+
 def test_without_a_driver_the_real_cuda_says_so_and_does_not_crash() -> None:
     cudart = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
-    from pcan_ros.runtime.engine_facts import EngineLost
-    from pcan_ros.tensorrt.cuda import Cuda
-
     cuda = Cuda(cudart)
     if cuda.devices():
         pytest.skip("there is a CUDA device")

@@ -31,10 +31,11 @@ SIZES = {  # what a stage adds, measured on x86-64
     "check": "100 MB",
     "openvino": "180 MB",
     "quantize": "40 MB",
-    "tensorrt": "230 MB: tests build engines with TensorRT-RTX, no GPU needed",
+    "tensorrt": "270 MB: tests build engines with TensorRT-RTX, no GPU needed",
 }
 OPTIONAL = ("quantize", "tensorrt")  # a failure costs some tests, which then say why they are skipped
 BINDINGS = ("10.3.0", "10.7.0.post1", "10.13.3.9", "11.4.0.106")  # of TensorRT: JetPack 6.1 to the newest
+CUDA_BINDINGS = ("12.9.10",)  # what .[tensorrt] installs; PyTorch brings another
 MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names differ
 
 
@@ -166,15 +167,17 @@ def pip(stage: str, *arguments: str) -> None:
 
 
 def fetch_bindings() -> None:
-    """Unpack the Python side of several TensorRTs, 1.3 MB each, for the test of the API."""
-    for version in BINDINGS:
-        folder = VENV / "tensorrt_bindings" / version
+    """Unpack the Python side of several TensorRTs (1.3 MB each) and of CUDA (34 MB), for tests of the API."""
+    wanted = [("tensorrt_bindings", "tensorrt-cu12-bindings", version) for version in BINDINGS]
+    wanted += [("cuda_bindings", "cuda-bindings", version) for version in CUDA_BINDINGS]
+    for place, package, version in wanted:
+        folder = VENV / place / version
         if folder.exists():
             continue
         with tempfile.TemporaryDirectory(dir=VENV) as name:
             pip(
                 "tensorrt", "--no-deps", "--only-binary=:all:", "--target", f"{name}/unpacked",
-                f"tensorrt-cu12-bindings=={version}",
+                f"{package}=={version}",
             )  # fmt: skip
             folder.parent.mkdir(exist_ok=True)
             Path(name, "unpacked").rename(folder)

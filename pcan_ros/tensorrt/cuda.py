@@ -25,7 +25,10 @@ class Cuda:
 
     def devices(self) -> int:
         """Return how many devices there are; 0 also without a driver."""
-        error, count = self._cudart.cudaGetDeviceCount()
+        try:
+            error, count = self._cudart.cudaGetDeviceCount()
+        except RuntimeError:  # so says cuda-python 12.6 that there is no driver
+            return 0
         return int(count) if error == self._cudart.cudaError_t.cudaSuccess else 0
 
     def device_name(self) -> str:
