@@ -17,7 +17,7 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt import build_command
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions
-from pcan_ros.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache
+from pcan_ros.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache, kernels_of
 from pcan_ros.tensorrt.plan import Shop, key_of, open_plan
 
 KEY = EngineKey("model", "frame", "0" * 64, "tensorrt", "10.3.0", "8.7", "fp16", 3, 0)
@@ -190,6 +190,16 @@ def test_prune_removes_the_broken_and_the_unwanted(store: Store) -> None:
     assert [entry.key for entry in store.cache.entries()] == [KEY]
 
 
+def test_prune_takes_an_engines_kernels_along_and_touches_nothing_else(store: Store) -> None:
+    root, other = store.cache.root, replace(KEY, version="9.0")
+    for key in (KEY, other):
+        store.cache.put(key, b"plan")
+        store.cache.write(kernels_of(key.folder), b"kernels")
+    (root / "photographs").mkdir()
+    assert [entry.key for entry in store.cache.prune(lambda key: key == KEY)] == [other]
+    assert {path.name for path in root.iterdir()} == {KEY.folder, kernels_of(KEY.folder), "photographs"}
+
+
 def test_the_default_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_cache() == Path("/somewhere/pcan_ros/engines")
@@ -232,6 +242,14 @@ def test_the_commands_errors_are_one_line(
     assert build_command.main([*arguments, "--engine-cache", str(command.cache.root)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("pcan-build-engine: ") and said in error and error.count("\n") == 1
+
+
+def test_full_tensorrt_takes_no_capability(
+    command: Store, files: ModelFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(files.folder), "--engine-cache", str(command.cache.root), "--capability", "8.9"]
+    assert build_command.main(arguments) == 2
+    assert "--capability: TensorRT 10.3.0 builds for the GPU that it runs on only" in capsys.readouterr().err
 
 
 def test_without_a_device_the_command_asks_for_the_capability(

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: argparse.Namespace) -> int:
     check_buildable(files)
+    if options.capability and not bindings.is_rtx:
+        raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
     capability = options.capability or _capability(bindings)
     how = BuildOptions(capability, options.level, options.workspace)
     for graph in (*PORTS, *(BATCH_PORTS if files.cameras > 1 else ())):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 PLAN, MANIFEST = "engine.plan", "manifest.json"
+NAME = re.compile(r".+-[0-9a-f]{16}")  # of an engine's folder: nothing else in the cache's is touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Entry:
     folder: Path
     key: EngineKey | None
     size: int  # bytes on disk
+
+
+def kernels_of(folder: str) -> str:
+    """Return the name of the file of what TensorRT-RTX compiled, beside an engine's folder."""
+    return f"kernels-{folder}.cache"
 
 
 def default_cache() -> Path:
@@ -102,16 +109,17 @@ class EngineCache:
 
     def entries(self) -> list[Entry]:
         """Return every engine, the broken ones too, by name."""
-        folders = sorted(p for p in self.root.glob("[!.]*") if p.is_dir())
+        folders = sorted(p for p in self.root.glob("[!.]*") if p.is_dir() and NAME.fullmatch(p.name))
         return [
             Entry(f, self._key(f), sum(p.stat().st_size for p in f.iterdir() if p.is_file())) for f in folders
         ]
 
     def prune(self, keep: Callable[[EngineKey], bool]) -> list[Entry]:
-        """Remove the engines that are broken or not to be kept, and return them."""
+        """Remove the engines that are broken or not to be kept, with their kernels, and return them."""
         gone = [entry for entry in self.entries() if entry.key is None or not keep(entry.key)]
         for entry in gone:
             shutil.rmtree(entry.folder)
+            (self.root / kernels_of(entry.folder.name)).unlink(missing_ok=True)
         return gone
 
     def _key(self, folder: Path) -> EngineKey | None:
