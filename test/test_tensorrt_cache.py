@@ -244,6 +244,14 @@ def test_the_commands_errors_are_one_line(
     assert error.startswith("pcan-build-engine: ") and said in error and error.count("\n") == 1
 
 
+def test_where_nothing_can_be_kept_nothing_is_built(
+    command: Store, files: ModelFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build_command.main([str(files.folder), "--engine-cache", "/proc/engines"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "pcan-build-engine: " in error and "/proc/engines" in error and command.trt.builds == []
+
+
 def test_full_tensorrt_takes_no_capability(
     command: Store, files: ModelFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:

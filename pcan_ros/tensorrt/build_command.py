@@ -24,8 +24,9 @@ Build the TensorRT engines of an exported model into the cache that the node rea
 seconds. An engine serves this very model, version of TensorRT and kind of GPU. TensorRT builds on the GPU
 it is for; TensorRT-RTX also without one: then say --capability.
 
-  pcan-build-engine models/pcan_street_tiny
-  pcan-build-engine models/pcan_street_tiny --capability 8.9 --engine-cache image/engines
+  pcan-export --weights models/pcan_street_tiny/weights.safetensors --roi gridsample --out models/tiny_trt
+  pcan-build-engine models/tiny_trt
+  pcan-build-engine models/tiny_trt --capability 8.9 --engine-cache image/engines
   pcan-build-engine --list
 """
 

@@ -74,6 +74,12 @@ class EngineCache:
         whole = isinstance(manifest, dict) and manifest.get("sha256") == hashlib.sha256(plan).hexdigest()
         return plan if whole else None
 
+    def check_writable(self) -> None:
+        """Raise OSError where nothing can be kept: better before a build than after."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.root):
+            pass
+
     def put(self, key: EngineKey, plan: bytes) -> Path:
         """Keep an engine, in place of what is there under its key."""
         self.root.mkdir(parents=True, exist_ok=True)

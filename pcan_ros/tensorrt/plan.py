@@ -70,6 +70,7 @@ def check_buildable(files: ModelFiles) -> None:
 
 def build_into_cache(files: ModelFiles, graph: str, shop: Shop) -> bytes:
     """Build the engine of a graph, keep it, and return its plan."""
+    shop.cache.check_writable()
     key = key_of(files, graph, shop)
     timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
     built = build_engine(
