@@ -16,7 +16,7 @@ from support.squares import export_squares
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt import build_command
 from pcan_ros.tensorrt.bindings import Bindings
-from pcan_ros.tensorrt.build import BuildOptions
+from pcan_ros.tensorrt.build import BuildOptions, in_tenths
 from pcan_ros.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache, kernels_of
 from pcan_ros.tensorrt.plan import Shop, key_of, open_plan
 
@@ -142,6 +142,15 @@ def test_a_build_reports_its_outer_phases(store: Store, files: ModelFiles) -> No
     STEPS.clear()
     open_plan(files, "frame", store.shop, build=True)
     assert STEPS == [("Building", 0, 2), ("Building", 1, 2), ("Building", 2, 2)]
+
+
+def test_progress_is_told_once_a_tenth_and_anew_for_the_next_engine() -> None:
+    told: list[str] = []
+    report = in_tenths(told.append)
+    for _ in range(2):
+        for done in range(41):
+            report("Building", done, 40)
+    assert told == [f"Building: {10 * tenth} % done" for tenth in range(1, 11)] * 2
 
 
 def test_timings_of_one_build_speed_up_the_next(store: Store, files: ModelFiles) -> None:

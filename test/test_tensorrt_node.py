@@ -85,6 +85,7 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
 ) -> None:
     with robot(squares, **given | {"backend": "auto"}) as r:
         assert "the frame engine is not in the cache: building it" in r.process.log(), r.process.log()
+        assert "Building: 50 % done" in r.process.log()
         assert "tensorrt, the fastest that works here" in r.process.log()
         reports = r.collect(DiagnosticArray, "/diagnostics")
         answers = [r.track(image(picture({CAR: (5 + n, 10)}), 1 + n / 10)) for n in range(6)]

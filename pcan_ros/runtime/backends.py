@@ -122,11 +122,12 @@ def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> BatchEng
 
 def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Source:
     from pcan_ros.tensorrt.bindings import load_bindings
+    from pcan_ros.tensorrt.build import in_tenths
     from pcan_ros.tensorrt.cache import default_cache
     from pcan_ros.tensorrt.pair import Source
 
     cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
-    return Source(files, load_bindings(), cache, options.engine_build, say)
+    return Source(files, load_bindings(), cache, options.engine_build, say, in_tenths(say))
 
 
 def _check_precision(files: ModelFiles, wanted: str) -> None:

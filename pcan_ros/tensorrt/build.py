@@ -15,6 +15,18 @@ Progress = Callable[[str, int, int], None]
 """Called with a phase's name, steps done and steps in all."""
 
 
+def in_tenths(say: Callable[[str], None]) -> Progress:
+    """Return a progress that tells in one line whenever another tenth of a phase is done."""
+    told: dict[str, int] = {}
+
+    def report(phase: str, done: int, steps: int) -> None:
+        before, told[phase] = told.get(phase, 0), 10 * done // max(steps, 1)
+        if told[phase] > before:
+            say(f"{phase}: {10 * told[phase]} % done")
+
+    return report
+
+
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
     """What an engine is built for; all of it is part of the cache's key."""
