@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.batched import export_batched
 from support.moving import moving_blocks, track
 from support.squares import export_squares, picture
 
 from pcan_model.structures import Slots
-from pcan_ros.runtime.backends import EngineOptions, open_engine
+from pcan_ros.runtime.backends import EngineOptions, open_engine, open_for_cameras
 from pcan_ros.runtime.engine_facts import Described, EngineFacts
 from pcan_ros.runtime.model_files import ModelError
 from pcan_ros.runtime.onnx_engine import OnnxEngine, choose_provider
@@ -41,6 +42,19 @@ def test_auto_says_in_one_line_why_it_is_this_engine(squares: Path) -> None:
     assert opened.engine.facts.backend == "onnxruntime"
     assert "onnxruntime" in opened.reason and "\n" not in opened.reason
     assert "as asked" in open_engine(squares, EngineOptions("onnxruntime", threads=1)).reason
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (EngineOptions("onnxruntime", threads=1), "which only TensorRT takes at once"),
+        (EngineOptions(threads=1), "which only TensorRT takes at once"),
+        (EngineOptions("onnxruntime", threads=1, batch_cameras=False), "as asked"),
+    ],
+)
+def test_why_cameras_take_turns_is_said_too(tmp_path: Path, options: EngineOptions, why: str) -> None:
+    opened = open_for_cameras(export_batched(tmp_path / "model", 2), options, 2)
+    assert opened.reason.endswith(f"; 2 cameras in turn, {why}") and "\n" not in opened.reason
 
 
 def test_the_engine_that_is_asked_for_is_taken_and_tells_its_facts(squares: Path) -> None:

@@ -65,18 +65,23 @@ def open_for_cameras(
 ) -> Opened | OpenedBatch:
     """Return the engine for so many cameras: one that serves all in one launch where there is one."""
     files = ModelFiles(model)
-    fits = cameras > 1 and files.cameras == cameras
+    fits, failure = cameras > 1 and files.cameras == cameras, ""
     if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
         _check_precision(files, options.precision)
         try:
             return OpenedBatch(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
-        except (ModelError, EngineLost):
+        except (ModelError, EngineLost) as error:
             if options.backend == "tensorrt":
                 raise
+            failure = str(error)
     opened = open_engine(model, options, say)
     if cameras == 1 or files.cameras == 1:
         return opened
-    why = "as asked" if fits else f"the model has graphs for {files.cameras} at once"
+    why = f"the model has graphs for {files.cameras} at once"
+    if fits:
+        why = "which only TensorRT takes at once" if options.batch_cameras else "as asked"
+    if failure and opened.reason.startswith("tensorrt"):
+        why = f"as at once fails: {failure}"
     return replace(opened, reason=f"{opened.reason}; {cameras} cameras in turn, {why}")
 
 
