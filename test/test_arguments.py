@@ -61,6 +61,13 @@ def test_every_command_refuses_numbers_that_make_no_sense(
     assert ended.value.code == 2 and f"--{option}: " in said and value in said
 
 
+def test_a_file_is_no_folder_to_export_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.txt").write_text("years")
+    assert export.main(["pcan_street_tiny", "--out", str(tmp_path / "thesis.txt")]) == 2
+    assert "thesis.txt: expected a new folder or an exported model" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years"
+
+
 def test_drives_that_cannot_be_written_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

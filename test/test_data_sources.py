@@ -88,8 +88,13 @@ def test_weights_are_split_off_but_not_from_a_path_with_a_colon(tmp_path: Path) 
     assert split_weight("drives") == (Path("drives"), 1.0)
     (tmp_path / "take:2").mkdir()
     assert split_weight(str(tmp_path / "take:2")) == (tmp_path / "take:2", 1.0)
-    with pytest.raises(SourceError, match=r"--data drives:much: expected PATH or PATH:WEIGHT, got .*'much'"):
-        split_weight("drives:much")
+
+
+@pytest.mark.parametrize("weight", ["much", "0", "-1", "nan", "inf"])
+def test_a_weight_that_is_none_is_refused(weight: str) -> None:
+    said = rf"--data drives:{weight}: expected PATH, or PATH:WEIGHT above 0, got the weight '{weight}'"
+    with pytest.raises(SourceError, match=said):
+        split_weight(f"drives:{weight}")
 
 
 def test_single_pictures_are_clips_of_one_frame(tmp_path: Path, drawn: dict[str, Any]) -> None:

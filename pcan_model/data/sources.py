@@ -66,11 +66,14 @@ def split_weight(source: str) -> tuple[Path, float]:
     if not colon or exists(source):
         return Path(source), 1.0
     try:
-        return Path(path), float(weight)
-    except ValueError as error:
+        value = float(weight)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
         raise SourceError(
-            f"--data {source}: expected PATH or PATH:WEIGHT, got the weight {weight!r}"
-        ) from error
+            f"--data {source}: expected PATH, or PATH:WEIGHT above 0, got the weight {weight!r}"
+        )
+    return Path(path), value
 
 
 def _open(source: Path, names: Sequence[str]) -> list[Clip]:

@@ -83,7 +83,7 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
         raise ConfigError(
             f"frame_attention.kind: expected prototypical (a baseline runs in torch), got {kind}"
         )
-    if folder.exists() and not (folder / "manifest.json").is_file() and list(folder.glob("*")):
+    if folder.is_file() or (not (folder / "manifest.json").is_file() and list(folder.glob("*"))):
         raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
     if precision in LAYERS:
         if not calibration:
