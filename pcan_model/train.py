@@ -199,6 +199,8 @@ def configure(args: argparse.Namespace, world: int) -> Config:
     args.batch = args.batch or config.train.batch
     if args.batch % world:
         raise ConfigError(f"--batch: expected a multiple of the {world} processes, got {args.batch}")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: expected an NVIDIA GPU that torch can use, got none")
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     return config

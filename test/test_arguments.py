@@ -61,6 +61,14 @@ def test_every_command_refuses_numbers_that_make_no_sense(
     assert ended.value.code == 2 and f"--{option}: " in said and value in said
 
 
+def test_a_gpu_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert train.main(["pcan_street_tiny", "--data", "nowhere", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err.startswith("pcan-train: --device cuda: expected an NVIDIA GPU")
+
+
 def test_a_file_is_no_folder_to_export_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.txt").write_text("years")
     assert export.main(["pcan_street_tiny", "--out", str(tmp_path / "thesis.txt")]) == 2
