@@ -17,7 +17,7 @@ from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt import build_command
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, in_tenths
-from pcan_ros.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache, kernels_of
+from pcan_ros.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache
 from pcan_ros.tensorrt.plan import Shop, key_of, open_plan
 
 KEY = EngineKey("model", "frame", "0" * 64, "tensorrt", "10.3.0", "8.7", "fp16", 3, 0)
@@ -203,10 +203,14 @@ def test_prune_takes_an_engines_kernels_along_and_touches_nothing_else(store: St
     root, other = store.cache.root, replace(KEY, version="9.0")
     for key in (KEY, other):
         store.cache.put(key, b"plan")
-        store.cache.write(kernels_of(key.folder), b"kernels")
+        store.cache.write(f"kernels-{key.folder}.cache", b"kernels")
     (root / "photographs").mkdir()
     assert [entry.key for entry in store.cache.prune(lambda key: key == KEY)] == [other]
-    assert {path.name for path in root.iterdir()} == {KEY.folder, kernels_of(KEY.folder), "photographs"}
+    assert {path.name for path in root.iterdir()} == {
+        KEY.folder,
+        f"kernels-{KEY.folder}.cache",
+        "photographs",
+    }
 
 
 def test_the_default_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -44,11 +45,6 @@ class Entry:
     folder: Path
     key: EngineKey | None
     size: int  # bytes on disk
-
-
-def kernels_of(folder: str) -> str:
-    """Return the name of the file of what TensorRT-RTX compiled, beside an engine's folder."""
-    return f"kernels-{folder}.cache"
 
 
 def default_cache() -> Path:
@@ -121,11 +117,15 @@ class EngineCache:
         ]
 
     def prune(self, keep: Callable[[EngineKey], bool]) -> list[Entry]:
-        """Remove the engines that are broken or not to be kept, with their kernels, and return them."""
+        """Remove the engines that are broken or not to be kept, and return them.
+
+        Files beside an engine whose names end with its own (its compiled kernels) go with it.
+        """
         gone = [entry for entry in self.entries() if entry.key is None or not keep(entry.key)]
         for entry in gone:
             shutil.rmtree(entry.folder)
-            (self.root / kernels_of(entry.folder.name)).unlink(missing_ok=True)
+            for beside in self.root.glob(f"*-{glob.escape(entry.folder.name)}.cache"):
+                beside.unlink()
         return gone
 
     def _key(self, folder: Path) -> EngineKey | None:

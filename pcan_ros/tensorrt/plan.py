@@ -13,7 +13,7 @@ from pcan_ros.runtime.graphs import BATCH_PORTS, PORTS, Ports, Shape
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, Progress, build_engine
-from pcan_ros.tensorrt.cache import EngineCache, EngineKey, kernels_of
+from pcan_ros.tensorrt.cache import EngineCache, EngineKey
 from pcan_ros.tensorrt.logger import make_logger
 
 Say = Callable[[str], None]
@@ -108,7 +108,7 @@ def open_plan(files: ModelFiles, graph: str, shop: Shop, *, build: bool) -> Plan
         engine = runtime.deserialize_cuda_engine(plan)
     if engine is None or plan is None:
         raise ModelError(f"{key.folder}: a fresh engine does not load: {logger.reason()}")
-    kernels = kernels_of(key.folder) if shop.bindings.is_rtx else ""
+    kernels = f"kernels-{key.folder}.cache" if shop.bindings.is_rtx else ""
     return Plan(engine, logger, shop.cache, kernels, size=len(plan), graph=graph)
 
 
