@@ -19,7 +19,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-# It would round biases in steps of the product of two scales, which in 16 bits is 0 or far off.
+# It rounds biases to so many steps of the product of two scales: more than a number of 16 bits holds.
 LEFT_OUT = ("WeightBiasQuantization",)
 DTYPES = {
     "tensor(float)": np.float32,
