@@ -20,7 +20,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from pcan_model.config import load_config
-from pcan_model.network import PCAN, FramePass
+from pcan_model.layout import static
+from pcan_model.network import PCAN
 from pcan_model.torch_engine import empty_memory
 
 PARTS = {  # where the time of a part is taken: attribute path below the pass
@@ -58,7 +59,8 @@ def main() -> int:
         config = replace(config, input=replace(config.input, height=height, width=width))
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    frame, memory = FramePass(PCAN(config)).eval(), empty_memory(config)
+    layout = static(PCAN(config))
+    frame, (*memory, valid) = layout.frame, empty_memory(layout).frames
     for name, path in PARTS.items():
         *owners, last = path.split(".")
         owner: Any = frame
@@ -66,7 +68,7 @@ def main() -> int:
             owner = getattr(owner, part)
         setattr(owner, last, named(getattr(owner, last), name))
     picture = torch.randint(0, 255, (1, config.input.height, config.input.width, 3), dtype=torch.uint8)
-    inputs = picture, memory.keys, memory.values, torch.ones_like(memory.valid)
+    inputs = picture, *memory, torch.ones_like(valid)
     with torch.inference_mode():
         frame(*inputs)
         with profile(activities=[ProfilerActivity.CPU]) as taken:

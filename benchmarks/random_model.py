@@ -56,8 +56,8 @@ def spread_scores(net: PCAN, picture: Tensor) -> None:
 @torch.inference_mode()
 def with_objects(net: PCAN, picture: Tensor, objects: int) -> Config:
     """Return the configuration with thresholds that leave so many detections of a picture."""
-    memory = empty_memory(net.config)
-    scores = lean(net).frame(picture, memory.keys, memory.values, memory.valid)[1]
+    layout = lean(net)
+    scores = layout.frame(picture, *empty_memory(layout).frames)[1]
     threshold = float(scores[objects - 1 : objects + 1].mean())
     tracker = replace(net.config.tracker, init_score=threshold, track_score=threshold)
     heads = replace(net.config.heads, score_threshold=threshold)

@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import onnx
 from onnx import shape_inference
 
-from pcan_ros.runtime.graphs import PORTS, SMALL
+from pcan_ros.runtime.graphs import SMALL
+from pcan_ros.runtime.model_files import GRAPHS
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm")  # what --precision of pcan-export concerns
 PRODUCTS = (*HEAVY, "MatMul")
@@ -155,7 +156,7 @@ def _bytes(port: onnx.ValueInfoProto) -> int:
 
 def report(folder: Path) -> str:
     """Return the tables of docs/performance.md for a model of static shapes."""
-    models = {name: onnx.load(folder / f"{name}.onnx", load_external_data=False) for name in PORTS}
+    models = {name: onnx.load(folder / f"{name}.onnx", load_external_data=False) for name in GRAPHS}
     counted = {name: layers(model) for name, model in models.items()}
     lines = ["| pass | GFLOPs | of them heavy | MB moved, fp32 | kernels |", "|---|---|---|---|---|"]
     for name, found in counted.items():
@@ -193,7 +194,7 @@ def _computing(layer: Layer, gpu: Gpu, precision: str) -> float:
 
 def table(folder: Path) -> str:
     """Return every kernel of a model, the costliest first."""
-    models = {name: onnx.load(folder / f"{name}.onnx", load_external_data=False) for name in PORTS}
+    models = {name: onnx.load(folder / f"{name}.onnx", load_external_data=False) for name in GRAPHS}
     found = [(name, layer) for name, model in models.items() for layer in layers(model)]
     found.sort(key=lambda pair: -pair[1].flops)
     return "\n".join(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pcan_model.backbone import Backbone, Pyramid
 from pcan_model.config import Config
 from pcan_model.heads import BoxHead, EmbeddingHead, MaskHead, pool_regions_once
-from pcan_model.proposals import ProposalHead
+from pcan_model.proposals import STRIDES, ProposalHead
 
 
 class Detector(nn.Module):
@@ -41,6 +41,12 @@ class Detector(nn.Module):
         """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
+
+    def level_sizes(self) -> list[tuple[int, int]]:
+        """Return height and width of P2..P5 of the configuration's pictures, padded to cells of P5."""
+        size, coarsest = self.config.input, STRIDES[3]
+        height, width = (side + -side % coarsest for side in (size.height, size.width))
+        return [(height // stride, width // stride) for stride in STRIDES[:4]]
 
     def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
         """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""

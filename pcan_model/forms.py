@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from torch import nn
 
+from pcan_model import layout
 from pcan_model.config import Config, ConfigError
 from pcan_model.detector import Detector
+from pcan_model.engine import Engine
+from pcan_model.layout import MakeLayout
 from pcan_model.network import PCAN
+from pcan_model.released import static as released
+from pcan_model.released.engine import ReleasedEngine
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.stages import STAGES as RELEASED
 from pcan_model.stages import STAGES as PAPER
+from pcan_model.torch_engine import TorchEngine
+
+LAYOUTS: dict[str, dict[str, MakeLayout]] = {  # what is exported, by form and by how regions are read
+    "paper": {"roialign": layout.lean, "gridsample": layout.sampled},
+    "released": {"roialign": released.static, "gridsample": released.sampled},
+}
+REFERENCES: dict[str, dict[str, MakeLayout]] = {  # what agrees with these, and reads by the operator
+    "paper": {"roialign": layout.lean, "gridsample": layout.static},
+    "released": {"roialign": released.static, "gridsample": released.static},
+}
 
 
 def make_net(config: Config) -> PCAN | ReleasedPCAN:
     """Return the network with random weights."""
     return ReleasedPCAN(config) if config.form == "released" else PCAN(config)
+
+
+def make_engine(net: PCAN | ReleasedPCAN) -> Engine:
+    """Return what runs a network by torch."""
+    return ReleasedEngine(net.config, net) if isinstance(net, ReleasedPCAN) else TorchEngine(net.config, net)
 
 
 def make_pass(net: Detector) -> nn.Module:

@@ -34,14 +34,23 @@ def lay_out(levels: list[Tensor]) -> Tensor:
 
 
 def pool_sheet(
-    sheet: Tensor, sizes: list[tuple[int, int]], boxes: Tensor, picture: Tensor, cells: int
+    sheet: Tensor,
+    sizes: list[tuple[int, int]],
+    boxes: Tensor,
+    picture: Tensor,
+    cells: int,
+    *,
+    samples: int = 2,
 ) -> Tensor:
-    """Pool regions as `pool_regions` does, off the sheet of levels of these heights and widths."""
+    """Pool regions as `pool_regions` does, off the sheet of levels of these heights and widths.
+
+    samples  of a cell along each axis; 0: one per pixel of the level
+    """
     level = levels_of(boxes)
     scale = boxes.new_tensor([2.0 ** -(i + 2) for i in range(len(sizes))], dtype=torch.float32)[level]
     first = corners([(height + 2, width + 2) for height, width in sizes]).to(boxes.device) + 1
     rois = _rois(boxes.float() * scale[:, None] + first[level].repeat(1, 2), picture)
-    return roi_align(sheet, rois, cells, 1.0, 2, True)
+    return roi_align(sheet, rois, cells, 1.0, samples, True)
 
 
 def pool_regions_once(

@@ -6,15 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcan_model.atlas import sample_regions
-from pcan_model.boxes import decode, suppress
 from pcan_model.config import Config
-from pcan_model.detector import Detector, with_p6
+from pcan_model.detector import Detector
 from pcan_model.frame_attention.kinds import make_frame_attention
 from pcan_model.frame_attention.seam import FrameAttention
-from pcan_model.heads import STD, choose, lay_out, levels_of, pool_sheet
 from pcan_model.instance_attention import make_instance_attention
-from pcan_model.proposals import STRIDES
+from pcan_model.static_detection import StaticDetection
 
 
 class PCAN(Detector):
@@ -34,11 +31,6 @@ class PCAN(Detector):
         """Return the frame attention modules at work, with the index of the level of each, P2 = 0."""
         return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, maybe none
 
-    def level_sizes(self) -> list[tuple[int, int]]:
-        """Return height and width of P2..P5."""
-        size = self.config.input
-        return [(size.height // stride, size.width // stride) for stride in STRIDES[:4]]
-
 
 def with_rows(memory: Tensor, rows: int) -> Tensor:
     """Cut a level's memory (..., N, D) to the rows that it uses, or fill it up with zeros."""
@@ -46,16 +38,10 @@ def with_rows(memory: Tensor, rows: int) -> Tensor:
     return functional.pad(memory, (0, 0, 0, spare)) if spare else memory
 
 
-class FramePass(nn.Module):
+class FramePass(StaticDetection):
     """One picture and the frame memory to detections, their features, and the next frame memory."""
 
-    def __init__(self, net: PCAN, *, sampled: bool = False) -> None:
-        """Take a network.
-
-        sampled  read regions by sampling (atlas.py) instead of RoIAlign: the same, without a plugin
-        """
-        super().__init__()
-        self.net, self.sampled = net, sampled
+    net: PCAN
 
     def forward(
         self, image: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -74,22 +60,9 @@ class FramePass(nn.Module):
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._lay_out(levels)
         boxes, scores, labels, ok = self._detect(levels, source)
-        heads = self.net.config.heads
-        embeds = self.net.embedding_head(self._pool(source, boxes, heads.box_size))
-        regions = self._pool(source, boxes, heads.mask_size)
-        masks = choose(self.net.mask_head(regions), labels)
+        embeds, regions, masks = self._describe(source, boxes, labels)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
         return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
-
-    def _lay_out(self, levels: list[Tensor]) -> Tensor | list[Tensor]:
-        """Return what regions are read off: the pyramid's sheet, or for sampling its levels."""
-        return levels if self.sampled else lay_out(levels)
-
-    def _pool(self, source: Tensor | list[Tensor], boxes: Tensor, cells: int) -> Tensor:
-        """Read regions (R, C, cells, cells) of the one picture."""
-        if isinstance(source, list):
-            return sample_regions(source, boxes, levels_of(boxes), cells)
-        return pool_sheet(source, self.net.level_sizes(), boxes, torch.zeros_like(boxes[:, 0]), cells)
 
     def _remember(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -108,29 +81,6 @@ class FramePass(nn.Module):
             new_keys.append(torch.cat([new_k, old_k[0, :-1]]))
             new_values.append(torch.cat([new_v, old_v[0, :-1]]))
         return levels, torch.stack(new_keys), torch.stack(new_values)
-
-    def _detect(
-        self, levels: list[Tensor], source: Tensor | list[Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes, their scores and labels, and whether suppression settled."""
-        head, config = self.net.proposals, self.net.config.heads
-        size = self.net.config.input.height, self.net.config.input.width
-        pyramid = with_p6(levels)
-        logits, offsets = head(pyramid)
-        count = head.config.count
-        proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
-        regions = self._pool(source, proposals[0], config.box_size)
-        logits, offsets = self.net.box_head(regions)
-        boxes = decode(offsets, proposals[0][:, None], STD, size)
-        classes = logits.shape[1] - 1
-        scores = logits.softmax(1)[:, :classes]
-        boxes = boxes.expand(-1, classes, -1).flatten(0, 1)
-        best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
-        boxes, labels = boxes[order], order % classes
-        keep, ok = suppress(boxes[None], labels[None], config.nms_iou, self.net.config.proposals.nms_steps)
-        best, order = (best * keep[0]).topk(config.detections)
-        best = best * (best > config.score_threshold)
-        return boxes[order], best, labels[order], ok & proposals_ok
 
 
 class InstancePass(nn.Module):

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pcan_model.network import PCAN
+    from pcan_model.released.network import ReleasedPCAN
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +92,20 @@ def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -
 
     clips = [BlockClip(4, seed) for seed in (11, 12)]
     return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, roi="gridsample", frames=4)
+
+
+@pytest.fixture(scope="session")
+def released_net() -> ReleasedPCAN:
+    """Return a small network of the released form for pictures of one size."""
+    pytest.importorskip("torch")
+    from support.released import fixed_released
+
+    return fixed_released()
+
+
+@pytest.fixture(scope="session")
+def released(released_net: ReleasedPCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with it exported; `released_net` has the same rounded weights."""
+    from pcan_model.export.model import export
+
+    return export(released_net, tmp_path_factory.mktemp("released") / "model", roi="gridsample")

@@ -17,9 +17,9 @@ from pcan_model.torch_engine import empty_memory
 
 def test_a_random_network_finds_as_many_objects_in_its_noise_as_asked() -> None:
     net = random_net(small_config(), objects=5)
-    memory = empty_memory(net.config)
+    layout = lean(net)
     with torch.inference_mode():
-        scores = lean(net).frame(noise(net.config), memory.keys, memory.values, memory.valid)[1]
+        scores = layout.frame(noise(net.config), *empty_memory(layout).frames)[1]
     assert (scores > 0).sum() == 5
     assert net.config.tracker.init_score < scores[4]
 

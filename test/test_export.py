@@ -25,7 +25,8 @@ from pcan_model.structures import Frame, TrackState
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.torch_engine import TorchEngine
 from pcan_model.tracker import Tracker
-from pcan_ros.runtime.graphs import PORTS
+from pcan_ros.runtime.graphs import ports_of
+from pcan_ros.runtime.model_files import ModelFiles
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def test_the_graphs_are_small_beside_the_weights(exported: Path) -> None:
 
 
 def test_inputs_and_outputs_are_named_as_the_runtime_binds_them(exported: Path) -> None:
-    for name, ports in PORTS.items():
-        proto = graph(exported, name).graph
+    for name in GRAPHS:
+        proto, ports = graph(exported, name).graph, ports_of(ModelFiles(exported), name)
         assert [i.name for i in proto.input] == list(ports.inputs)
         assert [o.name for o in proto.output] == list(ports.outputs)
         for value in [*proto.input, *proto.output]:

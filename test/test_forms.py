@@ -13,11 +13,19 @@ ROOMS = [
     *(ROOT / f"{name}.py" for name in ("backbone", "detector", "heads", "proposals", "prototypes")),
     *(
         ROOT / f"{name}.py"
-        for name in ("instance_attention", "lean", "mask_losses", "network", "stages", "training")
+        for name in (
+            "instance_attention",
+            "lean",
+            "mask_losses",
+            "network",
+            "static_detection",
+            "stages",
+            "training",
+        )
     ),
     *sorted((ROOT / "frame_attention").glob("*.py")),
     *(ROOT / "released" / f"{name}.py" for name in ("clustering", "detection", "frame_memory", "network")),
-    *(ROOT / "released" / f"{name}.py" for name in ("engine", "refinement", "stages")),
+    *(ROOT / "released" / f"{name}.py" for name in ("engine", "refinement", "stages", "static")),
 ]
 
 

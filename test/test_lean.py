@@ -11,6 +11,7 @@ import torch
 from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
 from torch import Tensor
 
+from pcan_model.layout import remembered, static
 from pcan_model.lean import LeanFramePass, LeanInstancePass
 from pcan_model.network import PCAN, FramePass, InstancePass
 from pcan_model.structures import Slots
@@ -42,18 +43,16 @@ def slots(owned: dict[int, int], detections: int = D, capacity: int = M) -> Slot
 
 
 def look(net: PCAN, kind: Callable[[PCAN], torch.nn.Module]) -> tuple[Tensor, ...]:
-    memory = empty_memory(net.config)
+    memory = empty_memory(static(net))
     with torch.inference_mode():
-        out: tuple[Tensor, ...] = kind(net).eval()(
-            blocks(HEIGHT, WIDTH), memory.keys, memory.values, memory.valid
-        )
+        out: tuple[Tensor, ...] = kind(net).eval()(blocks(HEIGHT, WIDTH), *memory.frames)
     return out
 
 
 def refine(net: PCAN, owned: dict[int, int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return masks and bank of the padded passes and of the lean ones."""
     padded, lean = look(net, FramePass), look(net, LeanFramePass)
-    bank = torch.randn(empty_memory(net.config).bank.shape, generator=torch.Generator().manual_seed(0))
+    bank = torch.randn(remembered(net.config)[1]["bank"], generator=torch.Generator().manual_seed(0))
     own = slots(owned)
     choice = [torch.from_numpy(x) for x in (own.slot, own.fresh, own.owner, own.has)]
     with torch.inference_mode():

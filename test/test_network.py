@@ -9,6 +9,7 @@ import torch
 from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
 from torch import Tensor
 
+from pcan_model.layout import static
 from pcan_model.network import PCAN, FramePass, InstancePass
 from pcan_model.torch_engine import empty_memory
 
@@ -25,8 +26,8 @@ def picture(seed: int = 0) -> Tensor:
 
 
 def memory(net: PCAN) -> tuple[Tensor, Tensor, Tensor]:
-    empty = empty_memory(net.config)
-    return empty.keys, empty.values, empty.valid
+    keys, values, valid = empty_memory(static(net)).frames
+    return keys, values, valid
 
 
 @torch.inference_mode()

@@ -47,7 +47,7 @@ def regions(count: int, channels: int, seed: int, shift: float = 0.0) -> Regions
 def test_foreground_and_background_are_condensed_apart_first_reference_then_current() -> None:
     head = make_head(5, prototypes=3)
     a, b = regions(2, 5, seed=1), regions(2, 5, seed=2)
-    ours = head.prototypes(a, b, head.prototypes.start())
+    _, ours = head(a, b, head.prototypes.start())
     for i in range(2):
         for own, name, flip in ((ours.foreground, "pos_mu", False), (ours.background, "neg_mu", True)):
             mu = head.prototypes.get_buffer(name)
@@ -60,7 +60,7 @@ def test_foreground_and_background_are_condensed_apart_first_reference_then_curr
 
 def test_maps_of_foreground_and_background_add_to_one() -> None:
     head, a = make_head(5), regions(3, 5, seed=1)
-    maps = contrast_maps(a.features, head.prototypes(a, a, head.prototypes.start()))
+    maps = contrast_maps(a.features, head.prototypes(a, head.prototypes.start()))
     assert maps.shape == (3, 2, 6, 6)
     torch.testing.assert_close(maps.sum(1), torch.ones(3, 6, 6))
 
@@ -100,7 +100,7 @@ def test_a_start_moves_by_plain_means() -> None:
 
 def test_no_gradient_passes_the_em() -> None:
     head, a = make_head(5), regions(2, 5, seed=1)
-    fitted = head.prototypes(Regions(a.features.requires_grad_(), a.masks), a, head.prototypes.start())
+    fitted = head.prototypes(Regions(a.features.requires_grad_(), a.masks), head.prototypes.start())
     assert not fitted.foreground.requires_grad
 
 
@@ -128,7 +128,8 @@ def test_the_prototypes_are_the_recorded_ones(case: str) -> None:
     arrays = recorded(f"refine_head_{case}")
     part = load(arrays, reference_mask=case == "maskref").prototypes
     a, b = (Regions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
-    before, fitted = part.condense(a, part.start()), part(a, b, part.start())
+    before = part(a, part.start())
+    fitted = part(b, before)
     ours = {
         "pos_pre": before.foreground.mT,
         "neg_pre": before.background.mT,

@@ -25,7 +25,7 @@ ORDER = {  # a module may use its own room and those above it
         "heads",
         "atlas",
     ],
-    "network": ["detector", "network", "lean", "layout"],
+    "network": ["detector", "static_detection", "network", "lean", "layout"],
     "association": ["association", "roster"],
     "tracker": ["steps", "tracker", "cameras"],
     "weights": ["checkpoint", "torch_engine", "attention_maps"],

@@ -38,14 +38,18 @@ def slots(owned: dict[int, int], fresh: float = 1) -> Slots:
 
 
 def equal(a: Memory, b: Memory) -> bool:
-    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Memory))
+    return all(torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
+
+
+def tensors(memory: Memory) -> tuple[torch.Tensor, ...]:
+    return *memory.frames, *memory.bank
 
 
 def test_a_camera_that_has_seen_nothing_has_an_empty_memory(engine: TorchEngine) -> None:
     memory = engine.start()
-    assert all(not getattr(memory, f.name).any() for f in fields(Memory))
-    assert memory.bank.shape == (M, 9, 8) and memory.valid.shape == (3,)
-    assert equal(memory, empty_memory(engine.config))
+    assert not any(tensor.any() for tensor in tensors(memory))
+    assert memory.bank[0].shape == (M, 9, 8) and memory.frames[2].shape == (3,)
+    assert equal(memory, empty_memory(engine.layout))
 
 
 def test_detections_are_without_padding_and_say_their_rows(engine: TorchEngine) -> None:
@@ -63,7 +67,7 @@ def test_a_memory_is_a_value_that_nothing_changes(engine: TorchEngine) -> None:
     memory = engine.start()
     _, features = engine.detect(image(), memory)
     _, second = engine.segment(features, slots({0: 3}), memory, remember=True)
-    kept = Memory(*(getattr(second, f.name).clone() for f in fields(Memory)))
+    kept = Memory(*(tuple(t.clone() for t in getattr(second, f.name)) for f in fields(Memory)))
     _, features = engine.detect(image(1), second)
     _, third = engine.segment(features, slots({0: 3}, fresh=0), second, remember=True)
     assert equal(memory, engine.start()) and equal(second, kept) and not equal(third, second)
@@ -74,15 +78,15 @@ def test_a_frame_is_remembered_only_where_asked(engine: TorchEngine) -> None:
     _, features = engine.detect(image(), memory)
     _, kept = engine.segment(features, slots({0: 3}), memory, remember=False)
     _, advanced = engine.segment(features, slots({0: 3}), memory, remember=True)
-    assert kept.valid.tolist() == [0, 0, 0] and advanced.valid.tolist() == [1, 0, 0]
-    assert torch.equal(kept.bank, advanced.bank) and kept.bank[3].any()
+    assert kept.frames[2].tolist() == [0, 0, 0] and advanced.frames[2].tolist() == [1, 0, 0]
+    assert torch.equal(kept.bank[0], advanced.bank[0]) and kept.bank[0][3].any()
 
 
 def test_rows_of_the_bank_that_nobody_owns_stay(engine: TorchEngine) -> None:
     _, features = engine.detect(image(), engine.start())
     logits, memory = engine.segment(features, slots({2: 7}), engine.start(), remember=True)
     assert logits.shape == (D, 28, 28) and logits.dtype == np.float32
-    assert memory.bank.flatten(1).any(1).nonzero()[:, 0].tolist() == [7]
+    assert memory.bank[0].flatten(1).any(1).nonzero()[:, 0].tolist() == [7]
 
 
 def test_two_cameras_share_an_engine_and_no_memory(engine: TorchEngine) -> None:

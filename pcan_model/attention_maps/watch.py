@@ -66,7 +66,7 @@ class WatchingEngine:
         with torch.inference_mode():
             region = self._pass.pool(sheet, boxes[row : row + 1])
             keys = self.attention.encode(region)
-            maps = self.attention.attend(keys, memory.bank[track.slot][None], region.shape[-2:])[0]
+            maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))
         crop = cut(self.picture, track.box)
         return Look(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())

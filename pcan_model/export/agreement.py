@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ from pcan_model.export.camera_pass import fitted
 from pcan_model.export.likeness import Likeness, likeness
 from pcan_model.export.passes import example_inputs
 from pcan_model.follow import follow
-from pcan_model.layout import lean, static
+from pcan_model.forms import REFERENCES, make_engine
 from pcan_model.network import PCAN
-from pcan_model.torch_engine import TorchEngine
+from pcan_model.released.network import ReleasedPCAN
 from pcan_model.tracker import Tracker
 
 
 def agreement(
-    net: PCAN, folder: Path, frames: int = 3, camera: CameraPicture | None = None
+    net: PCAN | ReleasedPCAN, folder: Path, frames: int = 3, camera: CameraPicture | None = None
 ) -> dict[str, float]:
-    """Run both on moving noise with memory carried along; return the largest difference per output.
+    """Run both on noise with memory carried along; return the largest difference per output.
 
     camera  pictures that the graph fits itself
     """
@@ -33,8 +34,8 @@ def agreement(
 
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
-    outputs = [value.name for value in session.get_outputs()]
-    layout = lean(net) if "sheet" in outputs else static(net)
+    roi = json.loads((folder / "manifest.json").read_text())["roi"]
+    layout = REFERENCES[net.config.form][roi](net)
     if camera is not None:
         layout = fitted(layout, net.config, camera)
     (image, *memory), _ = example_inputs(net.config, layout)
@@ -49,13 +50,13 @@ def agreement(
         for name, x, y in zip(layout.outputs["frame"], a, b, strict=True):
             difference = float(np.abs(x.numpy().astype(np.float64) - y).max(initial=0))
             worst[name] = max(worst.get(name, 0.0), difference)
-        ours, theirs = list(a[-3:]), list(b[-3:])
+        ours, theirs = list(a[-len(memory) :]), list(b[-len(memory) :])
     return worst
 
 
-def over_a_clip(net: PCAN, folder: Path, clip: Clip, frames: int = 6) -> Likeness:
+def over_a_clip(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> Likeness:
     """Track the beginning of a clip by the graphs and by torch, and set their objects side by side."""
-    engines = Setup(str(folder), "onnx").make_engine(), TorchEngine(net.config, net)
+    engines = Setup(str(folder), "onnx").make_engine(), make_engine(net)
     said, reference = (
         [answer.tracks for answer in islice(follow(Tracker(engine), clip), frames)] for engine in engines
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from pcan_model.heads import choose
 from pcan_model.layout import Layout, sampled
-from pcan_model.network import PCAN, FramePass, InstancePass
+from pcan_model.network import PCAN, FramePass
 
 
 class BatchFramePass(FramePass):
@@ -63,5 +65,4 @@ def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 def several(net: PCAN, cameras: int) -> Layout:
     """Return the layout for several cameras at once; regions are read by sampling, for TensorRT."""
-    passes = BatchFramePass(net, sampled=True).eval(), InstancePass(net).eval()
-    return Layout(*passes, sampled(net).features, cameras)
+    return replace(sampled(net), frame=BatchFramePass(net, sampled=True).eval(), cameras=cameras)

@@ -53,7 +53,7 @@ class Recorder:
 
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
         """Keep the picture and the frame memory; see `pcan_model.engine`."""
-        self._write("frame", (image[None], memory.keys, memory.values, memory.valid))
+        self._write("frame", (image[None], *memory.frames))
         return self._engine.detect(image, memory)
 
     def segment(
@@ -62,7 +62,7 @@ class Recorder:
         """Keep regions, bank and slots; see `pcan_model.engine`."""
         if slots.has.any():  # else the pass does not run
             bookkeeping = (getattr(slots, name) for name in SLOTS)
-            self._write("instance", (*features.handed, memory.bank, *bookkeeping))
+            self._write("instance", (*features.handed, *memory.bank, *bookkeeping))
         return self._engine.segment(features, slots, memory, remember=remember)
 
     def _write(self, network: str, values: Sequence[Any]) -> None:

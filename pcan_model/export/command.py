@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pcan_model import checkpoint
 from pcan_model.arguments import at_least
+from pcan_model.atlas import SAMPLES
 from pcan_model.config import Config, ConfigError, load_config
 from pcan_model.data.clips import Clip
 from pcan_model.engine import CameraPicture
@@ -17,9 +18,13 @@ from pcan_model.export.agreement import agreement, over_a_clip
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.model import PRECISIONS, REST, ROI, export
 from pcan_model.export.quantise import LAYERS
+from pcan_model.forms import make_net
+from pcan_model.geometry import fit_picture
 from pcan_model.network import PCAN
+from pcan_model.released.network import ReleasedPCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 
+CAMERA = (720, 1280)  # height and width of the pictures that BDD100K has
 ORDERS = ("rgb", "bgr")
 EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
@@ -33,6 +38,11 @@ For TensorRT, with three cameras of 720 x 1280 that send bgr8:
 
   pcan-export --weights runs/street/weights.safetensors --out models/robot --roi gridsample \\
     --precision fp16 --cameras 3 --camera 720 1280 --order bgr
+
+The released form (docs/released.md) for TensorRT; regions are then sampled twice along each side of a
+cell, and the graphs take pictures of one size:
+
+  pcan-export --weights converted.safetensors --roi gridsample --out models/released
 
 int8 and fp8 need some fifty pictures as the robot will see them, never those that you measure by;
 such graphs hold their own weights.
@@ -71,29 +81,37 @@ def _camera(options: argparse.Namespace) -> CameraPicture | None:
     return CameraPicture(height, width, options.order)
 
 
-def _network(options: argparse.Namespace) -> tuple[PCAN, dict[str, object]]:
+def _network(options: argparse.Namespace) -> tuple[PCAN | ReleasedPCAN, dict[str, object]]:
     if not options.weights and not options.config:
         raise ConfigError("expected a CONFIG or --weights, got neither")
     stored, metrics = checkpoint.load_header(options.weights) if options.weights else (None, {})
     config = load_config(options.config) if options.config else stored
     assert config is not None
-    net = PCAN(_sized(config, options.size)).eval()
+    net = make_net(_exported(config, options.size, options.roi)).eval()
     if options.weights:
         checkpoint.load_weights(options.weights, net)
     return net, metrics
 
 
-def _sized(config: Config, size: Sequence[int] | None) -> Config:
-    """Return the configuration for another size (height, width) of the network's input."""
-    if not size:
-        return config
-    if any(side <= 0 or side % 32 for side in size):
-        raise ConfigError(f"--size: expected multiples of 32, got {size[0]} {size[1]}")
-    return replace(config, input=replace(config.input, height=size[0], width=size[1]))
+def _exported(config: Config, size: Sequence[int] | None, roi: str) -> Config:
+    """Return the configuration with the size (height, width) of pictures and samples of the graphs."""
+    height, width = size or fit_picture(CAMERA, config.input).target
+    if config.input.fit == "letterbox" and any(side <= 0 or side % 32 for side in (height, width)):
+        raise ConfigError(f"--size: expected multiples of 32, got {height} {width}")
+    samples = SAMPLES if roi == "gridsample" else config.heads.cell_samples
+    return replace(
+        config,
+        input=replace(config.input, height=height, width=width),
+        heads=replace(config.heads, cell_samples=samples),
+    )
 
 
 def _report(
-    net: PCAN, folder: Path, precision: str, clips: Sequence[Clip], camera: CameraPicture | None
+    net: PCAN | ReleasedPCAN,
+    folder: Path,
+    precision: str,
+    clips: Sequence[Clip],
+    camera: CameraPicture | None,
 ) -> None:
     if precision not in LAYERS:
         for name, difference in agreement(net, folder, camera=camera).items():
@@ -131,7 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         help="of int8 and fp8: what their layers put out, and heavy layers that cannot be rounded (default: "
         "fp16 with --roi gridsample, for TensorRT; fp32 with roialign, as processors widen fp16 anyway)",
     )
-    size = "of the network's input (default: the configuration's)"
+    size = "of the network's input (default: the configuration's; of the released form the picture's once "
+    size += "resized, 720 1280 of a camera of 16:9)"
     add("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
     add(
         "--calibration",

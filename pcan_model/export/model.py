@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pcan_model import checkpoint
+from pcan_model.atlas import SAMPLES
 from pcan_model.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip
 from pcan_model.engine import CameraPicture
@@ -22,17 +23,19 @@ from pcan_model.export.passes import OPSET, example_inputs, write_pass
 from pcan_model.export.precision import narrow, round_to_8_bits
 from pcan_model.export.quantise import LAYERS, check_quantiser
 from pcan_model.export.weights import WEIGHTS
-from pcan_model.layout import Layout, lean, sampled
+from pcan_model.forms import LAYOUTS
+from pcan_model.layout import Layout
 from pcan_model.network import PCAN
+from pcan_model.released.network import ReleasedPCAN
 
-ROI = {"roialign": lean, "gridsample": sampled}  # the operator; sampling, which TensorRT builds anywhere
+ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT builds anywhere
 BATCH = "batch_"  # prefix of the graphs for several cameras at once
 PRECISIONS = ("fp32", "fp16", *LAYERS)
 REST = {"roialign": "fp32", "gridsample": "fp16"}  # beside 8 bits: processors have no use for 16, GPUs do
 
 
 def export(
-    net: PCAN,
+    net: PCAN | ReleasedPCAN,
     folder: Path,
     metrics: dict[str, Any] | None = None,
     *,
@@ -55,6 +58,7 @@ def export(
     replace a folder that holds something else than an exported model.
     """
     _check(net.config, folder, precision, calibration)
+    _check_form(net.config, roi, cameras)
     _check_cameras(net.config, roi, cameras=cameras, camera=camera)
     rest = _rest(roi, precision, rest)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +98,22 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
         check_quantiser()
 
 
+def _check_form(config: Config, roi: str, cameras: int) -> None:
+    """Raise ConfigError for what graphs of static shape do not do."""
+    if roi == "gridsample" and config.heads.cell_samples != SAMPLES:
+        raise ConfigError(
+            f"heads.cell_samples: expected {SAMPLES} with --roi gridsample, got {config.heads.cell_samples}"
+        )
+    if config.form == "paper":
+        return
+    if config.released.drift:
+        raise ConfigError("released.drift: expected false: an exported graph's starts of EM stand still")
+    if not config.instance_attention.enabled:
+        raise ConfigError("instance_attention.enabled: expected true for an export of the released form")
+    if cameras > 1:
+        raise ConfigError(f"--cameras {cameras}: expected 1 for the released form: its cameras take turns")
+
+
 def _check_cameras(config: Config, roi: str, *, cameras: int, camera: CameraPicture | None) -> None:
     if cameras > 1 and roi != "gridsample":
         raise ConfigError(f"--cameras {cameras}: expected --roi gridsample, got {roi}: TensorRT runs it")
@@ -110,17 +130,22 @@ def _rest(roi: str, precision: str, rest: str | None) -> str | None:
     return None
 
 
-def _layouts(net: PCAN, roi: str, cameras: int, camera: CameraPicture | None) -> dict[str, Layout]:
+def _layouts(
+    net: PCAN | ReleasedPCAN, roi: str, cameras: int, camera: CameraPicture | None
+) -> dict[str, Layout]:
     """Return what is written, by the prefix of the graphs' names: for one camera, and for several."""
-    layouts = {"": ROI[roi](net)}
+    layouts = {"": LAYOUTS[net.config.form][roi](net)}
     if cameras > 1:
+        assert isinstance(net, PCAN), "refused before"
         layouts[BATCH] = several(net, cameras)
     if camera is not None:
         layouts = {prefix: fitted(layout, net.config, camera) for prefix, layout in layouts.items()}
     return layouts
 
 
-def _write_passes(net: PCAN, folder: Path, layout: Layout, prefix: str = "", *, own_weights: bool) -> None:
+def _write_passes(
+    net: PCAN | ReleasedPCAN, folder: Path, layout: Layout, prefix: str = "", *, own_weights: bool
+) -> None:
     frame, instance = example_inputs(net.config, layout)
     for name, module, inputs in (("frame", layout.frame, frame), ("instance", layout.instance, instance)):
         path = folder / f"{prefix}{name}.onnx"

@@ -22,18 +22,19 @@ OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20
 
 def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return inputs of the right shapes for the frame pass and the instance pass."""
-    memory, n, size = empty_memory(config), layout.cameras, layout.camera or config.input
+    memory, n, size = empty_memory(layout), layout.cameras, layout.camera or config.input
     rows, tracks = n * config.heads.detections, n * config.tracker.capacity
-    parts: tuple[Tensor, ...] = memory.keys, memory.values, memory.valid
+    parts = memory.frames
     if n > 1:
         parts = *(torch.stack([part] * n) for part in parts), torch.ones(n)
     frame = torch.zeros(n, size.height, size.width, 3, dtype=torch.uint8), *parts
     with torch.inference_mode():
         out = dict(zip(layout.outputs["frame"], layout.frame(*frame), strict=True))
     features = (out[name].clone() for name in layout.features)
+    bank = (part.repeat(n, *[1] * (part.dim() - 1)) for part in memory.bank)
     slots = torch.zeros(rows, dtype=torch.long), torch.zeros(rows)
     owners = torch.zeros(tracks, dtype=torch.long), torch.ones(tracks)
-    return frame, (*features, memory.bank.repeat(n, 1, 1), *slots, *owners)
+    return frame, (*features, *bank, *slots, *owners)
 
 
 def write_pass(

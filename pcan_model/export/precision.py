@@ -17,6 +17,7 @@ from pcan_model.export.quantise import quantise
 from pcan_model.export.samples import for_cameras
 from pcan_model.layout import Layout
 from pcan_model.network import PCAN
+from pcan_model.released.network import ReleasedPCAN
 from pcan_model.torch_engine import TorchEngine
 
 CALIBRATION_FRAMES = 48
@@ -31,7 +32,12 @@ def narrow(folder: Path) -> None:
 
 
 def round_to_8_bits(
-    net: PCAN, folder: Path, layouts: Mapping[str, Layout], *, precision: str, calibration: Sequence[Clip]
+    net: PCAN | ReleasedPCAN,
+    folder: Path,
+    layouts: Mapping[str, Layout],
+    *,
+    precision: str,
+    calibration: Sequence[Clip],
 ) -> None:
     """Let the heavy layers of all graphs in a folder, which hold their own weights, compute in 8 bits.
 

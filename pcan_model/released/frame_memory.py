@@ -39,15 +39,18 @@ class FrameMemory(nn.Module):
 
         returns  all levels, and the bank for the next frame
         """
-        levels = list(levels)
-        old = bank.features or tuple(levels[i] for i in self.own)
-        starts = bank.starts or tuple(self.get_buffer(f"mu{i}")[None] for i in self.own)
+        levels, bank = list(levels), bank if bank.features else self.first(levels)
         banks, following = [], []
-        for i, features, start in zip(self.own, old, starts, strict=True):
+        for i, features, start in zip(self.own, bank.features, bank.starts, strict=True):
             levels[i], features, start = self._read(levels[i], features, start)
             banks.append(features)
             following.append(start)
         return levels, Bank(tuple(banks), tuple(following))
+
+    def first(self, levels: list[Tensor]) -> Bank:
+        """Return what the first frame finds in the bank: its own levels, and the stored starts."""
+        starts = tuple(self.get_buffer(f"mu{i}")[None] for i in self.own)
+        return Bank(tuple(levels[i] for i in self.own), starts)
 
     def _read(self, x: Tensor, old: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the fused level, its new bank and the new start of its EM."""

@@ -35,6 +35,11 @@ class ReleasedPCAN(Detector):
         self.frame_memory = FrameMemory(config)
         self.refine = RefineHead(config)
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB of any size, before any memory is read."""
+        levels: list[Tensor] = self.pyramid(self.backbone(pad(self.normalise(images))))
+        return levels
+
 
 class FramePass(nn.Module):
     """One picture and the bank to detections and the next bank."""
@@ -47,7 +52,7 @@ class FramePass(nn.Module):
     def forward(self, image: Tensor, bank: Bank) -> tuple[Found, Bank]:
         """Detect objects in a picture (1, H, W, 3) uint8 RGB of any size."""
         net, size = self.net, (image.shape[1], image.shape[2])
-        levels, bank = net.frame_memory(net.pyramid(net.backbone(pad(net.normalise(image)))), bank)
+        levels, bank = net.frame_memory(net.features(image), bank)
         proposals, _ = self.propose(levels, size)
         logits, offsets = net.box_head(self._pool(levels, proposals, net.config.heads.box_size))
         boxes, scores, labels = read_boxes(logits, offsets, proposals, size, net.config.heads)

@@ -38,8 +38,17 @@ class Contrast:
         return Contrast(*(old.lerp(new.mean(0, keepdim=True), rate) for old, new in pairs))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What R regions leave for the next refinement of their tracks: all of them that it looks at."""
+
+    prototypes: Contrast  # (R, K, C) each, fitted to the region
+    mean: Tensor  # (R, C, 1, 1) mean feature of the object
+    mask: Tensor  # (R, 1, S, S) logits of the initial mask at the grid of the features
+
+
 class InstancePrototypes(nn.Module):
-    """EM over the foreground and the background of the reference region, then over the current one."""
+    """EM over the foreground and the background of regions."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -59,8 +68,9 @@ class InstancePrototypes(nn.Module):
         self.get_buffer("pos_mu").copy_(moved.foreground[0])
         self.get_buffer("neg_mu").copy_(moved.background[0])
 
-    def condense(self, regions: Regions, start: Contrast) -> Contrast:
-        """Fit each region's prototypes, inside and outside of its mask."""
+    @torch.no_grad()
+    def forward(self, regions: Regions, start: Contrast) -> Contrast:
+        """Fit each region's prototypes, inside and outside of its mask; no gradient passes the EM."""
         rows = regions.features.flatten(2).mT  # (R, S * S, C)
         inside = on_object(regions.masks).flatten(1).to(rows.dtype)
         halves = ((start.foreground, inside), (start.background, 1 - inside))
@@ -69,11 +79,6 @@ class InstancePrototypes(nn.Module):
             for mu, weight in halves
         ]
         return Contrast(*fitted)
-
-    @torch.no_grad()
-    def forward(self, reference: Regions, current: Regions, start: Contrast) -> Contrast:
-        """Return R pairs of prototypes; no gradient passes the EM."""
-        return self.condense(current, self.condense(reference, start))
 
 
 class RefineHead(nn.Module):
@@ -95,21 +100,29 @@ class RefineHead(nn.Module):
         start      prototypes that the EM starts from
         returns    (R, 2S, 2S) logits, and the R prototypes
         """
-        fitted = self.prototypes(reference, current, start)
+        return self.draw(self.recall(reference, start), current)
+
+    def recall(self, regions: Regions, start: Contrast) -> Reference:
+        """Return what regions leave for the next refinement of their tracks."""
+        return Reference(self.prototypes(regions, start), mean_foreground(regions), half(regions.masks))
+
+    def draw(self, reference: Reference, current: Regions) -> tuple[Tensor, Contrast]:
+        """Refine masks by what is kept of each track; see `forward`."""
+        fitted = self.prototypes(current, reference.prototypes)
         maps = contrast_maps(current.features, fitted)
         x = self.mix(torch.cat([current.features, maps, *self.masks_of(reference, current)], 1))
-        logits: Tensor = self.head(x + self.reference(mean_foreground(reference)))
+        logits: Tensor = self.head(x + self.reference(reference.mean))
         return logits, fitted
 
 
-def current_mask(reference: Regions, current: Regions) -> list[Tensor]:
+def current_mask(reference: Reference, current: Regions) -> list[Tensor]:
     """Return what the head sees of masks: the current region's own, (R, 1, S, S)."""
     return [half(current.masks)]
 
 
-def both_masks(reference: Regions, current: Regions) -> list[Tensor]:
+def both_masks(reference: Reference, current: Regions) -> list[Tensor]:
     """Return what the head sees of masks: the reference's and the current one, (R, 1, S, S) each."""
-    return [half(reference.masks), half(current.masks)]
+    return [reference.mask, half(current.masks)]
 
 
 def half(masks: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pcan_model.heads import choose
 from pcan_model.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
 from pcan_model.regions import Regions, box_losses, gather, join_regions, proposal_losses
 from pcan_model.released.detection import keep_best
-from pcan_model.released.network import ReleasedPCAN, pad
+from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.refinement import Regions as MaskedRegions
 from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
 from pcan_model.targets import Truth, mask_targets
@@ -95,7 +95,7 @@ class DetectorStage(Stage):
     def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
-        levels = features(self.net, images)
+        levels = self.net.features(images)
         keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
         proposed = self.propose(keys, size)
         objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
@@ -138,7 +138,7 @@ class MaskStage(Stage):
         """Compute the losses of B pairs, of which only the keys are looked at."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
-            levels = features(self.net, images[:pairs])
+            levels = self.net.features(images[:pairs])
             regions = self.draw(
                 self.propose(levels, size), truths[:pairs], self.region, per_level=KEY_PER_LEVEL
             )
@@ -157,7 +157,7 @@ class RefinementStage(Stage):
         """Compute the losses of B pairs; the proposals' are reported, but nothing learns from them."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
-            levels = features(self.net, images)
+            levels = self.net.features(images)
             keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
             proposed = self.propose(keys, size)
             objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
@@ -221,12 +221,6 @@ def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor
     best, partner = (cosine * same).max(1)
     index = (best > PAIR_COSINE).nonzero()[:, 0]
     return index, partner[index]
-
-
-def features(net: Detector, images: Tensor) -> list[Tensor]:
-    """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB of any size."""
-    levels: list[Tensor] = net.pyramid(net.backbone(pad(net.normalise(images))))
-    return levels
 
 
 def embed(net: Detector, levels: list[Tensor], regions: Regions) -> Tensor:

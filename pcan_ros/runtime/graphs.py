@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from pcan_model.config import Config
 from pcan_model.structures import Detections
 from pcan_ros.runtime.engine_facts import WrongCamera
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.model_files import BATCH, ModelError, ModelFiles
 
 SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
-FEATURES = ("roi_features", "mask_logits")  # handed from network to network
-LEAN = ("sheet", "boxes", "labels")  # the same where masks are made of what is tracked only
-NEXT = ("mem_k_next", "mem_v_next", "valid_next")  # the frame memory with this frame
-MEMORY = ("mem_k", "mem_v", "valid")  # the frame memory
 SLOTS = ("slot", "fresh", "owner", "has")  # fields of structures.Slots
-FRAME_INPUTS = ("image", *MEMORY)
-INSTANCE_OUTPUTS = ("refined", "bank_next")
-RESIDENT = (*FEATURES, "sheet", *NEXT, "bank_next")  # outputs that never leave the device
+REMEMBER = "remember"  # input of a frame network for several cameras
+ON_HOST = (*SMALL, "nms_ok", "refined")  # outputs that leave the device; all others stay there
+LEAN = "sheet"  # a feature of models that make masks of what is tracked only
 TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
 
 Shape = tuple[int, ...]
@@ -37,6 +33,12 @@ class Ports:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def state(self) -> dict[str, str]:
+        """Return the inputs that are of the past, and for each the output that is the next frame's."""
+        pairs = {name: f"{name}_next" for name in self.inputs}
+        return {name: following for name, following in pairs.items() if following in self.outputs}
+
     def check(self, path: object, inputs: list[str], outputs: list[str]) -> None:
         """Raise ModelError unless a graph has these very names."""
         for kind, wanted, got in (("inputs", self.inputs, inputs), ("outputs", self.outputs, outputs)):
@@ -44,26 +46,16 @@ class Ports:
                 raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
 
 
-def ports(features: tuple[str, ...] = FEATURES) -> dict[str, Ports]:
-    """Return the ports of both networks, between which these features pass."""
-    new = tuple(name for name in features if name not in SMALL)
-    return {
-        "frame": Ports(FRAME_INPUTS, (*SMALL, *new, "nms_ok", *NEXT)),
-        "instance": Ports((*features, "bank", *SLOTS), INSTANCE_OUTPUTS),
-    }
-
-
-PORTS = ports()  # of a model with static shapes throughout
-BATCH_PORTS = {  # of the networks for several cameras at once
-    "batch_frame": Ports((*FRAME_INPUTS, "remember"), PORTS["frame"].outputs),
-    "batch_instance": PORTS["instance"],
-}
+def ports_of(files: ModelFiles, graph: str) -> Ports:
+    """Return the ports of a network, for one camera or (`batch_…`) for several, by the manifest's names."""
+    name, chosen = graph.removeprefix(BATCH), (REMEMBER,) if graph == f"{BATCH}frame" else ()
+    return Ports((*files.names("inputs", name), *chosen), files.names("outputs", name))
 
 
 def features_of(files: ModelFiles) -> tuple[str, ...]:
-    """Return what the frame network of a model hands to its instance network: FEATURES or LEAN."""
-    inputs = files.manifest.get("inputs", {}).get("instance", FEATURES)
-    return LEAN if LEAN[0] in inputs else FEATURES
+    """Return what the frame network of a model hands to its instance network."""
+    ports = ports_of(files, "instance")
+    return tuple(name for name in ports.inputs if name not in (*ports.state, *SLOTS))
 
 
 def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int = 1) -> None:
@@ -72,9 +64,11 @@ def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int
     pairs: list[Pair] = [("manifest.json", size, "frame.onnx: image", frame("image"))]
     for name in features_of(files):
         pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
-    for name, following in zip(MEMORY, NEXT, strict=True):
-        pairs.append((f"frame.onnx: {name}", frame(name), f"frame.onnx: {following}", frame(following)))
-    pairs.append(("instance.onnx: bank", instance("bank"), "instance.onnx: bank_next", instance("bank_next")))
+    for graph, shape in (("frame", frame), ("instance", instance)):
+        for name, following in ports_of(files, graph).state.items():
+            pairs.append(
+                (f"{graph}.onnx: {name}", shape(name), f"{graph}.onnx: {following}", shape(following))
+            )
     found, rows = (cameras * files.config.heads.detections,), (cameras * files.config.tracker.capacity,)
     pairs.append(("manifest.json: heads.detections", found, "frame.onnx: scores", frame("scores")))
     pairs.append(("manifest.json: tracker.capacity", rows, "instance.onnx: owner", instance("owner")))
@@ -86,14 +80,21 @@ def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int
 def check_picture(image: NDArray[Any], files: ModelFiles) -> None:
     """Raise ValueError for what the frame network does not take, WrongCamera for another camera's picture."""
     wanted = files.picture
-    if files.camera is not None and image.shape != wanted:
+    if image.shape != wanted and (remedy := _remedy(files)):
         expected, got = (" x ".join(map(str, shape[:2])) for shape in (wanted, image.shape))
         raise WrongCamera(
             f"image: expected {expected} as the model was exported for, got {got}: "
-            f"pcan-export --camera {got.replace(' x ', ' ')}, or without --camera for any size"
+            f"pcan-export {remedy.format(got.replace(' x ', ' '))}"
         )
     if image.shape != wanted or image.dtype != np.uint8:
         raise ValueError(f"image: expected {wanted} uint8, got {image.shape} {image.dtype}")
+
+
+def _remedy(files: ModelFiles) -> str:
+    """Return what to export by for pictures of another size {}, where the camera decides on the size."""
+    if files.camera is not None:
+        return "--camera {}, or without --camera for any size"
+    return "--size {}" if files.config.input.fit == "resize" else ""
 
 
 def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:

@@ -12,8 +12,6 @@ from pcan_model.structures import Detections, Slots
 from pcan_ros.runtime.engine_facts import EngineFacts
 from pcan_ros.runtime.graphs import (
     LEAN,
-    MEMORY,
-    NEXT,
     SLOTS,
     SMALL,
     Shape,
@@ -22,6 +20,7 @@ from pcan_ros.runtime.graphs import (
     detections,
     features_of,
     masks,
+    ports_of,
 )
 from pcan_ros.runtime.model_files import ModelFiles
 
@@ -44,17 +43,17 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """The prototypes of one camera, as values of the runtime."""
+    """What one camera's past leaves, as values of the runtime."""
 
-    frames: tuple[Any, ...]  # keys (L, T, N, Dk), values (L, T, N, Dv), valid (T,)
-    bank: Any  # (M, K, Dk) foreground and background prototypes of every track
+    frames: tuple[Any, ...]  # of the frame network, such as keys, values and validity
+    bank: tuple[Any, ...]  # of the instance network: what is kept of every track
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
     """What `segment` needs of one picture."""
 
-    regions: tuple[Any, ...]  # what the networks hand on, graphs.FEATURES or graphs.LEAN
+    regions: tuple[Any, ...]  # what the networks hand on, graphs.features_of
     frames: tuple[Any, ...]  # the frame memory with this picture in it
     count: int  # detections that are not padding
 
@@ -69,12 +68,16 @@ class HostEngine:
         self._frame, self._instance = frame, instance
         self.facts = EngineFacts(self.name, device, files.precision)
         self._features = features_of(files)
+        self._state, self._bank = (ports_of(files, graph).state for graph in ("frame", "instance"))
         check_fit(files, frame.shape, instance.shape)
         self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
 
     def start(self) -> Memory:
         """Return the empty prototype memory of one camera."""
-        return Memory(tuple(self._frame.zeros(name) for name in MEMORY), self._instance.zeros("bank"))
+        return Memory(
+            tuple(self._frame.zeros(name) for name in self._state),
+            tuple(self._instance.zeros(name) for name in self._bank),
+        )
 
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture; see `pcan_model.engine`."""
@@ -82,7 +85,9 @@ class HostEngine:
         out = self._frame.run(image[None], *memory.frames)
         self.nms_ok = bool(self._frame.read(out["nms_ok"]))
         found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
-        regions, frames = (tuple(out[name] for name in names) for names in (self._features, NEXT))
+        regions, frames = (
+            tuple(out[name] for name in names) for names in (self._features, self._state.values())
+        )
         return found, Features(regions, frames, len(found))
 
     def segment(
@@ -90,10 +95,10 @@ class HostEngine:
     ) -> tuple[NDArray[np.float32], Memory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.engine`."""
         frames = features.frames if remember else memory.frames
-        lean = self._features == LEAN  # makes masks of what is tracked only, at least one
+        lean = LEAN in self._features  # makes masks of what is tracked only, at least one
         if not (slots.has.any() if lean else features.count):
             return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
-        out = self._instance.run(*features.regions, memory.bank, *bookkeeping)
+        out = self._instance.run(*features.regions, *memory.bank, *bookkeeping)
         logits = masks(self._instance.read(out["refined"]), features.count)
-        return logits, Memory(frames, out["bank_next"])
+        return logits, Memory(frames, tuple(out[name] for name in self._bank.values()))

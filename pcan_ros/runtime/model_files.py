@@ -12,6 +12,7 @@ from pcan_model.config import Config, ConfigError, config_from_dict
 from pcan_model.engine import CameraPicture
 
 GRAPHS = ("frame", "instance")
+BATCH = "batch_"  # before the names of those for several cameras at once
 
 
 class ModelError(ValueError):
@@ -93,6 +94,15 @@ class ModelFiles:
         """Return the shape of a picture as the frame network takes it, (height, width, 3)."""
         size = self.camera or self.config.input
         return size.height, size.width, 3
+
+    def names(self, kind: str, graph: str) -> tuple[str, ...]:
+        """Return the names of a network's `inputs` or `outputs`, in their order."""
+        every = self.manifest.get(kind)
+        own = every.get(graph) if isinstance(every, dict) else None
+        if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
+            where = f"{self.folder / 'manifest.json'}: {kind}: {graph}"
+            raise ModelError(f"{where}: expected a list of names, got {own!r}; export the model anew")
+        return tuple(own)
 
     def graph(self, name: str) -> Path:
         """Return the path of a network."""

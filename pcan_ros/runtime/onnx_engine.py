@@ -10,9 +10,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from pcan_ros.runtime.graphs import RESIDENT, Ports, Shape, features_of, ports
+from pcan_ros.runtime.graphs import ON_HOST, Ports, Shape, ports_of
 from pcan_ros.runtime.host_engine import HostEngine
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.model_files import GRAPHS, ModelError, ModelFiles
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -37,8 +37,10 @@ class OnnxEngine(HostEngine):
 
     def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
         files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
-        both, level = ports(features_of(files)), optimisation(files.precision)
-        frame, instance = (OnnxNetwork(files.graph(n), p, threads, chosen, level) for n, p in both.items())
+        level = optimisation(files.precision)
+        frame, instance = (
+            OnnxNetwork(files.graph(name), ports_of(files, name), threads, chosen, level) for name in GRAPHS
+        )
         device = f"ONNX Runtime {ort.__version__}, {frame.provider}"
         super().__init__(files, frame, instance, device)
 
@@ -107,7 +109,7 @@ class OnnxNetwork:
                 value = self._value(np.ascontiguousarray(value, self._dtypes[name]))
             binding.bind_ortvalue_input(name, value)
         for name in self._ports.outputs:
-            binding.bind_output(name, self._device if name in RESIDENT else "cpu")
+            binding.bind_output(name, "cpu" if name in ON_HOST else self._device)
         self._session.run_with_iobinding(binding)
         return dict(zip(self._ports.outputs, binding.get_outputs(), strict=True))
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_ros.runtime.graphs import Ports, Shape, features_of, ports
+from pcan_ros.runtime.graphs import Ports, Shape, ports_of
 from pcan_ros.runtime.host_engine import HostEngine
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.model_files import GRAPHS, ModelError, ModelFiles
 
 INSTALL = "openvino is not installed: pip install openvino==2026.4.1"
 
@@ -27,8 +27,9 @@ class OpenVinoEngine(HostEngine):
             raise ModelError(f"backend: {INSTALL}") from error
         core = openvino.Core()
         files = ModelFiles(model_dir)
-        both = ports(features_of(files))
-        frame, instance = (OpenVinoNetwork(core, files.graph(n), p, threads) for n, p in both.items())
+        frame, instance = (
+            OpenVinoNetwork(core, files.graph(name), ports_of(files, name), threads) for name in GRAPHS
+        )
         version = openvino.__version__.split("-")[0]
         super().__init__(files, frame, instance, f"OpenVINO {version}, CPU")
 

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from pcan_model.arguments import at_least
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import BATCH_PORTS, PORTS
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.model_files import BATCH, GRAPHS, ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings, load_bindings
 from pcan_ros.tensorrt.build import BuildOptions
 from pcan_ros.tensorrt.cache import EngineCache, Entry, default_cache
@@ -59,7 +58,8 @@ def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: a
         raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
     capability = options.capability or _capability(bindings)
     how = BuildOptions(capability, options.level, options.workspace)
-    for graph in (*PORTS, *(BATCH_PORTS if files.cameras > 1 else ())):
+    batched = [f"{BATCH}{graph}" for graph in GRAPHS] if files.cameras > 1 else []
+    for graph in (*GRAPHS, *batched):
         with Bar(graph) as bar:
             shop = Shop(bindings, cache, how, print, bar.report)
             key = key_of(files, graph, shop)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pcan_ros.runtime.engine_facts import EngineFacts, EngineLost
-from pcan_ros.runtime.graphs import FEATURES, check_fit
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
+from pcan_ros.runtime.graphs import check_fit, features_of
+from pcan_ros.runtime.model_files import BATCH, ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, Progress
 from pcan_ros.tensorrt.cache import EngineCache
@@ -44,11 +44,11 @@ class EnginePair:
         self._device = f"{self._cuda.device_name()} (compute capability {self._cuda.capability()})"
         options = BuildOptions(self._cuda.capability())
         shop = Shop(bindings, EngineCache(source.cache), options, source.say, source.progress)
-        prefix = "batch_" if cameras > 1 else ""
+        prefix = BATCH if cameras > 1 else ""
         self.frame = open_plan(files, f"{prefix}frame", shop, build=source.build)
         self.instance = open_plan(files, f"{prefix}instance", shop, build=source.build)
         check_fit(files, self.frame.shape, self.instance.shape, cameras)
-        self._check_features()
+        self._check_features(features_of(files))
         self._cameras, self._lost = cameras, ""
 
     def session(self) -> Session:
@@ -76,9 +76,9 @@ class EnginePair:
             self._lost = str(error)
             raise
 
-    def _check_features(self) -> None:
+    def _check_features(self, names: Sequence[str]) -> None:
         """Raise ModelError where the instance engine would misread the frame engine's features."""
-        for name in FEATURES:
+        for name in names:
             made, read = self.frame.dtype(name), self.instance.dtype(name)
             if made != read:
                 raise ModelError(f"instance.onnx: {name}: expected {np.dtype(made)}, got {np.dtype(read)}")

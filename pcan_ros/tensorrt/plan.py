@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import BATCH_PORTS, PORTS, Ports, Shape
+from pcan_ros.runtime.graphs import Ports, Shape, ports_of
 from pcan_ros.runtime.model_files import ModelError, ModelFiles
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, Progress, build_engine
@@ -36,11 +36,6 @@ class Shop:
     options: BuildOptions
     say: Say  # told in one line what takes long, and what went wrong
     progress: Progress | None = None
-
-
-def ports_of(graph: str) -> Ports:
-    """Return the inputs and outputs of a network, for one camera or for several."""
-    return {**PORTS, **BATCH_PORTS}[graph]
 
 
 def key_of(files: ModelFiles, graph: str, shop: Shop) -> EngineKey:
@@ -109,22 +104,30 @@ def open_plan(files: ModelFiles, graph: str, shop: Shop, *, build: bool) -> Plan
     if engine is None or plan is None:
         raise ModelError(f"{key.folder}: a fresh engine does not load: {logger.reason()}")
     kernels = f"kernels-{key.folder}.cache" if shop.bindings.is_rtx else ""
-    return Plan(engine, logger, shop.cache, kernels, size=len(plan), graph=graph)
+    return Plan(
+        engine, logger, shop.cache, kernels, size=len(plan), graph=graph, ports=ports_of(files, graph)
+    )
 
 
 class Plan:
     """A deserialised engine of one graph; one for all cameras."""
 
     def __init__(
-        self, engine: Any, logger: Any, cache: EngineCache, kernels: str, *, size: int, graph: str
+        self,
+        engine: Any,
+        logger: Any,
+        cache: EngineCache,
+        kernels: str,
+        *,
+        size: int,
+        graph: str,
+        ports: Ports,
     ) -> None:
         self._engine, self._logger, self._cache, self._kernels = engine, logger, cache, kernels
-        self.size, self.graph = size, graph
+        self.size, self.graph, self.ports = size, graph, ports
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name).name == "INPUT"]
-        ports_of(graph).check(
-            f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs]
-        )
+        ports.check(f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs])
         self._shapes: dict[str, Shape] = {name: tuple(engine.get_tensor_shape(name)) for name in names}
         self._dtypes = {name: DTYPES[engine.get_tensor_dtype(name).name] for name in names}
         self._runtime_cache: Any = None

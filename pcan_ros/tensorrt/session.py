@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from pcan_model.structures import Slots
 from pcan_ros.runtime.engine_facts import EngineLost
-from pcan_ros.runtime.graphs import MEMORY, NEXT, SLOTS, SMALL
+from pcan_ros.runtime.graphs import REMEMBER, SLOTS, SMALL
 from pcan_ros.tensorrt.arena import Arena
 from pcan_ros.tensorrt.cuda import Address, Cuda
 from pcan_ros.tensorrt.network_pass import NetworkPass, Transfer, Variant
 from pcan_ros.tensorrt.picture_slots import PLACES, Picture, Pictures, PictureSlots
-from pcan_ros.tensorrt.plan import Plan, ports_of
+from pcan_ros.tensorrt.plan import Plan
 
-STATE = dict(zip((*MEMORY, "bank"), (*NEXT, "bank_next"), strict=True))  # input: the output that follows it
-REMEMBER = "remember"  # input of a frame network for several cameras
 DOWN = (*SMALL, "nms_ok")  # of the frame pass
 PARITIES = (0, 1)
 Meanwhile = Callable[[], None]  # what the host does while the device works
@@ -65,7 +63,7 @@ class Session:
         The prototypes go too: it costs a memset, and numbers that are none would spoil what reads them
         (0 x NaN is NaN).
         """
-        for name in STATE:
+        for name in self._state:
             part = self._sizes[name] // self._cameras
             for address in self._buffers[name]:
                 self._cuda.zero(address + camera * part, part, self._stream)
@@ -113,12 +111,13 @@ class Session:
         self._pictures = PictureSlots(frame.shape("image"), self._arena, self._cuda)
         self._held.callback(self._pictures.close)
         self._cameras = frame.shape("image")[0]
+        self._state = frame.ports.state | instance.ports.state
         owner = {name: plan for plan in (instance, frame) for name in _names(plan)}
         self._sizes = {name: plan.bytes(name) for name, plan in owner.items()}
         self._buffers: dict[str, list[Address]] = {}
         for name in owner:
-            if name != "image" and name not in STATE.values():
-                count = len(PARITIES) if name in STATE else 1
+            if name != "image" and name not in self._state.values():
+                count = len(PARITIES) if name in self._state else 1
                 self._buffers[name] = [self._zeros(self._sizes[name]) for _ in range(count)]
         self._host = {
             name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name))
@@ -161,12 +160,11 @@ class Session:
     def _lies(self, plan: Plan, parity: int) -> Places:
         """Return where each tensor lies when a pass of this parity runs."""
         places = {name: self._buffers[name][0] for name in _names(plan) if name in self._buffers}
-        for name, following in STATE.items():
-            if name in places:
-                places[name] = self._buffers[name][parity]
-                places[following] = self._buffers[name][1 - parity]
+        for name, following in plan.ports.state.items():
+            places[name] = self._buffers[name][parity]
+            places[following] = self._buffers[name][1 - parity]
         return places
 
 
 def _names(plan: Plan) -> tuple[str, ...]:
-    return (*ports_of(plan.graph).inputs, *ports_of(plan.graph).outputs)
+    return (*plan.ports.inputs, *plan.ports.outputs)

@@ -11,10 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 from support import telltale
-
-from pcan_ros.runtime.graphs import FRAME_INPUTS, MEMORY, NEXT, PORTS
-
-OUTPUTS = PORTS["frame"].outputs
+from support.squares import MEMORY, NEXT, OUTPUTS
 
 
 def export_batched(folder: Path, cameras: int) -> Path:
@@ -39,7 +36,7 @@ def several(single: onnx.ModelProto, cameras: int) -> onnx.ModelProto:
     graph = single.graph
     parts = [compose.add_prefix(single, f"c{n}_").graph for n in range(cameras)]
     nodes = [node for n, part in enumerate(parts) for node in (*taken_apart(n), *part.node)]
-    nodes += [put_together(name, cameras) for name in OUTPUTS if name not in (*NEXT, "nms_ok")]
+    nodes += [put_together(name, cameras) for name in OUTPUTS["frame"] if name not in (*NEXT, "nms_ok")]
     nodes.append(helper.make_node("And", ["c0_nms_ok", f"c{cameras - 1}_nms_ok"], ["nms_ok"]))
     for old, new, rank in zip(MEMORY, NEXT, (5, 5, 2), strict=True):
         nodes += remembered(old, new, rank, cameras)
@@ -65,7 +62,7 @@ def taken_apart(n: int) -> list[onnx.NodeProto]:
     picture = make("Slice", ["image", f"one{n}", f"one{n + 1}", "axis"], [f"c{n}_image"])
     return [
         picture,
-        *(make("Gather", [name, f"n{n}"], [f"c{n}_{name}"], axis=0) for name in FRAME_INPUTS[1:]),
+        *(make("Gather", [name, f"n{n}"], [f"c{n}_{name}"], axis=0) for name in MEMORY),
     ]
 
 

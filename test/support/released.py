@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from support.small import VALUES, _spread, _standardise, blocks, small_batch, unfold
 
 from pcan_model.config import Config, config_from_dict
 from pcan_model.released.network import ReleasedPCAN
+from pcan_model.structures import Frame
 
-__all__ = ["small_batch", "small_released", "small_released_config"]
+__all__ = ["dimmed", "fixed_released", "small_batch", "small_released", "small_released_config"]
 
 RELEASED: dict[str, Any] = VALUES | {
     "form": "released",
@@ -28,6 +30,24 @@ def small_released_config(**parts: dict[str, Any]) -> Config:
     """Return the small configuration with some fields changed."""
     config = config_from_dict(RELEASED)
     return replace(config, **{k: replace(getattr(config, k), **values) for k, values in parts.items()})
+
+
+def fixed_released(**parts: dict[str, Any]) -> ReleasedPCAN:
+    """Return a small network for pictures of 114 x 190, which are padded to 128 x 192, with few steps."""
+    fixed: dict[str, dict[str, Any]] = {
+        "input": {"height": 114, "width": 190},
+        "heads": {"cell_samples": 2},
+        "frame_attention": {"em_steps": 2},
+        "instance_attention": {"em_steps": 2},
+    }
+    return small_released(**fixed | parts)
+
+
+def dimmed(count: int = 4) -> list[Frame]:
+    """Return a scene of 114 x 190 whose light goes down, so that tracks go on; at the end it jumps aside."""
+    scene = blocks(128, 208, seed=5)[0].numpy()
+    cut = [scene[:114, :190] * (1 - 0.003 * i) for i in range(count - 1)] + [scene[:114, 3:193]]
+    return [Frame(np.ascontiguousarray(picture, np.uint8), i / 10) for i, picture in enumerate(cut)]
 
 
 def small_released(seed: int = 0, **parts: dict[str, Any]) -> ReleasedPCAN:

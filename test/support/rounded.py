@@ -16,6 +16,7 @@ from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.export import model as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
+from pcan_model.forms import LAYOUTS
 from pcan_model.layout import Layout
 from pcan_model.network import PCAN
 
@@ -51,7 +52,7 @@ def round_all(net: PCAN, root: Path, clips: Sequence[Clip], *, roi: str, frames:
     """Export a network in every precision of 8 bits; returns the folder of each."""
     whole = root / "whole"
     whole.mkdir()
-    room._write_passes(net, whole, room.ROI[roi](net), own_weights=True)
+    room._write_passes(net, whole, LAYOUTS["paper"][roi](net), own_weights=True)
 
     def take(net: PCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool) -> None:
         assert own_weights

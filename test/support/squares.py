@@ -75,6 +75,17 @@ def export_squares(folder: Path) -> Path:
     return export_graphs(folder, FRAME, INSTANCE)
 
 
+SMALL = ("boxes", "scores", "labels", "embeds")
+FEATURES = ("roi_features", "mask_logits")
+MEMORY = ("mem_k", "mem_v", "valid")
+NEXT = tuple(f"{name}_next" for name in MEMORY)
+INPUTS = {
+    "frame": ("image", *MEMORY),
+    "instance": (*FEATURES, "bank", "slot", "fresh", "owner", "has"),
+}
+OUTPUTS = {"frame": (*SMALL, *FEATURES, "nms_ok", *NEXT), "instance": ("refined", "bank_next")}
+
+
 def export_graphs(folder: Path, frame: str, instance: str) -> Path:
     """Write two networks that use the squares' constants as an exported model and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +94,7 @@ def export_graphs(folder: Path, frame: str, instance: str) -> Path:
     _save(instance, {"rows": np.array([8, 1, 1]), "half": half}, folder / "instance.onnx")
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
     manifest = {"config": _config(), "sha256": hashes, "precision": "fp32", "roi": "gridsample"}
+    manifest |= {"inputs": INPUTS, "outputs": OUTPUTS}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

@@ -1,0 +1,153 @@
+"""The two passes of the released form with static shapes: what is exported.
+
+They differ from `network.FramePass` and `ReleasedEngine` in this: regions are padded to as many as the
+configuration allows, suppression is a fixed point (boxes.py), regions may be read by sampling (atlas.py),
+and of the region where a track was last matched only that is kept which its next refinement reads: the
+prototypes and the mean that follow from it, a tenth of its features. So the starts of EM stand still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pcan_model.layout import Layout, Shapes
+from pcan_model.released.frame_memory import Bank
+from pcan_model.released.network import ReleasedPCAN
+from pcan_model.released.refinement import Contrast, Reference, Regions
+from pcan_model.static_detection import StaticDetection
+
+
+class StaticFramePass(StaticDetection):
+    """One picture and the running means to detections, their features, and the next running means."""
+
+    net: ReleasedPCAN
+
+    def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        """Detect objects; all shapes are fixed by the configuration.
+
+        image    (1, H, W, 3) uint8 RGB, resized
+        memory   per attended level the running mean (1, C, H / stride, W / stride); then per level the
+                 start of its EM (1, K, C); then (1,) 1 where there is a past frame
+        returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
+                 RoI features (D, C, S, S), initial mask logits (D, 2S, 2S),
+                 () bool: suppression settled, next memory
+        """
+        levels = self.net.features(image)
+        levels, bank = self.net.frame_memory(levels, self._bank(levels, memory))
+        source = self._lay_out(levels)
+        boxes, scores, labels, ok = self._detect(levels, source)
+        described = self._describe(source, boxes, labels)
+        return (
+            boxes,
+            scores,
+            labels,
+            *described,
+            ok,
+            *bank.features,
+            *bank.starts,
+            torch.ones_like(memory[-1]),
+        )
+
+    def _bank(self, levels: list[Tensor], memory: Sequence[Tensor]) -> Bank:
+        """Return the past's bank, or before the first frame the levels themselves and the stored starts."""
+        *parts, valid = memory
+        first, seen = self.net.frame_memory.first(levels), valid[:, None, None] > 0
+        split = len(first.features)
+        means = zip(parts[:split], first.features, strict=True)
+        starts = zip(parts[split:], first.starts, strict=True)
+        return Bank(
+            tuple(torch.where(seen[..., None], old, new) for old, new in means),
+            tuple(torch.where(seen, old, new) for old, new in starts),
+        )
+
+
+class StaticInstancePass(nn.Module):
+    """Masks and what is kept of each track's last region to final masks and what is kept next."""
+
+    def __init__(self, net: ReleasedPCAN) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(
+        self,
+        features: Tensor,
+        masks: Tensor,
+        prototypes: Tensor,
+        means: Tensor,
+        grids: Tensor,
+        slot: Tensor,
+        fresh: Tensor,
+        owner: Tensor,
+        has: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Refine the masks of D padded detections by what is kept of M tracks.
+
+        features   (D, C, S, S), masks (D, 2S, 2S) logits
+        prototypes (M, K, C) foreground's first, means (M, C) of the object, grids (M, S, S) mask logits
+        slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
+        returns    (D, 2S, 2S) logits and the next prototypes, means and grids
+        """
+        refine, current = self.net.refine, Regions(features, masks)
+        start = refine.prototypes.start()
+        own = kept(refine.recall(current, start))
+        bank = prototypes, means, grids
+        chosen = (choose(fresh, new, old[slot]) for new, old in zip(own, bank, strict=True))
+        refined, _ = refine.draw(reference(*chosen, split=start.foreground.shape[1]), current)
+        following = (choose(has, new[owner], old) for new, old in zip(own, bank, strict=True))
+        return refined, *following
+
+
+def kept(reference: Reference) -> tuple[Tensor, Tensor, Tensor]:
+    """Return R references as rows: prototypes (R, K, C), means (R, C) and grids (R, S, S)."""
+    halves = reference.prototypes
+    prototypes = torch.cat([halves.foreground, halves.background], 1)
+    return prototypes, reference.mean.flatten(1), reference.mask[:, 0]
+
+
+def reference(prototypes: Tensor, means: Tensor, grids: Tensor, *, split: int) -> Reference:
+    """Return rows as references; the first `split` prototypes are the foreground's."""
+    halves = Contrast(prototypes[:, :split], prototypes[:, split:])
+    return Reference(halves, means[..., None, None], grids[:, None])
+
+
+def choose(flags: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Take rows (R, ...) from one or the other by flags (R,)."""
+    return torch.where(flags.reshape(-1, *[1] * (yes.dim() - 1)) > 0, yes, no)
+
+
+def static(net: ReleasedPCAN) -> Layout:
+    """Every shape is fixed; regions are read by RoIAlign."""
+    return _layout(net, sampled=False)
+
+
+def sampled(net: ReleasedPCAN) -> Layout:
+    """Every shape is fixed; regions are read by sampling, 2 x 2 samples a cell: for TensorRT."""
+    return _layout(net, sampled=True)
+
+
+def _layout(net: ReleasedPCAN, *, sampled: bool) -> Layout:
+    passes = StaticFramePass(net, sampled=sampled).eval(), StaticInstancePass(net).eval()
+    return Layout(*passes, ("roi_features", "mask_logits"), _memory(net), _bank(net))
+
+
+def _memory(net: ReleasedPCAN) -> Shapes:
+    part, channels, sizes = net.config.frame_attention, net.config.backbone.channels, net.level_sizes()
+    means = {f"mean_p{i + 2}": (1, channels, *sizes[i]) for i in net.frame_memory.own}
+    starts = {f"start_p{i + 2}": (1, part.prototypes, channels) for i in net.frame_memory.own}
+    return means | starts | {"valid": (1,)}
+
+
+def _bank(net: ReleasedPCAN) -> Shapes:
+    part, tracks, cells = (
+        net.config.instance_attention,
+        net.config.tracker.capacity,
+        net.config.heads.mask_size,
+    )
+    return {
+        "bank": (tracks, part.foreground + part.background, net.config.backbone.channels),
+        "bank_mean": (tracks, net.config.backbone.channels),
+        "bank_mask": (tracks, cells, cells),
+    }
