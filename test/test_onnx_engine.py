@@ -183,3 +183,10 @@ def test_a_network_of_other_inputs_is_refused(squares: Path) -> None:
     (squares / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match=r"frame.onnx: inputs: expected \['image'"):
         OnnxEngine(squares)
+
+
+def test_a_manifest_without_names_is_told_apart(squares: Path) -> None:
+    manifest = json.loads((squares / "manifest.json").read_text())
+    (squares / "manifest.json").write_text(json.dumps(manifest | {"outputs": {"frame": 3}}))
+    with pytest.raises(ModelError, match=r"outputs: frame: expected a list of names, got 3; export .* anew"):
+        OnnxEngine(squares, 1)
