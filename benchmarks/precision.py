@@ -51,10 +51,10 @@ def main() -> None:
     if options.drives:
         seeds = range(FIRST, FIRST + options.drives)
         sets[f"{options.drives} synthetic drives"] = [SyntheticDrive(s, options.length) for s in seeds]
-    heads = ("clips", "precision", *RATES.values(), "IDSw", "beside fp32")
-    print(f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", sep="\n")
+    print("\n".join(heads("precision")))
     for source, clips in sets.items():
-        for line in _accuracy(Path(source).name, clips, folders):
+        trackers = {precision: _tracker(folder, "onnxruntime") for precision, folder in folders.items()}
+        for line in accuracy(Path(source).name, clips, trackers):
             print(line, flush=True)
     _times(folders)
 
@@ -73,23 +73,30 @@ def _exported(name: str, options: argparse.Namespace) -> Path:
     return folder
 
 
-def _accuracy(name: str, clips: Sequence[Clip], folders: dict[str, Path]) -> Iterator[str]:
+def heads(variant: str) -> tuple[str, str]:
+    """Return the head of a table of `accuracy`; a variant is what a tracker is named by."""
+    names = ("clips", variant, *RATES.values(), "IDSw", "beside the first")
+    return f"| {' | '.join(names)} |", "|---" * len(names) + "|"
+
+
+def accuracy(name: str, clips: Sequence[Clip], trackers: dict[str, Tracker]) -> Iterator[str]:
+    """Yield a row for each tracker over labelled clips, of which `name` is the name."""
     reference: list[Tracks] = []
-    for precision, folder in folders.items():
-        tracker, said = _tracker(folder, "onnxruntime"), list[Tracks]()
+    for variant, tracker in trackers.items():
+        said = list[Tracks]()
 
         def watched(clip: Clip, tracker: Tracker = tracker, said: list[Tracks] = said) -> Iterator[Answer]:
             for one in follow(tracker, clip):
                 said.append(one.tracks)
                 yield one
 
-        with tqdm(total=sum(map(len, clips)), unit="frame", desc=f"{name} {precision}", leave=False) as bar:
+        with tqdm(total=sum(map(len, clips)), unit="frame", desc=f"{name} {variant}", leave=False) as bar:
             total = summarise(answer(watched, clip, progress=bar.update) for clip in clips).report.sum
         reference = reference or said
         rates = (getattr(total, rate) for rate in RATES)
         cells = ("-" if rate is None else f"{100 * rate:.1f}" for rate in rates)
         alike = likeness(said, reference) if said is not reference else "-"
-        yield f"| {name} | {precision} | {' | '.join(cells)} | {total.id_switches} | {alike} |"
+        yield f"| {name} | {variant} | {' | '.join(cells)} | {total.id_switches} | {alike} |"
 
 
 def _times(folders: dict[str, Path], rounds: int = 3) -> None:

@@ -73,5 +73,6 @@ class LeanInstancePass(nn.Module):
 
     def pool(self, sheet: Tensor, boxes: Tensor) -> Tensor:
         """Read the RoI features of boxes (R, 4) for masks, (R, C, S, S)."""
-        cells, picture = self.net.config.heads.mask_size, torch.zeros_like(boxes[:, 0])
-        return pool_sheet(sheet, self.net.level_sizes(), boxes, picture, cells)
+        heads, picture = self.net.config.heads, torch.zeros_like(boxes[:, 0])
+        sizes, cells = self.net.level_sizes(), heads.mask_size
+        return pool_sheet(sheet, sizes, boxes, picture, cells, samples=heads.cell_samples)

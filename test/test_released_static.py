@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pcan_model.released.static import sampled, static
 from pcan_model.structures import Tracks, TrackState
 from pcan_model.torch_engine import TorchEngine, empty_memory
 from pcan_ros.runtime.engine_facts import WrongCamera
+from pcan_ros.runtime.host_engine import HostEngine
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 
@@ -103,9 +105,18 @@ def test_the_graphs_agree_with_the_operator_in_torch(released: Path, released_ne
     assert worst["mean_p2_next"] < 1e-3 and worst["start_p3_next"] < 1e-3
 
 
-def test_exported_it_tracks_as_the_dynamic_one(released: Path, released_net: ReleasedPCAN) -> None:
-    frames = dimmed()
-    engine = OnnxEngine(released, 1)
+def openvino(folder: Path) -> HostEngine:
+    pytest.importorskip("openvino")
+    from pcan_ros.runtime.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(folder, 1)
+
+
+@pytest.mark.parametrize("make", [lambda folder: OnnxEngine(folder, 1), openvino])
+def test_exported_it_tracks_as_the_dynamic_one(
+    released: Path, released_net: ReleasedPCAN, make: Callable[[Path], HostEngine]
+) -> None:
+    frames, engine = dimmed(), make(released)
     same(track(engine, frames), track(ReleasedEngine(released_net.config, released_net), frames))
     assert engine.nms_ok
 

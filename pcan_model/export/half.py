@@ -92,14 +92,19 @@ def _halved(tensor: TensorProto, name: str) -> TensorProto:
 
 def _used(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     """Leave out casts that nobody reads."""
-    read = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+    read = _read(graph, nodes)
     return [node for node in nodes if node.op_type != "Cast" or node.output[0] in read]
+
+
+def _read(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> set[str]:
+    """Return the names that nodes take or the graph gives; what it gives may be a constant."""
+    return {name for node in nodes for name in node.input} | {value.name for value in graph.output}
 
 
 def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
-    read = {name for node in nodes for name in node.input}
+    read = _read(graph, nodes)
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)
