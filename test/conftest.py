@@ -67,21 +67,23 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_cameras_int8(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the network of `two_cameras`, exported in INT8."""
+def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders with the network of `two_cameras` in 8 bits, by precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
-    from support.rounded import BlockClip
+    from support.rounded import BlockClip, round_all
     from support.small import few_steps
 
     from pcan_model.engine import CameraPicture
-    from pcan_model.export import model, precision
 
-    folder, sent = tmp_path_factory.mktemp("two_rounded") / "model", CameraPicture(150, 300, "bgr")
-    clip = BlockClip(4, 11, sent.height, sent.width)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "CALIBRATION_FRAMES", len(clip))
-        options = {"roi": "gridsample", "precision": "int8", "calibration": [clip]}
-        return model.export(few_steps(), folder, **options, cameras=2, camera=sent)
+    clip, sent = BlockClip(4, 11, 150, 300), CameraPicture(150, 300, "bgr")
+    root = tmp_path_factory.mktemp("two_rounded")
+    return round_all(few_steps(), root, [clip], frames=len(clip), cameras=2, camera=sent)
+
+
+@pytest.fixture(scope="session")
+def two_cameras_int8(two_cameras_rounded: dict[str, Path]) -> Path:
+    """Return the network of `two_cameras`, exported in INT8."""
+    return two_cameras_rounded["int8"]
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,16 @@ import pytest
 from support.bench import Bench
 from support.halves import halve
 from support.moving import moving_blocks, track
+from support.rounded import BlockClip, round_all
 
+from pcan_model.released.network import ReleasedPCAN
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 from pcan_ros.tensorrt.bindings import Bindings
 from pcan_ros.tensorrt.build import BuildOptions, build_engine, parse
 from pcan_ros.tensorrt.logger import make_logger
 
 GRAPHS = ("frame", "instance")
+PRECISIONS = ("fp32", "fp16", "int8", "fp8")
 
 
 def test_over_the_stand_in_it_tracks_as_with_onnx_runtime(released: Path, tmp_path: Path) -> None:
@@ -41,13 +44,18 @@ def bindings() -> Bindings:
 
 
 @pytest.fixture(scope="module")
-def folders(released: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(
+    released: Path, released_net: ReleasedPCAN, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Return the exported small network by its precision."""
-    return {"fp32": released, "fp16": halve(released, tmp_path_factory.mktemp("halved") / "model")}
+    pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+    root = tmp_path_factory.mktemp("released")
+    rounded = round_all(released_net, root, [BlockClip(4, 11, 114, 190)], frames=4)
+    return {"fp32": released, "fp16": halve(released, root / "fp16"), **rounded}
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_tensorrt_reads_it_without_a_plugin_and_samples_linearly(
     bindings: Bindings, folders: dict[str, Path], precision: str, graph: str
 ) -> None:
@@ -70,11 +78,12 @@ def test_tensorrt_reads_it_without_a_plugin_and_samples_linearly(
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("capability", ["8.6", "8.9"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_engines_build_for_two_generations_of_gpus(
-    bindings: Bindings, folders: dict[str, Path], capability: str, precision: str, graph: str
+    bindings: Bindings, folders: dict[str, Path], precision: str, graph: str
 ) -> None:
-    path = folders[precision] / f"{graph}.onnx"
-    built = build_engine(bindings, path, BuildOptions(capability, level=0))
-    assert len(built.plan) > 10_000
+    for capability in ("8.9", "12.0") if precision == "fp8" else ("8.6", "8.9"):
+        built = build_engine(
+            bindings, folders[precision] / f"{graph}.onnx", BuildOptions(capability, level=0)
+        )
+        assert len(built.plan) > 10_000

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from support.moving import moving_blocks
 
 from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.engine import CameraPicture
 from pcan_model.export import model as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
-from pcan_model.forms import LAYOUTS
 from pcan_model.layout import Layout
 from pcan_model.network import PCAN
+from pcan_model.released.network import ReleasedPCAN
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,30 @@ class BlockClip:
         return LabeledFrame(picture, nothing, none, none, np.zeros(picture.shape[:2], bool))
 
 
-def round_all(net: PCAN, root: Path, clips: Sequence[Clip], *, roi: str, frames: int = 8) -> dict[str, Path]:
+def round_all(
+    net: PCAN | ReleasedPCAN,
+    root: Path,
+    clips: Sequence[Clip],
+    *,
+    roi: str = "gridsample",
+    frames: int = 8,
+    cameras: int = 1,
+    camera: CameraPicture | None = None,
+) -> dict[str, Path]:
     """Export a network in every precision of 8 bits; returns the folder of each."""
     whole = root / "whole"
     whole.mkdir()
-    room._write_passes(net, whole, LAYOUTS["paper"][roi](net), own_weights=True)
+    for prefix, layout in room._layouts(net, roi, cameras, camera).items():
+        room._write_passes(net, whole, layout, prefix, own_weights=True)
 
-    def take(net: PCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool) -> None:
+    def take(
+        net: PCAN | ReleasedPCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool
+    ) -> None:
         assert own_weights
         shutil.copytree(whole, folder, dirs_exist_ok=True)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_write_passes", take)
         patch.setattr(precision, "CALIBRATION_FRAMES", frames)
-        return {
-            name: room.export(net, root / name, roi=roi, precision=name, calibration=clips) for name in LAYERS
-        }
+        options = {"roi": roi, "calibration": clips, "cameras": cameras, "camera": camera}
+        return {name: room.export(net, root / name, precision=name, **options) for name in LAYERS}
