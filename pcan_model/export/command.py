@@ -149,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
         help="of int8 and fp8: what their layers put out, and heavy layers that cannot be rounded (default: "
         "fp16 with --roi gridsample, for TensorRT; fp32 with roialign, as processors widen fp16 anyway)",
     )
+    _add_pictures(parser)
+    return parser
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add what is said of the pictures that the graphs take."""
+    add = parser.add_argument
     size = "of the network's input (default: the configuration's; of the released form the picture's once "
     size += "resized, 720 1280 of a camera of 16:9)"
     add("--size", type=int, nargs=2, metavar=("H", "W"), help=size)
@@ -174,7 +181,6 @@ def _parser() -> argparse.ArgumentParser:
         help="put the letterbox into the graph, for cameras of this very size (default: the host does it)",
     )
     add("--order", choices=ORDERS, default=ORDERS[0], help="with --camera: of the channels (default: rgb)")
-    return parser
 
 
 if __name__ == "__main__":
