@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from support.bench import Bench
+
     from pcan_model.network import PCAN
     from pcan_model.released.network import ReleasedPCAN
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return a stand-in device with its TensorRT and an empty cache."""
+    from support.bench import Bench
+
+    return Bench(tmp_path / "engines")
 
 
 @pytest.fixture(scope="session")

@@ -28,11 +28,6 @@ from pcan_ros.tensorrt.batch_engine import TensorRtBatchEngine
 CAMERAS, CAR = 3, 2
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "engines")
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_batched(tmp_path_factory.mktemp("batched"), CAMERAS)

@@ -19,11 +19,6 @@ from pcan_ros.runtime.model_files import ModelError
 from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "engines")
-
-
 @pytest.fixture(scope="module")
 def telltale(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_telltale(tmp_path_factory.mktemp("telltale"))

@@ -29,11 +29,6 @@ from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
 CAR, PERSON = 2, 0
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "engines")
-
-
 @pytest.fixture(scope="module")
 def telltale(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_telltale(tmp_path_factory.mktemp("telltale"))
