@@ -28,10 +28,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.complexity_report import KINDS, LENGTHS, Work, plot, tables
-from pcan_model.config import FrameAttentionConfig
+from pcan_model.core.config import FrameAttentionConfig
 from pcan_model.data.files import write_whole
-from pcan_model.frame_attention.kinds import make_frame_attention
-from pcan_model.frame_attention.seam import FrameAttention
+from pcan_model.model.frame_attention.base import FrameAttention
+from pcan_model.model.frame_attention.factory import make_frame_attention
 
 CHANNELS = 256
 SIZES = ((45, 80), (23, 40), (12, 20))  # P3, P4, P5 of 360 x 640

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcan_model import checkpoint
-from pcan_model.attention_maps.command import load, pictures
-from pcan_model.attention_maps.watch import Look, Seen, watch
-from pcan_model.network import PCAN
+from pcan_model.cli.attention import load, pictures
+from pcan_model.model import checkpoint
+from pcan_model.model.pcan import PCAN
+from pcan_model.visualization.attention_recorder import Look, Seen, watch
 
 
 def agreement(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 
@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.random_model import PICTURE
-from pcan_model.engine import Engine
-from pcan_model.structures import Detections, Frame, Slots
+from pcan_model.core.engine import Engine
+from pcan_model.core.structures import Detections, Frame, Slots
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.tracker import Tracker
-from pcan_ros.runtime.model_files import ModelFiles
+from pcan_model.tracking.tracker import Tracker
 
 HEIGHT, WIDTH = 720, 1280  # of the camera's picture
 DRIVE = 100_001  # a synthetic drive that no training sees
@@ -140,15 +140,15 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
     if backend == "torch":
         import torch
 
-        from pcan_model.torch_engine import TorchEngine
+        from pcan_model.inference.torch_engine import TorchEngine
 
         torch.set_num_threads(threads)
         return TorchEngine(files.config, files.folder / "weights.safetensors")
     if backend == "openvino":
-        from pcan_ros.runtime.openvino_engine import OpenVinoEngine
+        from pcan_model.inference.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(files.folder, threads)
-    from pcan_ros.runtime.onnx_engine import OnnxEngine
+    from pcan_model.inference.onnx_engine import OnnxEngine
 
     return OnnxEngine(files.folder, threads)
 

@@ -41,7 +41,7 @@ def _measure(words: list[str]) -> tuple[float, float]:
     begin = time.monotonic()
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "pcan_model.evaluate", *words],
+        [sys.executable, "-m", "pcan_model.cli.evaluate", *words],
         os.environ | {"PYTHONPATH": str(ROOT)},
         file_actions=[(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)],
     )

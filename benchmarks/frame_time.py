@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 
@@ -32,14 +32,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from pcan_model.geometry import Letterbox, clip_boxes, sigmoid
-from pcan_model.structures import Detections, Frame, Slots, Tracks
-from pcan_model.tracker import Stopwatch, Timings, Tracker
-from pcan_ros.images import decode
-from pcan_ros.masks import Encoding
+from pcan_model.core.geometry import Letterbox, clip_boxes, sigmoid
+from pcan_model.core.masks import Encoding
+from pcan_model.core.structures import Detections, Frame, Slots, Tracks
+from pcan_model.data.image_decoding import decode
+from pcan_model.inference.host_engine import Features, Memory
+from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.tracking.tracker import Stopwatch, Timings, Tracker
 from pcan_ros.node.parameters import default_model
-from pcan_ros.runtime.host_engine import Features, Memory
-from pcan_ros.runtime.onnx_engine import OnnxEngine
 
 HEIGHT, WIDTH, OBJECTS = 720, 1280, 20
 LIMIT = 0.15  # of the network's time, for everything else
@@ -183,7 +183,7 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
             np.ascontiguousarray(canvas > 0.5)
 
     def paste_crop() -> None:
-        from pcan_model.geometry import paste_mask
+        from pcan_model.core.geometry import paste_mask
 
         for instance in found:
             paste_mask(logits, instance.box, HEIGHT, WIDTH)

@@ -23,12 +23,12 @@ from collections.abc import Iterator
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
-from pcan_model.batches import collate
-from pcan_model.config import TrainConfig, load_config
+from pcan_model.core.config import TrainConfig, load_config
 from pcan_model.data.files import FileClip, read_image
-from pcan_model.data.layouts import open_clips
 from pcan_model.data.pairs import PairDataset
+from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import read_sources, split_weight
+from pcan_model.training.loader import collate
 
 PARTS = {  # of the loader, by the functions that do them
     "decode pictures": ("read_image",),

@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from pcan_model.heads import _align, _rois, levels_of, pool_regions
+from pcan_model.model.heads import _align, _rois, levels_of, pool_regions
 
 
 def pool_on_every_level(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:

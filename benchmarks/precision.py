@@ -23,19 +23,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tqdm import tqdm
 
+from pcan_model.cli import export as command
+from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip
-from pcan_model.evaluation.answers import answer
-from pcan_model.evaluation.summary import summarise
-from pcan_model.export import command
+from pcan_model.evaluation.predict import Answer, follow
+from pcan_model.evaluation.predictions import answer
+from pcan_model.evaluation.report.summary import summarise
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.likeness import likeness
-from pcan_model.export.model import PRECISIONS
+from pcan_model.export.model_folder import PRECISIONS
 from pcan_model.export.quantise import LAYERS
-from pcan_model.follow import Answer, follow
-from pcan_model.structures import Frame, Tracks
+from pcan_model.export.track_agreement import likeness
+from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.synthetic.drive import SyntheticDrive, write_drives
-from pcan_model.tracker import Tracker
-from pcan_ros.runtime.backends import EngineOptions, open_engine
+from pcan_model.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, FITTED = 100_000, 6  # seed of the first drive held out; drives of seeds from 0 to calibrate with

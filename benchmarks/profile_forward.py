@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from pcan_model.config import load_config
-from pcan_model.layout import static
-from pcan_model.network import PCAN
-from pcan_model.torch_engine import empty_memory
+from pcan_model.core.config import load_config
+from pcan_model.inference.torch_engine import empty_memory
+from pcan_model.model.pass_signature import static
+from pcan_model.model.pcan import PCAN
 
 PARTS = {  # where the time of a part is taken: attribute path below the pass
     "backbone and pyramid": "net.features",

@@ -19,13 +19,13 @@ import cv2
 import torch
 from torch import Tensor, nn
 
-from pcan_model.config import Config, load_config
-from pcan_model.detector import with_p6
-from pcan_model.export.model import ROI, export
-from pcan_model.heads import pool_regions
-from pcan_model.layout import lean
-from pcan_model.network import PCAN
-from pcan_model.torch_engine import empty_memory
+from pcan_model.core.config import Config, load_config
+from pcan_model.export.model_folder import ROI, export
+from pcan_model.inference.torch_engine import empty_memory
+from pcan_model.model.detector import with_p6
+from pcan_model.model.heads import pool_regions
+from pcan_model.model.pass_signature import lean
+from pcan_model.model.pcan import PCAN
 
 PICTURE = "picture.png"  # in the folder of a random model: where it finds its objects
 SPREAD = 2.0  # standard deviation of the class logits

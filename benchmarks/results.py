@@ -7,7 +7,7 @@ answered before is used again. The rows:
   SortIoU                           --engine onnx --association sort_iou
   without frame_attention and instance_attention   --engine torch --without …, which no exported graph can
 
-Torch and ONNX Runtime agree (test/test_export.py). One process, one thread; peak memory is the whole
+Torch and ONNX Runtime agree (test/export/test_export.py). One process, one thread; peak memory is the whole
 process's, which for torch holds torch. Reports with pictures are below --work.
 """
 
@@ -32,7 +32,7 @@ HEAD = (
 def main() -> None:
     options = _options()
     drives = options.work / "drives"
-    command = ["pcan_model.synthetic.render", "--out", str(drives), "--first", str(FIRST)]
+    command = ["pcan_model.cli.drive", "--out", str(drives), "--first", str(FIRST)]
     _run([*command, "--count", str(DRIVES), "--length", str(options.length)])
     sets = {
         "BDD100K 00091078": ["--data", str(options.shared / "bdd100k_mots_00091078_6f")],
@@ -43,7 +43,7 @@ def main() -> None:
     for name, data in sets.items():
         for variant, words in _variants(options):
             out = options.work / f"{name} {variant}".replace(" ", "_")
-            _run(["pcan_model.evaluate", *words, *data, "--out", str(out)])
+            _run(["pcan_model.cli.evaluate", *words, *data, "--out", str(out)])
             print(f"| {name} | {variant} | {' | '.join(_cells(out / 'report.json'))} |", flush=True)
 
 

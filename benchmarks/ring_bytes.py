@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pcan_model.config import Config, load_config
-from pcan_model.frame_attention.kinds import memory_shapes
+from pcan_model.core.config import Config, load_config
+from pcan_model.model.frame_attention.factory import memory_shapes
 
 PRESETS = ("pcan_street_tiny", "pcan_r50_bdd100k", "pcan_r50_kitti_mots")
 ORIN = 204.8e9  # bytes per second, AGX Orin's memory by its data sheet

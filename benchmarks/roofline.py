@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import onnx
 from onnx import shape_inference
 
-from pcan_ros.runtime.graphs import SMALL
-from pcan_ros.runtime.model_files import GRAPHS
+from pcan_model.inference.graphs import SMALL
+from pcan_model.inference.manifest import GRAPHS
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm")  # what --precision of pcan-export concerns
 PRODUCTS = (*HEAVY, "MatMul")

@@ -31,22 +31,22 @@ from numpy.typing import NDArray
 from support.seeded import seeded_state
 
 from benchmarks.precision import FIRST, accuracy, heads
-from pcan_model import checkpoint
-from pcan_model.config import Config, load_config
-from pcan_model.detector import Detector, with_p6
-from pcan_model.engine import Engine
+from pcan_model.cli.convert import convert, expected_shapes
+from pcan_model.core.config import Config, load_config
+from pcan_model.core.engine import Engine
+from pcan_model.core.geometry import fit_picture
+from pcan_model.core.structures import Frame, Tracks
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.likeness import likeness
-from pcan_model.forms import make_engine
-from pcan_model.geometry import fit_picture
-from pcan_model.heads import pool_regions_once
-from pcan_model.network import PCAN
-from pcan_model.released.convert import convert, expected_shapes
-from pcan_model.released.dump import changed
+from pcan_model.export.track_agreement import likeness
+from pcan_model.factory import make_engine
+from pcan_model.model import checkpoint
+from pcan_model.model.detector import Detector, with_p6
+from pcan_model.model.heads import pool_regions_once
+from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.structures import Frame, Tracks
+from pcan_model.released.parity.dump import changed
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.tracker import Tracker
+from pcan_model.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = {"one a pixel": 0, "2 x 2": 2}  # of a cell, as heads.cell_samples

@@ -25,8 +25,8 @@ NUMBER = 20  # memory readings
 
 def main() -> None:
     options = _options()
-    from pcan_ros.replay.client import Client
-    from pcan_ros.replay.process import NodeProcess
+    from pcan_ros.client.client import Client
+    from pcan_ros.client.process import NodeProcess
 
     space = f"/pcan_soak_{os.getpid()}"
     parameters = {
@@ -68,7 +68,7 @@ def _soak(node: object, client: object, options: argparse.Namespace) -> list[tup
 
 def _video(path: Path) -> list[np.ndarray]:
     """Return all pictures of a video, RGB."""
-    from pcan_ros.replay.clips import open_clip
+    from pcan_model.data.image_streams import open_clip
 
     return [np.ascontiguousarray(picture[..., ::-1]) for picture in open_clip(path).frames()]
 

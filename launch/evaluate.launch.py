@@ -45,7 +45,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _evaluation(context: LaunchContext) -> list[ExecuteProcess]:
-    command = [sys.executable, "-m", "pcan_model.evaluate", *arguments(context)]
+    command = [sys.executable, "-m", "pcan_ros.evaluate", *arguments(context)]
     end = Shutdown(reason="evaluated")
     return [ExecuteProcess(cmd=command, output="screen", on_exit=end)]
 

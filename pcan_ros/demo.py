@@ -20,25 +20,25 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from pcan_model.arguments import at_least
-from pcan_model.data.clips import DataError
-from pcan_model.structures import Tracks
+from pcan_model.cli.arguments import at_least
+from pcan_model.core.errors import DataError
+from pcan_model.core.package_files import default_model
+from pcan_model.core.structures import Tracks
+from pcan_model.data.bags.files import ImageBag, write_tracks
+from pcan_model.data.bags.message_types import nanoseconds
+from pcan_model.data.bags.reading import BagError
+from pcan_model.data.image_decoding import BadImage, decode
+from pcan_model.data.image_streams import ClipError, bikes
+from pcan_model.inference.backends import BACKENDS
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.visualization.render import Picture, render, save_bytes
 from pcan_ros.bag.make import make_bag
 from pcan_ros.bag.shots import of_pictures
-from pcan_ros.drawing.render import Picture, render, save_bytes
-from pcan_ros.images import BadImage, decode
+from pcan_ros.client.client import Client, ClientError
+from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
+from pcan_ros.client.process import NodeProcess, node_environment
+from pcan_ros.client.report import Report, classes_of, percentiles_of
 from pcan_ros.messages import from_tracks
-from pcan_ros.node.parameters import default_model
-from pcan_ros.replay.bags import ImageBag, write_tracks
-from pcan_ros.replay.client import Client, ClientError
-from pcan_ros.replay.clips import ClipError, bikes
-from pcan_ros.replay.message_types import nanoseconds
-from pcan_ros.replay.player import Played, play_in_lockstep, play_in_time
-from pcan_ros.replay.process import NodeProcess, node_environment
-from pcan_ros.replay.reading import BagError
-from pcan_ros.replay.report import Report, classes_of, percentiles_of
-from pcan_ros.runtime.backends import BACKENDS
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 START = 90.0  # seconds that the node may take to load its model
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from unique_identifier_msgs.msg import UUID
 
-from pcan_model.structures import Mask, TrackedInstance, Tracks, TrackState
-from pcan_ros.masks import Encoding, decode_crop, encode_crop
+from pcan_model.core.masks import Encoding, decode_crop, encode_crop
+from pcan_model.core.structures import Mask, TrackedInstance, Tracks, TrackState
 from pcan_ros.msg import InstanceMask, TrackedInstanceArray
 from pcan_ros.msg import TrackedInstance as InstanceMessage
 

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from support.bench import Bench
 
-    from pcan_model.network import PCAN
+    from pcan_model.model.pcan import PCAN
     from pcan_model.released.network import ReleasedPCAN
 
 
@@ -29,8 +29,8 @@ def random_net() -> PCAN:
     torch = pytest.importorskip("torch")
     from support.small import wake
 
-    from pcan_model.config import load_config
-    from pcan_model.network import PCAN
+    from pcan_model.core.config import load_config
+    from pcan_model.model.pcan import PCAN
 
     torch.manual_seed(0)
     shipped = load_config("pcan_street_tiny")
@@ -58,7 +58,7 @@ def halved(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the exported small network; `random_net` has the same rounded weights."""
-    from pcan_model.export.model import export
+    from pcan_model.export.model_folder import export
 
     return export(random_net, tmp_path_factory.mktemp("exported") / "model", roi="gridsample")
 
@@ -69,8 +69,8 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     from support.small import few_steps
 
-    from pcan_model.engine import CameraPicture
-    from pcan_model.export.model import export
+    from pcan_model.core.engine import CameraPicture
+    from pcan_model.export.model_folder import export
 
     folder = tmp_path_factory.mktemp("two_cameras") / "model"
     return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraPicture(150, 300, "bgr"))
@@ -83,7 +83,7 @@ def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     from support.rounded import BlockClip, round_all
     from support.small import few_steps
 
-    from pcan_model.engine import CameraPicture
+    from pcan_model.core.engine import CameraPicture
 
     clip, sent = BlockClip(4, 11, 150, 300), CameraPicture(150, 300, "bgr")
     root = tmp_path_factory.mktemp("two_rounded")
@@ -118,6 +118,6 @@ def released_net() -> ReleasedPCAN:
 @pytest.fixture(scope="session")
 def released(released_net: ReleasedPCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with it exported; `released_net` has the same rounded weights."""
-    from pcan_model.export.model import export
+    from pcan_model.export.model_folder import export
 
     return export(released_net, tmp_path_factory.mktemp("released") / "model", roi="gridsample")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
-from pcan_model.formats.labels import runs
+from pcan_model.data.formats.labels import runs
 
 PASTED = {"pedestrian": 3, "rider": 1.5, "car": 2, "bus": 0.7, "train": 0.3}  # any other class: 1
 GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not ignored

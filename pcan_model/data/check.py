@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pcan_model.data.clips import Clip, DataError, without_image
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip, without_image
 from pcan_model.data.files import FileClip, read_image
-from pcan_model.formats.labels import IGNORE, FrameLabels
+from pcan_model.data.formats.labels import IGNORE, FrameLabels
 
 
 @dataclass(slots=True)

@@ -11,21 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.formats.labels import (
-    BACKGROUND,
-    IGNORE,
-    DataError,
-    FrameLabels,
-    from_masks,
-    no_boxes,
-    pixel_counts,
-)
+from pcan_model.core.errors import DataError
+from pcan_model.data.formats.labels import BACKGROUND, IGNORE, FrameLabels, from_masks, no_boxes, pixel_counts
 
 __all__ = [
     "BACKGROUND",
     "IGNORE",
     "Clip",
-    "DataError",
     "FlatFrame",
     "LabeledFrame",
     "check_names",

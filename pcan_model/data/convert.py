@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pcan_model.config import CLASSES
-from pcan_model.data import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.clips import Clip, DataError, check_names
+from pcan_model.core.config import CLASSES
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip, check_names
+from pcan_model.data.datasets import bdd100k, kitti_mots, scalabel, youtube_vis
 
 TARGETS = ("kitti_mots", "bdd100k_bitmask", "scalabel", "youtube_vis")
 

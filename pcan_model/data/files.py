@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import Clip, DataError, FlatFrame, LabeledFrame, flatten, with_image
-from pcan_model.formats.labels import FrameLabels, labelled
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip, FlatFrame, LabeledFrame, flatten, with_image
+from pcan_model.data.formats.labels import FrameLabels, labelled
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 

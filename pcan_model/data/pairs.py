@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.config import CLASSES
+from pcan_model.core.config import CLASSES
 from pcan_model.data.augment import (
     AugmentConfig,
     draw_view,
@@ -20,8 +20,8 @@ from pcan_model.data.augment import (
 )
 from pcan_model.data.clips import IGNORE, Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look, draw_look, mix_looks
+from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placement, paste
 from pcan_model.data.files import flat_frame
-from pcan_model.data.paste import CutOutBank, draw_placement, move_placement, paste
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from os.path import exists  # a name too long for the system is not there; Path.exists raises
 from pathlib import Path
 
-from pcan_model.config import CLASSES, TrainConfig
+from pcan_model.core.config import CLASSES, TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.clips import Clip
-from pcan_model.data.layouts import FORMATS, open_clips, recognise
 from pcan_model.data.pairs import PairDataset
+from pcan_model.data.registry import FORMATS, open_clips, recognise
 
 
 class SourceError(ValueError):

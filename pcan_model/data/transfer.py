@@ -10,7 +10,7 @@ import cv2
 
 from pcan_model.data.clips import Clip, without_image
 from pcan_model.data.files import FileClip, write_picture
-from pcan_model.formats.labels import FrameLabels
+from pcan_model.data.formats.labels import FrameLabels
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 

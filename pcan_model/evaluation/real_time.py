@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.evaluation.summary import Summary
+from pcan_model.evaluation.report.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

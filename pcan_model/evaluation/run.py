@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
-from pcan_model.config import Config, ConfigError, config_to_dict
+from pcan_model.core.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip, check_names
-from pcan_model.evaluation.answers import Answered, answer, pictures_of, read_answered, write_answered
-from pcan_model.evaluation.setup import Setup
-from pcan_model.follow import Follow
+from pcan_model.evaluation.predict import Follow
+from pcan_model.evaluation.predictions import Answered, answer, pictures_of, read_answered, write_answered
+from pcan_model.evaluation.setup import OpenSetup, Setup
 
 FORM = 1  # of the answers; raised when the same settings answer otherwise
 FOLDER = "sequences"  # below the output: one file a clip
@@ -51,6 +51,7 @@ class Run:
     weights: str  # hash of the network's numbers
     config: Config
     elsewhere: tuple[Path, ...] = ()  # outputs of other runs, whose answers count if their settings do
+    open_setup: OpenSetup = Setup.open  # in each process of several
 
     def __post_init__(self) -> None:
         check_names(self.clips, self.folder)
@@ -96,7 +97,9 @@ class Run:
         fresh = multiprocessing.get_context("spawn")  # threads of a runtime do not survive a fork
         with ProcessPoolExecutor(min(jobs, len(missing)), fresh) as pool:
             tasks = {
-                pool.submit(_answer_to_file, self.setup, clip, self.key(clip), self.path(clip)): clip
+                pool.submit(
+                    _answer_to_file, self.open_setup, self.setup, clip, self.key(clip), self.path(clip)
+                ): clip
                 for clip in missing
             }
             for task in as_completed(tasks):
@@ -118,10 +121,10 @@ def _elsewhere(run: Run, folder: Path) -> Run:
 
 
 @cache
-def _opened(setup: Setup) -> Follow:
+def _opened(open_setup: OpenSetup, setup: Setup) -> Follow:
     """Load a network once in a process that works for many clips."""
-    return setup.open()[0]
+    return open_setup(setup)[0]
 
 
-def _answer_to_file(setup: Setup, clip: Clip, key: str, path: Path) -> None:
-    write_answered(path, answer(_opened(setup), clip, key))
+def _answer_to_file(open_setup: OpenSetup, setup: Setup, clip: Clip, key: str, path: Path) -> None:
+    write_answered(path, answer(_opened(open_setup, setup), clip, key))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
-from pcan_model.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
-from pcan_model.engine import Engine
-from pcan_model.follow import Follow, follow
-from pcan_model.tracker import Tracker
+from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
+from pcan_model.core.engine import Engine
+from pcan_model.evaluation.predict import Follow, follow
+from pcan_model.inference.backends import EngineOptions, open_engine
+from pcan_model.tracking.tracker import Tracker
 
-TORCH_ENGINES = {  # module and class of each form of the network
-    "paper": ("pcan_model.torch_engine", "TorchEngine"),
-    "released": ("pcan_model.released.engine", "ReleasedEngine"),
-}
+OpenSetup = Callable[["Setup"], tuple[Follow, Config]]
+"""Loads what a setup names: `Setup.open`, or one that knows how to reach a node."""
+
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
 
 
@@ -39,8 +37,8 @@ class Setup:
 
         Raises ConfigError when model, weights or a setting do not fit.
         """
-        if self.via == "node":
-            return self._node()
+        if self.via != "files":
+            raise ConfigError(f"--via {self.via}: expected the command of the ROS package: pcan-evaluate")
         if self.rate:
             raise ConfigError("--rate: expected --via node, files are read as fast as they are answered")
         engine = self.make_engine()
@@ -48,18 +46,13 @@ class Setup:
         tracker = replace(own, association=self.association or own.association)
         return partial(follow, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
 
-    def _node(self) -> tuple[Follow, Config]:
-        if self.engine == "torch" or self.without or self.association:
-            raise ConfigError(
-                f"{self.model}: --via node: expected the folder of an exported model and --engine onnx or "
-                "openvino, without --association and --without"
-            )
-        room = import_module("pcan_ros.replay.through_node")
-        model, backend = Path(self.model), "onnxruntime" if self.engine == "onnx" else self.engine
-        return room.ThroughNode(model, backend, self.threads, self.rate), room.config_of(model)
+    @property
+    def backend(self) -> str:
+        """Return the name of an exported model's engine in `inference.backends`."""
+        return "onnxruntime" if self.engine == "onnx" else self.engine
 
     def make_engine(self) -> Engine:
-        """Load a network; its runtime is imported only now, so that the others need not be there."""
+        """Load a network; torch is imported only where it is asked for."""
         return self._torch() if self.engine == "torch" else self._exported()
 
     def _exported(self) -> Engine:
@@ -68,10 +61,7 @@ class Setup:
                 f"{self.model}: --without: an exported graph has its modules built in; "
                 "use --engine torch, or export another graph"
             )
-        runtime = import_module("pcan_ros.runtime.backends")
-        backend = "onnxruntime" if self.engine == "onnx" else self.engine
-        options = runtime.EngineOptions(backend, threads=self.threads)
-        return cast(Engine, runtime.open_engine(Path(self.model), options).engine)
+        return open_engine(Path(self.model), EngineOptions(self.backend, threads=self.threads)).engine
 
     def _torch(self) -> Engine:
         if self.weights is None:
@@ -79,9 +69,12 @@ class Setup:
         if not self.weights.is_file():
             raise ConfigError(f"{self.weights}: --weights: expected a .safetensors file, got no such file")
         config = _switched_off(load_config(self.model), self.without)
-        import_module("torch").set_num_threads(self.threads)
-        room, name = TORCH_ENGINES[config.form]
-        return cast(Engine, getattr(import_module(room), name)(config, self.weights))
+        import torch
+
+        from pcan_model.factory import load_engine
+
+        torch.set_num_threads(self.threads)
+        return load_engine(config, self.weights)
 
 
 def _switched_off(config: Config, modules: Sequence[str]) -> Config:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from pcan_model.config import CLASSES
+from pcan_model.core.config import CLASSES
+from pcan_model.core.errors import DataError
 from pcan_model.data.files import write_picture, write_whole
-from pcan_model.evaluation.answers import Answered
-from pcan_model.evaluation.comparison import Objects
-from pcan_model.formats import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.formats.labels import BACKGROUND, DataError, FrameLabels, from_masks, keep
+from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
+from pcan_model.evaluation.metrics.comparison import Objects
+from pcan_model.evaluation.predictions import Answered
 
 SUBMISSIONS = ("kitti_mots", "bdd100k", "scalabel", "youtube_vis")
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from pcan_model.core.engine import CameraPicture
 from pcan_model.data.clips import Clip
-from pcan_model.engine import CameraPicture
+from pcan_model.evaluation.predict import follow
 from pcan_model.evaluation.setup import Setup
 from pcan_model.export.camera_pass import fitted
-from pcan_model.export.likeness import Likeness, likeness
-from pcan_model.export.passes import example_inputs
-from pcan_model.follow import follow
-from pcan_model.forms import REFERENCES, make_engine
-from pcan_model.network import PCAN
+from pcan_model.export.onnx_graph import example_inputs
+from pcan_model.export.track_agreement import Likeness, likeness
+from pcan_model.factory import REFERENCES, make_engine
+from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.tracker import Tracker
+from pcan_model.tracking.tracker import Tracker
 
 
 def agreement(

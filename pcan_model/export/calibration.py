@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import CameraPicture
+from pcan_model.core.geometry import Letterbox
+from pcan_model.core.structures import Detections, Frame, Slots
 from pcan_model.data.clips import Clip, LabeledFrame, with_image
-from pcan_model.data.layouts import open_clips
+from pcan_model.data.formats.labels import labelled
+from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
 from pcan_model.data.timing import seconds, time_of
-from pcan_model.engine import CameraPicture
-from pcan_model.formats.labels import labelled
-from pcan_model.geometry import Letterbox
-from pcan_model.layout import SLOTS
-from pcan_model.structures import Detections, Frame, Slots
-from pcan_model.torch_engine import Features, Memory, TorchEngine
-from pcan_model.tracker import Tracker
+from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.model.pass_signature import SLOTS
+from pcan_model.tracking.tracker import Tracker
 
 STRETCH = 4  # frames in a row, so that memories are empty, part full and full
 Progress = Callable[[], object]
@@ -52,14 +52,14 @@ class Recorder:
         return self._engine.start()
 
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
-        """Keep the picture and the frame memory; see `pcan_model.engine`."""
+        """Keep the picture and the frame memory; see `pcan_model.core.engine`."""
         self._write("frame", (image[None], *memory.frames))
         return self._engine.detect(image, memory)
 
     def segment(
         self, features: Features, slots: Slots, memory: Memory, *, remember: bool
     ) -> tuple[NDArray[np.float32], Memory]:
-        """Keep regions, bank and slots; see `pcan_model.engine`."""
+        """Keep regions, bank and slots; see `pcan_model.core.engine`."""
         if slots.has.any():  # else the pass does not run
             bookkeeping = (getattr(slots, name) for name in SLOTS)
             self._write("instance", (*features.handed, *memory.bank, *bookkeeping))

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcan_model.config import Config, ConfigError, InputConfig
-from pcan_model.engine import CameraPicture
-from pcan_model.geometry import fit_picture
-from pcan_model.layout import Layout
+from pcan_model.core.config import Config, ConfigError, InputConfig
+from pcan_model.core.engine import CameraPicture
+from pcan_model.core.geometry import fit_picture
+from pcan_model.model.pass_signature import Layout
 
 
 class CameraPass(nn.Module):

@@ -9,16 +9,16 @@ from pathlib import Path
 import onnx
 from tqdm import tqdm
 
-from pcan_model.config import ConfigError
+from pcan_model.core.config import ConfigError
 from pcan_model.data.clips import Clip
 from pcan_model.export.calibration import record
-from pcan_model.export.half import to_half
+from pcan_model.export.fp16 import to_half
 from pcan_model.export.quantise import quantise
 from pcan_model.export.samples import for_cameras
-from pcan_model.layout import Layout
-from pcan_model.network import PCAN
+from pcan_model.inference.torch_engine import TorchEngine
+from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.torch_engine import TorchEngine
 
 CALIBRATION_FRAMES = 48
 

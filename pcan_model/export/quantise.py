@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx
 
-from pcan_model.config import ConfigError
+from pcan_model.core.config import ConfigError
 from pcan_model.export.samples import Arrays, Sample
 
 LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # TensorRT has no others in FP8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcan_model.prototypes import full_precision
+from pcan_model.model.prototypes import full_precision
 
 EPS = 1e-6
 

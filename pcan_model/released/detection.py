@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from pcan_model.boxes import decode
-from pcan_model.config import HeadConfig
-from pcan_model.detector import with_p6
-from pcan_model.heads import STD as BOX_STD
-from pcan_model.proposals import STD, ProposalHead
+from pcan_model.core.config import HeadConfig
+from pcan_model.model.boxes import decode
+from pcan_model.model.detector import with_p6
+from pcan_model.model.heads import STD as BOX_STD
+from pcan_model.model.proposals import STD, ProposalHead
 
 
 class Proposer(nn.Module):

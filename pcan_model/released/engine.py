@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcan_model import checkpoint
-from pcan_model.config import Config
+from pcan_model.core.config import Config
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.model import checkpoint
 from pcan_model.released.frame_memory import Bank
 from pcan_model.released.network import FramePass, ReleasedPCAN
 from pcan_model.released.refinement import Contrast, Regions
-from pcan_model.structures import Detections, Slots
 
 
 @dataclass(frozen=True, slots=True, eq=False)

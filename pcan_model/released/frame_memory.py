@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pcan_model.config import Config
+from pcan_model.core.config import Config
 from pcan_model.released.clustering import attend, fit_prototypes
 
 

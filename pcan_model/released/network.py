@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pcan_model.config import Config
-from pcan_model.detector import Detector
-from pcan_model.heads import choose
+from pcan_model.core.config import Config
+from pcan_model.model.detector import Detector
+from pcan_model.model.heads import choose
 from pcan_model.released.detection import Proposer, read_boxes
 from pcan_model.released.frame_memory import Bank, FrameMemory
 from pcan_model.released.refinement import RefineHead, Regions

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcan_model.config import Config
-from pcan_model.instance_attention import SegmentationHead
+from pcan_model.core.config import Config
+from pcan_model.model.instance_attention import SegmentationHead
 from pcan_model.released.clustering import attend, fit_prototypes
 
 COUNT_EPS = 1e-5  # of the mean over a foreground that may be empty

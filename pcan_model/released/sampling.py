@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pcan_model.regions import Regions
-from pcan_model.targets import BACKGROUND, Truth, match
+from pcan_model.training.roi_sampling import Regions
+from pcan_model.training.targets import BACKGROUND, Truth, match
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcan_model.detector import Detector, with_p6
-from pcan_model.heads import choose
-from pcan_model.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
-from pcan_model.regions import Regions, box_losses, gather, join_regions, proposal_losses
+from pcan_model.model.detector import Detector, with_p6
+from pcan_model.model.heads import choose
 from pcan_model.released.detection import keep_best
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.refinement import Regions as MaskedRegions
 from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
-from pcan_model.targets import Truth, mask_targets
+from pcan_model.training.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
+from pcan_model.training.roi_sampling import Regions, box_losses, gather, join_regions, proposal_losses
+from pcan_model.training.targets import Truth, mask_targets
 
 TRAINED = {  # leading names of the parameters that each stage trains
     "detector": ("backbone.", "pyramid.", "proposals.", "box_head.", "embedding_head."),

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcan_model.layout import Layout, Shapes
+from pcan_model.model.pass_signature import Layout, Shapes
+from pcan_model.model.static_detection import StaticDetection
 from pcan_model.released.frame_memory import Bank
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.refinement import Contrast, Reference, Regions
-from pcan_model.static_detection import StaticDetection
 
 
 class StaticFramePass(StaticDetection):

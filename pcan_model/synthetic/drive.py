@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.data.clips import FlatFrame, LabeledFrame, unflatten
-from pcan_model.data.scalabel import write_clip
+from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Light
 from pcan_model.synthetic.ground import Street, make_ground
 from pcan_model.synthetic.houses import make_houses

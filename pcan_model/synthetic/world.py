@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.config import CLASSES
+from pcan_model.core.config import CLASSES
 from pcan_model.synthetic.canvas import Canvas, make_patch
 from pcan_model.synthetic.cars import make_car
 from pcan_model.synthetic.ground import Street

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 import argparse
@@ -15,15 +15,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pcan_model.arguments import at_least
-from pcan_model.config import ConfigError
-from pcan_model.data.clips import DataError
-from pcan_model.data.layouts import FORMATS
-from pcan_ros.bag.inspect import inspect
+from pcan_model.cli.arguments import at_least
+from pcan_model.core.config import ConfigError
+from pcan_model.core.errors import DataError
+from pcan_model.data.bags.inspect import inspect
+from pcan_model.data.bags.reading import BagError
+from pcan_model.data.image_streams import ClipError
+from pcan_model.data.registry import FORMATS
+from pcan_model.visualization.render import save_bytes
 from pcan_ros.bag.sheet import save_sheet
-from pcan_ros.drawing.render import save_bytes
-from pcan_ros.replay.clips import ClipError
-from pcan_ros.replay.reading import BagError
 
 EXPLANATION = """\
 Rosbags (rosbag2, mcap or sqlite3) made of data sets and videos, looked through, and labelled.
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from pcan_ros.bag.camera_info import read_camera_info  # only now: showing a bag needs no ROS
+    from pcan_model.data.bags.camera_info import read_camera_info  # only now: showing a bag needs no ROS
     from pcan_ros.bag.make import BagStyle, make_bag
     from pcan_ros.bag.shots import open_reels
 
@@ -87,13 +87,13 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _label(options: argparse.Namespace) -> int:
-    from pcan_model.tracker import Tracker
+    from pcan_model.core.package_files import default_model
+    from pcan_model.inference.backends import EngineOptions, open_engine
+    from pcan_model.inference.engine_facts import Described
+    from pcan_model.inference.manifest import GRAPHS, ModelFiles
+    from pcan_model.tracking.tracker import Tracker
     from pcan_ros.bag.copy import CopyStyle
     from pcan_ros.bag.label import label_bag
-    from pcan_ros.node.parameters import default_model
-    from pcan_ros.runtime.backends import EngineOptions, open_engine
-    from pcan_ros.runtime.engine_facts import Described
-    from pcan_ros.runtime.model_files import GRAPHS, ModelFiles
 
     files = ModelFiles(options.model or default_model())
     engine = open_engine(files.folder, EngineOptions(options.backend, threads=options.threads)).engine

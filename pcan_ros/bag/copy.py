@@ -14,15 +14,15 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
 from sensor_msgs.msg import CompressedImage
 
+from pcan_model.data.bags.files import Storage
+from pcan_model.data.bags.message_types import COMPRESSED, IMAGE, TRACKS
+from pcan_model.data.bags.reading import Bag, BagError
+from pcan_model.data.bags.recovery import Stored
+from pcan_model.data.image_decoding import decode
+from pcan_model.visualization.overlay import draw
 from pcan_ros.bag.journal import LabelAnswer
-from pcan_ros.drawing.overlay import draw
-from pcan_ros.images import decode
 from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
 from pcan_ros.msg import TrackedInstanceArray
-from pcan_ros.replay.bags import Storage
-from pcan_ros.replay.message_types import COMPRESSED, IMAGE, TRACKS
-from pcan_ros.replay.reading import Bag, BagError
-from pcan_ros.replay.rescue import Stored
 
 NO_HASH = f"RIHS01_{'0' * 64}"  # of a type that the bag does not describe
 

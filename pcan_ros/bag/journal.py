@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pcan_model.structures import State
-from pcan_ros.drawing.render import save_bytes
+from pcan_model.core.structures import State
+from pcan_model.visualization.render import save_bytes
 
 
 @dataclass(frozen=True, slots=True)

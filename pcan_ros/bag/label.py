@@ -16,17 +16,17 @@ from typing import Any
 
 from rclpy.serialization import serialize_message
 
-from pcan_model.structures import Frame, State
-from pcan_model.tracker import Tracker
+from pcan_model.core.masks import Encoding
+from pcan_model.core.structures import Frame, State
+from pcan_model.data.bags.files import check_replaceable, image_topic, new_bag, put_in_place
+from pcan_model.data.bags.message_types import nanoseconds
+from pcan_model.data.bags.reading import Bag, BagError, Loss
+from pcan_model.data.image_decoding import decode
+from pcan_model.tracking.tracker import Tracker
 from pcan_ros.bag.copy import CopyStyle, write_copy
 from pcan_ros.bag.journal import Chunk, Journal, LabelAnswer
-from pcan_ros.images import decode
-from pcan_ros.masks import Encoding
 from pcan_ros.messages import to_tracks
 from pcan_ros.node.camera import TimeLimits, time_jump
-from pcan_ros.replay.bags import check_replaceable, image_topic, new_bag, put_in_place
-from pcan_ros.replay.message_types import nanoseconds
-from pcan_ros.replay.reading import Bag, BagError, Loss
 
 CHUNK = 25  # images between two saves
 

@@ -14,13 +14,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
-from pcan_model.config import CLASSES
-from pcan_ros.bag.camera_info import sized
+from pcan_model.core.config import CLASSES
+from pcan_model.data.bags.camera_info import sized
+from pcan_model.data.bags.files import Storage, bag_writer
+from pcan_model.data.bags.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
+from pcan_ros.bag.ground_truth import Truth
 from pcan_ros.bag.shots import Shot
-from pcan_ros.bag.truth import Truth
 from pcan_ros.messages import to_bytes, to_image
-from pcan_ros.replay.bags import Storage, bag_writer
-from pcan_ros.replay.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
 
 JPEG_QUALITY = 95
 GROUND_TRUTH = "/ground_truth"

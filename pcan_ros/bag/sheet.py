@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pcan_ros.bag.inspect import header_stamp
-from pcan_ros.drawing.overlay import draw
-from pcan_ros.drawing.render import Picture, Sheet
-from pcan_ros.images import decode
-from pcan_ros.replay.bags import image_topic
-from pcan_ros.replay.message_types import TRACKS
-from pcan_ros.replay.reading import Bag
+from pcan_model.data.bags.files import image_topic
+from pcan_model.data.bags.inspect import header_stamp
+from pcan_model.data.bags.message_types import TRACKS
+from pcan_model.data.bags.reading import Bag
+from pcan_model.data.image_decoding import decode
+from pcan_model.visualization.overlay import draw
+from pcan_model.visualization.render import Picture, Sheet
 
 
 def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> str:

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import Clip, DataError, LabeledFrame
-from pcan_model.data.layouts import open_clips, recognise
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.data.image_streams import open_clip
+from pcan_model.data.registry import open_clips, recognise
 from pcan_model.data.timing import time_of
-from pcan_ros.replay.clips import open_clip
 
 TIMES = ("timestamps.txt", "times.txt")  # of KITTI, in the folder of images or above it
 
@@ -47,7 +48,7 @@ def open_reels(
 ) -> list[Reel]:
     """Open a data set (a reel per clip), a video or a folder of images.
 
-    format, split, videos  of a data set, see `pcan_model.data.layouts.open_clips`
+    format, split, videos  of a data set, see `pcan_model.data.registry.open_clips`
     rate                   shots per second, instead of the source's own times
     """
     if recognise(source, format).name in ("video", "folder"):

@@ -9,7 +9,7 @@ from threading import Event
 
 import numpy as np
 
-from pcan_model.structures import State
+from pcan_model.core.structures import State
 
 WINDOW = 200  # frames that the latency percentiles look back
 

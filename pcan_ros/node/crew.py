@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pcan_model.cameras import BatchEngine, BatchTracker
-from pcan_model.config import TrackerConfig
-from pcan_model.engine import Engine, camera_of
-from pcan_model.steps import Prepared
-from pcan_model.structures import Frame, State, Tracks
-from pcan_model.tracker import Stopwatch, Tracker
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.engine import Engine, camera_of
+from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.tracking.frame_step import Prepared
+from pcan_model.tracking.several_cameras import BatchEngine, BatchTracker
+from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 
 class Crew(Protocol):

@@ -8,7 +8,7 @@ from enum import IntEnum
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from pcan_ros.node.camera import Camera
-from pcan_ros.node.slots import Counts
+from pcan_ros.node.mailbox import Counts
 
 SILENCE = 3.0  # seconds without an image that are worth a warning
 PROFILE_HINT = (

@@ -6,7 +6,7 @@ newest image, the pipeline's worker thread tracks and publishes.
 
 from __future__ import annotations
 
-import pcan_ros.runtime.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 import argparse
@@ -25,6 +25,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
+from pcan_model.inference.backends import open_for_cameras
+from pcan_model.inference.engine_facts import NothingWorks
 from pcan_ros.node.crew import Crew, make_crew, warm_up
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
@@ -34,8 +36,6 @@ from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import Pipeline, Result, seconds
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
-from pcan_ros.runtime.backends import open_for_cameras
-from pcan_ros.runtime.engine_facts import NothingWorks
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,

@@ -10,18 +10,18 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pcan_model.config import TrackerConfig
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.package_files import default_model
+from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_ros.node.parameters import Parameter as Declared
 from pcan_ros.node.parameters import (
     ParameterError,
     Settings,
-    default_model,
     parameters,
     refuse_unknown,
     settings_from,
     thresholds_from,
 )
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
 
 
 class NodeParameters:

@@ -9,11 +9,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock
 from rclpy.qos import QoSReliabilityPolicy
 
+from pcan_model.inference.engine_facts import Described
 from pcan_ros.msg import TrackerStatus
 from pcan_ros.node.camera import Latency
 from pcan_ros.node.diagnostics import Health, to_status
 from pcan_ros.node.pipeline import Result
-from pcan_ros.runtime.engine_facts import Described
 
 if TYPE_CHECKING:
     from pcan_ros.node.node import TrackerNode

@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
-from pcan_ros.drawing.overlay import draw
+from pcan_model.visualization.overlay import draw
 from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 from pcan_ros.node.parameters import Settings

@@ -5,15 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
-from pcan_model.config import TrackerConfig
-from pcan_model.config_limits import CHOICES as CONFIG_CHOICES
-from pcan_ros.masks import Encoding
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.config_limits import CHOICES as CONFIG_CHOICES
+from pcan_model.core.masks import Encoding
+from pcan_model.inference.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
 from pcan_ros.node.camera import TimeLimits
-from pcan_ros.runtime.backends import BACKENDS, PRECISIONS, PROVIDER_NAMES, EngineOptions
-from pcan_ros.share import shared
 
 TRACKER = "tracker."  # prefix of TrackerConfig's fields
 NOT_HERE = {"capacity", "association", "match_iou"}  # of TrackerConfig: the network's size; evaluation's SORT
@@ -155,11 +153,6 @@ def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
     for name in names:
         if name not in (*known, *ROS) and not name.startswith("qos_overrides."):
             raise ParameterError(f"{name}: no such parameter; expected one of {', '.join(known)}")
-
-
-def default_model() -> Path:
-    """Return the folder of the shipped model: beside the sources, or installed with the package."""
-    return shared("models/pcan_street_tiny")
 
 
 def _described(record: Any, prefix: str = "") -> list[Parameter]:

@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.config import TrackerConfig
-from pcan_model.engine import camera_of
-from pcan_model.steps import Prepared
-from pcan_model.structures import Frame, State, Tracks
-from pcan_model.tracker import Stopwatch
-from pcan_ros.images import BadImage, decode
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.engine import camera_of
+from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.data.image_decoding import BadImage, decode
+from pcan_model.inference.engine_facts import EngineLost, NothingWorks
+from pcan_model.inference.overlapping import Overlapping
+from pcan_model.tracking.frame_step import Prepared
+from pcan_model.tracking.tracker import Stopwatch
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.crew import Crew
-from pcan_ros.node.slots import Arrival, Mailbox
-from pcan_ros.runtime.engine_facts import EngineLost, NothingWorks
-from pcan_ros.runtime.overlapping import Overlapping
+from pcan_ros.node.mailbox import Arrival, Mailbox
 
 WAIT = 0.5  # seconds between looks at whether to stop
 

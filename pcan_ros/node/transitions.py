@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from pcan_ros.runtime.engine_facts import NothingWorks
+from pcan_model.inference.engine_facts import NothingWorks
 
 Self = TypeVar("Self", bound=LifecycleNode)
 

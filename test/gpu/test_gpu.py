@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 from support.moving import track
 
-from pcan_model.cameras import BatchTracker
-from pcan_model.structures import Frame, Tracks
+from pcan_model.core.structures import Frame, Tracks
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
+from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
+from pcan_model.inference.tensorrt.cuda import Cuda
+from pcan_model.inference.tensorrt.engine import TensorRtEngine
+from pcan_model.inference.tensorrt.engine_pair import Source
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.tracker import Stopwatch, Tracker
-from pcan_ros.runtime.model_files import ModelError, ModelFiles
-from pcan_ros.runtime.onnx_engine import OnnxEngine
-from pcan_ros.tensorrt.batch_engine import TensorRtBatchEngine
-from pcan_ros.tensorrt.bindings import Bindings, load_bindings
-from pcan_ros.tensorrt.cuda import Cuda
-from pcan_ros.tensorrt.pair import Source
-from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
+from pcan_model.tracking.several_cameras import BatchTracker
+from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 ROOT = Path(__file__).parents[2]
 MODEL = Path(os.environ.get("PCAN_GPU_MODEL") or ROOT / "models" / "pcan_street_tiny")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from support.squares import picture
 
+from pcan_model.data.bags.files import bag_writer
+from pcan_model.data.bags.message_types import IMAGE, our_types
 from pcan_model.data.clips import LabeledFrame
-from pcan_ros.replay.bags import bag_writer
-from pcan_ros.replay.message_types import IMAGE, our_types
 
 TYPES = our_types()
 CAR, PERSON = 2, 0

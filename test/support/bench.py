@@ -11,12 +11,12 @@ from support.fake_cudart import FakeCudart
 from support.fake_tensorrt import FakeTensorRt
 from support.squares import picture
 
-from pcan_model.engine import Engine
-from pcan_model.structures import Slots
-from pcan_ros.runtime.model_files import ModelFiles
-from pcan_ros.tensorrt.bindings import Bindings
-from pcan_ros.tensorrt.pair import Source
-from pcan_ros.tensorrt.tensorrt_engine import TensorRtEngine
+from pcan_model.core.engine import Engine
+from pcan_model.core.structures import Slots
+from pcan_model.inference.manifest import ModelFiles
+from pcan_model.inference.tensorrt.bindings import Bindings
+from pcan_model.inference.tensorrt.engine import TensorRtEngine
+from pcan_model.inference.tensorrt.engine_pair import Source
 
 ROWS, TRACKS = 4, 8  # of the stand-in networks
 

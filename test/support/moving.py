@@ -6,9 +6,9 @@ from uuid import UUID
 
 import numpy as np
 
-from pcan_model.engine import Engine
-from pcan_model.structures import Frame, Tracks
-from pcan_model.tracker import Tracker
+from pcan_model.core.engine import Engine
+from pcan_model.core.structures import Frame, Tracks
+from pcan_model.tracking.tracker import Tracker
 
 
 def moving_blocks(frames: int, height: int = 128, width: int = 192, seed: int = 0) -> list[Frame]:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from support.small import VALUES, _spread, _standardise, blocks, small_batch, unfold
 
-from pcan_model.config import Config, config_from_dict
+from pcan_model.core.config import Config, config_from_dict
+from pcan_model.core.structures import Frame
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.structures import Frame
 
 __all__ = ["dimmed", "fixed_released", "small_batch", "small_released", "small_released_config"]
 

@@ -19,9 +19,9 @@ from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from pcan_ros.client.client import Client
+from pcan_ros.client.process import NodeProcess, node_environment
 from pcan_ros.messages import to_image
-from pcan_ros.replay.client import Client
-from pcan_ros.replay.process import NodeProcess, node_environment
 
 PATIENCE = 15.0  # seconds for whatever should happen at once, on a busy machine
 # The tests' own side needs the profile too; Fast DDS reads it when the first node is made.

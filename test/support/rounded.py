@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from support.moving import moving_blocks
 
+from pcan_model.core.engine import CameraPicture
 from pcan_model.data.clips import Clip, LabeledFrame
-from pcan_model.engine import CameraPicture
-from pcan_model.export import model as room
+from pcan_model.export import model_folder as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
-from pcan_model.layout import Layout
-from pcan_model.network import PCAN
+from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
 
 

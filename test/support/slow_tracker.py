@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.config import TrackerConfig
+from pcan_model.core.config import TrackerConfig
 
 
 @dataclass

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from pcan_model.batches import Batch
-from pcan_model.config import Config, config_from_dict
-from pcan_model.network import PCAN
-from pcan_model.targets import Truth
+from pcan_model.core.config import Config, config_from_dict
+from pcan_model.model.pcan import PCAN
+from pcan_model.training.loader import Batch
+from pcan_model.training.targets import Truth
 
 HEIGHT, WIDTH = 128, 192  # of the network input and of training pictures
 VALUES: dict[str, Any] = {

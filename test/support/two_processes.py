@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from pcan_model import train
-from pcan_model.batches import Batch
-from pcan_model.losses import Losses
+from pcan_model.training import trainer as train
+from pcan_model.training.loader import Batch
+from pcan_model.training.losses import Losses
 
 
 class Watched(train.Trainer):

@@ -1,0 +1,135 @@
+"""`pcan-build-engine`: TensorRT engines ahead of time, for images of a robot and for CI."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pcan_model.cli.arguments import at_least
+from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.manifest import BATCH, GRAPHS, ModelError, ModelFiles
+from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
+from pcan_model.inference.tensorrt.build import BuildOptions
+from pcan_model.inference.tensorrt.cache import EngineCache, Entry, default_cache
+from pcan_model.inference.tensorrt.cuda import Cuda
+from pcan_model.inference.tensorrt.loaded_engine import Shop, build_into_cache, check_buildable, key_of
+
+EXPLANATION = """\
+Build the TensorRT engines of an exported model into the cache that the node reads, so that it starts in
+seconds. An engine serves this very model, version of TensorRT and kind of GPU. TensorRT builds on the GPU
+it is for; TensorRT-RTX also without one: then say --capability.
+
+  pcan-export --weights models/pcan_street_tiny/weights.safetensors --roi gridsample --out models/tiny_trt
+  pcan-build-engine models/tiny_trt
+  pcan-build-engine models/tiny_trt --capability 8.9 --engine-cache image/engines
+  pcan-build-engine --list
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, or 2 after an error that the user can mend."""
+    options = _parser().parse_args(arguments)
+    cache = EngineCache(options.engine_cache.expanduser())
+    try:
+        if options.list:
+            return _show(cache.entries(), cache)
+        bindings = load_bindings()
+        if options.prune:
+            gone = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
+            return _show(gone, cache, "removed ")
+        if options.model is None:
+            raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
+        return _build(ModelFiles(options.model), bindings, cache, options)
+    except (ModelError, EngineLost, OSError) as error:
+        print(f"pcan-build-engine: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pcan-build-engine: interrupted", file=sys.stderr)
+        return 2
+
+
+def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: argparse.Namespace) -> int:
+    check_buildable(files)
+    if options.capability and not bindings.is_rtx:
+        raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
+    capability = options.capability or _capability(bindings)
+    how = BuildOptions(capability, options.level, options.workspace)
+    batched = [f"{BATCH}{graph}" for graph in GRAPHS] if files.cameras > 1 else []
+    for graph in (*GRAPHS, *batched):
+        with Bar(graph) as bar:
+            shop = Shop(bindings, cache, how, print, bar.report)
+            key = key_of(files, graph, shop)
+            there = cache.get(key) is not None and not options.force
+            if not there:
+                build_into_cache(files, graph, shop)
+        print(f"{'already there' if there else 'built'}: {cache.root / key.folder}")
+    return 0
+
+
+def _capability(bindings: Bindings) -> str:
+    cuda = Cuda(bindings.cudart)
+    if not cuda.devices():
+        hint = "say --capability" if bindings.is_rtx else "full TensorRT builds on the GPU it is for"
+        raise ModelError(f"{bindings.title}: there is no CUDA device: {hint}")
+    return cuda.capability()
+
+
+class Bar:
+    """A progress bar over a build's phases."""
+
+    def __init__(self, graph: str) -> None:
+        self._bar = tqdm(desc=graph, unit="step", leave=False)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def report(self, phase: str, done: int, steps: int) -> None:
+        """Show where a phase is."""
+        self._bar.total, self._bar.n = steps, done
+        self._bar.set_postfix_str(phase)
+
+
+def _show(entries: list[Entry], cache: EngineCache, what: str = "") -> int:
+    for entry in entries:
+        key = entry.key
+        about = (
+            f"{key.flavour} {key.version}, compute capability {key.capability}, {key.precision}"
+            if key
+            else "broken"
+        )
+        print(f"{what}{entry.folder.name}  {entry.size / 2**20:.1f} MiB  {about}")
+    print(f"{len(entries)} engines{' removed' if what else ''} in {cache.root}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "pcan-build-engine", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("model", type=Path, nargs="?", help="folder of an exported model")
+    add("--engine-cache", type=Path, default=default_cache(), help="folder (default: %(default)s)")
+    add("--capability", help="compute capability, such as 8.9 (default: of the GPU here)")
+    add("--level", type=int, choices=range(6), default=3, help="0 builds fast, 5 runs fast (default: 3)")
+    add(
+        "--workspace",
+        type=at_least(0),
+        default=0,
+        metavar="MIB",
+        help="limit of scratch memory (default: none)",
+    )
+    add("--force", action="store_true", help="build also what is there")
+    add("--list", action="store_true", help="show the engines of the cache")
+    add("--prune", action="store_true", help="remove those that are broken or of another TensorRT")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""`pcan-data`: say what a data set holds, show it, write it in another format."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+from pcan_model.cli.arguments import at_least
+from pcan_model.core.config import CLASSES
+from pcan_model.core.errors import DataError
+from pcan_model.data.check import Findings, check, describe
+from pcan_model.data.clips import Clip
+from pcan_model.data.convert import TARGETS, convert
+from pcan_model.data.formats.reading import Complain, refuse
+from pcan_model.data.registry import FORMATS, LAYOUTS, open_clips, recognise
+from pcan_model.visualization.labels import draw_labels
+from pcan_model.visualization.overlay import contact_sheet
+from pcan_model.visualization.render import save_bytes
+
+EXPLANATION = """\
+Look at a data set of any format that training and evaluation read; it is recognised by its files.
+
+  pcan-data check /data/KITTI_MOTS                     what is there, by class; every problem
+  pcan-data show  /data/bdd100k --split val --out sheet.png
+  pcan-data convert drives --to youtube_vis --out drives_vis
+"""
+SHOWN = 12  # frames of a contact sheet
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, 1 after problems that check found, or 2 after an error to mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        work: Callable[[argparse.Namespace], int] = options.work
+        return work(options)
+    except (DataError, OSError) as error:
+        print(f"pcan-data: {error}", file=sys.stderr)
+        return 2
+
+
+def _open(options: argparse.Namespace, complain: Complain = refuse) -> list[Clip]:
+    path, format, split, videos = options.path, options.format, options.split, options.videos
+    return open_clips(path, format, split=split, videos=videos, complain=complain)
+
+
+def _check(options: argparse.Namespace) -> int:
+    print(f"{options.path}: {recognise(options.path, options.format).name}")
+    findings = Findings()
+    try:
+        clips = _open(options, lambda error: findings.problems.append(str(error)))
+        _run(check(clips, CLASSES, findings), clips, "check")
+    except DataError as error:
+        findings.problems.append(str(error))
+    print(describe(findings))
+    return 1 if findings.problems else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    places = [(clip, index) for clip in _open(options) for index in range(len(clip))]
+    count = min(options.frames, len(places))
+    chosen = sorted({round(k * (len(places) - 1) / max(1, count - 1)) for k in range(count)})
+    bar = tqdm([places[k] for k in chosen], unit="frame", desc="show")
+    pictures = [(index, draw_labels(clip.frame(index), CLASSES)) for clip, index in bar]
+    save_bytes(options.out, cv2.imencode(".png", contact_sheet(pictures))[1].tobytes())
+    print(f"{options.out}: {len(pictures)} of {len(places)} frames; greyed: neither object nor background")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    clips = _open(options)
+    steps = convert(clips, options.to, options.out, split=options.out_split)
+    _run(steps, clips, "convert")
+    print(f"{options.out}: {len(clips)} clips as {options.to}")
+    return 0
+
+
+def _run(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
+    """Go through frame by frame with a progress bar."""
+    with tqdm(total=sum(map(len, clips)), unit="frame", desc=title) as bar:
+        for name in steps:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+
+def _parser() -> argparse.ArgumentParser:
+    formats = "\n".join(f"  {layout.name:18} {layout.expected}" for layout in LAYOUTS)
+    parser = argparse.ArgumentParser(
+        "pcan-data",
+        description=EXPLANATION,
+        epilog=f"formats, and the files they are recognised by:\n{formats}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _command(commands, "check", "count what is there, name every problem (exit code 1)", _check)
+    show = _command(commands, "show", "draw frames with their labels into one picture", _show)
+    show.add_argument("--out", type=Path, default=Path("sheet.png"), help="picture to write (sheet.png)")
+    show.add_argument(
+        "--frames", type=at_least(1), default=SHOWN, help=f"how many, evenly spread (default: {SHOWN})"
+    )
+    change = _command(commands, "convert", "write the clips in another format", _convert)
+    change.add_argument("--to", choices=TARGETS, required=True, help="format to write")
+    change.add_argument("--out", type=Path, required=True, help="folder to write, not there yet")
+    change.add_argument("--out-split", default="train", metavar="NAME", help="its split (default: train)")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, help: str, work: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
+    parser.set_defaults(work=work)
+    parser.add_argument("path", type=Path, help="data set, folder of pictures, or video")
+    parser.add_argument("--format", choices=("auto", *FORMATS), default="auto", help="default: auto")
+    parser.add_argument("--split", help="only this split, such as train or val (default: all)")
+    parser.add_argument("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

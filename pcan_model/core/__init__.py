@@ -1,0 +1,1 @@
+"""What every room shares: the records, the configuration, geometry and masks. NumPy only."""

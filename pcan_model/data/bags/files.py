@@ -1,0 +1,115 @@
+"""rosbag2 in and out, in pure Python: images to play, tracks to keep."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from pcan_model.data.bags.message_types import COMPRESSED, IMAGE, TRACKS, nanoseconds, our_types
+from pcan_model.data.bags.reading import Bag, BagError
+
+Storage = Literal["mcap", "sqlite3"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One image of a bag."""
+
+    time: int  # when it was recorded, nanoseconds
+    stamp: int  # when it was taken, nanoseconds
+    raw: bytes  # the serialised message, as it goes over the wire
+    message: Any  # the same, to be read
+
+
+class ImageBag:
+    """The images of one topic of a rosbag2, in order."""
+
+    def __init__(self, path: Path, topic: str = "") -> None:
+        self._path = path
+        self._types = our_types()
+        with Bag(path) as bag:
+            chosen = image_topic(bag, topic)
+            self.losses = tuple(bag.losses)  # what opening could not find
+        self.topic, self.compressed, self.count = chosen.topic, chosen.msgtype == COMPRESSED, chosen.msgcount
+        self._type = chosen.msgtype
+
+    def records(self) -> Iterator[Record]:
+        """Yield the images; BagError where one cannot be read."""
+        with Bag(self._path) as bag:
+            known = len(bag.losses)
+            for stored in bag.messages([self.topic]):
+                try:
+                    message: Any = self._types.deserialize_cdr(stored.raw, self._type)
+                except Exception as error:  # a broken message shows in many ways
+                    raise self._broken(f"{self.topic}: {type(error).__name__}: {error}") from error
+                yield Record(stored.time, nanoseconds(message.header.stamp), stored.raw, message)
+            if len(bag.losses) > known:
+                raise self._broken(str(bag.losses[-1]))
+
+    def _broken(self, reason: str) -> BagError:
+        return BagError(f"{self._path}: broken: {reason}; `pcan-bag show` says what can be read")
+
+
+def image_topic(bag: Bag, topic: str) -> Connection:
+    """Return the named image topic, or the one with most images."""
+    images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
+    named = [c for c in images if topic in ("", c.topic)]
+    if not named:
+        wanted = f"images on {topic}" if topic else f"a topic of {IMAGE} or CompressedImage"
+        there = ", ".join(f"{c.topic} ({c.msgtype}, {c.msgcount})" for c in bag.connections) or "nothing"
+        raise BagError(f"{bag.path}: expected {wanted}, found {there}")
+    return max(named, key=lambda c: c.msgcount)
+
+
+def write_tracks(
+    messages: Iterable[tuple[int, bytes]], folder: Path, topic: str = "/pcan_tracker/tracks"
+) -> None:
+    """Write serialised TrackedInstanceArrays by their time in nanoseconds, whole or not at all."""
+    with bag_writer(folder) as writer:
+        connection = writer.add_connection(topic, TRACKS, typestore=our_types())
+        for time, raw in messages:
+            writer.write(connection, time, raw)
+
+
+@contextmanager
+def bag_writer(folder: Path, storage: Storage = "mcap") -> Iterator[Writer]:
+    """Yield a writer of a bag that is at `folder` only once it is complete; replaces one that is there."""
+    check_replaceable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        partial = Path(name) / folder.name
+        with new_bag(partial, storage) as writer:
+            yield writer
+        put_in_place(partial, folder)
+
+
+def new_bag(folder: Path, storage: Storage) -> Writer:
+    """Return a writer of a bag that grows at `folder`."""
+    return Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin[storage.upper()])
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise BagError where something is that is no bag: nobody wants that replaced."""
+    if folder.exists() and not (folder / "metadata.yaml").is_file():
+        raise BagError(f"{folder}: exists and is no rosbag2: not replaced")
+
+
+def put_in_place(partial: Path, folder: Path) -> None:
+    """Give a complete bag its final name, in place of a bag that has it now; BagError for anything else."""
+    check_replaceable(folder)
+    if folder.exists():
+        old = partial.with_name(f"{partial.name}.old")
+        os.replace(folder, old)
+        os.replace(partial, folder)
+        shutil.rmtree(old)
+    else:
+        os.replace(partial, folder)

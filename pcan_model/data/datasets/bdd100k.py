@@ -1,0 +1,130 @@
+"""BDD100K as it is unpacked: `images/<set>/<split>/…`, `labels/<task>/…`, for four of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip
+from pcan_model.data.datasets import scalabel
+from pcan_model.data.files import FileClip, list_pictures, read_picture, write_picture
+from pcan_model.data.formats import bdd100k
+from pcan_model.data.formats.labels import FrameLabels
+from pcan_model.data.formats.reading import Complain, readable
+from pcan_model.data.transfer import stem, transfer
+
+KINDS = ("bitmasks", "rles", "polygons")  # of masks, the preferred first: bitmasks need no reading beforehand
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Where one of BDD100K's tasks keeps its files."""
+
+    images: str  # folder below images/
+    labels: str  # folder below labels/
+    stills: str = ""  # label file of a split is `<stills>_<split>.json`; none for videos
+    masks: bool = True  # with a folder per kind of mask; else boxes only
+
+    def found(self, root: Path) -> bool:
+        """Whether a folder holds the task."""
+        return (root / "labels" / self.labels).is_dir() and (root / "images" / self.images).is_dir()
+
+    def layout(self) -> str:
+        """Return the files expected."""
+        kinds = f"{{{','.join(KINDS)}}}/" if self.masks else ""
+        labels = f"{self.stills}_<split>.json" if self.stills else "<split>/<video>"
+        return f"images/{self.images}/<split>/… with labels/{self.labels}/{kinds}{labels}"
+
+
+SEG_TRACK = Task("seg_track_20", "seg_track_20")
+INS_SEG = Task("10k", "ins_seg", stills="ins_seg")
+BOX_TRACK = Task("track", "box_track_20", masks=False)
+DET = Task("100k", "det_20", stills="det", masks=False)
+
+
+class BitmaskLabels:
+    """The labels of a clip as RGBA pictures."""
+
+    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
+        self._files, self._names = files, names
+
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame."""
+        file = self._files[index]
+        picture = read_bitmask(file)
+        if size is not None and picture.shape[:2] != size:
+            raise DataError(file, "picture", f"the image's size {size}", picture.shape[:2])
+        return bdd100k.from_picture(picture, self._names, file)
+
+
+def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Decode an RGBA picture, (H, W, 4); DataError where it is of another kind."""
+    picture = read_picture(file)
+    if picture.ndim != 3 or picture.shape[2] != 4:
+        raise DataError(file, "picture", "(H, W, 4), RGBA", picture.shape)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA))
+
+
+def read_clips(
+    root: Path, split: str | None, names: Sequence[str], complain: Complain, *, task: Task
+) -> list[Clip]:
+    """Open the clips of a split, in order of name; of all splits that have labels without one."""
+    splits = [split] if split else [name for name in SPLITS if _labels(root, task, name)]
+    clips: list[Clip] = []
+    for name in splits:
+        labels = _labels(root, task, name)
+        if labels is None:
+            raise DataError(root / "labels" / task.labels, f"split {name}", task.layout(), "none")
+        clips += _open(labels, root / "images" / task.images / name, names, complain)
+    if not clips:
+        complain(DataError(root / "labels" / task.labels, "splits", task.layout(), "no clips"))
+    return clips
+
+
+def _labels(root: Path, task: Task, split: str) -> Path | None:
+    """Return the folder or file of a split's labels, of the first kind that is there."""
+    home = root / "labels" / task.labels
+    for folder in [home / kind for kind in KINDS] if task.masks else [home]:
+        for path in (folder / split, folder / f"{task.stills}_{split}.json"):
+            if path.exists():
+                return path
+    return None
+
+
+def _open(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
+    if labels.is_file():
+        return scalabel.read_stills(labels, images, names, complain)
+    if files := sorted(labels.glob("*.json")):
+        return readable(
+            lambda file: scalabel.read_video(file, images / file.stem, names, complain), files, complain
+        )
+    folders = sorted(p for p in labels.iterdir() if p.is_dir())
+    if folders:
+        return readable(
+            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, complain
+        )
+    return [_bitmask_clip(file.stem, [file], images, names) for file in list_pictures(labels)]
+
+
+def _bitmask_clip(name: str, files: Sequence[Path], images: Path, names: Sequence[str]) -> Clip:
+    pictures = [images / f"{file.stem}.jpg" for file in files]
+    return FileClip(name, pictures, BitmaskLabels(files, names), rate=scalabel.RATE)
+
+
+def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Iterator[None]:
+    """Save a clip's pictures and bitmasks as of `seg_track_20`; yields after every frame."""
+    numbers = bdd100k.identities()
+    images = root / "images" / SEG_TRACK.images / split / clip.name
+    masks = root / "labels" / SEG_TRACK.labels / "bitmasks" / split / clip.name
+    for time in range(len(clip)):
+        name = stem(clip, time)
+        _, labels = transfer(clip, time, images / name, (".jpg",))
+        picture = bdd100k.to_picture(labels, names, numbers)
+        write_picture(masks / f"{name}.png", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
+        yield

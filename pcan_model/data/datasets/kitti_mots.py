@@ -1,0 +1,143 @@
+"""KITTI-MOTS on disk: `image_02/<sequence>/*.png` beside `instances/` or `instances_txt/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip
+from pcan_model.data.files import (
+    FileClip,
+    LabelSource,
+    NoLabels,
+    list_pictures,
+    read_picture,
+    write_picture,
+    write_whole,
+)
+from pcan_model.data.formats import kitti_mots
+from pcan_model.data.formats.labels import FrameLabels
+from pcan_model.data.formats.reading import Complain, readable
+from pcan_model.data.transfer import transfer
+
+LAYOUT = "image_02/<sequence>/*.png with instances/<sequence>/*.png or instances_txt/<sequence>.txt"
+RATE = 10.0  # frames per second
+SPLITS = {"train": kitti_mots.TRAIN, "val": kitti_mots.VAL}  # of the MOTS paper; "test" has no labels
+
+
+class PictureLabels:
+    """The labels of a sequence as 16-bit pictures."""
+
+    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
+        self._files, self._names = files, names
+
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame."""
+        file = self._files[index]
+        values = read_picture(file)
+        if size is not None and values.shape != size:
+            raise DataError(file, "picture", f"the image's size {size}", values.shape)
+        return kitti_mots.from_values(np.asarray(values), self._names, file)
+
+
+class LineLabels:
+    """The labels of a sequence as lines of run lengths, read when first asked for."""
+
+    def __init__(self, file: Path, names: Sequence[str]) -> None:
+        self._file, self._names = file, names
+        self._lines: dict[int, list[kitti_mots.Line]] | None = None
+
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame."""
+        if self._lines is None:
+            self._lines = kitti_mots.read_lines(self._file)
+        lines = self._lines.get(index, [])
+        size = lines[0].size if lines and size is None else size
+        return None if size is None else kitti_mots.from_lines(lines, size, self._names)
+
+
+def found(root: Path) -> bool:
+    """Whether a folder looks like KITTI-MOTS."""
+    return (_home(root) / "image_02").is_dir()
+
+
+def read_clips(root: Path, split: str | None, names: Sequence[str], complain: Complain) -> list[Clip]:
+    """Open the sequences of a split, in order of name; all that are there without one.
+
+    split  train or val as in the MOTS paper or in `<split>.seqmap`, or test, which has no labels
+    """
+    if split == "test":
+        images = root / "testing" / "image_02"
+        return readable(lambda folder: _clip(folder, NoLabels()), _folders(images), complain)
+    home = _home(root)
+    folders = {folder.name: folder for folder in _folders(home / "image_02")}
+    wanted = list(folders) if split is None else _sequences(root, split)
+    if missing := [name for name in wanted if name not in folders]:
+        raise DataError(home / "image_02", f"split {split}", f"the sequences {missing}", list(folders))
+    return readable(lambda name: _clip(folders[name], _labels(root, folders[name], names)), wanted, complain)
+
+
+def _clip(images: Path, labels: LabelSource) -> Clip:
+    return FileClip(images.name, list_pictures(images), labels, rate=RATE)
+
+
+def _home(root: Path) -> Path:
+    """Return where the pictures are: the folder itself, or `training` in it."""
+    return root / "training" if (root / "training" / "image_02").is_dir() else root
+
+
+def _folders(images: Path) -> list[Path]:
+    folders = sorted(p for p in images.glob("*") if p.is_dir())
+    if not folders:
+        raise DataError(images, "folder", "one folder per sequence", "none")
+    return folders
+
+
+def _sequences(root: Path, split: str) -> Sequence[str]:
+    seqmap = root / f"{split}.seqmap"
+    if seqmap.is_file():
+        return [line.split()[0] for line in seqmap.read_text().splitlines() if line.strip()]
+    if split not in SPLITS:
+        raise DataError(root, "split", f"one of {[*SPLITS, 'test']} or the name of a .seqmap", split)
+    return SPLITS[split]
+
+
+def _labels(root: Path, images: Path, names: Sequence[str]) -> LabelSource:
+    """Prefer pictures to lines: they need no reading beforehand."""
+    for home in (root, images.parent.parent):
+        pictures, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
+        if pictures.is_dir():
+            files = [pictures / f"{image.stem}.png" for image in list_pictures(images)]
+            return PictureLabels(files, names)
+        if lines.is_file():
+            return LineLabels(lines, names)
+    raise DataError(root, f"labels of {images.name}", LAYOUT, "neither")
+
+
+def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
+    """Save a clip's pictures, label pictures and lines; yields after every frame.
+
+    A class that KITTI-MOTS does not know is ignored. Raises DataError for too many objects of a class.
+    """
+    identities = kitti_mots.Identities()
+    lines: list[str] = []
+    for time in range(len(clip)):
+        _, labels = transfer(clip, time, root / "image_02" / clip.name / f"{time:06d}", (".png",))
+        try:
+            values = kitti_mots.to_values(labels, names, identities)
+            lines += kitti_mots.to_lines(labels, time, names, identities)
+        except OverflowError as error:
+            raise DataError(clip.name, "identities", "at most 1000 per class", error) from error
+        write_picture(root / "instances" / clip.name / f"{time:06d}.png", values)
+        yield
+    text = "".join(f"{line}\n" for line in lines)
+    write_whole(root / "instances_txt" / f"{clip.name}.txt", text.encode())
+
+
+def write_list(root: Path, clips: Sequence[Clip], split: str) -> None:
+    """Save which sequences a split has, as a seqmap."""
+    text = "".join(f"{clip.name} empty 000000 {len(clip) - 1:06d}\n" for clip in clips)
+    write_whole(root / f"{split}.seqmap", text.encode())

@@ -1,0 +1,152 @@
+"""Clips with Scalabel JSON, as BDD100K has them: `images/<video>/*.jpg`, `labels/<video>.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from pcan_model.core.config import CLASSES
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip, LabeledFrame, without_image
+from pcan_model.data.files import FileClip, write_picture, write_whole
+from pcan_model.data.formats import scalabel
+from pcan_model.data.formats.labels import FrameLabels
+from pcan_model.data.formats.reading import Complain, readable, refuse
+from pcan_model.data.transfer import stem, transfer
+
+LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
+STILLS = "annotation_rle.json"  # labels of single pictures, beside images/
+RATE = 5.0  # frames per second that BDD100K labels
+
+
+class ScalabelLabels:
+    """The labels of one clip, checked when it is opened and decoded frame by frame."""
+
+    def __init__(self, frames: Sequence[tuple[scalabel.Label, ...]], sources: Sequence[str]) -> None:
+        self._frames, self._sources = frames, sources
+        self._ids = scalabel.number_ids(self._frames)
+
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame."""
+        labels = self._frames[index]
+        size = size or scalabel.size_of(labels)
+        return None if size is None else scalabel.decode(labels, size, self._ids, self._sources[index])
+
+
+def read_clips(
+    root: Path,
+    *,
+    videos: Sequence[str] | None = None,
+    names: Sequence[str] = CLASSES,
+    complain: Complain = refuse,
+) -> list[Clip]:
+    """Open every video below `root` (or the named ones), in order of name.
+
+    complain  takes the error of each file or frame that is left out
+
+    Labels are read and checked now, pictures when a frame is asked for.
+    """
+    root = Path(root)
+    found = {path.stem: path for path in sorted((root / "labels").glob("*.json"))}
+    if not found:
+        raise DataError(root / "labels", "*.json", "one label file per video", "none")
+    missing = sorted(set(videos or ()) - set(found))
+    if missing:
+        raise DataError(root / "labels", "videos", f"some of {sorted(found)}", missing)
+    images, files = root / "images", [found[video] for video in sorted(videos or found)]
+    opened = readable(lambda file: _read_file(file, images, names, complain), files, complain)
+    return [clip for clips in opened for clip in clips]
+
+
+def _read_file(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
+    """Open a label file of one video, of several by their videoName, or of stills without."""
+    if (images / labels.stem).is_dir():
+        return [read_video(labels, images / labels.stem, names, complain)]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for frame in scalabel.read_frames(labels):
+        groups.setdefault(frame.get("videoName") or "", []).append(frame)
+    reader = _Reader(labels, names, complain)
+    stills = [reader.clip(Path(f["name"]).stem, [f], images) for f in groups.pop("", [])]
+    videos = [reader.clip(name, _in_order(f), images / name) for name, f in groups.items()]
+    return stills + videos
+
+
+def _in_order(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(frames, key=lambda frame: (frame.get("frameIndex") or 0, frame["name"]))
+
+
+def found(root: Path) -> bool:
+    """Whether a folder looks like this."""
+    return (root / STILLS).is_file() or ((root / "images").is_dir() and any(root.glob("labels/*.json")))
+
+
+def read_all(root: Path, names: Sequence[str], complain: Complain = refuse) -> list[Clip]:
+    """Open every video, or the single pictures, of a folder."""
+    if (root / STILLS).is_file():
+        return read_stills(root / STILLS, root / "images", names, complain)
+    return read_clips(root, names=names, complain=complain)
+
+
+def read_video(
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
+) -> Clip:
+    """Open one label file as one clip, frames by frameIndex."""
+    frames = _in_order(scalabel.read_frames(labels))
+    return _Reader(labels, names, complain).clip(labels.stem, frames, images)
+
+
+def read_stills(
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
+) -> list[Clip]:
+    """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
+    reader = _Reader(labels, names, complain)
+    frames = scalabel.read_frames(labels)
+    return [reader.clip(Path(frame["name"]).stem, [frame], images) for frame in frames]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How the frames of one label file become clips."""
+
+    file: Path
+    names: Sequence[str]  # of the classes that labels count
+    complain: Complain  # takes the errors of frames that are left out
+
+    def clip(self, name: str, frames: Sequence[dict[str, Any]], images: Path) -> Clip:
+        """Check the labels of some frames and hold them as a clip."""
+        checked = readable(self._check, frames, self.complain)
+        labels = ScalabelLabels([labels for _, labels in checked], [self._source(f) for f, _ in checked])
+        return FileClip(name, [images / frame["name"] for frame, _ in checked], labels, rate=RATE)
+
+    def _check(self, frame: dict[str, Any]) -> tuple[dict[str, Any], tuple[scalabel.Label, ...]]:
+        return frame, scalabel.labels_of(frame, self.names, self._source(frame))
+
+    def _source(self, frame: dict[str, Any]) -> str:
+        return f"{self.file}: {frame['name']}"
+
+
+def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterator[None]:
+    """Save a clip in the layout that `read_clips` reads, its label file last; yields after every frame."""
+    entries = []
+    for time in range(len(clip)):
+        target = root / "images" / clip.name / stem(clip, time)
+        path, labels = transfer(clip, time, target, (".jpg", ".png"))
+        entries.append(scalabel.encode(labels, names, name=path.name, video=clip.name, time=time))
+        yield
+    write_whole(root / "labels" / f"{clip.name}.json", json.dumps(entries).encode())
+
+
+def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality: int = 92) -> None:
+    """Save frames as a clip of the layout that `read_clips` reads, its label file last."""
+    entries = []
+    for time, frame in enumerate(frames):
+        path = Path(root) / "images" / name / f"{time:06d}.jpg"
+        write_picture(path, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        labels = without_image(frame)
+        entries.append(scalabel.encode(labels, CLASSES, name=path.name, video=name, time=time))
+    write_whole(Path(root) / "labels" / f"{name}.json", json.dumps(entries).encode())

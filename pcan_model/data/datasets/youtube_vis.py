@@ -1,0 +1,112 @@
+"""YouTube-VIS on disk: `<split>/JPEGImages/<video>/*.jpg` with `<split>/instances.json` or `<split>.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pcan_model.core.errors import DataError
+from pcan_model.data.clips import Clip
+from pcan_model.data.files import FileClip, LabelSource, NoLabels, write_whole
+from pcan_model.data.formats import youtube_vis
+from pcan_model.data.formats.labels import FrameLabels
+from pcan_model.data.formats.reading import Complain
+from pcan_model.data.transfer import stem, transfer
+
+LAYOUT = "<split>/JPEGImages/<video>/*.jpg with <split>/instances.json (2021) or <split>.json (2019)"
+RATE = 6.0  # frames per second: every fifth of 30
+HELD_OUT = 10  # every tenth video of train makes val_sub, the others train_sub
+
+
+class TubeLabels:
+    """The labels of a video."""
+
+    def __init__(self, video: youtube_vis.Video) -> None:
+        self._video = video
+
+    def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
+        """Return the labels of a frame."""
+        video = self._video
+        if size is not None and size != video.size:
+            raise DataError(video.files[index], "image", f"the size of the labels {video.size}", size)
+        return youtube_vis.decode(video, index)
+
+
+def found(root: Path) -> bool:
+    """Whether a folder looks like YouTube-VIS."""
+    return bool(_splits(root))
+
+
+def read_clips(root: Path, split: str | None, names: Sequence[str], complain: Complain) -> list[Clip]:
+    """Open the videos of a split, in order of name; of all splits without one.
+
+    split  a folder (train, valid, test), or train_sub and val_sub, which part train by its video names:
+           the labels of the others are private
+    """
+    splits = _splits(root)
+    part = {"train_sub": "train", "val_sub": "train"}.get(split or "", split)
+    if part is not None and part not in splits:
+        raise DataError(root, "split", f"one of {[*splits, 'train_sub', 'val_sub']}", split)
+    wanted = splits if part is None else [part]
+    clips = [clip for name in wanted for clip in _open(root, name, names, complain)]
+    if split not in ("train_sub", "val_sub"):
+        return clips
+    return [clip for k, clip in enumerate(clips) if (k % HELD_OUT == 0) == (split == "val_sub")]
+
+
+def _splits(root: Path) -> list[str]:
+    folders = sorted(path.parent.name for path in root.glob("*/JPEGImages") if path.is_dir())
+    return [name for name in folders if _file(root, name)]
+
+
+def _file(root: Path, split: str) -> Path | None:
+    files = (root / split / "instances.json", root / f"{split}.json", root / "annotations" / f"{split}.json")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _open(root: Path, split: str, names: Sequence[str], complain: Complain) -> list[Clip]:
+    file = _file(root, split)
+    assert file is not None
+    videos = sorted(youtube_vis.read_videos(file, names, complain), key=lambda video: video.name)
+    images = root / split / "JPEGImages"
+    return [_clip(video, images) for video in videos]
+
+
+def _clip(video: youtube_vis.Video, images: Path) -> Clip:
+    labels: LabelSource = NoLabels() if video.instances is None else TubeLabels(video)
+    return FileClip(video.name, [images / name for name in video.files], labels, rate=RATE)
+
+
+class Writer:
+    """Saves clips of one split; all labels are one file, which comes last."""
+
+    def __init__(self, root: Path, names: Sequence[str], split: str) -> None:
+        self._root, self._names, self._split = root, names, split
+        self._videos: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+
+    def save_clip(self, clip: Clip) -> Iterator[None]:
+        """Save a clip's pictures; yields after every frame."""
+        tubes = youtube_vis.Tubes()
+        files = []
+        images = self._root / self._split / "JPEGImages"
+        for time in range(len(clip)):
+            path, labels = transfer(clip, time, images / clip.name / stem(clip, time), (".jpg",))
+            files.append(path.relative_to(images).as_posix())
+            tubes.add(labels)
+            yield
+        number = len(self._videos) + 1
+        self._videos.append(tubes.video(number, files))
+        ids = range(1, len(self._names) + 1)
+        self._annotations += tubes.annotations(number, ids, len(self._annotations) + 1)
+
+    def close(self) -> None:
+        """Save the labels."""
+        data = {
+            "videos": self._videos,
+            "categories": youtube_vis.categories(self._names),
+            "annotations": self._annotations,
+        }
+        write_whole(self._root / self._split / "instances.json", json.dumps(data).encode())

@@ -1,0 +1,95 @@
+"""BDD100K bitmasks: one RGBA picture a frame (R category, G attributes, B * 256 + A id)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import CLASSES
+from pcan_model.core.errors import DataError
+from pcan_model.data.formats.identities import Numbers, only
+from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+
+CATEGORIES = {name: number for number, name in enumerate(CLASSES, start=1)}
+LAST_ID = 65_535
+TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1  # bits of G
+UNCOUNTED = CROWD | IGNORED  # either keeps an object out of training and evaluation
+
+
+def identities() -> Numbers:
+    """Return the ids of one clip."""
+    return Numbers(1, LAST_ID - 1)  # the last one is for what is ignored without a class
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bitmask:
+    """One frame as the official tools parse it: N instances by rising id, ignored ones among them."""
+
+    index: NDArray[np.int16]  # (H, W) 0, or k + 1 where instance k is visible
+    ids: NDArray[np.int64]  # (N,)
+    categories: NDArray[np.int64]  # (N,) as in CATEGORIES
+    attributes: NDArray[np.int64]  # (N,) bits TRUNCATED, OCCLUDED, CROWD, IGNORED
+
+
+def parse(picture: NDArray[np.uint8], file: Path | str) -> Bitmask:
+    """Find the instances of an RGBA picture, (H, W, 4); pixels of id 0 are background.
+
+    Raises DataError for another kind of picture, and for an id of two categories or attributes.
+    """
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 4:
+        raise DataError(file, "picture", "(H, W, 4) of 8 bit", f"{picture.shape} {picture.dtype}")
+    # One number a pixel, the id in its upper half: sorted, equal ids lie side by side.
+    packed = np.ascontiguousarray(picture[..., [1, 0, 3, 2]]).view("<u4")[..., 0]
+    found, positions = distinct(packed)
+    ids, attributes, categories = found >> 16, found & 255, found >> 8 & 255
+    real = ids > 0
+    seen, counts = np.unique(ids[real], return_counts=True)
+    if (counts > 1).any():
+        twice = int(seen[counts > 1][0])
+        pairs = list(zip(categories[ids == twice].tolist(), attributes[ids == twice].tolist(), strict=True))
+        raise DataError(file, f"id {twice}", "one category and one set of attributes", pairs)
+    table = np.where(real, np.cumsum(real), 0).astype(np.int16)
+    return Bitmask(table[positions], *(v[real].astype(np.int64) for v in (ids, categories, attributes)))
+
+
+def from_picture(picture: NDArray[np.uint8], names: Sequence[str], file: Path | str) -> FrameLabels:
+    """Read one frame; crowd and ignored objects keep their class and are marked.
+
+    A class that `names` does not hold is ignored. Raises DataError for a category that is none.
+    """
+    bitmask = parse(picture, file)
+    wrong = np.flatnonzero((bitmask.categories < 1) | (bitmask.categories > len(CATEGORIES)))
+    if len(wrong):
+        where, got = f"id {bitmask.ids[wrong[0]]}: category", bitmask.categories[wrong[0]]
+        raise DataError(file, where, f"1 to {len(CATEGORIES)}", got)
+    table = np.array([names.index(name) if name in names else IGNORE for name in CATEGORIES])
+    labels = table[bitmask.categories - 1]
+    ignored = (bitmask.attributes & UNCOUNTED) > 0
+    frame = labelled(bitmask.index, labels.tolist(), bitmask.ids.tolist(), ignored.tolist())
+    return keep(frame, np.flatnonzero(labels != IGNORE), IGNORE)
+
+
+def to_picture(
+    frame: FrameLabels, names: Sequence[str], numbers: Numbers, *, other: int = IGNORE
+) -> NDArray[np.uint8]:
+    """Return the RGBA picture of a frame, (H, W, 4).
+
+    A region ignored without a class becomes an ignored crowd with the highest id; the official
+    evaluation forgives what any class finds there.
+
+    names    of the classes that the frame's labels count
+    numbers  the clip's ids, from `identities`
+    other    what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
+    """
+    frame = only(frame, names, CATEGORIES, other)
+    colours = np.zeros((len(frame) + 2, 4), np.uint8)
+    colours[0] = CATEGORIES["car"], UNCOUNTED, LAST_ID >> 8, LAST_ID & 255
+    for k, (label, identity) in enumerate(zip(frame.labels, frame.ids.tolist(), strict=True)):
+        number = numbers.of(identity)
+        attributes = UNCOUNTED if frame.ignored[k] else 0
+        colours[k + 2] = CATEGORIES[names[label]], attributes, number >> 8, number & 255
+    return colours[frame.index + 1]

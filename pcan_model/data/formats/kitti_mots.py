@@ -1,0 +1,151 @@
+"""KITTI-MOTS: a 16-bit picture a frame (class * 1000 + id, 10000 = ignore), or run lengths a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core import rle
+from pcan_model.core.errors import DataError
+from pcan_model.data.formats.identities import Numbers, only
+from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+
+CATEGORIES = {"car": 1, "pedestrian": 2}
+PER_CLASS = 1000  # ids 0 .. 999 of each class
+IGNORED_VALUE, IGNORED_CATEGORY = 10_000, 10
+VAL = ("0002", "0006", "0007", "0008", "0010", "0013", "0014", "0016", "0018")  # of the MOTS paper
+TRAIN = tuple(f"{k:04d}" for k in range(21) if f"{k:04d}" not in VAL)
+
+
+class Identities:
+    """The ids of one clip: class * 1000 + number, where every class has its own numbers.
+
+    An identity that is such an id already keeps it; any other keeps its number where that is free.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = {category: Numbers(0, PER_CLASS - 1) for category in CATEGORIES.values()}
+
+    def value(self, category: int, identity: int) -> int:
+        """Return class * 1000 + number; OverflowError for the 1001st object of a class."""
+        own = category * PER_CLASS <= identity < (category + 1) * PER_CLASS
+        number = self._numbers[category].of(identity, identity % PER_CLASS if own else identity)
+        return category * PER_CLASS + number
+
+
+def to_values(
+    frame: FrameLabels, names: Sequence[str], identities: Identities, *, other: int = IGNORE
+) -> NDArray[np.uint16]:
+    """Return the picture of a frame, (H, W).
+
+    names  of the classes that the frame's labels count
+    other  what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
+    """
+    frame = _fitting(frame, names, other)
+    values = [identities.value(CATEGORIES[names[n]], int(i)) for n, i in _named(frame)]
+    return np.array([IGNORED_VALUE, 0, *values], np.uint16)[frame.index + 1]
+
+
+def from_values(values: NDArray[np.uint16], names: Sequence[str], file: Path | str) -> FrameLabels:
+    """Read the picture of a frame, (H, W); an id is the whole value, so that it is one in the clip.
+
+    A class that `names` does not hold is ignored. Raises DataError for a value that KITTI-MOTS does not know.
+    """
+    if values.dtype != np.uint16 or values.ndim != 2:
+        raise DataError(file, "picture", "(H, W) of 16 bit", f"{values.shape} {values.dtype}")
+    found, positions = distinct(values)
+    table = np.zeros(len(found), np.int16)
+    objects: list[tuple[int, int]] = []
+    for k, value in enumerate(found.tolist()):
+        if value:
+            table[k] = _enter(value, names, objects, file)
+    return _frame(table[positions], objects)
+
+
+def to_lines(
+    frame: FrameLabels, time: int, names: Sequence[str], identities: Identities, *, other: int = IGNORE
+) -> list[str]:
+    """Return the lines of a frame: time, class * 1000 + id, class, height, width, run lengths."""
+    frame = _fitting(frame, names, other)
+    runs = rle.encode_objects(frame.index, len(frame))
+    categories = [CATEGORIES[names[label]] for label in frame.labels]
+    entries = [
+        (identities.value(category, int(identity)), category, run)
+        for category, identity, run in zip(categories, frame.ids, runs, strict=True)
+    ]
+    if (frame.index == IGNORE).any():
+        entries.append((IGNORED_VALUE, IGNORED_CATEGORY, rle.encode(frame.index == IGNORE)))
+    return [f"{time} {v} {c} {r['size'][0]} {r['size'][1]} {r['counts']}" for v, c, r in entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One object of one frame in `instances_txt`, its mask still encoded."""
+
+    value: int  # class * 1000 + id
+    size: tuple[int, int]  # H, W in pixels
+    counts: str
+    source: str  # file and line number, for error messages
+
+
+def read_lines(file: Path) -> dict[int, list[Line]]:
+    """Read a clip's lines by time; frames without objects are not there."""
+    frames: dict[int, list[Line]] = {}
+    try:
+        text = file.read_text().splitlines()
+    except FileNotFoundError as error:
+        raise DataError(file, "file", "KITTI-MOTS lines", "no such file") from error
+    for number, line in enumerate(text, start=1):
+        parts = line.split()
+        source = f"{file}: line {number}"
+        if len(parts) != 6 or not all(part.isdigit() for part in parts[:5]):
+            raise DataError(source, "fields", "time, id, class, height, width, run lengths", repr(line[:60]))
+        time, value, category, height, width = (int(part) for part in parts[:5])
+        if value // PER_CLASS != category:
+            raise DataError(source, "class", f"that of the id {value}, {value // PER_CLASS}", category)
+        frames.setdefault(time, []).append(Line(value, (height, width), parts[5], source))
+    return frames
+
+
+def from_lines(lines: Iterable[Line], size: tuple[int, int], names: Sequence[str]) -> FrameLabels:
+    """Decode the objects of one frame; `size` is that of the picture."""
+    index = np.zeros(size, np.int16)
+    objects: list[tuple[int, int]] = []
+    for line in lines:
+        number = _enter(line.value, names, objects, line.source)
+        run = {"size": list(line.size), "counts": line.counts}
+        rle.paint(index, run, number, file=line.source, key="rle")
+    return _frame(index, objects)
+
+
+def _fitting(frame: FrameLabels, names: Sequence[str], other: int) -> FrameLabels:
+    frame = only(frame, names, CATEGORIES, other)
+    return keep(frame, np.flatnonzero(~frame.ignored), IGNORE)
+
+
+def _named(frame: FrameLabels) -> Iterable[tuple[int, int]]:
+    return zip(frame.labels.tolist(), frame.ids.tolist(), strict=True)
+
+
+def _enter(value: int, names: Sequence[str], objects: list[tuple[int, int]], file: Path | str) -> int:
+    """Add an object's class and id; returns its number in the index, IGNORE where it does not count."""
+    if value == IGNORED_VALUE:
+        return IGNORE
+    category = value // PER_CLASS
+    name = next((name for name, number in CATEGORIES.items() if number == category), None)
+    if name is None:
+        raise DataError(
+            file, "class", f"one of {CATEGORIES}, or {IGNORED_VALUE} for ignore", f"value {value}"
+        )
+    if name not in names:
+        return IGNORE
+    objects.append((names.index(name), value))
+    return len(objects)
+
+
+def _frame(index: NDArray[np.int16], objects: list[tuple[int, int]]) -> FrameLabels:
+    return labelled(index, [label for label, _ in objects], [identity for _, identity in objects])

@@ -1,0 +1,156 @@
+"""The noun of every label format: what is labelled, or predicted, in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = -1  # in an index picture: neither object nor background
+BACKGROUND = 0  # in an index picture: no object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameLabels:
+    """N objects of one frame whose masks never overlap; N may be 0.
+
+    An object known by its box only is painted as a rectangle and, for want of an outline, ignored;
+    training alone asks for it: `objects(boxed=True)`.
+    """
+
+    index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
+    labels: NDArray[np.int64]  # (N,) index into Config.classes
+    ids: NDArray[np.int64]  # (N,) identity within the clip
+    ignored: NDArray[np.bool_]  # (N,) crowd, ignored or boxed: neither object nor background, but of a class
+    scores: NDArray[np.float32]  # (N,) in [0, 1]; 1 where a person labelled
+    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
+
+    def __post_init__(self) -> None:
+        if not len(self.boxes):
+            object.__setattr__(self, "boxes", no_boxes(len(self)))
+        names = ("labels", "ids", "ignored", "scores", "boxes")
+        lengths = {name: len(getattr(self, name)) for name in names}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"FrameLabels: fields disagree on N: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def boxed(self) -> NDArray[np.bool_]:
+        """Whether each object is known by its box only, (N,)."""
+        return ~np.isnan(self.boxes[:, 0])
+
+    def areas(self) -> NDArray[np.int64]:
+        """Visible pixels of every object, (N,)."""
+        return pixel_counts(self.index, len(self))
+
+    def masks(self) -> NDArray[np.bool_]:
+        """Every object's own mask, (N, H, W)."""
+        numbers = np.arange(1, len(self) + 1, dtype=np.int16)
+        return np.asarray(self.index[None] == numbers[:, None, None])
+
+    def objects(self, *, boxed: bool = False) -> FrameLabels:
+        """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE.
+
+        boxed  whether those known by their box only count, too
+        """
+        ignored = self.ignored & ~self.boxed if boxed else self.ignored
+        counted = np.flatnonzero(~ignored & (self.areas() > 0))
+        return self if len(counted) == len(self) else keep(self, counted, IGNORE)
+
+
+def no_boxes(count: int) -> NDArray[np.float32]:
+    """Return what stands for the boxes of objects whose outlines are known: NaN, (count, 4).
+
+    Where only the box is known it is x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel.
+    """
+    return np.full((count, 4), np.nan, np.float32)
+
+
+def labelled(
+    index: NDArray[np.int16],
+    labels: Sequence[int],
+    ids: Sequence[int],
+    ignored: Sequence[bool] = (),
+    *,
+    boxes: Sequence[Sequence[float]] = (),
+) -> FrameLabels:
+    """Hold what a person labelled: scores are 1, and nothing is ignored or boxed unless said."""
+    count = len(ids)
+    return FrameLabels(
+        index,
+        np.array(labels, np.int64).reshape(-1),
+        np.array(ids, np.int64).reshape(-1),
+        np.array(ignored, bool) if len(ignored) else np.zeros(count, bool),
+        np.ones(count, np.float32),
+        np.array(boxes, np.float32).reshape(-1, 4),
+    )
+
+
+def from_masks(
+    masks: NDArray[np.generic],
+    labels: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    *,
+    scores: NDArray[np.floating] | None = None,
+    ignore: NDArray[np.bool_] | None = None,
+) -> FrameLabels:
+    """Hold N masks (N, H, W); where they overlap the higher score keeps the pixel, then the later mask.
+
+    ignore  (H, W)  neither object nor background, where no mask is
+    """
+    sure = np.ones(len(ids), np.float32) if scores is None else np.asarray(scores, np.float32)
+    index = np.zeros(masks.shape[1:], np.int16)
+    if ignore is not None:
+        index[ignore] = IGNORE
+    for k in np.argsort(sure, kind="stable"):
+        np.copyto(index, np.int16(k + 1), where=np.asarray(masks[k], bool))
+    return FrameLabels(index, labels, ids, np.zeros(len(ids), bool), sure)
+
+
+def keep(frame: FrameLabels, chosen: NDArray[np.int64], other: int) -> FrameLabels:
+    """Return the chosen objects in that order; the pixels of the others say `other`."""
+    table = np.full(len(frame) + 2, other, np.int16)
+    table[:2] = IGNORE, BACKGROUND
+    table[chosen + 2] = np.arange(1, len(chosen) + 1)
+    return FrameLabels(
+        table[frame.index + 1],
+        frame.labels[chosen],
+        frame.ids[chosen],
+        frame.ignored[chosen],
+        frame.scores[chosen],
+        frame.boxes[chosen],
+    )
+
+
+def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
+    """Count the pixels of objects 0 .. count - 1.
+
+    index   (H, W)    as in FrameLabels
+    returns (count,)  pixels that say k + 1
+    """
+    values, _, lengths = runs(index)
+    found = np.bincount(values.astype(np.int64) + 1, weights=lengths, minlength=count + 2)
+    return found[2 : count + 2].astype(np.int64)
+
+
+def runs(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the runs of equal pixels within rows: their values, first pixels and lengths.
+
+    Masks are large and few, so there are some thousand runs where there are a million pixels.
+    """
+    first = np.ones(picture.shape, bool)
+    np.not_equal(picture[:, 1:], picture[:, :-1], out=first[:, 1:])
+    starts = np.flatnonzero(first)
+    return picture.ravel()[starts], starts, np.diff(starts, append=picture.size)
+
+
+def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted values of a picture, and which of them every pixel has, (H, W)."""
+    of_run, _, lengths = runs(picture)
+    values, which = np.unique(of_run, return_inverse=True)
+    return values, np.repeat(which, lengths).reshape(picture.shape)

@@ -1,0 +1,1 @@
+"""Official metrics: CLEAR, HOTA, identity, average precision, BDD100K's averages."""

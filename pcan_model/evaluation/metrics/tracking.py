@@ -1,0 +1,164 @@
+"""Official tracking metrics of masks: the classes of TrackEval, fed by a small adapter of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import CLASSES
+from pcan_model.evaluation.metrics.comparison import (
+    MATCH_IOU,
+    Compared,
+    MissingMetrics,
+    Objects,
+    compare,
+    recall_by_size,
+)
+from pcan_model.evaluation.metrics.scores import Recall, Report, Score, mean_of
+
+
+def sequence(frames: Sequence[Compared]) -> dict[str, Any]:
+    """Return one class of one clip as TrackEval's metrics take it."""
+    true_ids, true_count = _renumber([frame.true_ids for frame in frames])
+    ids, count = _renumber([frame.ids for frame in frames])
+    return {
+        "num_timesteps": len(frames),
+        "num_gt_dets": sum(map(len, true_ids)),
+        "num_tracker_dets": sum(map(len, ids)),
+        "num_gt_ids": true_count,
+        "num_tracker_ids": count,
+        "gt_ids": true_ids,
+        "tracker_ids": ids,
+        "similarity_scores": [frame.iou for frame in frames],
+    }
+
+
+def identity_counts(frames: Sequence[Compared]) -> tuple[int, int, int]:
+    """Return IDTP, IDFP and IDFN of one class of one clip."""
+    found = official_metrics()[1].eval_sequence(sequence(frames))
+    return int(found["IDTP"]), int(found["IDFP"]), int(found["IDFN"])
+
+
+def _renumber(frames: list[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], int]:
+    """Replace identities by 0, 1, …; returns them frame by frame, and how many there are."""
+    everyone = np.unique(np.concatenate([np.zeros(0, np.int64), *frames]))
+    return [np.searchsorted(everyone, ids) for ids in frames], len(everyone)
+
+
+class Scorer:
+    """Takes clips one after another and counts; nothing but figures is kept of them."""
+
+    def __init__(self, classes: Sequence[str] = CLASSES) -> None:
+        self._classes, self._metrics = tuple(classes), official_metrics()
+        self._results: list[list[dict[str, Any]]] = []  # per clip, per class: metric to figures
+        self._recalls = [[Recall(0, 0)] * 3 for _ in classes]
+        self._frames = 0
+
+    def add(self, truth: Sequence[Objects], said: Sequence[Objects]) -> None:
+        """Count one clip, frame by frame its labels and what was predicted."""
+        if len(truth) != len(said):
+            raise ValueError(f"predictions: expected {len(truth)} frames, got {len(said)}")
+        clip = []
+        for label in range(len(self._classes)):
+            frames = [compare(t, s, label) for t, s in zip(truth, said, strict=True)]
+            data = sequence(frames)
+            clip.append({m.get_name(): m.eval_sequence(data) for m in self._metrics})
+            recalls = zip(self._recalls[label], recall_by_size(frames), strict=True)
+            self._recalls[label] = [old + new for old, new in recalls]
+        self._results.append(clip)
+        self._frames += len(truth)
+
+    def report(self) -> Report:
+        """Return the figures of all clips so far."""
+        classes = [
+            {m.get_name(): self._over_clips(m, label) for m in self._metrics}
+            for label in range(len(self._classes))
+        ]
+        total = self._over_classes(classes)
+        scores = tuple(map(_score, self._classes, classes, self._recalls))
+        seen = tuple(s for s in scores if s.objects or s.false_positives)
+        sizes = [sum(column, Recall(0, 0)) for column in zip(*self._recalls, strict=True)]
+        everything = _score("sum of all classes", total, sizes)
+        return Report(method(), len(self._results), self._frames, seen, everything, mean_of(scores))
+
+    def clip_scores(self, names: Sequence[str]) -> tuple[Score, ...]:
+        """Return every clip's own figures, all classes as one; names of the clips, as they were added."""
+        nothing = [Recall(0, 0)] * 3
+        return tuple(
+            _score(name, self._over_classes(clip), nothing)
+            for name, clip in zip(names, self._results, strict=True)
+        )
+
+    def curves(self) -> dict[str, tuple[float, ...]]:
+        """Return HOTA, DetA, AssA and LocA of all classes as one at each of the 19 IoU thresholds."""
+        classes = [{"HOTA": self._over_clips(self._metrics[2], label)} for label in range(len(self._classes))]
+        total = self._metrics[2].combine_classes_det_averaged(
+            {label: figures["HOTA"] for label, figures in enumerate(classes)}
+        )
+        return {name: tuple(map(float, total[name])) for name in ("HOTA", "DetA", "AssA", "LocA")}
+
+    def _over_classes(self, classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            m.get_name(): m.combine_classes_det_averaged(
+                {label: figures[m.get_name()] for label, figures in enumerate(classes)}
+            )
+            for m in self._metrics
+        }
+
+    def _over_clips(self, metric: Any, label: int) -> dict[str, Any]:
+        clips = {str(i): clip[label][metric.get_name()] for i, clip in enumerate(self._results)}
+        return cast(dict[str, Any], metric.combine_sequences(clips))
+
+
+def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score:
+    """Gather what the metrics found; a class without true objects has no rates."""
+    clear, hota, objects = figures["CLEAR"], figures["HOTA"], int(figures["Count"]["GT_Dets"])
+    rates = {
+        "hota": np.mean(hota["HOTA"]),
+        "deta": np.mean(hota["DetA"]),
+        "assa": np.mean(hota["AssA"]),
+        "loca": np.mean(hota["LocA"]) if np.any(hota["HOTA_TP"]) else None,  # TrackEval says 1
+        "smotsa": clear["sMOTA"],
+        "motsa": clear["MOTA"],
+        "motsp": clear["MOTP"] if clear["CLR_TP"] else None,
+        "idf1": figures["Identity"]["IDF1"],
+    }
+    return Score(
+        name=name,
+        **{key: _rate(value, objects) for key, value in rates.items()},
+        objects=objects,
+        id_switches=int(clear["IDSW"]),
+        true_positives=int(clear["CLR_TP"]),
+        false_positives=int(clear["CLR_FP"]),
+        false_negatives=int(clear["CLR_FN"]),
+        small=sizes[0],
+        medium=sizes[1],
+        large=sizes[2],
+    )
+
+
+def _rate(value: Any, objects: int) -> float | None:
+    return float(value) if objects and value is not None else None
+
+
+def official_metrics() -> tuple[Any, ...]:
+    """Return TrackEval's CLEAR, Identity, HOTA and Count; it prints while it is imported."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            from trackeval import metrics
+    except ImportError as error:
+        raise MissingMetrics(error) from error
+    quiet = {"THRESHOLD": MATCH_IOU, "PRINT_CONFIG": False}
+    return metrics.CLEAR(quiet), metrics.Identity(quiet), metrics.HOTA(), metrics.Count()
+
+
+def method() -> str:
+    """Say how the figures are made."""
+    from importlib.metadata import version
+
+    return f"TrackEval {version('trackeval')}, masks, match at IoU >= {MATCH_IOU}, ignore regions."

@@ -1,0 +1,160 @@
+"""What was said of a clip, beside its labels, on disk: written once, scored as often as wanted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.data.clips import IGNORE, Clip, LabeledFrame
+from pcan_model.data.files import FileClip, write_whole
+from pcan_model.evaluation.metrics.average_precision import Tube, Video
+from pcan_model.evaluation.metrics.comparison import Objects, encode, labelled, predicted
+from pcan_model.evaluation.predict import Follow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """One clip of T frames; masks as run lengths."""
+
+    name: str
+    key: str  # of the settings that made it
+    pictures: tuple[str, ...]  # (T,) file names, as results are filed under
+    sizes: tuple[tuple[int, int], ...]  # (T,) H, W in pixels
+    truth: tuple[Objects, ...]  # (T,)
+    said: tuple[Objects, ...]  # (T,)
+    seconds: tuple[float | None, ...]  # (T,) from picture to tracks; None: dropped in real time
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def only(self, known: Sequence[str], classes: Sequence[str]) -> Answered:
+        """Return the objects of some classes alone, as index into these; labels were one into `known`."""
+        table = np.array([classes.index(name) if name in classes else -1 for name in known])
+        truth, said = (tuple(_only(o, table) for o in frames) for frames in (self.truth, self.said))
+        return replace(self, truth=truth, said=said)
+
+    def video(self) -> Video:
+        """Return its objects as tubes; ignored regions have no place there."""
+        return Video(_tubes(self.truth), _tubes(self.said))
+
+
+def answer(
+    follow: Follow, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
+) -> Answered:
+    """Let a clip be answered, each frame read once; only run lengths are kept."""
+    truth, said, sizes, seconds = [], [], [], []
+    for index, one in enumerate(follow(clip)):
+        truth.append(truth_of(clip, index, one.labeled))
+        said.append(predicted(one.tracks))
+        sizes.append((one.tracks.height, one.tracks.width))
+        seconds.append(None if one.dropped else one.seconds)
+        progress()
+    pictures = pictures_of(clip)
+    return Answered(clip.name, key, pictures, tuple(sizes), tuple(truth), tuple(said), tuple(seconds))
+
+
+def truth_of(clip: Clip, index: int, frame: LabeledFrame) -> Objects:
+    """Return a frame's labels; where files say so, every ignored object is a region of its own."""
+    if not isinstance(clip, FileClip):
+        return labelled(frame.masks, frame.labels, frame.ids, frame.ignore)
+    labels = clip.labels(index)
+    counted = labels.objects()
+    regions = [labels.index == IGNORE, *labels.masks()[labels.ignored]]
+    ignore = encode(region for region in regions if region.any())
+    return Objects(encode(counted.masks()), counted.labels, counted.ids, ignore=ignore)
+
+
+def pictures_of(clip: Clip) -> tuple[str, ...]:
+    """Return the file names of a clip's frames."""
+    if isinstance(clip, FileClip):
+        return tuple(path.name for path in clip.pictures)
+    return tuple(f"{index:06d}.jpg" for index in range(len(clip)))
+
+
+def _only(objects: Objects, table: NDArray[np.int64]) -> Objects:
+    labels = table[objects.labels]
+    kept = np.flatnonzero(labels >= 0)
+    rles = tuple(objects.rles[k] for k in kept)
+    scores = objects.scores[kept] if len(objects.scores) else objects.scores
+    return Objects(rles, labels[kept], objects.ids[kept], scores, objects.ignore)
+
+
+def _tubes(frames: tuple[Objects, ...]) -> tuple[Tube, ...]:
+    """Gather objects over the frames; a track's score is the mean of its frames'."""
+    tubes: dict[tuple[int, int], dict[int, int]] = {}
+    for time, frame in enumerate(frames):
+        for k, key in enumerate(zip(frame.labels.tolist(), frame.ids.tolist(), strict=True)):
+            tubes.setdefault(key, {})[time] = k
+    return tuple(_tube(frames, label, where) for (label, _), where in tubes.items())
+
+
+def _tube(frames: tuple[Objects, ...], label: int, where: dict[int, int]) -> Tube:
+    rles = [frame.rles[where[t]] if t in where else None for t, frame in enumerate(frames)]
+    scores = [float(frames[t].scores[k]) for t, k in where.items() if len(frames[t].scores)]
+    return Tube(label, tuple(rles), float(np.mean(scores)) if scores else 1.0)
+
+
+def write_answered(path: Path, answered: Answered) -> None:
+    """Save a clip as JSON, whole or not at all."""
+    frames = [
+        {
+            "picture": answered.pictures[t],
+            "size": answered.sizes[t],
+            "seconds": answered.seconds[t],
+            "truth": _plain(answered.truth[t]),
+            "said": _plain(answered.said[t]),
+        }
+        for t in range(len(answered))
+    ]
+    plain = {"name": answered.name, "key": answered.key, "frames": frames}
+    write_whole(path, json.dumps(plain).encode())
+
+
+def read_answered(path: Path, key: str) -> Answered | None:
+    """Read a clip again; None where there is none of these settings."""
+    try:
+        plain = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(plain, dict) or plain.get("key") != key:
+        return None
+    frames = plain["frames"]
+    return Answered(
+        plain["name"],
+        key,
+        tuple(frame["picture"] for frame in frames),
+        tuple((frame["size"][0], frame["size"][1]) for frame in frames),
+        tuple(_objects(frame["truth"], frame["size"]) for frame in frames),
+        tuple(_objects(frame["said"], frame["size"]) for frame in frames),
+        tuple(frame["seconds"] for frame in frames),
+    )
+
+
+def _plain(objects: Objects) -> dict[str, Any]:
+    return {
+        "rles": [rle["counts"].decode("ascii") for rle in objects.rles],
+        "labels": objects.labels.tolist(),
+        "ids": objects.ids.tolist(),
+        "scores": objects.scores.tolist(),
+        "ignore": [rle["counts"].decode("ascii") for rle in objects.ignore],
+    }
+
+
+def _objects(plain: dict[str, Any], size: list[int]) -> Objects:
+    rles, ignore = (
+        tuple({"size": size, "counts": counts.encode("ascii")} for counts in plain[key])
+        for key in ("rles", "ignore")
+    )
+    return Objects(
+        rles,
+        np.array(plain["labels"], np.int64),
+        np.array(plain["ids"], np.int64),
+        np.array(plain["scores"], np.float64),
+        ignore,
+    )

@@ -1,0 +1,102 @@
+"""Pictures of a report: curves as SVG, and frames with the truth beside what was said as JPEG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from pcan_model.evaluation.metrics.comparison import Objects
+from pcan_model.evaluation.metrics.scores import Score
+from pcan_model.evaluation.report.worst_frames import Moment
+
+WIDTH = 640  # pixels of each half
+GREY, MISSED, SWITCHED = (128, 128, 128), (255, 40, 40), (255, 220, 0)  # RGB
+COLOURS = np.random.default_rng(7).integers(60, 256, (997, 3))  # by identity
+ALPHAS = np.arange(0.05, 0.99, 0.05)
+
+
+def curves(values: dict[str, tuple[float, ...]]) -> str:
+    """Draw HOTA and its parts over the IoU thresholds, as SVG."""
+    figure = _figure(6, 3.2)
+    axes = figure.add_subplot()
+    for name, line in values.items():
+        axes.plot(ALPHAS, np.multiply(line, 100), label=name, linewidth=2.5 if name == "HOTA" else 1)
+    axes.set(xlabel="IoU threshold", ylabel="per cent", xlim=(0, 1), ylim=(0, 100))
+    axes.legend(loc="lower left")
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def bars(clips: Sequence[Score]) -> str:
+    """Draw every clip's HOTA, MOTSA and IDF1, as SVG."""
+    figure = _figure(7, 1 + 0.35 * len(clips))
+    axes = figure.add_subplot()
+    rows = np.arange(len(clips))
+    for k, (field, name) in enumerate((("hota", "HOTA"), ("motsa", "MOTSA"), ("idf1", "IDF1"))):
+        lengths = [100 * (getattr(clip, field) or 0) for clip in clips]
+        axes.barh(rows + 0.25 * (k - 1), lengths, 0.25, label=name)
+    axes.set(yticks=rows, yticklabels=[clip.name for clip in clips], xlabel="per cent")
+    axes.invert_yaxis()
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.grid(alpha=0.3, axis="x")
+    return _svg(figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure  # slow to import, and only reports need it
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _svg(figure: Any) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]  # without the XML prolog: it stands inside HTML
+
+
+def beside(image: NDArray[np.uint8], truth: Objects, said: Objects, moment: Moment) -> bytes:
+    """Draw the truth (left) and what was said (right) over one picture, as JPEG.
+
+    image    (H, W, 3) RGB
+    moment   whose missed objects are outlined red and whose switched ones yellow
+    """
+    left = _painted(image, truth, ignored=truth.ignore)
+    for objects, colour in ((moment.missed, MISSED), (moment.switched, SWITCHED)):
+        _outline(left, truth, objects, colour)
+    both = np.hstack([left, _painted(image, said)])
+    height = round(image.shape[0] * WIDTH / image.shape[1])
+    small = cv2.resize(both, (2 * WIDTH, height), interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert done
+    return data.tobytes()
+
+
+def _painted(image: NDArray[np.uint8], objects: Objects, ignored: Sequence[Any] = ()) -> NDArray[np.uint8]:
+    drawn = image.copy()
+    layers = [(rle, np.array(GREY)) for rle in ignored]
+    layers += [(rle, COLOURS[i % len(COLOURS)]) for rle, i in zip(objects.rles, objects.ids, strict=True)]
+    for rle, colour in layers:
+        where = coco_mask.decode(rle).astype(bool)
+        drawn[where] = (0.5 * drawn[where] + 0.5 * colour).astype(np.uint8)
+    return drawn
+
+
+def _outline(
+    image: NDArray[np.uint8],
+    objects: Objects,
+    chosen: Collection[tuple[int, int]],
+    colour: tuple[int, int, int],
+) -> None:
+    for rle, label, identity in zip(objects.rles, objects.labels, objects.ids, strict=True):
+        if (int(label), int(identity)) in chosen:
+            outlines, _ = cv2.findContours(
+                cast(NDArray[np.uint8], coco_mask.decode(rle)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+            )
+            cv2.drawContours(image, outlines, -1, colour, 2)

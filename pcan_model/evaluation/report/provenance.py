@@ -1,0 +1,108 @@
+"""Where figures come from: command, commit, weights, machine and versions, for every report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+
+from pcan_model.core.config import ConfigError
+from pcan_model.evaluation.setup import Setup
+
+PACKAGES = ("numpy", "scipy", "trackeval", "pycocotools", "torch", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What somebody needs to make the same figures again."""
+
+    command: str
+    commit: str | None  # of git, with "+ changes" where files differ; None outside a checkout
+    weights_sha256: str
+    network: str  # name of the configuration
+    engine: str
+    precision: str
+    machine: str  # processor, cores and memory
+    system: str
+    versions: dict[str, str]
+    peak_memory_mb: float  # of this process and the largest of its workers
+
+
+def weights_hash(setup: Setup) -> str:
+    """Return the SHA-256 of a setup's weights: of the file, or of all files of a model folder."""
+    folder = Path(setup.model)
+    files = [setup.weights] if setup.weights else sorted(p for p in folder.glob("*") if p.is_file())
+    if not files or not all(file.is_file() for file in files):
+        raise ConfigError(f"{setup.weights or folder}: expected weights or a model folder, got none")
+    digest = sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def precision_of(setup: Setup) -> str:
+    """Return what a setup computes in: float32 in torch, else what the model's manifest says."""
+    if setup.engine == "torch":
+        return "float32"
+    manifest = Path(setup.model) / "manifest.json"
+    values = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    return f"{values['precision']}, as exported" if "precision" in values else "not told by the manifest"
+
+
+def provenance(setup: Setup, network: str, weights: str, words: Sequence[str]) -> Provenance:
+    """Describe a run that has just ended."""
+    peak = max(getrusage(RUSAGE_SELF).ru_maxrss, getrusage(RUSAGE_CHILDREN).ru_maxrss) / 1024
+    return Provenance(
+        command=shlex.join(["pcan-evaluate", *words]),
+        commit=_commit(),
+        weights_sha256=weights,
+        network=network,
+        engine=setup.engine if setup.via == "files" else f"{setup.engine}, through the node",
+        precision=precision_of(setup),
+        machine=f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
+        system=f"{platform.platform()}, Python {platform.python_version()}",
+        versions={name: found for name in PACKAGES if (found := _version(name))},
+        peak_memory_mb=peak,
+    )
+
+
+def _commit() -> str | None:
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (" + changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory() -> str:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{pages / 2**30:.0f} GB"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

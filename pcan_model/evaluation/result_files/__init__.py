@@ -1,0 +1,1 @@
+"""Result files of any tracker, scored as the data sets' official tools do."""

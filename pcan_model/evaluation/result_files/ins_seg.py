@@ -1,0 +1,152 @@
+"""BDD100K's AP of masks in single pictures (`ins_seg`), from bitmasks and a file of scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from pycocotools.cocoeval import COCOeval
+
+from pcan_model.core.errors import DataError
+from pcan_model.data.datasets.bdd100k import read_bitmask
+from pcan_model.data.formats.bdd100k import CATEGORIES, CROWD, IGNORED, Bitmask, parse
+from pcan_model.evaluation.metrics.average_precision import Precision, summary
+from pcan_model.evaluation.metrics.comparison import encode
+
+METHOD = (
+    "BDD100K ins_seg: COCO's AP, IoU 0.50:0.95, at most 100 a picture and class, accumulated by pycocotools; "
+    "matched as bdd100k does: a crowd takes any number of masks, what matches an ignored object is no error"
+)
+Scores = dict[str, list[tuple[int, float]]]  # picture to the ids and scores of its instances
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """T true and P predicted instances of one picture, these by falling score."""
+
+    true_categories: NDArray[np.int64]  # (T,) as in CATEGORIES
+    true_areas: NDArray[np.int64]  # (T,) pixels
+    crowd: NDArray[np.bool_]  # (T,)
+    ignored: NDArray[np.bool_]  # (T,)
+    categories: NDArray[np.int64]  # (P,)
+    areas: NDArray[np.int64]  # (P,) pixels
+    scores: NDArray[np.float64]  # (P,)
+    iou: NDArray[np.float64]  # (P, T)
+
+
+def score_ins_seg(truth: Path, said: Path) -> Precision:
+    """Score a folder of bitmasks against one; scores are in the file `<said>.json` beside the folder.
+
+    A picture without a bitmask in the results, and an instance without a score, is not predicted.
+    Raises DataError for other files than those of the labels, and for what is no bitmask.
+    """
+    names = sorted(path.name for path in truth.glob("*.png"))
+    if not names:
+        raise DataError(truth, "*.png", "one bitmask per picture", "none")
+    scores = _scores(said.with_name(f"{said.name}.json"))
+    if extra := sorted(({path.name for path in said.glob("*.png")} | set(scores)) - set(names)):
+        raise DataError(said, "files", "pictures of the labels", extra[:5])
+    pictures = [_picture(truth / name, said / name, scores.get(name, [])) for name in names]
+    evaluation = COCOeval(iouType="segm")
+    params = evaluation.params
+    params.imgIds, params.catIds = list(range(len(pictures))), list(CATEGORIES.values())
+    evaluation.evalImgs = [
+        match(picture, category, area, params.iouThrs)
+        for category in params.catIds
+        for area in params.areaRng
+        for picture in pictures
+    ]
+    evaluation._paramsEval = params
+    return summary(evaluation, {number: name for name, number in CATEGORIES.items()})
+
+
+def match(
+    picture: Picture, category: int, area: Sequence[float], thresholds: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Match one class and range of area at each threshold, in the form that pycocotools accumulates.
+
+    The surest mask comes first and takes the true one that it overlaps most, be that ignored or not.
+    """
+    true, mine = picture.true_categories == category, picture.categories == category
+    crowd, iou = picture.crowd[true], picture.iou[mine][:, true]
+    ignore = picture.ignored[true] | _outside(picture.true_areas[true], area)
+    matches = np.zeros((len(thresholds), len(iou)), bool)
+    forgiven = np.tile(_outside(picture.areas[mine], area), (len(thresholds), 1))
+    for t, threshold in enumerate(thresholds):
+        free = iou.copy()
+        for p in range(len(iou) if true.any() else 0):
+            best = int(free[p].argmax())
+            if free[p, best] < threshold:
+                continue
+            matches[t, p], forgiven[t, p] = True, ignore[best]
+            if not crowd[best]:
+                free[:, best] = 0
+    return {
+        "dtScores": picture.scores[mine],
+        "dtMatches": matches,
+        "dtIgnore": forgiven,
+        "gtIgnore": ignore,
+    }
+
+
+def _outside(areas: NDArray[np.int64], area: Sequence[float]) -> NDArray[np.bool_]:
+    return (areas < area[0]) | (areas > area[1])
+
+
+def _picture(truth: Path, said: Path, scores: Sequence[tuple[int, float]]) -> Picture:
+    true = _bitmask(truth)
+    found = _bitmask(said) if said.is_file() else None
+    if found is not None and found.index.shape != true.index.shape:
+        raise DataError(said, "picture", f"the labels' size {true.index.shape}", found.index.shape)
+    place = {} if found is None else {identity: k for k, identity in enumerate(found.ids.tolist())}
+    if len({identity for identity, _ in scores}) < len(scores):
+        raise DataError(said, "scores", "one for every index", sorted(scores))
+    ordered = sorted(scores, key=lambda pair: pair[1], reverse=True)
+    kept = [(place[identity], score) for identity, score in ordered if identity in place]
+    chosen = [k for k, _ in kept]
+    true_runs, runs = _runs(true), _runs(found) if found is not None else []
+    runs = [runs[k] for k in chosen]
+    table = coco_mask.iou(runs, true_runs, [0] * len(true_runs)) if runs and true_runs else []
+    return Picture(
+        true.categories,
+        np.array([coco_mask.area(run) for run in true_runs], np.int64),
+        true.attributes & CROWD > 0,
+        true.attributes & IGNORED > 0,
+        np.array([] if found is None else found.categories[chosen], np.int64),
+        np.array([coco_mask.area(run) for run in runs], np.int64),
+        np.array([score for _, score in kept], np.float64),
+        np.array(table, np.float64).reshape(len(runs), len(true_runs)),
+    )
+
+
+def _runs(bitmask: Bitmask) -> list[dict[str, Any]]:
+    return list(encode(bitmask.index == k for k in range(1, len(bitmask.ids) + 1)))
+
+
+def _bitmask(path: Path) -> Bitmask:
+    bitmask = parse(read_bitmask(path), path)
+    if wrong := sorted(set(bitmask.categories.tolist()) - set(CATEGORIES.values())):
+        raise DataError(path, "category", f"1 to {len(CATEGORIES)}", wrong)
+    return bitmask
+
+
+def _scores(file: Path) -> Scores:
+    """Read the scores: `[{"name": "a.png", "labels": [{"index": 1, "score": 0.4}, …]}, …]`."""
+    if not file.is_file():
+        raise DataError(file, "file", "the scores of the instances, in JSON", "no such file")
+    try:
+        return {
+            str(entry["name"]).replace(".jpg", ".png"): [
+                (int(label["index"]), float(label["score"])) for label in entry.get("labels") or ()
+            ]
+            for entry in json.loads(file.read_text())
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        expected = "a list of name and labels, each with index and score"
+        raise DataError(file, "file", expected, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,72 @@
+"""Numbers of one of TrackEval's data sets: its reader, its rules and its metrics, on files."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pcan_model.core.errors import DataError
+from pcan_model.evaluation.metrics.comparison import MissingMetrics
+from pcan_model.evaluation.metrics.tracking import official_metrics
+
+Scores = dict[str, dict[str, Any]]  # class to `metric/field` to a number, or mean and per_alpha
+
+
+def official_scores(data_set: str, truth: Path, said: Path, settings: Mapping[str, Any]) -> Scores:
+    """Score a folder of `<sequence>.txt`, all sequences as one.
+
+    data_set  name of TrackEval's class
+    settings  of that class, beside where the files are
+
+    Raises DataError for what TrackEval refuses: an id twice in a frame, missing files, wrong times.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            from trackeval import datasets
+            from trackeval.utils import TrackEvalException
+    except ImportError as error:
+        raise MissingMetrics(error) from error
+    places = {
+        "GT_FOLDER": str(truth),
+        "TRACKERS_FOLDER": str(said.parent),
+        "TRACKERS_TO_EVAL": [said.name],
+        "TRACKER_SUB_FOLDER": "",
+        "PRINT_CONFIG": False,
+    }
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return _evaluate(getattr(datasets, data_set)(places | dict(settings)), said.name)
+    except TrackEvalException as error:
+        raise DataError(said, "results", "what TrackEval takes", error) from error
+
+
+def _evaluate(data: Any, tracker: str) -> Scores:
+    metrics = official_metrics()
+    results: dict[str, dict[str, dict[str, Any]]] = {}  # class, metric, sequence
+    for sequence in data.seq_list:
+        raw = data.get_raw_seq_data(tracker, sequence)
+        for name in data.class_list:
+            one = data.get_preprocessed_seq_data(raw, name)
+            for metric in metrics:
+                found = results.setdefault(name, {}).setdefault(metric.get_name(), {})
+                found[sequence] = metric.eval_sequence(one)
+    return {
+        name: {
+            f"{metric.get_name()}/{key}": _plain(value)
+            for metric in metrics
+            for key, value in metric.combine_sequences(by_metric[metric.get_name()]).items()
+        }
+        for name, by_metric in results.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a number, or mean and values over the 19 thresholds of HOTA."""
+    if np.ndim(value) == 0:
+        return float(value)
+    return {"mean": float(np.mean(value)), "per_alpha": [float(v) for v in value]}

@@ -1,0 +1,73 @@
+"""Several instance modules behind one frame pass, which is run once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.data.clips import Clip
+from pcan_model.evaluation.predict import follow
+from pcan_model.evaluation.predictions import Answered, answer
+from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A memory that knows how many frames of the clip it has seen."""
+
+    frames: int
+    memory: Memory
+
+
+class SharedFrames:
+    """An engine that looks up what the frame pass said of a clip, and runs it where nobody did before.
+
+    Engines that share a record must differ in their instance modules only, and see the same clip; what
+    the frame pass says does not depend on these modules.
+    """
+
+    def __init__(self, engine: TorchEngine, record: list[tuple[Detections, Features]]) -> None:
+        self.config, self._engine, self._record = engine.config, engine, record
+
+    def start(self) -> Place:
+        """Return the empty memory of one camera, before the first frame."""
+        return Place(0, self._engine.start())
+
+    def detect(self, image: NDArray[np.uint8], memory: Place) -> tuple[Detections, Features]:
+        """Find the objects of one letterboxed picture, the clip's next."""
+        if memory.frames == len(self._record):
+            self._record.append(self._engine.detect(image, memory.memory))
+        found, features = self._record[memory.frames]
+        return found, replace(features, memory=replace(features.memory, bank=memory.memory.bank))
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Place, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Place]:
+        """Refine the masks by the tracks' prototypes; return logits and the next memory."""
+        logits, following = self._engine.segment(features, slots, memory.memory, remember=remember)
+        return logits, Place(memory.frames + 1, following)
+
+
+def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[Answered]]:
+    """Let each engine answer all clips; engines that differ in more than the instance module may not."""
+    said: list[list[Answered]] = [[] for _ in engines]
+    with tqdm(total=sum(map(len, clips)) * len(engines), unit="frame", desc="count") as bar:
+        for clip in clips:
+            for own, one in zip(said, _answers(engines, clip, bar.update), strict=True):
+                own.append(one)
+    return said
+
+
+def _answers(
+    engines: Sequence[TorchEngine], clip: Clip, progress: Callable[[], object]
+) -> Iterator[Answered]:
+    record: list[tuple[Detections, Features]] = []
+    for engine in engines:
+        yield answer(partial(follow, Tracker(SharedFrames(engine, record))), clip, progress=progress)

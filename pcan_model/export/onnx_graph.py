@@ -1,0 +1,90 @@
+"""The two passes as graphs: their inputs and outputs, and how torch writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnx_ir
+import torch
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
+from torch import Tensor, nn
+
+from pcan_model.core.config import Config
+from pcan_model.export.weights import WEIGHTS, point_outside
+from pcan_model.inference.torch_engine import empty_memory
+from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pcan import InstancePass
+
+OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20 as nearest
+
+
+def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return inputs of the right shapes for the frame pass and the instance pass."""
+    memory, n, size = empty_memory(layout), layout.cameras, layout.camera or config.input
+    rows, tracks = n * config.heads.detections, n * config.tracker.capacity
+    parts = memory.frames
+    if n > 1:
+        parts = *(torch.stack([part] * n) for part in parts), torch.ones(n)
+    frame = torch.zeros(n, size.height, size.width, 3, dtype=torch.uint8), *parts
+    with torch.inference_mode():
+        out = dict(zip(layout.outputs["frame"], layout.frame(*frame), strict=True))
+    features = (out[name].clone() for name in layout.features)
+    bank = (part.repeat(n, *[1] * (part.dim() - 1)) for part in memory.bank)
+    slots = torch.zeros(rows, dtype=torch.long), torch.zeros(rows)
+    owners = torch.zeros(tracks, dtype=torch.long), torch.ones(tracks)
+    return frame, (*features, *bank, *slots, *owners)
+
+
+def write_pass(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
+    *,
+    own_weights: bool = False,
+) -> None:
+    """Export one pass with its parameters outside, in the weights file beside it.
+
+    own_weights  keep them in the graph, batch normalisation multiplied in: what a quantiser rounds
+    """
+    with torch.inference_mode():
+        program = torch.onnx.export(
+            module, inputs, dynamo=True, opset_version=OPSET, verbose=False, optimize=False,
+            input_names=list(names), output_names=list(outputs),
+        )  # fmt: skip
+    assert program is not None
+    stored = dict(_stored_names(module))
+    _simplify(program.model, set(stored))
+    if own_weights:
+        rewriter.rewrite(program.model, [fuse_batchnorm_into_conv_rule])
+    model: onnx.ModelProto = program.model_proto
+    if not own_weights:
+        point_outside(model, path.parent / WEIGHTS, stored)
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporter
+    onnx.save(model, path)
+
+
+def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
+    """Fold what is constant, but no parameter: changed or copied it would lie in no checkpoint.
+
+    torch's own optimiser would also fuse parameters.
+    """
+
+    def should_fold(node: onnx_ir.Node) -> bool | None:
+        return False if any(value and value.name in parameters for value in node.inputs) else None
+
+    optimizer.inline(model)
+    optimizer.fold_constants(model, should_fold=should_fold)
+    optimizer.remove_unused_nodes(model)
+
+
+def _stored_names(module: nn.Module) -> list[tuple[str, str]]:
+    """Pair the name of each tensor in the graph with its name in the checkpoint."""
+    names = list(module.state_dict())
+    if isinstance(module, InstancePass):
+        return [(name, name.replace("attention.", "instance_attention.", 1)) for name in names]
+    return [(name, name.partition("net.")[2]) for name in names]

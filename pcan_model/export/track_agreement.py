@@ -1,0 +1,58 @@
+"""How much alike two engines track the same clip: what a rounded network costs, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.geometry import box_iou
+from pcan_model.core.structures import TrackedInstance, Tracks
+from pcan_model.evaluation.metrics.comparison import best_pairs, encode, overlaps
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The objects that an engine shows, beside those of a reference."""
+
+    objects: int  # that the reference shows, over all frames
+    extra: int  # that only the engine shows
+    box_ious: tuple[float, ...]  # of those that both show: same class, box IoU >= 0.5
+    mask_ious: tuple[float, ...]  # of the same
+
+    def __add__(self, other: Likeness) -> Likeness:
+        return Likeness(
+            self.objects + other.objects,
+            self.extra + other.extra,
+            self.box_ious + other.box_ious,
+            self.mask_ious + other.mask_ious,
+        )
+
+    def __str__(self) -> str:
+        found = len(self.box_ious)
+        ious = self.box_ious, self.mask_ious
+        box, mask = (f"{np.mean(values):.3f}" if found else "-" for values in ious)
+        return f"{found} of {self.objects} objects, {self.extra} others; mean IoU: boxes {box}, masks {mask}"
+
+
+def likeness(said: Iterable[Tracks], reference: Iterable[Tracks]) -> Likeness:
+    """Set what an engine says of each frame of a clip beside what the reference says."""
+    frames = [_frame(*pair) for pair in zip(said, reference, strict=True)]
+    return sum(frames, Likeness(0, 0, (), ()))
+
+
+def _frame(said: Tracks, reference: Tracks) -> Likeness:
+    mine, others = said.found(), reference.found()
+    same = np.array([[a.label == b.label for b in others] for a in mine]).reshape(len(mine), len(others))
+    boxes = box_iou(_boxes(mine), _boxes(others)).astype(np.float64)
+    rows, columns = best_pairs(np.where(same, boxes, 0.0))
+    rles = [encode(i.mask.full(said.height, said.width) for i in side) for side in (mine, others)]
+    masks = overlaps(list(rles[0]), list(rles[1]), crowd=False)
+    both = (tuple(ious[rows, columns].tolist()) for ious in (boxes, masks))
+    return Likeness(len(others), len(mine) - len(rows), *both)
+
+
+def _boxes(instances: Sequence[TrackedInstance]) -> NDArray[np.float32]:
+    return np.array([i.box for i in instances], np.float32).reshape(-1, 4)

@@ -1,0 +1,58 @@
+"""The two forms of PCAN and the ways to train them, chosen by the configuration once and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from pcan_model.core.config import Config, ConfigError
+from pcan_model.core.engine import Engine
+from pcan_model.inference.torch_engine import TorchEngine
+from pcan_model.model import pass_signature as layout
+from pcan_model.model.detector import Detector
+from pcan_model.model.pass_signature import MakeLayout
+from pcan_model.model.pcan import PCAN
+from pcan_model.released import static as released
+from pcan_model.released.engine import ReleasedEngine
+from pcan_model.released.network import ReleasedPCAN
+from pcan_model.released.stages import STAGES as RELEASED
+from pcan_model.training.stages import STAGES as PAPER
+
+LAYOUTS: dict[str, dict[str, MakeLayout]] = {  # what is exported, by form and by how regions are read
+    "paper": {"roialign": layout.lean, "gridsample": layout.sampled},
+    "released": {"roialign": released.static, "gridsample": released.sampled},
+}
+REFERENCES: dict[str, dict[str, MakeLayout]] = {  # what agrees with these, and reads by the operator
+    "paper": {"roialign": layout.lean, "gridsample": layout.static},
+    "released": {"roialign": released.static, "gridsample": released.static},
+}
+
+
+def make_net(config: Config) -> PCAN | ReleasedPCAN:
+    """Return the network with random weights."""
+    return ReleasedPCAN(config) if config.form == "released" else PCAN(config)
+
+
+def make_engine(net: PCAN | ReleasedPCAN) -> Engine:
+    """Return what runs a network by torch."""
+    return ReleasedEngine(net.config, net) if isinstance(net, ReleasedPCAN) else TorchEngine(net.config, net)
+
+
+def load_engine(config: Config, weights: Path) -> Engine:
+    """Return what runs the trained weights of a configuration by torch."""
+    return (ReleasedEngine if config.form == "released" else TorchEngine)(config, weights)
+
+
+def make_pass(net: Detector) -> nn.Module:
+    """Return what turns pairs into losses, and freeze what `train.stage` leaves alone.
+
+    Raises ConfigError for a stage that the network's form does not have.
+    """
+    config, stage = net.config, net.config.train.stage
+    if isinstance(net, ReleasedPCAN) and stage in RELEASED:
+        return RELEASED[stage](net)
+    if isinstance(net, PCAN) and stage in PAPER:
+        return PAPER[stage](net)
+    known = " or ".join(RELEASED if config.form == "released" else PAPER)
+    raise ConfigError(f"{config.name}: train.stage: expected {known} for form {config.form}, got {stage!r}")

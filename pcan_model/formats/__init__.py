@@ -1,1 +1,0 @@
-"""Label formats of the data sets: frames and clips of masks in and out; no camera picture is read."""

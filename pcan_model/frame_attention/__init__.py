@@ -1,1 +1,0 @@
-"""Frame-level attention: how the current frame reads past ones. One seam, three kinds (Table 5)."""

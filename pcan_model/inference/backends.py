@@ -1,0 +1,144 @@
+"""Which implementation of the engine runs the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pcan_model.core.engine import Engine
+from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.tracking.several_cameras import BatchEngine
+
+if TYPE_CHECKING:
+    from pcan_model.inference.tensorrt.engine_pair import Source
+
+BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
+PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
+PRECISIONS = ("auto", "fp32", "fp16", "int8", "fp8")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run a model; the node's parameters of the same names."""
+
+    backend: str = "auto"  # one of BACKENDS
+    provider: str = "auto"  # of ONNX Runtime, one of PROVIDER_NAMES
+    precision: str = "auto"  # what the model must have been exported in; auto takes what it is
+    threads: int = 0  # of the CPU, 0 for one per core
+    engine_cache: str = ""  # folder of TensorRT engines, empty for the user's cache folder
+    engine_build: bool = True  # build a TensorRT engine that is not in the cache
+    batch_cameras: bool = True  # on TensorRT: all cameras in one launch where the model was exported for it
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("backend", BACKENDS),
+            ("provider", PROVIDER_NAMES),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ModelError(f"{name}: expected one of {', '.join(choices)}; got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An engine, and in one line why it is this one."""
+
+    engine: Engine
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """An engine for several cameras in one launch, and in one line why it is this one."""
+
+    engine: BatchEngine
+    reason: str
+
+
+def open_for_cameras(
+    model: Path, options: EngineOptions, cameras: int, say: Say = print
+) -> Opened | OpenedBatch:
+    """Return the engine for so many cameras: one that serves all in one launch where there is one."""
+    files = ModelFiles(model)
+    fits, failure = cameras > 1 and files.cameras == cameras, ""
+    if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
+        _check_precision(files, options.precision)
+        try:
+            return OpenedBatch(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
+        except (ModelError, EngineLost) as error:
+            if options.backend == "tensorrt":
+                raise
+            failure = str(error)
+    opened = open_engine(model, options, say)
+    if cameras == 1 or files.cameras == 1:
+        return opened
+    why = f"the model has graphs for {files.cameras} at once"
+    if fits:
+        why = "which only TensorRT takes at once" if options.batch_cameras else "as asked"
+    if failure and opened.reason.startswith("tensorrt"):
+        why = f"as at once fails: {failure}"
+    return replace(opened, reason=f"{opened.reason}; {cameras} cameras in turn, {why}")
+
+
+def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
+    """Return the engine for an exported model; raises ModelError where it cannot be run as asked.
+
+    say  is told in one line what takes long, such as building a TensorRT engine
+    """
+    files = ModelFiles(model)
+    _check_precision(files, options.precision)
+    if options.backend != "auto":
+        return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
+    try:
+        engine = _open("tensorrt", files, options, say)
+        engine.start()  # where the device has too little memory for one camera, it shows now
+        return Opened(engine, "tensorrt, the fastest that works here")
+    except (ModelError, EngineLost) as error:
+        why = str(error).removeprefix("backend: ")
+        return Opened(_open("onnxruntime", files, options, say), f"onnxruntime, because {why}")
+
+
+def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
+    """Import a backend only now, so that the others need not be installed."""
+    threads = options.threads or None
+    if backend == "tensorrt":
+        from pcan_model.inference.tensorrt.engine import TensorRtEngine
+
+        return TensorRtEngine(_tensorrt_source(files, options, say))
+    if backend == "openvino":
+        from pcan_model.inference.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(files.folder, threads)
+    from pcan_model.inference.onnx_engine import OnnxEngine
+
+    return OnnxEngine(files.folder, threads, options.provider)
+
+
+def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> BatchEngine:
+    from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
+
+    return TensorRtBatchEngine(_tensorrt_source(files, options, say))
+
+
+def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Source:
+    from pcan_model.inference.tensorrt.bindings import load_bindings
+    from pcan_model.inference.tensorrt.build import in_tenths
+    from pcan_model.inference.tensorrt.cache import default_cache
+    from pcan_model.inference.tensorrt.engine_pair import Source
+
+    cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
+    return Source(files, load_bindings(), cache, options.engine_build, say, in_tenths(say))
+
+
+def _check_precision(files: ModelFiles, wanted: str) -> None:
+    """Raise ModelError unless the model was exported in the wanted precision: no runtime can change it."""
+    if wanted not in ("auto", files.precision):
+        raise ModelError(
+            f"{files.folder / 'manifest.json'}: precision: expected {wanted} as asked, got "
+            f"{files.precision}; export it so: pcan-export --precision {wanted}"
+        )

@@ -1,0 +1,125 @@
+"""The two networks of an exported model: what goes in, what comes out, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import Config
+from pcan_model.core.structures import Detections
+from pcan_model.inference.engine_facts import WrongCamera
+from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
+
+SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
+SLOTS = ("slot", "fresh", "owner", "has")  # fields of structures.Slots
+REMEMBER = "remember"  # input of a frame network for several cameras
+ON_HOST = (*SMALL, "nms_ok", "refined")  # outputs that leave the device; all others stay there
+LEAN = "sheet"  # a feature of models that make masks of what is tracked only
+TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
+
+Shape = tuple[int, ...]
+ShapeOf = Callable[[str], Shape]
+Pair = tuple[str, Shape, str, Shape]  # where and what is expected, where and what is
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The names of one network's inputs and outputs."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def state(self) -> dict[str, str]:
+        """Return the inputs that are of the past, and for each the output that is the next frame's."""
+        pairs = {name: f"{name}_next" for name in self.inputs}
+        return {name: following for name, following in pairs.items() if following in self.outputs}
+
+    def check(self, path: object, inputs: list[str], outputs: list[str]) -> None:
+        """Raise ModelError unless a graph has these very names."""
+        for kind, wanted, got in (("inputs", self.inputs, inputs), ("outputs", self.outputs, outputs)):
+            if sorted(got) != sorted(wanted):
+                raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
+
+
+def ports_of(files: ModelFiles, graph: str) -> Ports:
+    """Return the ports of a network, for one camera or (`batch_…`) for several, by the manifest's names."""
+    name, chosen = graph.removeprefix(BATCH), (REMEMBER,) if graph == f"{BATCH}frame" else ()
+    return Ports((*files.names("inputs", name), *chosen), files.names("outputs", name))
+
+
+def features_of(files: ModelFiles) -> tuple[str, ...]:
+    """Return what the frame network of a model hands to its instance network."""
+    ports = ports_of(files, "instance")
+    return tuple(name for name in ports.inputs if name not in (*ports.state, *SLOTS))
+
+
+def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int = 1) -> None:
+    """Raise ModelError where the two networks and the manifest do not fit each other."""
+    size = (cameras, *files.picture)
+    pairs: list[Pair] = [("manifest.json", size, "frame.onnx: image", frame("image"))]
+    for name in features_of(files):
+        pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
+    for graph, shape in (("frame", frame), ("instance", instance)):
+        for name, following in ports_of(files, graph).state.items():
+            pairs.append(
+                (f"{graph}.onnx: {name}", shape(name), f"{graph}.onnx: {following}", shape(following))
+            )
+    found, rows = (cameras * files.config.heads.detections,), (cameras * files.config.tracker.capacity,)
+    pairs.append(("manifest.json: heads.detections", found, "frame.onnx: scores", frame("scores")))
+    pairs.append(("manifest.json: tracker.capacity", rows, "instance.onnx: owner", instance("owner")))
+    for where, expected, what, got in pairs:
+        if expected != got:
+            raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")
+
+
+def check_picture(image: NDArray[Any], files: ModelFiles) -> None:
+    """Raise ValueError for what the frame network does not take, WrongCamera for another camera's picture."""
+    wanted = files.picture
+    if image.shape != wanted and (remedy := _remedy(files)):
+        expected, got = (" x ".join(map(str, shape[:2])) for shape in (wanted, image.shape))
+        raise WrongCamera(
+            f"image: expected {expected} as the model was exported for, got {got}: "
+            f"pcan-export {remedy.format(got.replace(' x ', ' '))}"
+        )
+    if image.shape != wanted or image.dtype != np.uint8:
+        raise ValueError(f"image: expected {wanted} uint8, got {image.shape} {image.dtype}")
+
+
+def _remedy(files: ModelFiles) -> str:
+    """Return what to export by for pictures of another size {}, where the camera decides on the size."""
+    if files.camera is not None:
+        return "--camera {}, or without --camera for any size"
+    return "--size {}" if files.config.input.fit == "resize" else ""
+
+
+def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
+    """Return the rows of the padded outputs `SMALL` that hold an object.
+
+    Raises ArithmeticError where the network computed no numbers: no result is better than a wrong one.
+    """
+    for name in ("boxes", "scores"):
+        if not np.isfinite(out[name]).all():
+            raise ArithmeticError(f"network: {name}: expected finite numbers, got {out[name].ravel()[:4]} …")
+    rows = np.flatnonzero(out["scores"] >= max(config.heads.score_threshold, TINY))
+    boxes, scores, labels, embeds = (out[name][rows] for name in SMALL)
+    return Detections(single(boxes), single(scores), labels, single(embeds), rows)
+
+
+def masks(logits: NDArray[Any], rows: int) -> NDArray[np.float32]:
+    """Return the output `refined` as float32; raises ArithmeticError where one of its first rows is none.
+
+    Infinite logits are only sure ones; but what is no number would be drawn as an object without a pixel.
+    """
+    if np.isnan(logits[:rows]).any():
+        raise ArithmeticError("network: refined: expected numbers, got nan")
+    return single(logits)
+
+
+def single(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32, whatever precision a graph puts out."""
+    return np.asarray(values, np.float32)

@@ -1,0 +1,104 @@
+"""PCAN on a runtime that holds its own values (ONNX Runtime, OpenVINO): prototypes stay inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.inference.engine_facts import EngineFacts
+from pcan_model.inference.graphs import (
+    LEAN,
+    SLOTS,
+    SMALL,
+    Shape,
+    check_fit,
+    check_picture,
+    detections,
+    features_of,
+    masks,
+    ports_of,
+)
+from pcan_model.inference.manifest import ModelFiles
+
+
+class Network(Protocol):
+    """One graph of static shapes in some runtime; its values are the runtime's own."""
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input or output."""
+
+    def zeros(self, name: str) -> Any:
+        """Return a value of zeros for an input."""
+
+    def run(self, *values: Any) -> dict[str, Any]:
+        """Run on arrays or values, in the order of the inputs; every output is a new value."""
+
+    def read(self, value: Any) -> NDArray[Any]:
+        """Return a value as an array."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What one camera's past leaves, as values of the runtime."""
+
+    frames: tuple[Any, ...]  # of the frame network, such as keys, values and validity
+    bank: tuple[Any, ...]  # of the instance network: what is kept of every track
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What `segment` needs of one picture."""
+
+    regions: tuple[Any, ...]  # what the networks hand on, graphs.features_of
+    frames: tuple[Any, ...]  # the frame memory with this picture in it
+    count: int  # detections that are not padding
+
+
+class HostEngine:
+    """Implements `pcan_model.core.engine.Engine` over two networks."""
+
+    name = "unknown"  # of the backend
+
+    def __init__(self, files: ModelFiles, frame: Network, instance: Network, device: str) -> None:
+        self.config, self.camera, self._files = files.config, files.camera, files
+        self._frame, self._instance = frame, instance
+        self.facts = EngineFacts(self.name, device, files.precision)
+        self._features = features_of(files)
+        self._state, self._bank = (ports_of(files, graph).state for graph in ("frame", "instance"))
+        check_fit(files, frame.shape, instance.shape)
+        self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
+
+    def start(self) -> Memory:
+        """Return the empty prototype memory of one camera."""
+        return Memory(
+            tuple(self._frame.zeros(name) for name in self._state),
+            tuple(self._instance.zeros(name) for name in self._bank),
+        )
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture; see `pcan_model.core.engine`."""
+        check_picture(image, self._files)
+        out = self._frame.run(image[None], *memory.frames)
+        self.nms_ok = bool(self._frame.read(out["nms_ok"]))
+        found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
+        regions, frames = (
+            tuple(out[name] for name in names) for names in (self._features, self._state.values())
+        )
+        return found, Features(regions, frames, len(found))
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
+        frames = features.frames if remember else memory.frames
+        lean = LEAN in self._features  # makes masks of what is tracked only, at least one
+        if not (slots.has.any() if lean else features.count):
+            return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
+        bookkeeping = (getattr(slots, name) for name in SLOTS)
+        out = self._instance.run(*features.regions, *memory.bank, *bookkeeping)
+        logits = masks(self._instance.read(out["refined"]), features.count)
+        return logits, Memory(frames, tuple(out[name] for name in self._bank.values()))

@@ -1,0 +1,85 @@
+"""PCAN on OpenVINO: an optional runtime for Intel and other x86 CPUs (`pip install 'pcan_ros[openvino]'`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.inference.graphs import Ports, Shape, ports_of
+from pcan_model.inference.host_engine import HostEngine
+from pcan_model.inference.manifest import GRAPHS, ModelError, ModelFiles
+
+INSTALL = "openvino is not installed: pip install openvino==2026.4.1"
+
+
+class OpenVinoEngine(HostEngine):
+    """The networks on the CPU by OpenVINO, computed in the precision of the graph."""
+
+    name = "openvino"
+
+    def __init__(self, model_dir: Path, threads: int | None = None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ModelError(f"backend: {INSTALL}") from error
+        core = openvino.Core()
+        files = ModelFiles(model_dir)
+        frame, instance = (
+            OpenVinoNetwork(core, files.graph(name), ports_of(files, name), threads) for name in GRAPHS
+        )
+        version = openvino.__version__.split("-")[0]
+        super().__init__(files, frame, instance, f"OpenVINO {version}, CPU")
+
+
+class OpenVinoNetwork:
+    """One ONNX graph of static shapes; each run writes into new tensors."""
+
+    def __init__(self, core: Any, path: Path, ports: Ports, threads: int | None) -> None:
+        self._ports = ports
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            compiled = core.compile_model(core.read_model(path), "CPU", options)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: OpenVINO cannot load it: {str(error).splitlines()[-1]}") from error
+        both = compiled.inputs, compiled.outputs
+        ports.check(path, *([port.any_name for port in side] for side in both))
+        self._places = {port.any_name: port for side in both for port in side}
+        self._request = compiled.create_infer_request()
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input or output."""
+        return tuple(self._places[name].shape)
+
+    def zeros(self, name: str) -> Any:
+        """Return an input of zeros."""
+        value = self._empty(name)
+        value.data[...] = 0
+        return value
+
+    def run(self, *values: Any) -> dict[str, Any]:
+        """Run the graph on arrays or tensors, in the order of the inputs."""
+        for name, value in zip(self._ports.inputs, values, strict=True):
+            if isinstance(value, np.ndarray):
+                array, value = value, self._empty(name)
+                value.data[...] = array
+            self._request.set_tensor(self._places[name], value)
+        out = {name: self._empty(name) for name in self._ports.outputs}
+        for name, value in out.items():
+            self._request.set_tensor(self._places[name], value)
+        self._request.infer()
+        return out
+
+    def read(self, value: Any) -> NDArray[Any]:
+        """Return a tensor as an array that shares its memory and keeps it alive."""
+        return value.data
+
+    def _empty(self, name: str) -> Any:
+        import openvino
+
+        port = self._places[name]
+        return openvino.Tensor(port.element_type, port.shape)

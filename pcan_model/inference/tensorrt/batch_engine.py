@@ -1,0 +1,132 @@
+"""PCAN on TensorRT for several cameras at once: one launch of each engine serves all."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.inference.engine_facts import EngineFacts
+from pcan_model.inference.graphs import SMALL, check_picture, detections, masks
+from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
+from pcan_model.inference.tensorrt.image_buffers import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
+
+    camera: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """A claim on the features of the last pictures."""
+
+    memories: Mapping[int, Memory]  # that the pictures were looked at with, by camera
+    counts: Mapping[int, int]  # detections that are not padding
+
+
+class TensorRtBatchEngine:
+    """A `BatchEngine` on TensorRT; any failure of the device is an EngineLost, and final."""
+
+    def __init__(self, source: Source) -> None:
+        """Take a model that was exported for several cameras."""
+        self._files, self.cameras = source.files, source.files.cameras
+        self._pair = EnginePair(source, cameras=self.cameras)
+        self.config, self.camera = self._files.config, self._files.camera
+        with self._pair.alive():
+            self._session = self._pair.session()
+        self.nms_ok = True  # whether non-maximum suppression had converged in all last pictures
+        self.meanwhile: Callable[[], None] | None = None  # see `Overlapping`
+        self._newest = [0] * self.cameras  # number of each camera's memory that is on the device
+        weakref.finalize(self, self._session.close)
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Return what runs, and the device memory of plans, contexts and buffers."""
+        return self._pair.facts([self._session])
+
+    def start(self, camera: int) -> Memory:
+        """Return the empty prototype memory of one camera; its earlier ones are gone."""
+        with self._pair.alive():
+            self._session.reset(camera)
+        return self._next(camera)
+
+    def stage(self, image: Picture, memory: Memory) -> None:
+        """Begin to copy up the picture that a camera will be looked through next; see `Overlapping`."""
+        check_picture(image, self._files)
+        with self._pair.alive():
+            self._session.stage(image, memory.camera)
+
+    def detect(
+        self, pictures: Mapping[int, Picture], memories: Mapping[int, Memory], *, remember: Collection[int]
+    ) -> tuple[dict[int, Detections], Features]:
+        """Find the objects of the cameras' pictures; see `pcan_model.tracking.several_cameras`."""
+        for camera, image in pictures.items():
+            check_picture(image, self._files)
+            self._check(camera, memories[camera])
+        with self._pair.alive():
+            out = self._session.detect(pictures, self._while_busy, remember)
+        self.nms_ok = bool(out["nms_ok"])
+        rows = self.config.heads.detections
+        found = {}
+        for camera in pictures:
+            own = slice(camera * rows, (camera + 1) * rows)
+            found[camera] = detections({name: out[name][own] for name in SMALL}, self.config)
+        counts = {camera: len(each) for camera, each in found.items()}
+        return found, Features({camera: memories[camera] for camera in pictures}, counts)
+
+    def segment(
+        self, features: Features, slots: Mapping[int, Slots]
+    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
+        """Refine the masks of the same cameras; see `pcan_model.tracking.several_cameras`."""
+        for camera, memory in features.memories.items():
+            self._check(camera, memory)
+        rows = self.config.heads.detections
+        with self._pair.alive():
+            if any(features.counts.values()):
+                used = {camera: slots[camera] for camera, count in features.counts.items() if count}
+                out = self._session.segment(self._together(used), self._while_busy)
+            else:
+                out = np.zeros(self._pair.instance.shape("refined"), np.float32)
+        parts = {camera: out[camera * rows : (camera + 1) * rows] for camera in features.counts}
+        logits = {camera: masks(part, features.counts[camera]) for camera, part in parts.items()}
+        self._session.advance(remember=True)  # by camera the network has chosen
+        return logits, {camera: self._next(camera) for camera in logits}
+
+    def _together(self, slots: Mapping[int, Slots]) -> Slots:
+        """Put the cameras' rows one after the other; who is not there, or found nothing, writes nothing."""
+        rows, tracks = self.config.heads.detections, self.config.tracker.capacity
+        nothing = Slots(
+            np.zeros(rows, np.int64), np.ones(rows, np.float32),
+            np.zeros(tracks, np.int64), np.zeros(tracks, np.float32),
+        )  # fmt: skip
+        every = [slots.get(camera, nothing) for camera in range(self.cameras)]
+        return Slots(
+            slot=np.concatenate([each.slot + n * tracks for n, each in enumerate(every)]),
+            fresh=np.concatenate([each.fresh for each in every]),
+            owner=np.concatenate([each.owner + n * rows for n, each in enumerate(every)]),
+            has=np.concatenate([each.has for each in every]),
+        )
+
+    def _next(self, camera: int) -> Memory:
+        self._newest[camera] += 1
+        return Memory(camera, self._newest[camera])
+
+    def _check(self, camera: int, memory: Memory) -> None:
+        """Raise ValueError unless a memory is the camera's newest."""
+        if memory != Memory(camera, self._newest[camera]):
+            raise ValueError(
+                f"memory: expected the newest one of camera {camera} (number {self._newest[camera]}), got "
+                f"number {memory.number} of camera {memory.camera}: on TensorRT earlier memories are gone"
+            )
+
+    def _while_busy(self) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile()

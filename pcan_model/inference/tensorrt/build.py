@@ -1,0 +1,142 @@
+"""From an ONNX graph to an engine; precision is in the graph (strongly typed), and no flag sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.tensorrt.bindings import Bindings
+from pcan_model.inference.tensorrt.logger import make_logger
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase's name, steps done and steps in all."""
+
+
+def in_tenths(say: Callable[[str], None]) -> Progress:
+    """Return a progress that tells in one line whenever another tenth of a phase is done."""
+    told: dict[str, int] = {}
+
+    def report(phase: str, done: int, steps: int) -> None:
+        before, told[phase] = told.get(phase, 0), 10 * done // max(steps, 1)
+        if told[phase] > before:
+            say(f"{phase}: {10 * told[phase]} % done")
+
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What an engine is built for; all of it is part of the cache's key."""
+
+    capability: str  # compute capability of the device, such as 8.7
+    level: int = 3  # builder_optimization_level, 0 (fast to build) to 5 (fast to run)
+    workspace: int = 0  # MiB that a layer may use for scratch, 0 for all there is
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build gives."""
+
+    plan: bytes  # the serialised engine
+    timing_cache: bytes  # makes the next build faster; empty on TensorRT-RTX, which measures nothing
+
+
+def build_engine(
+    bindings: Bindings,
+    onnx: Path,
+    options: BuildOptions,
+    *,
+    timing_cache: bytes = b"",
+    progress: Progress | None = None,
+) -> Built:
+    """Parse a graph and build its engine, for minutes; raises ModelError with TensorRT's reason."""
+    trt, logger = bindings.trt, make_logger(bindings.trt)
+    try:
+        builder = trt.Builder(logger)
+    except TypeError as error:  # pybind's way to say that the C++ side gave nothing
+        raise ModelError(f"{bindings.title}: cannot build here: {logger.reason()}") from error
+    network, parser = parse(bindings, builder, onnx, logger)
+    config = _configure(bindings, builder, options)
+    cache = _attach_timing_cache(bindings, config, timing_cache)
+    if progress:
+        config.progress_monitor = _monitor(trt, progress)
+    plan = builder.build_serialized_network(network, config)
+    del parser  # it holds the weights of the network until now
+    if plan is None:
+        raise ModelError(f"{onnx}: {bindings.title} cannot build it: {logger.reason()}")
+    return Built(bytes(memoryview(plan)), bytes(memoryview(cache.serialize())) if cache else b"")
+
+
+def parse(bindings: Bindings, builder: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
+    """Return the network of a graph, and its parser, which must live as long; raises ModelError."""
+    trt = bindings.trt
+    flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # its number differs between versions
+    network = builder.create_network(flags)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(onnx)):
+        errors = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise ModelError(f"{onnx}: {bindings.title} cannot read it: {' '.join(errors.split())}")
+    return network, parser
+
+
+def _configure(bindings: Bindings, builder: Any, options: BuildOptions) -> Any:
+    config = builder.create_builder_config()
+    config.builder_optimization_level = options.level
+    if options.workspace:
+        config.set_memory_pool_limit(bindings.trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
+    if bindings.is_rtx:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(_capability(bindings, options.capability), 0)
+    return config
+
+
+def _capability(bindings: Bindings, text: str) -> Any:
+    kinds = bindings.trt.ComputeCapability.__members__
+    name = f"SM{text.replace('.', '')}"
+    if name not in kinds:
+        known = ", ".join(kind for kind in kinds if kind.startswith("SM"))
+        raise ModelError(
+            f"{bindings.title}: compute capability {text}: expected one of {known}; use full TensorRT there"
+        )
+    return kinds[name]
+
+
+def _attach_timing_cache(bindings: Bindings, config: Any, content: bytes) -> Any:
+    """Return the timing cache that the build will use and fill, or None where there are none."""
+    if bindings.is_rtx:
+        return None
+    cache = config.create_timing_cache(content)
+    config.set_timing_cache(cache, False)
+    return cache
+
+
+def _monitor(trt: Any, progress: Progress) -> Any:
+    """Return a trt.IProgressMonitor that reports the outermost phases."""
+
+    class Monitor(trt.IProgressMonitor):
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            """Take note of a phase."""
+            if parent_phase is None:
+                self._steps[phase_name] = num_steps
+                progress(phase_name, 0, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            """Report a step, and let the build go on."""
+            if phase_name in self._steps:
+                progress(phase_name, step + 1, self._steps[phase_name])
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            """Report the end of a phase."""
+            steps = self._steps.pop(phase_name, None)
+            if steps is not None:
+                progress(phase_name, steps, steps)
+
+    return Monitor()

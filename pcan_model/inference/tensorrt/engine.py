@@ -1,0 +1,121 @@
+"""PCAN on TensorRT, native: one engine for all cameras, a context and a state on the device for each."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.inference.engine_facts import EngineFacts
+from pcan_model.inference.graphs import check_picture, detections, masks
+from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
+from pcan_model.inference.tensorrt.session import Session
+
+
+class Lease:
+    """The use of a session; when no memory holds it any more the session is free for another camera."""
+
+    def __init__(self, session: Session, free: list[Session]) -> None:
+        self.session = session
+        self.newest = 0  # number of the one memory that is on the device
+        weakref.finalize(self, free.append, session)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
+
+    lease: Lease
+    number: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """A claim on the features of the last picture."""
+
+    memory: Memory  # that the picture was looked at with
+    count: int  # detections that are not padding
+
+
+class TensorRtEngine:
+    """Implements `pcan_model.core.engine.Engine`; any failure of the device is an EngineLost, and final."""
+
+    def __init__(self, source: Source) -> None:
+        self._files, self._pair = source.files, EnginePair(source)
+        self.config, self.camera = self._files.config, self._files.camera
+        self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
+        self.meanwhile: Callable[[], None] | None = None  # see `Overlapping`
+        self._sessions: list[Session] = []
+        self._free: list[Session] = []
+        weakref.finalize(self, _close, self._sessions)
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Return what runs, and the device memory of plans, contexts and buffers."""
+        return self._pair.facts(self._sessions)
+
+    def start(self) -> Memory:
+        """Return the empty prototype memory of one camera; a session that nobody uses any more is cleared."""
+        with self._pair.alive():
+            if self._free:
+                session = self._free.pop()
+            else:
+                session = self._pair.session()
+                self._sessions.append(session)
+            session.reset()
+            return Memory(Lease(session, self._free), 0)
+
+    def stage(self, image: NDArray[np.uint8], memory: Memory) -> None:
+        """Begin to copy up the picture that `detect` will be given next; see `Overlapping`."""
+        check_picture(image, self._files)
+        with self._pair.alive():
+            memory.lease.session.stage(image)
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture; see `pcan_model.core.engine`."""
+        check_picture(image, self._files)
+        session = _session(memory)
+        with self._pair.alive():
+            out = session.detect({0: image}, self._while_busy)
+        self.nms_ok = bool(out["nms_ok"])
+        found = detections(out, self.config)
+        return found, Features(memory, len(found))
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
+        session = _session(memory)
+        if features.memory is not memory:
+            raise ValueError("features: expected those of this camera's last picture")
+        with self._pair.alive():
+            if features.count:
+                logits = masks(session.segment(slots, self._while_busy), features.count)
+            else:
+                logits = np.zeros(self._pair.instance.shape("refined"), np.float32)
+        session.advance(remember=remember)
+        memory.lease.newest += 1
+        return logits, Memory(memory.lease, memory.lease.newest)
+
+    def _while_busy(self) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile()
+
+
+def _session(memory: Memory) -> Session:
+    """Return the session of a memory; raises ValueError where the device holds a later one."""
+    if memory.number != memory.lease.newest:
+        raise ValueError(
+            f"memory: expected the newest one (number {memory.lease.newest}), got number {memory.number}: "
+            "on TensorRT a camera's earlier memories are gone"
+        )
+    return memory.lease.session
+
+
+def _close(sessions: list[Session]) -> None:
+    while sessions:
+        sessions.pop().close()

@@ -1,0 +1,183 @@
+"""An engine ready to run: from the cache, or built; and the execution contexts it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.graphs import Ports, Shape, ports_of
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.tensorrt.bindings import Bindings
+from pcan_model.inference.tensorrt.build import BuildOptions, Progress, build_engine
+from pcan_model.inference.tensorrt.cache import EngineCache, EngineKey
+from pcan_model.inference.tensorrt.logger import make_logger
+
+Say = Callable[[str], None]
+DTYPES = {  # by the names of trt.DataType, which are the same in all versions
+    "FLOAT": np.float32,
+    "HALF": np.float16,
+    "INT64": np.int64,
+    "INT32": np.int32,
+    "UINT8": np.uint8,
+    "BOOL": np.bool_,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Where engines come from."""
+
+    bindings: Bindings
+    cache: EngineCache
+    options: BuildOptions
+    say: Say  # told in one line what takes long, and what went wrong
+    progress: Progress | None = None
+
+
+def key_of(files: ModelFiles, graph: str, shop: Shop) -> EngineKey:
+    """Return what the engine of a graph is kept under."""
+    return EngineKey(
+        model=files.folder.resolve().name,
+        graph=graph,
+        onnx=files.digest(graph),
+        flavour=shop.bindings.flavour,
+        version=shop.bindings.version,
+        capability=shop.options.capability,
+        precision=files.precision,
+        level=shop.options.level,
+        workspace=shop.options.workspace,
+    )
+
+
+def check_buildable(files: ModelFiles) -> None:
+    """Raise ModelError, with the command that helps, for a graph that needs a plugin."""
+    if not files.sampled:
+        weights = files.folder / str(files.manifest.get("weights", "weights.safetensors"))
+        raise ModelError(
+            f"{files.folder / 'manifest.json'}: roi: expected gridsample for TensorRT, got roialign: "
+            f"pcan-export --weights {weights} --roi gridsample --out NEW"
+        )
+
+
+def build_into_cache(files: ModelFiles, graph: str, shop: Shop) -> bytes:
+    """Build the engine of a graph, keep it, and return its plan."""
+    shop.cache.check_writable()
+    key = key_of(files, graph, shop)
+    timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
+    built = build_engine(
+        shop.bindings,
+        files.graph(graph),
+        shop.options,
+        timing_cache=shop.cache.read(timing),
+        progress=shop.progress,
+    )
+    if built.timing_cache:
+        shop.cache.write(timing, built.timing_cache)
+    shop.cache.put(key, built.plan)
+    return built.plan
+
+
+def open_plan(files: ModelFiles, graph: str, shop: Shop, *, build: bool) -> Plan:
+    """Return the engine of a graph; one that is not there, or does not load, is built once.
+
+    build  whether to build at all; raises ModelError with the command where not
+    """
+    check_buildable(files)
+    key, logger = key_of(files, graph, shop), make_logger(shop.bindings.trt)
+    runtime = shop.bindings.trt.Runtime(logger)
+    plan = shop.cache.get(key)
+    engine = runtime.deserialize_cuda_engine(plan) if plan else None
+    if engine is None:
+        trouble = f"does not load ({logger.reason()})" if plan else "is not in the cache"
+        if not build:
+            raise ModelError(
+                f"{key.folder}: the engine {trouble}: pcan-build-engine {files.folder} "
+                f"--engine-cache {shop.cache.root}"
+            )
+        shop.say(f"the {graph} engine {trouble}: building it for {shop.bindings.title}, which takes minutes")
+        plan = build_into_cache(files, graph, shop)
+        engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None or plan is None:
+        raise ModelError(f"{key.folder}: a fresh engine does not load: {logger.reason()}")
+    kernels = f"kernels-{key.folder}.cache" if shop.bindings.is_rtx else ""
+    return Plan(
+        engine, logger, shop.cache, kernels, size=len(plan), graph=graph, ports=ports_of(files, graph)
+    )
+
+
+class Plan:
+    """A deserialised engine of one graph; one for all cameras."""
+
+    def __init__(
+        self,
+        engine: Any,
+        logger: Any,
+        cache: EngineCache,
+        kernels: str,
+        *,
+        size: int,
+        graph: str,
+        ports: Ports,
+    ) -> None:
+        self._engine, self._logger, self._cache, self._kernels = engine, logger, cache, kernels
+        self.size, self.graph, self.ports = size, graph, ports
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        inputs = [name for name in names if engine.get_tensor_mode(name).name == "INPUT"]
+        ports.check(f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs])
+        self._shapes: dict[str, Shape] = {name: tuple(engine.get_tensor_shape(name)) for name in names}
+        self._dtypes = {name: DTYPES[engine.get_tensor_dtype(name).name] for name in names}
+        self._runtime_cache: Any = None
+        self._kept = b""
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of an input or output."""
+        return self._shapes[name]
+
+    def dtype(self, name: str) -> Any:
+        """Return the NumPy type of an input or output."""
+        return self._dtypes[name]
+
+    def bytes(self, name: str) -> int:
+        """Return the size of an input or output."""
+        return int(np.prod(self._shapes[name], dtype=np.int64)) * np.dtype(self._dtypes[name]).itemsize
+
+    @property
+    def scratch(self) -> int:
+        """Return the device memory that each execution context takes, bytes."""
+        return int(self._engine.device_memory_size_v2)
+
+    def context(self) -> Any:
+        """Return a new execution context; raises EngineLost where the device has no memory for it."""
+        config = self._runtime_config() if self._kernels else None
+        make = self._engine.create_execution_context
+        context = make(config) if config is not None else make()
+        if context is None:
+            raise EngineLost(f"TensorRT: no execution context of the {self.graph} engine: {self.reason()}")
+        return context
+
+    def reason(self) -> str:
+        """Return TensorRT's last complaints."""
+        return str(self._logger.reason())
+
+    def keep_kernels(self) -> None:
+        """Save what TensorRT-RTX has compiled on this device, so that the next start need not."""
+        if self._runtime_cache is None:
+            return
+        content = bytes(memoryview(self._runtime_cache.serialize()))
+        if content != self._kept:
+            self._cache.write(self._kernels, content)
+            self._kept = content
+
+    def _runtime_config(self) -> Any:
+        config = self._engine.create_runtime_config()
+        if self._runtime_cache is None:
+            self._runtime_cache = config.create_runtime_cache()
+            self._kept = self._cache.read(self._kernels)
+            if self._kept:
+                self._runtime_cache.deserialize(self._kept)
+        config.set_runtime_cache(self._runtime_cache)
+        return config

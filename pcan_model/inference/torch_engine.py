@@ -1,0 +1,90 @@
+"""The network run by torch: the reference that every other engine agrees with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcan_model.core.config import Config
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.model import checkpoint
+from pcan_model.model.detector import Detector
+from pcan_model.model.pass_signature import SLOTS, SMALL, Layout, MakeLayout, following, lean
+from pcan_model.model.pcan import PCAN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """One camera's past, as its layout names and shapes it; float32."""
+
+    frames: tuple[Tensor, ...]  # Layout.memory
+    bank: tuple[Tensor, ...]  # Layout.bank
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What one frame leaves for the instance pass."""
+
+    handed: tuple[Tensor, ...]  # what the layout hands to the instance pass
+    memory: Memory  # with this frame added to the frame memory
+
+
+def empty_memory(layout: Layout) -> Memory:
+    """Return the memory of a camera that has seen nothing."""
+    return Memory(*(tuple(map(torch.zeros, part.values())) for part in (layout.memory, layout.bank)))
+
+
+class TorchEngine:
+    """Engine over a network in memory, or over a checkpoint file of the paper's form."""
+
+    def __init__(self, config: Config, weights: Path | Detector, layout: MakeLayout = lean) -> None:
+        """Take a network.
+
+        layout  of the network's form
+        """
+        self.config = config
+        net = PCAN(config) if isinstance(weights, Path) else weights
+        if isinstance(weights, Path):
+            checkpoint.load_weights(weights, net)
+        self.layout = layout(net)
+        self.camera = self.layout.camera
+
+    def start(self) -> Memory:
+        """Return the empty memory of one camera."""
+        return empty_memory(self.layout)
+
+    @torch.inference_mode()
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture (height, width, 3) uint8; see `pcan_model.core.engine`."""
+        size = self.camera or self.config.input
+        expected = (size.height, size.width, 3)
+        if image.shape != expected:
+            raise ValueError(f"image: expected {expected}, got {image.shape}")
+        picture = torch.from_numpy(np.ascontiguousarray(image))[None]
+        values = self.layout.frame(picture, *memory.frames)
+        out = dict(zip(self.layout.outputs["frame"], values, strict=True))
+        frames = tuple(out[name] for name in following(self.layout.memory))
+        rows = out["scores"].nonzero()[:, 0]
+        boxes, scores, labels, embeds = (out[name][rows].numpy() for name in SMALL)
+        handed = tuple(out[name] for name in self.layout.features)
+        features = Features(handed, replace(memory, frames=frames))
+        return Detections(boxes, scores, labels, embeds, rows.numpy()), features
+
+    @torch.inference_mode()
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Make the tracks' masks (D, 2S, 2S) by their prototypes; return logits and the next memory."""
+        frames = features.memory.frames if remember else memory.frames
+        if not slots.has.any():  # nothing is tracked: no mask is asked for
+            heads = self.config.heads
+            side = 2 * heads.mask_size
+            return np.zeros((heads.detections, side, side), np.float32), Memory(frames, memory.bank)
+        choice = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
+        refined, *bank = self.layout.instance(*features.handed, *memory.bank, *choice)
+        return refined.numpy(), Memory(frames, tuple(bank))

@@ -1,0 +1,119 @@
+"""Instance-level prototypical cross-attention and the temporal segmentation head (sec. 3.3.2, Figure 3)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pcan_model.core.config import InstanceAttentionConfig
+from pcan_model.model.prototypes import assign, fit_prototypes, propagate, unit_keys
+
+
+class InstanceAttention(nn.Module):
+    """Contrastive foreground and background prototypes of each track, and what they say of its mask.
+
+    Decisions where the paper is silent: foreground and background weights are the initial mask's
+    probability and its complement inside the same RoI; the maps are read from the accumulated
+    prototypes of Eq. 8 *after* this frame's update; the head's output is added to the initial
+    mask's logits and starts at zero, so that it never begins worse than the initial mask.
+    """
+
+    def __init__(self, channels: int, config: InstanceAttentionConfig) -> None:
+        super().__init__()
+        self.sigma2, self.steps = config.sigma2, config.em_steps
+        self.rate = {"none": 1.0, "initial": 0.0, "momentum": config.update_rate}[config.propagation]
+        self.forgets = config.propagation == "none"
+        self.split = config.foreground
+        count = config.foreground + config.background
+        self.key = nn.Conv2d(channels, config.key_channels, 1)
+        self.mu = nn.Parameter(unit_keys(torch.randn(count, config.key_channels)))
+        self.head = SegmentationHead(channels + count + 1, channels, config.layers)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Return keys (R, S * S, D) of RoI features (R, C, S, S)."""
+        return unit_keys(self.key(features).flatten(2).mT)
+
+    def condense(self, keys: Tensor, mask: Tensor, start: Tensor) -> Tensor:
+        """Fit an object's prototypes to one frame, foreground and background apart (Eq. 2 and 3).
+
+        keys    (R, S * S, D)
+        mask    (R, 2S, 2S)  logits of the initial mask
+        start   (R, K, D)    means to begin with, the foreground's first
+        returns (R, K, D)
+        """
+        inside = functional.avg_pool2d(mask.float().sigmoid()[:, None], 2).flatten(1)  # (R, S * S)
+        halves = start.split([self.split, start.shape[1] - self.split], 1)
+        fitted = [
+            fit_prototypes(keys, weight, mu, sigma2=self.sigma2, steps=self.steps)
+            for mu, weight in zip(halves, (inside, 1 - inside), strict=True)
+            if mu.shape[1]
+        ]
+        return torch.cat(fitted, 1) if fitted else start
+
+    def attend(self, keys: Tensor, prototypes: Tensor, size: torch.Size) -> Tensor:
+        """One map per prototype, foreground and background read apart (Eq. 3): (R, K, S, S)."""
+        halves = prototypes.split([self.split, prototypes.shape[1] - self.split], 1)
+        maps = [assign(keys, mu, self.sigma2) for mu in halves if mu.shape[1]]
+        none = keys.new_zeros(*keys.shape[:2], 0)
+        return torch.cat(maps or [none], -1).mT.unflatten(-1, size)
+
+    def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Refine masks by what each track looked like so far.
+
+        features (R, C, S, S)   RoI features of the current frame
+        mask     (R, 2S, 2S)    logits of the initial mask
+        bank     (R, K, D)      accumulated prototypes of the track; unused where fresh
+        fresh    (R,)           1 where the track begins in this frame
+        returns  (R, 2S, 2S) logits of the final mask; (R, K, D) next accumulated prototypes (Eq. 8)
+        """
+        keys = self.encode(features)
+        new = (torch.ones_like(fresh) if self.forgets else fresh)[:, None, None] > 0
+        start = torch.where(new, self.mu[None], bank)
+        fitted = self.condense(keys, mask, start)
+        accumulated = torch.where(new, fitted, propagate(start, fitted, self.rate))
+        maps = self.attend(keys, accumulated, features.shape[-2:])
+        small = functional.avg_pool2d(mask[:, None], 2)  # the initial mask at the RoI's grid
+        return mask + self.head(torch.cat([features, maps.to(features.dtype), small], 1)), accumulated
+
+
+class Unrefined(InstanceAttention):
+    """The module switched off, with its weights: masks and prototypes stay as they are (an ablation)."""
+
+    def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Return copies of what is refined elsewhere."""
+        return mask.clone(), bank.clone()
+
+
+def make_instance_attention(channels: int, config: InstanceAttentionConfig) -> InstanceAttention:
+    """Build the module of regions with C channels."""
+    return (InstanceAttention if config.enabled else Unrefined)(channels, config)
+
+
+class SegmentationHead(nn.Module):
+    """3x3 convolutions, one upsampling by two, one mask: (R, Cin, S, S) -> (R, 2S, 2S).
+
+    The hidden layers start at He's scale. At torch's own the signal fades to a fiftieth on its way,
+    and behind a last layer of zeros SGD then learns next to nothing.
+    """
+
+    def __init__(self, channels_in: int, channels: int, layers: int) -> None:
+        super().__init__()
+        sizes = [channels_in] + [channels] * layers
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
+        self.upsample = nn.ConvTranspose2d(channels, channels, 2, stride=2)
+        self.mask = nn.Conv2d(channels, 1, 1)
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+        nn.init.normal_(self.upsample.weight, std=(2 / channels) ** 0.5)  # a cell is a sum over C inputs
+        nn.init.zeros_(self.mask.weight)
+        nn.init.zeros_(self.mask.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one map of logits per RoI."""
+        for layer in self.layers:
+            x = layer(x).relu()
+        logits: Tensor = self.mask(self.upsample(x).relu())[:, 0]
+        return logits

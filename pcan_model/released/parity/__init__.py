@@ -1,0 +1,1 @@
+"""Every quantity of a run by its recorded name, to compare with the released code."""

@@ -1,0 +1,82 @@
+"""Listening in on a network while it runs, without a line of it knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pcan_model.core.config import Config
+from pcan_model.core.structures import Detections, Slots
+from pcan_model.released.engine import Features, Memory, ReleasedEngine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """The last call of a module."""
+
+    inputs: tuple[Any, ...]
+    output: Any
+
+
+class Taps:
+    """Keeps the last call of each named module; empty a tap's entry to see whether it was called."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self.calls: dict[str, Call] = {}
+        for name, module in modules.items():
+            module.register_forward_hook(self._listener(name))
+
+    def _listener(self, name: str) -> Any:
+        def listen(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self.calls[name] = Call(inputs, output)
+
+        return listen
+
+    def __getitem__(self, name: str) -> Call:
+        return self.calls[name]
+
+
+class WatchedEngine:
+    """A released engine that keeps what the tracker asked last, and what it was told."""
+
+    config: Config
+    found: Detections
+    slots: Slots
+    masks: NDArray[np.float32]  # (N, 2S, 2S) logits that the tracker got
+
+    def __init__(self, engine: ReleasedEngine) -> None:
+        self.engine, self.config = engine, engine.config
+        net = engine.net
+        self.taps = Taps(
+            {
+                "backbone": net.backbone,
+                "pyramid": net.pyramid,
+                "memory": net.frame_memory,
+                "proposals": engine.frame_pass.propose,
+                "boxes": net.box_head,
+                "masks": net.mask_head,
+                "refine": net.refine,
+            }
+        )
+
+    def start(self) -> Memory:
+        """Return the memory of a camera that has seen nothing."""
+        return self.engine.start()
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Pass on, and keep the detections."""
+        self.found, features = self.engine.detect(image, memory)
+        return self.found, features
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Pass on, and keep who reads what."""
+        self.slots = slots
+        self.masks, following = self.engine.segment(features, slots, memory, remember=remember)
+        return self.masks, following

@@ -1,0 +1,183 @@
+"""Which detection continues which track (pure functions on arrays).
+
+Quasi-dense matching by appearance has the rules of the released PCAN tracker (QDTrack's), told in
+`TrackerConfig`'s terms. SortIoU, the baseline of Table 2, matches boxes by their overlap alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.geometry import box_iou
+from pcan_model.core.structures import Detections, Track
+
+NONE = -1  # a detection without a track: may start one, or become a backdrop
+SUPPRESSED = -2  # too weak to continue the track it looks like, and no backdrop either
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What detections are compared with: K tracks first, then the backdrops."""
+
+    boxes: NDArray[np.float32]  # (K + B, 4) where the object should be now, network pixels
+    labels: NDArray[np.int64]  # (K + B,)
+    embeds: NDArray[np.float32]  # (K + B, D)
+    tracks: int  # K
+
+
+def unique_detections(found: Detections, config: TrackerConfig) -> Detections:
+    """Drop every box that overlaps a better one too much, whatever its class, by falling score.
+
+    Also a dropped box drops others. Weak boxes give way at the lower `backdrop_iou`.
+    """
+    found = found.take(np.argsort(-found.scores, kind="stable"))
+    weak = found.scores < config.track_score
+    limit = np.where(weak, config.backdrop_iou, config.duplicate_iou)
+    return found.take(~_overlaps_better(found.boxes, limit))
+
+
+def _overlaps_better(boxes: NDArray[np.float32], limit: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which boxes overlap an earlier one by more than their limit, (N,)."""
+    return cast(NDArray[np.bool_], np.tril(box_iou(boxes, boxes) > limit[:, None], -1).any(1))
+
+
+def candidates(tracks: Sequence[Track], backdrops: Sequence[Detections], stamp: float) -> Candidates:
+    """Gather what this frame's detections may match; tracks move on, backdrops stand still.
+
+    tracks  at least one
+    """
+    boxes = np.stack([predict(track, stamp) for track in tracks])
+    labels = np.array([track.label for track in tracks], np.int64)
+    embeds = np.stack([track.embed for track in tracks])
+    return Candidates(
+        np.concatenate([boxes, *(b.boxes for b in backdrops)]),
+        np.concatenate([labels, *(b.labels for b in backdrops)]),
+        np.concatenate([embeds, *(b.embeds for b in backdrops)]),
+        len(tracks),
+    )
+
+
+def predict(track: Track, stamp: float) -> NDArray[np.float32]:
+    """Return where a track's box should be at `stamp`, (4,); time does not run backwards."""
+    shift = track.velocity * max(0.0, stamp - track.stamp)
+    return cast(NDArray[np.float32], (track.box + np.tile(shift, 2)).astype(np.float32))
+
+
+def match(
+    found: Detections,
+    tracks: Sequence[Track],
+    backdrops: Sequence[Detections],
+    *,
+    stamp: float,
+    config: TrackerConfig,
+) -> NDArray[np.int64]:
+    """Return for each detection of time `stamp` its index in `tracks`, NONE or SUPPRESSED, (N,)."""
+    if not len(found) or not tracks:
+        return np.full(len(found), NONE, np.int64)
+    if config.association == "sort_iou":
+        return match_by_overlap(found, tracks, stamp=stamp, config=config)
+    known = candidates(tracks, backdrops, stamp)
+    return assign(similarity(found, known, config), found.scores, known.tracks, config)
+
+
+def match_by_overlap(
+    found: Detections, tracks: Sequence[Track], *, stamp: float, config: TrackerConfig
+) -> NDArray[np.int64]:
+    """Match boxes with moved-on tracks so that the sum of overlaps is largest (SORT, Bewley et al. 2016).
+
+    A running mean velocity stands in for SORT's Kalman filter; pairs that overlap too little part again.
+
+    found    (N), N > 0, and at least one track
+    returns  (N,)  track index or NONE
+    """
+    from scipy.optimize import linear_sum_assignment  # a baseline for evaluation: robots have no SciPy
+
+    known = candidates(tracks, (), stamp)
+    allowed = (found.labels[:, None] == known.labels[None]) & (found.scores > config.track_score)[:, None]
+    overlap = box_iou(found.boxes, known.boxes) * allowed
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    result = np.full(len(found), NONE, np.int64)
+    good = overlap[rows, columns] > config.match_iou
+    result[rows[good]] = columns[good]
+    return result
+
+
+def similarity(found: Detections, known: Candidates, config: TrackerConfig) -> NDArray[np.float32]:
+    """Return how well detections and candidates fit, (N, K + B) in [0, 1].
+
+    (1 - iou_weight) * appearance + iou_weight * box overlap; 0 between different classes, unless any match.
+    """
+    score = APPEARANCE[config.similarity](found.embeds, known.embeds)
+    if config.iou_weight:
+        overlap = box_iou(found.boxes, known.boxes)
+        score = (1 - config.iou_weight) * score + config.iou_weight * overlap
+    same = (found.labels[:, None] == known.labels[None]) | (config.match_classes == "any")
+    return cast(NDArray[np.float32], score * same)
+
+
+def bisoftmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of both softmaxes of the dot products, (N, M): high where both agree.
+
+    a (N, D), b (M, D)  embeddings, not normalised
+    """
+    logits = a @ b.T
+    return cast(NDArray[np.float32], (_softmax(logits, 1) + _softmax(logits, 0)) / 2)
+
+
+def softmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the softmax of the dot products over what is known, (N, M)."""
+    return _softmax(a @ b.T, 1)
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine of the angle between embeddings, (N, M)."""
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
+    return cast(NDArray[np.float32], a @ b.T)
+
+
+APPEARANCE = {"bisoftmax": bisoftmax, "softmax": softmax, "cosine": cosine}
+
+
+def _softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    raised = np.exp(logits - logits.max(axis, keepdims=True))
+    return cast(NDArray[np.float32], raised / raised.sum(axis, keepdims=True))
+
+
+def assign(
+    score: NDArray[np.float32], confidence: NDArray[np.float32], tracks: int, config: TrackerConfig
+) -> NDArray[np.int64]:
+    """Let every detection, the surest first, take the free track it fits best.
+
+    A detection that fits a backdrop best gets no track: it may be clutter seen before.
+
+    score      (N, K + B)  similarity, rows by falling confidence
+    confidence (N,)        detection scores
+    returns    (N,)        track index, NONE or SUPPRESSED
+    """
+    score, result = score.copy(), np.full(len(score), NONE, np.int64)
+    sure = confidence > np.float32(config.track_score)  # NumPy 1 would compare a single score in 64 bits
+    for row in range(len(score)):
+        best = int(score[row].argmax())
+        if score[row, best] <= config.match_score or best >= tracks:
+            continue
+        if sure[row]:
+            result[row] = best
+            score[:, best] = 0
+        elif score[row, best] > config.suppress_score:
+            result[row] = SUPPRESSED
+    return result
+
+
+def new_backdrops(found: Detections, assigned: NDArray[np.int64], config: TrackerConfig) -> Detections:
+    """Return the detections without a track that overlap no better box.
+
+    assigned (N,)  NONE where a detection neither continued nor started a track
+    """
+    limit = np.full(len(found), config.backdrop_iou)
+    return found.take((assigned == NONE) & ~_overlaps_better(found.boxes, limit))

@@ -1,0 +1,158 @@
+"""Who is on the road: how tracks start, go on, get lost, and share the prototype bank's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.structures import Detections, Slots, State, Track
+from pcan_model.tracking.association import NONE, new_backdrops
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """The tracks as one frame leaves them; F were found in it."""
+
+    found: tuple[Track, ...]  # (F,) seen in this frame, by falling score
+    rows: NDArray[np.int64]  # (F,) row of each in the engine's padded outputs
+    kept_rows: NDArray[np.int64]  # rows of all detections without duplicates, tracked or not
+    lost: tuple[Track, ...]  # not seen, may come back
+    removed: tuple[Track, ...]  # unseen for too long, or made room for new ones
+    backdrops: Detections  # detections that belong to no track
+    next_id: int
+
+    @property
+    def kept(self) -> tuple[Track, ...]:
+        """Return the tracks that the next frame may continue, oldest first."""
+        return tuple(sorted(self.found + self.lost, key=lambda track: track.track_id))
+
+
+def update_roster(
+    state: State,
+    found: Detections,
+    assigned: NDArray[np.int64],
+    *,
+    stamp: float,
+    config: TrackerConfig,
+) -> Roster:
+    """Carry the tracks over one frame, also an empty one.
+
+    found     (N)   detections without duplicates, by falling score
+    assigned  (N,)  index into state.tracks, NONE or SUPPRESSED
+    stamp           of the frame, seconds
+    """
+    starts = (assigned == NONE) & (found.scores > config.init_score)
+    rows = np.flatnonzero(starts | (assigned >= 0))
+    lost, removed = _unseen(state, assigned, len(rows), config)
+    free = _free_slots(state, assigned, lost, config.capacity)
+    tracks: list[Track] = []
+    next_id = state.next_id
+    for row in rows.tolist():
+        if starts[row]:
+            tracks.append(_begin(found, row, state.frame_index, stamp, next_id, next(free)))
+            next_id += 1
+        else:
+            tracks.append(_go_on(state, int(assigned[row]), found, row, stamp, config))
+    backdrops = new_backdrops(found, np.where(starts, 0, assigned), config)
+    return Roster(tuple(tracks), found.rows[rows], found.rows, lost, removed, backdrops, next_id)
+
+
+def idle_roster(state: State, found: Detections) -> Roster:
+    """Leave the tracks as they are in a frame without detections: nobody ages (the released way)."""
+    return Roster((), found.rows, found.rows, state.tracks, (), found, state.next_id)
+
+
+def _unseen(
+    state: State, assigned: NDArray[np.int64], busy: int, config: TrackerConfig
+) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
+    """Part the tracks that nothing matched into those that may come back and those that go.
+
+    A track goes when its time is up; the longest lost ones also when the bank is full.
+
+    busy  rows that this frame's own objects need; never more than the capacity
+    """
+    seen = set(assigned.tolist())
+    unseen = [track for k, track in enumerate(state.tracks) if k not in seen]
+    unseen.sort(key=lambda track: (track.seen, track.track_id))
+    expired = sum(state.frame_index - track.seen >= config.keep_lost for track in unseen)
+    gone = max(expired, len(unseen) + busy - config.capacity)
+    return tuple(unseen[gone:]), tuple(unseen[:gone])
+
+
+def _free_slots(
+    state: State, assigned: NDArray[np.int64], lost: tuple[Track, ...], capacity: int
+) -> Iterator[int]:
+    taken = {state.tracks[k].slot for k in assigned[assigned >= 0]}
+    taken |= {track.slot for track in lost}
+    return (slot for slot in range(capacity) if slot not in taken)
+
+
+def _begin(found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int) -> Track:
+    return Track(
+        track_id=track_id,
+        slot=slot,
+        box=found.boxes[row],
+        label=int(found.labels[row]),
+        score=float(found.scores[row]),
+        embed=found.embeds[row],
+        velocity=np.zeros(2, np.float32),
+        born=frame,
+        seen=frame,
+        stamp=stamp,
+    )
+
+
+def _go_on(
+    state: State, index: int, found: Detections, row: int, stamp: float, config: TrackerConfig
+) -> Track:
+    """Continue a track by a detection: box, label and score replaced, embedding averaged."""
+    track = state.tracks[index]
+    embed = (1 - config.momentum) * track.embed + config.momentum * found.embeds[row]
+    return replace(
+        track,
+        box=found.boxes[row],
+        label=int(found.labels[row]),
+        score=float(found.scores[row]),
+        embed=embed.astype(np.float32),
+        velocity=_velocity(track, found.boxes[row], stamp, config.velocity_momentum),
+        seen=state.frame_index,
+        stamp=stamp,
+    )
+
+
+def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:
+    """Return the running mean of the box centre's motion, (2,) pixels per second.
+
+    The first measure counts whole; where time stands still or runs back there is none.
+    """
+    elapsed = stamp - track.stamp
+    if elapsed <= 0:
+        return track.velocity
+    measured = (box - track.box).reshape(2, 2).mean(0) / elapsed
+    share = 1.0 if track.seen == track.born else momentum
+    velocity: NDArray[Any] = (1 - share) * track.velocity + share * measured
+    return cast(NDArray[np.float32], velocity.astype(np.float32))
+
+
+def bank_slots(roster: Roster, frame: int, *, detections: int, capacity: int) -> Slots:
+    """Say which bank row each padded detection reads and who writes each row.
+
+    Only tracked detections own a row; all others are fresh and write nothing.
+
+    frame       index of this frame: who began in it has nothing to read yet
+    detections  D, padded rows of the engine
+    capacity    M, rows of the bank
+    """
+    slot, fresh = np.zeros(detections, np.int64), np.ones(detections, np.float32)
+    owner, has = np.zeros(capacity, np.int64), np.zeros(capacity, np.float32)
+    for track, row in zip(roster.found, roster.rows, strict=True):
+        slot[row], fresh[row] = track.slot, float(track.born == frame)
+        owner[track.slot], has[track.slot] = row, 1
+    kept = np.zeros(detections, np.bool_)
+    kept[roster.kept_rows] = True
+    return Slots(slot, fresh, owner, has, kept)

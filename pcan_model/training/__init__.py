@@ -1,0 +1,1 @@
+"""Losses, targets, and the training of the paper's form."""

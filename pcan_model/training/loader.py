@@ -1,0 +1,82 @@
+"""Pairs from data sets stacked into batches, the same whoever asks for them, from any step on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from pcan_model.core.config import Config
+from pcan_model.data.pairs import Sample
+from pcan_model.data.sources import read_sources
+from pcan_model.training.targets import Truth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B pairs, ready for the network."""
+
+    images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
+    truths: list[Truth]  # of the 2B pictures
+    names: list[int]  # index of each pair in the data set, to find it again
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on another device."""
+        images = self.images.to(device, non_blocking=True)
+        return Batch(images, [truth.to(device) for truth in self.truths], self.names)
+
+
+def collate(pairs: list[tuple[int, tuple[Sample, Sample]]]) -> Batch:
+    """Stack pairs from the data set into one batch."""
+    samples = [pair[i] for i in range(2) for _, pair in pairs]
+    images = torch.stack([torch.from_numpy(s.image) for s in samples])
+    truths = [
+        Truth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore))) for s in samples
+    ]
+    return Batch(images, truths, [index for index, _ in pairs])
+
+
+def make_loader(
+    args: argparse.Namespace, config: Config, rank: int, world: int, start: int
+) -> Iterator[Batch]:
+    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
+    total = config.train.iterations * args.batch
+    dataset = read_sources(
+        args.data, args.hold_out, config.train, seed=args.seed, length=total, names=config.classes
+    )
+    numbered = Numbered(dataset, start * args.batch)
+    sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
+    return iter(
+        DataLoader(
+            numbered,
+            batch_size=args.batch // world,
+            sampler=sampler,
+            num_workers=args.workers,
+            collate_fn=collate,
+            pin_memory=args.device == "cuda",
+            worker_init_fn=_one_thread,
+        )
+    )
+
+
+class Numbered(torch.utils.data.Dataset[tuple[int, tuple[Sample, Sample]]]):
+    """Pairs with their number, from number `start` on."""
+
+    def __init__(self, pairs: object, start: int) -> None:
+        self.pairs, self.start = pairs, start
+
+    def __len__(self) -> int:
+        return len(self.pairs) - self.start  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> tuple[int, tuple[Sample, Sample]]:
+        return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
+
+
+def _one_thread(worker: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)

@@ -1,0 +1,66 @@
+"""What the instance module is taught on: regions with initial masks, and the refinement of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pcan_model.model.detector import Detector
+from pcan_model.model.heads import choose, pool_regions_once
+from pcan_model.model.instance_attention import InstanceAttention
+from pcan_model.training.roi_sampling import Regions, gather
+from pcan_model.training.targets import Truth, mask_targets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskRegions:
+    """R regions of B pairs that show objects of known outline, by picture, the keys' first; R may be 0."""
+
+    features: Tensor  # (R, C, S, S) float32
+    initial: Tensor  # (R, 2S, 2S) logits of the initial masks
+    target: Tensor  # (R, 2S, 2S) 0 or 1
+    picture: Tensor  # (R,) index of the picture, 0 to 2B - 1
+    ids: Tensor  # (R,) identity of the object
+    pairs: int  # B
+
+    def __len__(self) -> int:
+        return len(self.picture)
+
+
+def mask_regions(net: Detector, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> MaskRegions:
+    """Pool regions that show an object, and let the mask head say what it sees there."""
+    cells = net.config.heads.mask_size
+    features = pool_regions_once(levels, regions.boxes, regions.picture, cells).float()
+    initial = choose(net.mask_head(features), gather(truths, "labels", regions)).float()
+    picture = [regions.picture == i for i in range(len(truths))]
+    goals = [
+        mask_targets(truth.masks, regions.boxes[own], regions.found[own], 2 * cells)
+        for truth, own in zip(truths, picture, strict=True)
+    ]
+    ids = gather(truths, "ids", regions)
+    return MaskRegions(features, initial, torch.cat(goals), regions.picture, ids, len(truths) // 2)
+
+
+def mask_loss(logits: Tensor, regions: MaskRegions) -> Tensor:
+    """Mean binary cross-entropy of mask logits (R, 2S, 2S); 0 without any."""
+    if not len(regions):
+        return logits.sum()
+    return functional.binary_cross_entropy_with_logits(logits, regions.target)
+
+
+def refine(attention: InstanceAttention, regions: MaskRegions) -> Tensor:
+    """Refine references from nothing, then keys from their references' prototypes: logits (R, 2S, 2S)."""
+    features, initial, ids = regions.features, regions.initial, regions.ids
+    split = int((regions.picture < regions.pairs).sum())
+    bank = torch.zeros(1, *attention.mu.shape, device=features.device)
+    masks_r, bank_r = attention(features[split:], initial[split:], bank, torch.ones_like(ids[split:]))
+    same = ids[:split, None] == ids[None, split:]
+    same &= regions.picture[:split, None] + regions.pairs == regions.picture[None, split:]
+    partner = same.int().argmax(1) if same.shape[1] else torch.zeros_like(ids[:split])
+    fresh = ~same.any(1)
+    old = bank_r[partner] if len(bank_r) else bank.expand(split, -1, -1)
+    masks_k, _ = attention(features[:split], initial[:split], old, fresh)
+    return torch.cat([masks_k, masks_r])

@@ -1,0 +1,111 @@
+"""Regions drawn for the losses, and the losses of detection, which all ways of training share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pcan_model.core.config import TrainConfig
+from pcan_model.model.boxes import encode
+from pcan_model.model.heads import STD as BOX_STD
+from pcan_model.model.heads import BoxHead, choose
+from pcan_model.model.proposals import STD as PROPOSAL_STD
+from pcan_model.training.losses import smooth_l1
+from pcan_model.training.targets import Truth, match, sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """Regions of interest drawn for the losses of all pictures, R in all."""
+
+    boxes: Tensor  # (R, 4) pixels
+    picture: Tensor  # (R,) index of the picture
+    found: Tensor  # (R,) index of the object in its picture, or BACKGROUND
+
+    def take(self, index: Tensor) -> Regions:
+        """Return the chosen regions (indices or a boolean mask), in their order."""
+        return Regions(self.boxes[index], self.picture[index], self.found[index])
+
+
+def first_positives(regions: Regions, count: int) -> Tensor:
+    """Mark the first `count` regions of each picture that show an object, (R,) bool; 0 marks all of them.
+
+    Regions were drawn at random, so the first are as good as any.
+    """
+    positive = regions.found >= 0
+    if not count:
+        return positive
+    same = regions.picture[:, None] == regions.picture[None]
+    rank = (same & positive[None]).tril().sum(1)  # positives of the picture up to and with this region
+    return positive & (rank <= count)
+
+
+def draw_regions(proposals: list[Tensor], truths: list[Truth], train: TrainConfig) -> Regions:
+    """Draw regions of each picture from its proposals (P, 4) and true boxes."""
+    drawn = [
+        _draw(own, truth, i, train) for i, (own, truth) in enumerate(zip(proposals, truths, strict=True))
+    ]
+    return join_regions(drawn)
+
+
+def join_regions(parts: list[Regions]) -> Regions:
+    """Put the regions of several pictures behind each other."""
+    return Regions(*(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "picture", "found")))
+
+
+def _draw(proposals: Tensor, truth: Truth, picture: int, train: TrainConfig) -> Regions:
+    boxes = torch.cat([proposals, truth.boxes])
+    found = match(boxes, truth, high=0.5, low=0.5, rescue=False)
+    index = torch.cat(sample(found, train.roi_samples, train.roi_positives))
+    return Regions(boxes[index], torch.full_like(index, picture), found[index])
+
+
+def proposal_losses(
+    logits: Tensor, offsets: Tensor, anchors: Tensor, truths: list[Truth], count: int
+) -> tuple[Tensor, Tensor]:
+    """Return the losses of objectness and of box offsets.
+
+    logits  (B, A), offsets (B, A, 4), anchors (A, 4)
+    count   anchors drawn of each picture, at most half of them objects
+    """
+    objectness, boxes = logits.sum() * 0, offsets.sum() * 0
+    for own_logits, own_offsets, truth in zip(logits.float(), offsets.float(), truths, strict=True):
+        found = match(anchors, truth, high=0.7, low=0.3, rescue=True)
+        positive, negative = sample(found, count, 0.5)
+        index = torch.cat([positive, negative])
+        target = (found[index] >= 0).float()
+        objectness = objectness + functional.binary_cross_entropy_with_logits(
+            own_logits[index], target, reduction="sum"
+        ) / max(len(index), 1)
+        goal = encode(truth.boxes[found[positive]], anchors[positive], PROPOSAL_STD)
+        boxes = boxes + smooth_l1(own_offsets[positive], goal, 1 / 9) / max(len(index), 1)
+    return objectness / len(truths), boxes / len(truths)
+
+
+def box_losses(
+    head: BoxHead, features: Tensor, regions: Regions, truths: list[Truth]
+) -> tuple[Tensor, Tensor]:
+    """Return the losses of classes and of box offsets, on RoI features (R, C, 7, 7)."""
+    logits, offsets = head(features)
+    labels = gather(truths, "labels", regions, fallback=logits.shape[1] - 1)
+    positive = regions.found >= 0
+    goal = encode(gather(truths, "boxes", regions)[positive], regions.boxes[positive], BOX_STD)
+    own = choose(offsets[positive].float(), labels[positive])
+    return (
+        functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1),
+        smooth_l1(own, goal, 1.0) / max(len(labels), 1) + offsets.sum() * 0,
+    )
+
+
+def gather(truths: list[Truth], name: str, regions: Regions, fallback: int = 0) -> Tensor:
+    """Read a field of each region's object; background gets `fallback`."""
+    rows = []
+    for i, truth in enumerate(truths):
+        found = regions.found[regions.picture == i]
+        values = getattr(truth, name)
+        empty = values.new_full((1, *values.shape[1:]), fallback)
+        rows.append(torch.cat([values, empty])[torch.where(found < 0, len(values), found)])
+    return torch.cat(rows)

@@ -1,0 +1,71 @@
+"""The paper's form trained in two halves on a frozen backbone and pyramid.
+
+Both start from a trained detector (`pcan-train --weights`), whose modules may be drawn anew (`--fresh`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pcan_model.model.pcan import PCAN
+from pcan_model.training.losses import Losses
+from pcan_model.training.mask_losses import MaskRegions, mask_loss, mask_regions, refine
+from pcan_model.training.roi_sampling import draw_regions
+from pcan_model.training.targets import Truth
+from pcan_model.training.training_pass import TrainingPass
+
+TRAINED = {  # leading names of the parameters that each stage trains
+    "heads": ("frame_attention.", "proposals.", "box_head.", "mask_head.", "embedding_head."),
+    "instance": ("instance_attention.",),
+}
+
+
+class Stage(TrainingPass):
+    """Lets learn what the configuration's stage trains, and nothing else."""
+
+    def __init__(self, net: PCAN) -> None:
+        super().__init__(net)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith(TRAINED[net.config.train.stage]))
+
+
+class HeadsStage(Stage):
+    """Frame attention and all heads; masks stay the initial ones."""
+
+    def _refined_loss(self, shown: MaskRegions) -> Tensor:
+        return shown.initial.sum() * 0
+
+
+class InstanceStage(Stage):
+    """The instance module alone, on regions that nothing it learns can change."""
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        return self.judge(self.look(images, truths))
+
+    @torch.no_grad()
+    def look(self, images: Tensor, truths: list[Truth]) -> MaskRegions:
+        """Return what the module is taught on, which is the same whatever the module is."""
+        levels = self._read_references(self.net.features(images))
+        _, boxes = self._propose(levels)
+        regions = draw_regions(boxes, truths, self.net.config.train)
+        return mask_regions(self.net, levels, self._outlined(regions, truths), truths)
+
+    def judge(self, shown: MaskRegions) -> Losses:
+        """Return the losses of regions; that of the initial masks is only there to be compared."""
+        attention = self.net.instance_attention
+        if len(shown):
+            refined = mask_loss(refine(attention, shown), shown)
+        else:
+            refined = torch.stack([p.sum() * 0 for p in attention.parameters()]).sum()
+        masks = mask_loss(shown.initial, shown)
+        zero = refined.detach() * 0
+        return Losses(zero, zero, zero, zero, masks, zero, zero, refined)
+
+
+STAGES: dict[str, type[TrainingPass]] = {
+    "joint": TrainingPass,
+    "heads": HeadsStage,
+    "instance": InstanceStage,
+}

@@ -1,0 +1,1 @@
+"""Images for people: overlays, videos, contact sheets, attention maps."""

@@ -1,0 +1,109 @@
+"""The figure of attended regions: frames from left to right, prototypes from top to bottom."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.visualization.attention_recorder import SIDE, Look
+
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+GOLDEN = 0.618033988749895  # turns of the colour circle between two prototypes
+MARGIN, LABEL = 6, 108  # pixels between tiles, and for the names of the rows
+STRENGTH = 0.6  # of the colour over the picture
+
+
+def colours(count: int) -> NDArray[np.float32]:
+    """Return well separated RGB colours, (count, 3) in 0..255."""
+    turns = [colorsys.hsv_to_rgb((j * GOLDEN) % 1.0, 0.85, 1.0 - 0.25 * (j % 2)) for j in range(count)]
+    return 255 * np.array(turns, np.float32).reshape(count, 3)
+
+
+def busiest(looks: Sequence[Look], split: int, count: int) -> tuple[list[int], list[int]]:
+    """Return the foreground and the background prototypes that attend to most of their side.
+
+    split  number of foreground prototypes, the first of each map
+    """
+    total = np.zeros(len(looks[0].maps))
+    for look in looks:
+        inside = _small_mask(look)
+        weight = np.where(np.arange(len(total)) < split, 1, 0)[:, None, None]
+        total += (look.maps * (weight * inside + (1 - weight) * (1 - inside))).sum((1, 2))
+    order = np.argsort(-total, kind="stable").tolist()
+    return [j for j in order if j < split][:count], [j for j in order if j >= split][:count]
+
+
+def _small_mask(look: Look) -> NDArray[np.float32]:
+    size = look.maps.shape[1:]
+    mask = cv2.resize(look.mask, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return cast(NDArray[np.float32], mask)
+
+
+def attended(look: Look, chosen: Sequence[int]) -> Picture:
+    """Colour each pixel of the cut-out by the prototypes that attend to it."""
+    palette, maps = colours(len(chosen)), [_large(look.maps[j]) for j in chosen]
+    weights = np.stack(maps, -1) if maps else np.zeros((SIDE, SIDE, 0), np.float32)
+    share = STRENGTH * weights.sum(-1, keepdims=True)
+    colour = weights @ palette / np.maximum(weights.sum(-1, keepdims=True), 1e-6)
+    return (look.crop * (1 - share) + colour * share).astype(np.uint8)
+
+
+def heat(look: Look, prototype: int) -> Picture:
+    """Show where one prototype looks, brightest at its largest weight."""
+    weight = _large(look.maps[prototype])
+    scaled = np.asarray(255 * weight / max(float(weight.max()), 1e-6), np.uint8)
+    warm: Any = cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[..., ::-1]
+    return (0.35 * look.crop + 0.65 * warm).astype(np.uint8)
+
+
+def outlined(look: Look) -> Picture:
+    """Return the cut-out with the outline of its mask."""
+    canvas = look.crop.copy()
+    inside = (cv2.resize(look.mask, (SIDE, SIDE)) > 0.5).astype(np.uint8)
+    lines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, lines, -1, (255, 230, 0), 2)
+    return canvas
+
+
+def _large(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    large: Any = cv2.resize(weight, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32)
+
+
+def draw(looks: Sequence[Look], split: int, count: int = 4) -> Picture:
+    """Draw one track over frames: the object, all its prototypes by colour, and the busiest alone.
+
+    looks  of one track, in order; at least one
+    split  number of foreground prototypes
+    count  prototypes of each side that get a row of their own
+    """
+    total = len(looks[0].maps)
+    foreground, background = busiest(looks, split, count)
+    rows = [("object", [outlined(look) for look in looks])]
+    for name, side in (("foreground", range(split)), ("background", range(split, total))):
+        rows.append((name, [attended(look, side) for look in looks]))
+    rows += [(f"+ {j}", [heat(look, j) for look in looks]) for j in foreground]
+    rows += [(f"- {j - split}", [heat(look, j) for look in looks]) for j in background]
+    return _tiles(rows, [f"frame {look.frame}" for look in looks])
+
+
+def _tiles(rows: list[tuple[str, list[Picture]]], heads: list[str]) -> Picture:
+    step = SIDE + MARGIN
+    canvas = np.full((24 + step * len(rows), LABEL + step * len(heads), 3), 255, np.uint8)
+    for column, head in enumerate(heads):
+        _write(canvas, head, (LABEL + column * step + 4, 16))
+    for row, (name, pictures) in enumerate(rows):
+        _write(canvas, name, (4, 24 + row * step + SIDE // 2))
+        for column, picture in enumerate(pictures):
+            y, x = 24 + row * step, LABEL + column * step
+            canvas[y : y + SIDE, x : x + SIDE] = picture
+    return canvas
+
+
+def _write(canvas: Picture, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)

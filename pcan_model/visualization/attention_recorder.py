@@ -1,0 +1,104 @@
+"""An engine that remembers what the instance attention saw, so that its maps can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pcan_model.core.geometry import Letterbox
+from pcan_model.core.structures import Detections, Frame, Slots, State, Track
+from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.model.pcan import PCAN
+from pcan_model.model.sparse_passes import LeanInstancePass
+from pcan_model.tracking.tracker import Tracker
+
+SIDE = 224  # pixels of the cut-outs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the prototypes of one track attend to in one frame."""
+
+    frame: int  # index of the frame, from 0
+    track_id: int
+    label: int  # index into Config.classes
+    box: NDArray[np.float32]  # (4,) x1 y1 x2 y2, pixels of the network input
+    crop: NDArray[np.uint8]  # (SIDE, SIDE, 3) RGB, the box stretched to a square
+    mask: NDArray[np.float32]  # (2S, 2S) probability of the final mask over the box
+    maps: NDArray[np.float32]  # (K, S, S) foreground first; each side sums to 1 at every cell
+
+
+class WatchingEngine:
+    """Runs the network by torch and keeps what its last instance pass had before it."""
+
+    def __init__(self, net: PCAN) -> None:
+        self._engine, self.attention = TorchEngine(net.config, net), net.instance_attention
+        self._pass = LeanInstancePass(net)
+        self.config = net.config
+
+    def start(self) -> Memory:
+        """Return the empty memory of one camera."""
+        return self._engine.start()
+
+    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one picture, and keep it."""
+        self.picture = image
+        return self._engine.detect(image, memory)
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks, and keep the regions."""
+        self._features, self._slots = features, slots
+        self._logits, following = self._engine.segment(features, slots, memory, remember=remember)
+        return self._logits, following
+
+    def look(self, track: Track, memory: Memory, frame: int) -> Look:
+        """Read the maps of a track that was found in the last picture from its prototypes as they are now."""
+        row = int(self._slots.owner[track.slot])
+        sheet, boxes, _ = self._features.handed
+        with torch.inference_mode():
+            region = self._pass.pool(sheet, boxes[row : row + 1])
+            keys = self.attention.encode(region)
+            maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
+        mask = 1 / (1 + np.exp(-self._logits[row]))
+        crop = cut(self.picture, track.box)
+        return Look(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())
+
+
+def cut(picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a box of a picture stretched to a square, its pixels where the maps have their cells."""
+    x1, y1, x2, y2 = box.tolist()
+    scale_x, scale_y = max(x2 - x1, 1e-3) / SIDE, max(y2 - y1, 1e-3) / SIDE
+    back = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    square: Any = cv2.warpAffine(picture, back, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(square, np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One frame of a watched clip."""
+
+    picture: NDArray[np.uint8]  # (height, width, 3) RGB uint8, letterboxed
+    letterbox: Letterbox
+    looks: tuple[Look, ...]  # of every track found in it
+
+
+def watch(net: PCAN, pictures: Iterable[NDArray[np.uint8]], rate: float = 10.0) -> Iterator[Seen]:
+    """Track RGB pictures, `rate` a second; yields what the prototypes of each track attend to."""
+    engine = WatchingEngine(net)
+    tracker = Tracker(engine)
+    state: State = tracker.start()
+    size = net.config.input.height, net.config.input.width
+    for index, picture in enumerate(pictures):
+        state, _ = tracker.step(state, Frame(picture, index / rate))
+        found = [track for track in state.tracks if track.seen == index]
+        looks = tuple(engine.look(track, state.memory, index) for track in found)
+        yield Seen(engine.picture, Letterbox((picture.shape[0], picture.shape[1]), size), looks)

@@ -1,0 +1,169 @@
+"""Tracks drawn into pictures: one stable colour per track, soft masks, sharp outlines, legible labels."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.structures import TrackedInstance, Tracks
+
+Picture = NDArray[np.uint8]  # (H, W, 3) BGR
+GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
+FILL = 0.45  # share of the colour in a mask
+NARROW = 0.5  # an object narrower than this share of its plate gets its number only
+LIFTS = 4  # places above an object that its plate tries
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def colour(track_id: int) -> tuple[int, int, int]:
+    """Return the BGR colour of a track, the same in every frame and run."""
+    hue = (track_id * GOLDEN + 0.05) % 1.0
+    value = (1.0, 0.85, 0.95)[track_id % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, (0.85, 0.7, 0.95)[track_id % 3], value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> Picture:
+    """Return a copy of a BGR picture with every track found in it; near ones over far ones."""
+    canvas = np.array(picture, np.uint8, order="C")
+    found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
+    for instance in found:
+        _fill(canvas, instance)
+    for instance in found:
+        _outline(canvas, instance, boxes or not instance.mask.crop.size)
+    _labels(canvas, found[::-1], classes)
+    return canvas
+
+
+def text_scale(picture: Picture) -> float:
+    """Return a font scale that stays legible from thumbnails to 4K."""
+    return float(np.clip(picture.shape[0] / 1100, 0.34, 2.0))
+
+
+def _fill(canvas: Picture, instance: TrackedInstance) -> None:
+    mask = instance.mask
+    h, w = mask.crop.shape
+    region = canvas[mask.y : mask.y + h, mask.x : mask.x + w]
+    on = mask.crop.astype(bool)
+    tint = np.array(colour(instance.track_id), np.float32) * FILL
+    region[on] = (region[on] * (1 - FILL) + tint).astype(np.uint8)
+
+
+def _outline(canvas: Picture, instance: TrackedInstance, box: bool) -> None:
+    thickness = max(1, round(canvas.shape[0] / 480))
+    mask = instance.mask
+    if mask.crop.size:
+        # A border of zeros, so that an outline closes where the crop ends.
+        framed = cv2.copyMakeBorder(mask.crop, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        found, _ = cv2.findContours(
+            framed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.x - 1, mask.y - 1)
+        )
+        cv2.drawContours(canvas, found, -1, colour(instance.track_id), thickness, cv2.LINE_AA)
+    if box:
+        x1, y1, x2, y2 = (round(float(side)) for side in instance.box)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(instance.track_id), thickness, cv2.LINE_AA)
+
+
+def _labels(canvas: Picture, nearest_first: Sequence[TrackedInstance], classes: tuple[str, ...]) -> None:
+    """Write class, id and score of every object on a plate; near ones choose their place first."""
+    scale = text_scale(canvas)
+    taken: list[Plate] = []
+    for instance in nearest_first:
+        text = f"{classes[instance.label]} {instance.track_id}"
+        if instance.score < 1:  # a label has none
+            text += f" {instance.score:.2f}".replace(" 0.", " .")
+        plate = _place(canvas, instance, text, scale, taken)
+        if float(instance.box[2] - instance.box[0]) < NARROW * plate.width:
+            plate = _place(canvas, instance, str(instance.track_id), scale, taken)
+        taken.append(plate)
+    for instance, plate in zip(nearest_first, taken, strict=True):
+        plate.draw(canvas, colour(instance.track_id), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A filled box with a line of text; pixels."""
+
+    text: str
+    left: int
+    bottom: int
+    width: int
+    height: int
+    pad: int
+    base: int  # of the text, above the plate's lower edge
+
+    def overlaps(self, other: Plate) -> bool:
+        """Return whether two plates share pixels."""
+        beside = self.left + self.width <= other.left or other.left + other.width <= self.left
+        above = self.bottom <= other.bottom - other.height or other.bottom <= self.bottom - self.height
+        return not (beside or above)
+
+    def draw(self, canvas: Picture, colour: tuple[int, int, int], scale: float) -> None:
+        """Draw plate and text."""
+        upper, lower = (self.left, self.bottom - self.height), (self.left + self.width, self.bottom)
+        cv2.rectangle(canvas, upper, lower, colour, cv2.FILLED)
+        write(canvas, self.text, (self.left + self.pad, self.bottom - self.base), scale, ink(colour))
+
+
+def _place(
+    canvas: Picture, instance: TrackedInstance, text: str, scale: float, taken: Sequence[Plate]
+) -> Plate:
+    """Return a plate above the object, or a little higher where another one is in its way."""
+    (width, height), base = cv2.getTextSize(text, FONT, scale, 1)
+    pad = max(2, height // 4)
+    width, height = width + 2 * pad, height + base + pad
+    left = int(np.clip(instance.box[0], 0, max(0, canvas.shape[1] - width)))
+    bottoms = (float(instance.box[1]) - step * height for step in range(LIFTS))
+    choices = [
+        Plate(text, left, int(np.clip(bottom, height, canvas.shape[0])), width, height, pad, base)
+        for bottom in bottoms
+    ]
+    free = (plate for plate in choices if not any(plate.overlaps(other) for other in taken))
+    return next(free, choices[0])
+
+
+def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return black or white, whichever reads better on a BGR colour."""
+    luma = 0.114 * plate[0] + 0.587 * plate[1] + 0.299 * plate[2]
+    return (0, 0, 0) if luma > 130 else (255, 255, 255)
+
+
+def write(
+    canvas: Picture, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
+) -> None:
+    """Write a line of text; origin is its lower left corner."""
+    cv2.putText(canvas, text, origin, FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA)
+
+
+def contact_sheet(pictures: Sequence[tuple[int, Picture]], *, columns: int = 3, width: int = 640) -> Picture:
+    """Return numbered pictures in a grid.
+
+    pictures  frame number and BGR picture, at least one
+    width     of every picture in the sheet, pixels
+    """
+    tiles = [_tile(number, picture, width) for number, picture in pictures]
+    height = max(tile.shape[0] for tile in tiles)
+    rows = -(-len(tiles) // columns)
+    gap = max(4, width // 100)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 24, np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        sheet[y : y + tile.shape[0], x : x + width] = tile
+    return sheet
+
+
+def _tile(number: int, picture: Picture, width: int) -> Picture:
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    shrinks = width < picture.shape[1]
+    kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    tile = np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
+    text, scale = f"frame {number}", 0.5
+    (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
+    cv2.rectangle(tile, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
+    write(tile, text, (6, height - base - 3), scale, (255, 255, 255))
+    return tile

@@ -1,0 +1,39 @@
+"""`pcan-evaluate` with `--via node`: clips played to a real node over DDS, beside those read from files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pcan_model.cli import evaluate
+from pcan_model.core.config import Config, ConfigError
+from pcan_model.evaluation.predict import Follow
+from pcan_model.evaluation.setup import Setup
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `pcan-evaluate`."""
+    return evaluate.main(arguments, open_setup)
+
+
+def open_setup(setup: Setup) -> tuple[Follow, Config]:
+    """Load what a setup names; ROS is imported only where a node is asked for.
+
+    Raises ConfigError when the setup cannot be run by a node.
+    """
+    if setup.via != "node":
+        return setup.open()
+    if setup.engine == "torch" or setup.without or setup.association:
+        raise ConfigError(
+            f"{setup.model}: --via node: expected the folder of an exported model and --engine onnx or "
+            "openvino, without --association and --without"
+        )
+    from pcan_ros.client.through_node import ThroughNode, config_of
+
+    model = Path(setup.model)
+    return ThroughNode(model, setup.backend, setup.threads, setup.rate), config_of(model)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

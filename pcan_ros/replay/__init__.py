@@ -1,1 +1,0 @@
-"""Recorded drives: clips, bags, and playing them to a node."""

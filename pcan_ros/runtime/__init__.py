@@ -1,1 +1,0 @@
-"""What runs the network on the robot: engines, and the folder of a model."""

@@ -1,0 +1,42 @@
+"""The benchmark of engines: what is compared, and a random network with a street's worth of objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from support.small import small_config
+
+from benchmarks.engines import Cost, least, pictures, timed
+from benchmarks.random_model import PICTURE, noise, random_net
+from pcan_model.inference.torch_engine import empty_memory
+from pcan_model.model.pass_signature import lean
+
+
+def test_a_random_network_finds_as_many_objects_in_its_noise_as_asked() -> None:
+    net = random_net(small_config(), objects=5)
+    layout = lean(net)
+    with torch.inference_mode():
+        scores = layout.frame(noise(net.config), *empty_memory(layout).frames)[1]
+    assert (scores > 0).sum() == 5
+    assert net.config.tracker.init_score < scores[4]
+
+
+def test_of_disturbed_times_the_least_count() -> None:
+    assert least([Cost(3, 2), Cost(5, 1)]) == Cost(3, 1)
+    assert str(Cost(0.0314, 0.0271)) == "27 | 31"
+
+
+def test_only_work_of_this_process_is_cpu_time() -> None:
+    result, cost = timed(lambda: sum(range(1000)))
+    assert result == 499500 and cost.cpu >= 0 and cost.wall > 0
+
+
+def test_a_random_models_own_picture_is_shown_in_the_cameras_shape(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / PICTURE), np.full((384, 640, 3), 90, np.uint8))
+    one, two = pictures(tmp_path, 2)
+    picture = cv2.imdecode(one, cv2.IMREAD_COLOR)
+    assert picture.shape == (720, 1280, 3) and abs(int(picture.mean()) - 90) <= 1
+    assert np.array_equal(one, two)

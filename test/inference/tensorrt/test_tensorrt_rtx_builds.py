@@ -1,0 +1,73 @@
+"""TensorRT-RTX builds the other kinds of graphs too: for several cameras of one size, and of a ResNet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.halves import halve
+from support.rounded import BlockClip, round_all
+
+from pcan_model.core.config import load_config
+from pcan_model.export.model_folder import export
+from pcan_model.inference.tensorrt.bindings import Bindings
+from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
+from pcan_model.model.pcan import PCAN
+
+trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
+pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+BINDINGS = Bindings("tensorrt_rtx", trt, None)
+GENERATIONS = {"fp8": ("8.9", "12.0")}  # by precision; Ada is the first with FP8
+SINCE_AMPERE = ("8.6", "8.9")
+Folders = dict[str, Path]  # of exported models, by precision
+
+
+def sizes(folders: Folders, precision: str, graph: str) -> list[int]:
+    """Build the engines of two generations and return their sizes in bytes."""
+    path = folders[precision] / f"{graph}.onnx"
+    options = (BuildOptions(of, level=0) for of in GENERATIONS.get(precision, SINCE_AMPERE))
+    return [len(build_engine(BINDINGS, path, each).plan) for each in options]
+
+
+@pytest.fixture(scope="module")
+def cameras(
+    two_cameras: Path, two_cameras_rounded: Folders, tmp_path_factory: pytest.TempPathFactory
+) -> Folders:
+    """Return the folders with graphs for two cameras of one size."""
+    return {"fp16": halve(two_cameras, tmp_path_factory.mktemp("cameras") / "fp16"), **two_cameras_rounded}
+
+
+@pytest.mark.parametrize("graph", ["frame", "batch_frame", "batch_instance"])
+@pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
+def test_graphs_for_cameras_build_for_two_generations_of_gpus(
+    cameras: Folders, precision: str, graph: str
+) -> None:
+    assert min(sizes(cameras, precision, graph)) > 100_000
+
+
+@pytest.fixture(scope="module")
+def r50(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Return the folders with the network of BDD100K: random weights, small pictures, few steps."""
+    config = load_config("pcan_r50_bdd100k")
+    config = replace(
+        config,
+        input=replace(config.input, height=128, width=224),
+        frame_attention=replace(config.frame_attention, em_steps=1),
+        instance_attention=replace(config.instance_attention, em_steps=1),
+        proposals=replace(config.proposals, nms_steps=4),
+        tracker=replace(config.tracker, init_score=0.1, track_score=0.05),
+    )
+    root, net = tmp_path_factory.mktemp("r50"), PCAN(config).eval()
+    whole = export(net, root / "fp32", roi="gridsample")
+    rounded = round_all(net, root, [BlockClip(2, 11, 128, 224)], frames=2)
+    return {"fp32": whole, "fp16": halve(whole, root / "fp16"), **rounded}
+
+
+@pytest.mark.parametrize(("graph", "half", "eighth"), [("frame", 0.6, 0.75), ("instance", 0.9, 1.0)])
+def test_a_resnet_builds_for_two_generations_and_is_smaller_in_fewer_bits(
+    r50: Folders, graph: str, half: float, eighth: float
+) -> None:
+    built = {precision: max(sizes(r50, precision, graph)) for precision in r50}
+    assert built["fp16"] < half * built["fp32"], built
+    assert max(built["int8"], built["fp8"]) < eighth * built["fp16"], built

@@ -1,0 +1,213 @@
+"""The pipeline and the diagnostics, without a node."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.squares import export_squares, picture
+
+from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.tracking.tracker import Tracker
+from pcan_ros.node.camera import TimeLimits, time_jump
+from pcan_ros.node.crew import InTurn
+from pcan_ros.node.mailbox import Counts
+from pcan_ros.node.pipeline import Pipeline, Result
+
+CAR = 2
+
+
+class Log:
+    """Keeps what comes out."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self.errors: list[str] = []
+        self.changed = threading.Condition()
+
+    def on_result(self, result: Result) -> None:
+        with self.changed:
+            self.results.append(result)
+            self.changed.notify()
+
+    def on_bad(self, camera: int, error: Exception) -> None:
+        with self.changed:
+            self.errors.append(f"{camera}: {error}")
+            self.changed.notify()
+
+    def on_lost(self, error: EngineLost) -> None:
+        with self.changed:
+            self.errors.append(f"lost: {error}")
+            self.changed.notify()
+
+    def wait(self, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.results) + len(self.errors) >= count, 10)
+
+
+class Fragile(OnnxEngine):
+    """Fails when told to."""
+
+    broken = False
+    failure: type[Exception] = RuntimeError
+
+    def detect(self, image: Any, memory: Any) -> Any:
+        if self.broken:
+            raise self.failure("out of memory")
+        return super().detect(image, memory)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Fragile:
+    return Fragile(export_squares(tmp_path_factory.mktemp("squares")), 1)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def pipeline(engine: Fragile, log: Log) -> Any:
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left", "/right"), TimeLimits(), log)
+    pipeline.start()
+    yield pipeline
+    pipeline.stop()
+
+
+def message(stamp: float) -> Any:
+    pixels = picture({CAR: (10, 10)})
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=int(stamp), nanosec=round(stamp % 1 * 1e9)))
+    return SimpleNamespace(
+        header=header, encoding="rgb8", height=64, width=96, step=288, is_bigendian=0, data=pixels.tobytes()
+    )
+
+
+def test_a_failing_engine_costs_its_image_and_starts_the_camera_anew(
+    pipeline: Pipeline, engine: Fragile, log: Log
+) -> None:
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    log.wait(1)
+    engine.broken = True
+    pipeline.mailbox.put(0, message(1.1), 0.0)
+    log.wait(2)
+    engine.broken = False
+    pipeline.mailbox.put(0, message(1.2), 0.0)
+    log.wait(3)
+    assert log.errors == ["0: out of memory"]
+    assert [r.tracks.frame_index for r in log.results] == [0, 0]
+    assert pipeline.cameras[0].bad == 1 and pipeline.cameras[1].bad == 0
+
+
+def test_a_lost_engine_ends_the_work_and_says_so_once(
+    pipeline: Pipeline, engine: Fragile, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "broken", True)
+    monkeypatch.setattr(engine, "failure", EngineLost)
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    log.wait(1)
+    monkeypatch.setattr(engine, "broken", False)
+    pipeline.mailbox.put(1, message(1.1), 0.0)
+    time.sleep(0.1)
+    assert log.errors == ["lost: out of memory"] and not log.results
+    pipeline.stop()
+
+
+def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:
+    for number, stamp in enumerate((5.0, 4.8, 5.1, 4.5)):
+        pipeline.mailbox.put(0, message(stamp), 0.0)
+        log.wait(number + 1)
+    assert [r.tracks.frame_index for r in log.results] == [0, 1, 2, 0]
+    assert [round(r.jump, 3) for r in log.results] == [0, 0, 0, -0.6]
+
+
+@pytest.mark.parametrize(
+    ("last", "stamp", "ahead", "jump"),
+    [
+        (None, 7.0, 10, 0),
+        (5.0, 15.0, 10, 0),
+        (5.0, 15.5, 10, 10.5),
+        (5.0, 5000.0, 0, 0),
+        (5.0, 4.5, 10, 0),
+        (5.0, 4.0, 10, -1),
+    ],
+)
+def test_a_jump_is_what_lies_beyond_the_limits(
+    last: float | None, stamp: float, ahead: float, jump: float
+) -> None:
+    assert time_jump(last, stamp, TimeLimits(0.5, ahead)) == jump
+
+
+def test_of_a_burst_the_newest_is_processed_and_the_rest_is_counted(pipeline: Pipeline, log: Log) -> None:
+    for number in range(50):
+        pipeline.mailbox.put(1, message(1 + number / 10), 0.0)
+    while not log.results or log.results[-1].tracks.stamp < 5.9 - 1e-6:
+        log.wait(len(log.results) + 1)
+    time.sleep(0.05)
+    counts = pipeline.mailbox.counts(1)
+    assert counts.received == 50 == counts.replaced + len(log.results)
+
+
+def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: Fragile, log: Log) -> None:
+    pipeline.tune(replace(engine.config.tracker, init_score=0.99), TimeLimits())
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    log.wait(1)
+    assert log.results[0].tracks.instances == ()
+
+
+def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile, log: Log) -> None:
+    services = pytest.importorskip("std_srvs.srv")
+    from pcan_ros.node.node_services import add_services
+
+    calls: dict[str, Any] = {}
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
+    node: Any = SimpleNamespace(pipeline=pipeline, enabled=True)
+    node.create_service = lambda kind, name, call: calls.update({name: call})
+    add_services(node)
+
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    answer = calls["~/enable"](services.SetBool.Request(data=False), services.SetBool.Response())
+    pipeline.start()
+    time.sleep(0.1)
+    pipeline.stop()
+
+    assert answer.success and not node.enabled and not log.results
+    assert pipeline.mailbox.counts(0).replaced == 1
+
+
+def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
+    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
+    pipeline.start()
+    pipeline.stop()
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    time.sleep(0.05)
+    assert not log.results
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "said"),
+    [
+        ({}, 0, "tracking"),
+        ({"enabled": False, "silence": 9.0}, 0, "disabled by ~/enable"),
+        ({"silence": 9.0, "publishers": 0}, 1, "nobody publishes /image"),
+        ({"silence": 9.0, "unreliable": 1}, 1, "set reliability:=best_effort"),
+        ({"silence": 9.0}, 1, "no image any more for 9 s: best effort drops every image above 512 KiB"),
+        ({"silence": 9.0, "counts": Counts()}, 1, "/image is advertised, no image arrived for 9 s"),
+        ({"new_bad": 3, "last_error": "step: expected"}, 2, "3 unreadable images: step: expected"),
+    ],
+)
+def test_diagnostics_say_what_to_do(change: dict[str, Any], level: int, said: str) -> None:
+    pytest.importorskip("diagnostic_msgs")
+    from pcan_ros.node.diagnostics import Health, judge
+
+    well = Health(
+        topic="/image", counts=Counts(9, 0), processed=9, bad=0, new_bad=0, silence=0.1, publishers=1,
+        unreliable=0, enabled=True, last_error="",
+    )  # fmt: skip
+    got, text = judge(replace(well, **change))
+    assert got == level and said in text

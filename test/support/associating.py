@@ -1,0 +1,50 @@
+"""Detections by hand, and one frame associated, for tests of the association."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.config import TrackerConfig
+from pcan_model.core.structures import Detections, State
+from pcan_model.tracking.association import NONE, match, unique_detections
+from pcan_model.tracking.track_management import update_roster
+
+CONFIG = TrackerConfig()
+
+
+Floats = NDArray[np.float32]
+
+
+def f32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def detections(boxes: Any, scores: Any, labels: Any = None, embeds: Any = None) -> Detections:
+    n = len(scores)
+    return Detections(
+        np.asarray(boxes, np.float32).reshape(n, 4),
+        np.asarray(scores, np.float32),
+        np.zeros(n, np.int64) if labels is None else np.asarray(labels, np.int64),
+        np.eye(n, 8, dtype=np.float32) * 10 if embeds is None else np.asarray(embeds, np.float32),
+        np.arange(n),
+    )
+
+
+def advance(
+    state: State, found: Detections, frame: int, config: TrackerConfig
+) -> tuple[list[int], State, Detections]:
+    """Associate one frame; returns the kept detections' ids counted from 0, the next state and those."""
+    found = unique_detections(found, config)
+    state = replace(state, frame_index=frame)
+    assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
+    roster = update_roster(state, found, assigned, stamp=float(frame), config=config)
+    owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
+    lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
+    ids = [owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows]
+    backdrops = (roster.backdrops, *state.backdrops)[: config.keep_backdrops]
+    state = replace(state, tracks=roster.kept, backdrops=backdrops, next_id=roster.next_id)
+    return ids, state, found
