@@ -13,28 +13,30 @@ def train() -> int:
 
 def export() -> int:
     """Run `pcan-export`."""
-    return _run("export", "export.command")
+    return _run("export")
 
 
 def ablate() -> int:
     """Run `pcan-ablate`."""
-    return _run("ablate", "ablations.ablate")
+    return _run("ablate")
 
 
 def attention() -> int:
     """Run `pcan-attention`."""
-    return _run("attention", "attention_maps.command")
+    return _run("attention")
 
 
 def convert() -> int:
     """Run `pcan-convert`."""
-    return _run("convert", "released.convert")
+    return _run("convert")
 
 
-def _run(command: str, room: str = "") -> int:
-    """Import a command's room only now, and run it."""
+def _run(command: str) -> int:
+    """Import a command only now, and run it."""
     try:
-        module = import_module(f"pcan_model.{room or command}")
+        module = import_module(
+            "pcan_model.training.trainer" if command == "train" else f"pcan_model.cli.{command}"
+        )
     except ModuleNotFoundError as error:
         print(
             f"pcan-{command}: needs {error.name}, which the robot does not: pip install 'pcan_ros[train]', "

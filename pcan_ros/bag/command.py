@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from pcan_model.data.bags.camera_info import read_camera_info  # only now: showing a bag needs no ROS
+    from pcan_ros.bag.camera_info import read_camera_info  # only now: showing a bag needs no ROS
     from pcan_ros.bag.make import BagStyle, make_bag
     from pcan_ros.bag.shots import open_reels
 

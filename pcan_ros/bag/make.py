@@ -15,9 +15,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
 from pcan_model.core.config import CLASSES
-from pcan_model.data.bags.camera_info import sized
 from pcan_model.data.bags.files import Storage, bag_writer
 from pcan_model.data.bags.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
+from pcan_ros.bag.camera_info import sized
 from pcan_ros.bag.ground_truth import Truth
 from pcan_ros.bag.shots import Shot
 from pcan_ros.messages import to_bytes, to_image

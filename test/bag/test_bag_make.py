@@ -16,13 +16,13 @@ from support.bags import CAR, Squares
 from support.squares import picture
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.bags.camera_info import read_camera_info
 from pcan_model.data.bags.labels import IGNORE_ID, labels_of
 from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.image_decoding import decode
 from pcan_model.data.registry import open_clips
+from pcan_ros.bag.camera_info import read_camera_info
 from pcan_ros.bag.command import main
 from pcan_ros.bag.make import BagStyle, make_bag
 from pcan_ros.bag.shots import Shot, of_clip, open_reels

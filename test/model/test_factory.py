@@ -10,20 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "pcan_model"
 ROOMS = [
-    *(ROOT / f"{name}.py" for name in ("backbone", "detector", "heads", "proposals", "prototypes")),
-    *(
-        ROOT / f"{name}.py"
-        for name in (
-            "instance_attention",
-            "lean",
-            "mask_losses",
-            "network",
-            "static_detection",
-            "stages",
-            "training",
-        )
-    ),
-    *sorted((ROOT / "frame_attention").glob("*.py")),
+    *sorted((ROOT / "model").rglob("*.py")),
+    *(ROOT / "training" / f"{name}.py" for name in ("mask_losses", "stages", "training_pass")),
     *(ROOT / "released" / f"{name}.py" for name in ("clustering", "detection", "frame_memory", "network")),
     *(ROOT / "released" / f"{name}.py" for name in ("engine", "refinement", "stages", "static")),
 ]

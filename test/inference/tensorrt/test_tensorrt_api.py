@@ -32,7 +32,10 @@ STUB = "".join(
         "getNvOnnxParserVersion", "getPluginRegistry", "initLibNvInferPlugins",
     )
 )  # fmt: skip
-OURS = [ROOT / "pcan_ros" / "tensorrt" / f"{n}.py" for n in ("build", "logger", "plan", "network_pass")]
+OURS = [
+    ROOT / "pcan_model" / "inference" / "tensorrt" / f"{n}.py"
+    for n in ("build", "logger", "loaded_engine", "network_pass")
+]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,7 @@ def cuda_api(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_the_cuda_runtime_has_all_that_we_use(cuda_api: dict[str, Any]) -> None:
-    tree = ast.parse((ROOT / "pcan_ros" / "tensorrt" / "cuda.py").read_text())
+    tree = ast.parse((ROOT / "pcan_model" / "inference" / "tensorrt" / "cuda.py").read_text())
     names = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     calls = {name for name in names if isinstance(name, str) and name.startswith("cuda") and name.isalnum()}
     kinds = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -107,7 +110,7 @@ def test_the_cuda_runtime_has_all_that_we_use(cuda_api: dict[str, Any]) -> None:
 
 
 def test_the_cuda_runtime_takes_as_many_arguments_as_we_give(cuda_api: dict[str, Any]) -> None:
-    tree = ast.parse((ROOT / "pcan_ros" / "tensorrt" / "cuda.py").read_text())
+    tree = ast.parse((ROOT / "pcan_model" / "inference" / "tensorrt" / "cuda.py").read_text())
     given = {
         call.args[0].value: len(call.args) - 1
         for call in ast.walk(tree)
