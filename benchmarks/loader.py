@@ -32,7 +32,7 @@ from pcan_model.training.loader import collate
 
 PARTS = {  # of the loader, by the functions that do them
     "decode pictures": ("read_image",),
-    "decode labels": ("labels_on", "objects"),
+    "decode labels": ("decode", "objects"),
     "warp": ("_warp",),
     "paste": ("_paste",),
     "colour, boxes, masks": ("_sample",),

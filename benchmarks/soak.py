@@ -68,9 +68,9 @@ def _soak(node: object, client: object, options: argparse.Namespace) -> list[tup
 
 def _video(path: Path) -> list[np.ndarray]:
     """Return all pictures of a video, RGB."""
-    from pcan_model.data.image_streams import open_clip
+    from pcan_model.data.registry import open_clip
 
-    return [np.ascontiguousarray(picture[..., ::-1]) for picture in open_clip(path).frames()]
+    return [frame.image for frame in open_clip(path).frames()]
 
 
 def _street(height: int, width: int) -> list[np.ndarray]:

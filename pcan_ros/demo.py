@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import yaml
 from tqdm import tqdm
@@ -28,12 +27,14 @@ from pcan_model.data.bags.files import ImageBag, write_tracks
 from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import BagError
 from pcan_model.data.image_decoding import BadImage, decode
-from pcan_model.data.image_streams import ClipError, bikes
+from pcan_model.data.listed_times import timed_frames
+from pcan_model.data.registry import open_clip
+from pcan_model.data.street_clip import bikes
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.manifest import ModelError, ModelFiles
-from pcan_model.visualization.render import Picture, render, save_bytes
+from pcan_model.visualization.overlay import Picture
+from pcan_model.visualization.render import render, save_bytes
 from pcan_ros.bag.make import make_bag
-from pcan_ros.bag.shots import of_pictures
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
 from pcan_ros.client.process import NodeProcess, node_environment
@@ -44,29 +45,31 @@ START = 90.0  # seconds that the node may take to load its model
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; returns 2 after an error to mend, told in one line."""
+    """Run the demo; returns 1 where a part of the input could not be read, 2 after an error to mend."""
     options = _parser().parse_args(arguments)
     os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
     try:
-        run(options)
-    except (ClipError, DataError, BagError, ClientError, ModelError, OSError) as error:
+        missing = run(options)
+    except (DataError, BagError, ClientError, ModelError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 130
-    return 0
+    for problem in missing:
+        print(f"demo: {problem}", file=sys.stderr)
+    return 1 if missing else 0
 
 
-def run(options: argparse.Namespace) -> None:
-    """Bring the input into a bag, play it, draw and report."""
+def run(options: argparse.Namespace) -> tuple[str, ...]:
+    """Bring the input into a bag, play it, draw and report; returns what of the input was missing."""
     out: Path = options.out
     model = options.model or default_model()
     classes = ModelFiles(model).config.classes
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as name:
         folder = out / "images" if options.keep_bag else Path(name) / "images"
-        source, bag = _input(options, folder)
+        source, bag, missing = _input(options, folder)
         report, played = _play(options, model, source, bag)
         found = [(p.stamp, p.answer.raw) for p in played if p.answer]
         write_tracks(found, out / "tracks")
@@ -74,20 +77,18 @@ def run(options: argparse.Namespace) -> None:
     save_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
     print(report.text())
     print(f"written: {out}/overlay.mp4, contact_sheet.png, report.json, tracks (rosbag2)")
+    return missing
 
 
-def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag]:
-    """Return the name of what is shown, and a bag of it."""
+def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag, tuple[str, ...]]:
+    """Return the name of what is shown, a bag of it, and what is missing."""
     if options.bag:
         bag = ImageBag(options.bag, options.topic)
-        for loss in bag.losses:
-            print(f"demo: {loss}", file=sys.stderr)
-        return str(options.bag), bag
+        return str(options.bag), bag, tuple(map(str, bag.losses))
     source = options.video or bikes(options.data)
-    reel = of_pictures(source)
-    if not make_bag(_progress(reel.shots(), reel.count, "to rosbag2"), folder):
-        raise ClipError(f"{source}: expected pictures, got none")
-    return str(source), ImageBag(folder)
+    clip = open_clip(source)
+    make_bag(_progress(timed_frames(clip, source), clip.count, "to rosbag2"), folder)
+    return str(source), ImageBag(folder), clip.problems()
 
 
 def _play(
@@ -150,7 +151,7 @@ def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Pa
     def frames() -> Iterator[tuple[Picture, Tracks | None]]:
         for record in _progress(bag.records(), bag.count, "drawing"):
             try:
-                picture = np.asarray(cv2.cvtColor(decode(record.message), cv2.COLOR_RGB2BGR), np.uint8)
+                picture = decode(record.message)
             except BadImage:
                 continue  # the node said so already
             message = answers.get(record.stamp)
@@ -159,14 +160,14 @@ def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Pa
     gaps = np.diff([p.stamp for p in played]) * 1e-9
     rate = float(1 / np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 10.0
     video, sheet = out / "overlay.mp4", out / "contact_sheet.png"
-    render(frames(), classes, count=len(played), rate=min(rate, 60.0), video=video, sheet=sheet)
+    render(frames(), classes, rate=min(rate, 60.0), video=video, sheet=sheet)
 
 
 T = TypeVar("T")
 
 
-def _progress(items: Iterator[T], count: int, what: str) -> Iterator[T]:
-    yield from tqdm(items, desc=f"{what:17}", total=count or None, unit="frame", mininterval=0.5)
+def _progress(items: Iterator[T], count: int | None, what: str) -> Iterator[T]:
+    yield from tqdm(items, desc=f"{what:17}", total=count, unit="frame", mininterval=0.5)
 
 
 def _assignment(text: str) -> tuple[str, object]:
@@ -189,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--video", type=Path, help="video file or folder of images (default: a street clip)")
     source.add_argument("--bag", type=Path, help="rosbag2 with an image topic")
-    add("--topic", default="", help="image topic of the bag (default: the one with most images)")
+    add("--topic", default="", help="image topic of the bag (default: the camera's)")
     add("--data", type=Path, default=Path("data"), help="folder for downloads (default: data)")
     add("--model", type=Path, help="folder of an exported model (default: models/pcan_street_tiny)")
     add("--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from tqdm import tqdm
 
 from pcan_model.cli.arguments import at_least
 from pcan_model.core.config import ConfigError
-from pcan_model.data.image_streams import open_clip
+from pcan_model.data.clips import Clip
+from pcan_model.data.registry import open_clip
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
 from pcan_model.visualization.attention_figure import draw
@@ -32,11 +32,12 @@ Track a video or a folder of pictures, and draw for one track which of its proto
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 0, or 2 after an error that the user can mend."""
+    """Run the command; returns 0, 1 where a part of the clip is missing, or 2 after an error to mend."""
     options = _parser().parse_args(argv)
     try:
         net = load(options.weights)
-        tracks = follow(net, options.clip, options.until)
+        clip = open_clip(options.clip)
+        tracks = follow(net, clip, options.until)
         looks = choose(tracks, options.track, options.frames, options.every)
         write(options.out, draw(looks, net.config.instance_attention.foreground, options.prototypes))
     except (ValueError, OSError) as error:
@@ -44,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     name = net.config.classes[looks[0].label]
     print(f"{options.out}: track {looks[0].track_id}, {name}, frames {[look.frame for look in looks]}")
-    return 0
+    for problem in clip.problems():
+        print(f"pcan-attention: {problem}", file=sys.stderr)
+    return 1 if clip.problems() else 0
 
 
 def load(weights: Path) -> PCAN:
@@ -58,16 +61,11 @@ def load(weights: Path) -> PCAN:
     return net
 
 
-def pictures(clip: Path, until: int | None = None) -> Iterator[NDArray[np.uint8]]:
-    """Return the RGB pictures of a video or a folder; raises at once where there is none."""
-    frames = open_clip(clip).frames()
-    return (np.ascontiguousarray(picture[..., ::-1]) for picture in islice(frames, until))
-
-
-def follow(net: PCAN, clip: Path, until: int | None) -> dict[int, list[Look]]:
+def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[Look]]:
     """Return the looks of every track by its id."""
     tracks: dict[int, list[Look]] = defaultdict(list)
-    for seen in tqdm(watch(net, pictures(clip, until)), unit="frame"):
+    pictures = (frame.image for frame in islice(clip.frames(), until))
+    for seen in tqdm(watch(net, pictures), unit="frame"):
         for look in seen.looks:
             tracks[look.track_id].append(look)
     return dict(tracks)

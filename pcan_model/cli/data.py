@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import at_least
@@ -18,10 +17,10 @@ from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import Clip
 from pcan_model.data.convert import TARGETS, convert
 from pcan_model.data.formats.reading import Complain, refuse
-from pcan_model.data.registry import FORMATS, LAYOUTS, open_clips, recognise
+from pcan_model.data.registry import DATASET_FORMATS, FORMATS, open_clips, recognise
 from pcan_model.visualization.labels import draw_labels
-from pcan_model.visualization.overlay import contact_sheet
-from pcan_model.visualization.render import save_bytes
+from pcan_model.visualization.overlay import contact_sheet, tile
+from pcan_model.visualization.render import SHEET, evenly, save_picture
 
 EXPLANATION = """\
 Look at a data set of any format that training and evaluation read; it is recognised by its files.
@@ -30,11 +29,10 @@ Look at a data set of any format that training and evaluation read; it is recogn
   pcan-data show  /data/bdd100k --split val --out sheet.png
   pcan-data convert drives --to youtube_vis --out drives_vis
 """
-SHOWN = 12  # frames of a contact sheet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 after problems that check found, or 2 after an error to mend."""
+    """Run the command; returns 0, 1 where something is wrong or missing, or 2 after an error to mend."""
     options = _parser().parse_args(arguments)
     try:
         work: Callable[[argparse.Namespace], int] = options.work
@@ -62,14 +60,13 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    places = [(clip, index) for clip in _open(options) for index in range(len(clip))]
-    count = min(options.frames, len(places))
-    chosen = sorted({round(k * (len(places) - 1) / max(1, count - 1)) for k in range(count)})
-    bar = tqdm([places[k] for k in chosen], unit="frame", desc="show")
-    pictures = [(index, draw_labels(clip.frame(index), CLASSES)) for clip, index in bar]
-    save_bytes(options.out, cv2.imencode(".png", contact_sheet(pictures))[1].tobytes())
-    print(f"{options.out}: {len(pictures)} of {len(places)} frames; greyed: neither object nor background")
-    return 0
+    clips = _open(options)
+    places = [(clip, index) for clip in clips for index in range(len(clip))]
+    bar = tqdm([places[k] for k in evenly(len(places), options.frames)], unit="frame", desc="show")
+    tiles = [tile(index, draw_labels(clip.frame(index), CLASSES)) for clip, index in bar]
+    save_picture(options.out, contact_sheet(tiles))
+    print(f"{options.out}: {len(tiles)} of {len(places)} frames; greyed: neither object nor background")
+    return _report_problems(clips)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -77,19 +74,29 @@ def _convert(options: argparse.Namespace) -> int:
     steps = convert(clips, options.to, options.out, split=options.out_split)
     _run(steps, clips, "convert")
     print(f"{options.out}: {len(clips)} clips as {options.to}")
-    return 0
+    return _report_problems(clips)
+
+
+def _report_problems(clips: Sequence[Clip]) -> int:
+    """Name what was missing of the clips; returns the exit code."""
+    problems = [problem for clip in clips for problem in clip.problems()]
+    for problem in problems:
+        print(f"pcan-data: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _run(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
     """Go through frame by frame with a progress bar."""
-    with tqdm(total=sum(map(len, clips)), unit="frame", desc=title) as bar:
+    counts = [clip.count for clip in clips]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    with tqdm(total=total, unit="frame", desc=title) as bar:
         for name in steps:
             bar.set_postfix_str(name, refresh=False)
             bar.update()
 
 
 def _parser() -> argparse.ArgumentParser:
-    formats = "\n".join(f"  {layout.name:18} {layout.expected}" for layout in LAYOUTS)
+    formats = "\n".join(f"  {known.name:18} {known.expected}" for known in DATASET_FORMATS)
     parser = argparse.ArgumentParser(
         "pcan-data",
         description=EXPLANATION,
@@ -101,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     show = _command(commands, "show", "draw frames with their labels into one picture", _show)
     show.add_argument("--out", type=Path, default=Path("sheet.png"), help="picture to write (sheet.png)")
     show.add_argument(
-        "--frames", type=at_least(1), default=SHOWN, help=f"how many, evenly spread (default: {SHOWN})"
+        "--frames", type=at_least(1), default=SHEET, help=f"how many, evenly spread (default: {SHEET})"
     )
     change = _command(commands, "convert", "write the clips in another format", _convert)
     change.add_argument("--to", choices=TARGETS, required=True, help="format to write")

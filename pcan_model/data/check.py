@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.clips import Clip, without_image
-from pcan_model.data.files import FileClip, read_image
-from pcan_model.data.formats.labels import IGNORE, FrameLabels
+from pcan_model.data.clips import Clip, ClipFrame, EndOfClip
+from pcan_model.data.formats.labels import IGNORE
 
 
 @dataclass(slots=True)
@@ -37,20 +37,26 @@ def check(clips: Sequence[Clip], names: Sequence[str], findings: Findings) -> It
         findings.clips += 1
         findings.unlabelled += not clip.labelled
         classes: dict[int, int] = {}
-        for index in range(len(clip)):
+        for index in count():
             try:
-                _count(clip, index, names, findings, classes)
+                _count(clip.name, clip.read(index), names, findings, classes)
+            except EndOfClip:
+                break
             except DataError as error:
                 findings.problems.append(str(error))
             yield clip.name
+        findings.problems += clip.problems()
         findings.tracks.update(names[label] for label in classes.values())
 
 
-def _count(clip: Clip, index: int, names: Sequence[str], findings: Findings, classes: dict[int, int]) -> None:
+def _count(
+    clip: str, frame: ClipFrame, names: Sequence[str], findings: Findings, classes: dict[int, int]
+) -> None:
     """Count one frame; `classes` holds the class of each of the clip's identities."""
-    size, labels = _decode(clip, index)
+    height, width = frame.image.shape[:2]
     findings.frames += 1
-    findings.sizes[size] += 1
+    findings.sizes[height, width] += 1
+    labels = frame.labels
     if labels is None:
         return
     shown = labels.objects(boxed=True)
@@ -64,21 +70,10 @@ def _count(clip: Clip, index: int, names: Sequence[str], findings: Findings, cla
         findings.areas[names[label]].append(area)
         if classes.setdefault(identity, label) != label:
             expected = f"{names[classes[identity]]}, as before"
-            raise DataError(clip.name, f"frame {index}: class of id {identity}", expected, names[label])
+            raise DataError(clip, f"frame {frame.number}: class of id {identity}", expected, names[label])
     if len(set(shown.ids.tolist())) < len(shown):
-        twice = [i for i, count in Counter(shown.ids.tolist()).items() if count > 1]
-        raise DataError(clip.name, f"frame {index}: ids", "one object each", f"twice {twice}")
-
-
-def _decode(clip: Clip, index: int) -> tuple[tuple[int, int], FrameLabels | None]:
-    """Return H, W and the labels, ignored objects among them where the clip tells."""
-    if not isinstance(clip, FileClip):
-        frame = clip.frame(index)
-        height, width = frame.image.shape[:2]
-        return (height, width), without_image(frame) if clip.labelled else None
-    image = read_image(clip.pictures[index])
-    height, width = image.shape[:2]
-    return (height, width), clip.labels_on(index, image) if clip.labelled else None
+        twice = [i for i, times in Counter(shown.ids.tolist()).items() if times > 1]
+        raise DataError(clip, f"frame {frame.number}: ids", "one object each", f"twice {twice}")
 
 
 def describe(findings: Findings) -> str:

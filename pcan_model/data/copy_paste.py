@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, object_boxes
 from pcan_model.data.clips import Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look
-from pcan_model.data.files import flat_frame
 from pcan_model.data.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
@@ -67,7 +66,7 @@ class CutOutBank:
         chosen = rng.choice(len(clips), frames, p=chances).tolist()
         drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
         for clip, number in sorted(drawn):
-            frame = flat_frame(clips[clip], number)
+            frame = clips[clip].flat(number)
             for cut in cut_objects(frame, size, height_min=height_min, names=names):
                 self._keep(cut, per_class, rng)
 

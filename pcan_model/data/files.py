@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.clips import Clip, FlatFrame, LabeledFrame, flatten, with_image
+from pcan_model.core.natural_order import natural_order
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.formats.labels import FrameLabels, labelled
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+RATE = 10.0  # frames per second of a folder, which says nothing of time
 
 
 class LabelSource(Protocol):
@@ -38,7 +39,7 @@ class NoLabels:
         return None if size is None else labelled(np.zeros(size, np.int16), [], [])
 
 
-class FileClip:
+class FileClip(Clip):
     """A clip of which only paths and encoded labels are in memory."""
 
     def __init__(self, name: str, pictures: Sequence[Path], labels: LabelSource, *, rate: float) -> None:
@@ -51,37 +52,28 @@ class FileClip:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """Decode the picture of a frame, (H, W, 3) RGB."""
-        return read_image(self.pictures[index])
+    def read(self, index: int) -> ClipFrame:
+        """Decode picture and labels of a frame; DataError where they are of different sizes."""
+        self._check_index(index, len(self))
+        image = read_image(self.pictures[index])
+        height, width = image.shape[:2]
+        labels = self._labels.decode(index, (height, width)) if self.labelled else None
+        return self._frame(index, image, labels)
 
     def labels(self, index: int) -> FrameLabels:
-        """Decode the labels of a frame, ignored objects among them."""
+        """Decode the labels of a frame; its picture only where they do not tell its size."""
+        self._check_index(index, len(self))
         known = self._labels.decode(index, None)
-        return self.labels_on(index, self.image(index)) if known is None else known
+        return self.read(index).objects() if known is None else known
 
-    def frame(self, index: int) -> LabeledFrame:
-        """Decode picture and labels of a frame."""
-        image = self.image(index)
-        return with_image(image, self.labels_on(index, image))
+    def file_name(self, index: int) -> str:
+        """Return the name of a frame's picture."""
+        return self.file(index).name
 
-    def flat(self, index: int) -> FlatFrame:
-        """Decode picture and labels of a frame, objects known by their box only among them."""
-        image = self.image(index)
-        shown = self.labels_on(index, image).objects(boxed=True)
-        return FlatFrame(image, shown.index, shown.labels, shown.ids, shown.boxes)
-
-    def labels_on(self, index: int, image: NDArray[np.uint8]) -> FrameLabels:
-        """Decode the labels of a frame whose picture is there; DataError where they are of another size."""
-        height, width = image.shape[:2]
-        labels = self._labels.decode(index, (height, width))
-        assert labels is not None
-        return labels
-
-
-def flat_frame(clip: Clip, index: int) -> FlatFrame:
-    """Return a frame of any clip in its flat form, for training."""
-    return clip.flat(index) if isinstance(clip, FileClip) else flatten(clip.frame(index))
+    def file(self, index: int) -> Path:
+        """Return the picture of a frame."""
+        self._check_index(index, len(self))
+        return self.pictures[index]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -89,19 +81,33 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return cast(NDArray[np.uint8], cv2.cvtColor(read_picture(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
-def by_number(path: Path) -> list[int | str]:
-    """Sort key: numbers in a file's name count by value."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+def visible(paths: Iterable[Path], endings: Sequence[str] = ()) -> list[Path]:
+    """Return paths in natural order, without hidden ones, such as the `._x.jpg` that macOS adds.
+
+    endings  the only ones to take, in lower case; all where none is given
+    """
+    return sorted((p for p in paths if is_visible(p, endings)), key=lambda p: natural_order(p.name))
+
+
+def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
+    """Return whether a path is not hidden, and has one of the endings where some are given."""
+    return not path.name.startswith(".") and (not endings or path.suffix.lower() in endings)
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Return the pictures of a folder in order; DataError where there are none."""
+    """Return the pictures of a folder in natural order; DataError where there are none."""
     if not folder.is_dir():
         raise DataError(folder, "folder", "pictures", "no such folder")
-    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=by_number)
+    found = visible(folder.iterdir(), PICTURES)
     if not found:
         raise DataError(folder, "folder", f"pictures ({', '.join(PICTURES)})", "none")
     return found
+
+
+def read_folder(path: Path) -> Clip:
+    """Open a folder of pictures, or one picture, as a clip without labels."""
+    pictures = [path] if path.is_file() else list_pictures(path)
+    return FileClip(path.absolute().name if path.is_dir() else path.stem, pictures, NoLabels(), rate=RATE)
 
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:

@@ -21,7 +21,6 @@ from pcan_model.data.augment import (
 from pcan_model.data.clips import IGNORE, Clip, FlatFrame
 from pcan_model.data.colour import Look, apply_look, draw_look, mix_looks
 from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placement, paste
-from pcan_model.data.files import flat_frame
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
 
@@ -116,7 +115,7 @@ class PairDataset:
 
     def _frame(self, clip: int, number: int) -> FlatFrame:
         if (clip, number) not in self._cache:
-            self._cache[clip, number] = flat_frame(self._clips[clip], number)
+            self._cache[clip, number] = self._clips[clip].flat(number)
             if len(self._cache) > CACHED_FRAMES:
                 self._cache.popitem(last=False)
         self._cache.move_to_end((clip, number))

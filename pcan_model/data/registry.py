@@ -11,16 +11,16 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.files import PICTURES
+from pcan_model.data.files import PICTURES, is_visible, read_folder
 from pcan_model.data.formats.reading import Complain, refuse
-from pcan_model.data.video import VIDEOS, VideoClip, read_folder
+from pcan_model.data.video import VIDEOS, VideoClip, is_video
 
 Names = Sequence[str]
 BAGS = (".mcap", ".db3")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatasetFormat:
     """How one kind of data set lies on disk."""
 
     name: str
@@ -30,8 +30,8 @@ class Layout:
     splits: bool = True  # whether it has any
 
 
-def _bdd100k(name: str, task: bdd100k.Task) -> Layout:
-    return Layout(name, task.layout(), task.found, partial(bdd100k.read_clips, task=task))
+def _bdd100k(name: str, task: bdd100k.Task) -> DatasetFormat:
+    return DatasetFormat(name, task.layout(), task.found, partial(bdd100k.read_clips, task=task))
 
 
 def _whole(
@@ -47,12 +47,13 @@ def _whole(
     return read_all
 
 
-def _has_pictures(folder: Path) -> bool:
-    return folder.is_dir() and any(p.suffix.lower() in PICTURES for p in folder.iterdir())
+def _has(endings: Sequence[str]) -> Callable[[Path], bool]:
+    """Return a test whether a path is a file of these endings, or a folder with one."""
 
+    def test(path: Path) -> bool:
+        return any(is_visible(p, endings) for p in (path.iterdir() if path.is_dir() else [path]))
 
-def _is_bag(path: Path) -> bool:
-    return path.suffix in BAGS if path.is_file() else any(p.suffix in BAGS for p in path.iterdir())
+    return test
 
 
 def _read_bag(path: Path, names: Names, _: Complain) -> list[Clip]:
@@ -62,36 +63,36 @@ def _read_bag(path: Path, names: Names, _: Complain) -> list[Clip]:
     return [BagClip(path, names=names)]
 
 
-LAYOUTS = (  # of two that fit, the first
-    Layout("kitti_mots", kitti_mots.LAYOUT, kitti_mots.found, kitti_mots.read_clips),
+DATASET_FORMATS = (  # of two that fit, the first
+    DatasetFormat("kitti_mots", kitti_mots.LAYOUT, kitti_mots.found, kitti_mots.read_clips),
     _bdd100k("bdd100k_seg_track", bdd100k.SEG_TRACK),
     _bdd100k("bdd100k_ins_seg", bdd100k.INS_SEG),
     _bdd100k("bdd100k_box_track", bdd100k.BOX_TRACK),
     _bdd100k("bdd100k_det", bdd100k.DET),
-    Layout("youtube_vis", youtube_vis.LAYOUT, youtube_vis.found, youtube_vis.read_clips),
-    Layout("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_all), splits=False),
-    Layout(
-        "bag", "a rosbag2 with images, /ground_truth for labels", _is_bag, _whole(_read_bag), splits=False
+    DatasetFormat("youtube_vis", youtube_vis.LAYOUT, youtube_vis.found, youtube_vis.read_clips),
+    DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_all), splits=False),
+    DatasetFormat(
+        "bag", "a rosbag2 with images, /ground_truth for labels", _has(BAGS), _whole(_read_bag), splits=False
     ),
-    Layout(
+    DatasetFormat(
         "video",
-        f"a file ({', '.join(VIDEOS)})",
-        lambda path: path.is_file() and path.suffix.lower() in VIDEOS,
+        f"a file that OpenCV can read ({', '.join(VIDEOS)})",
+        lambda path: path.suffix.lower() not in PICTURES and is_video(path),
         _whole(lambda path, *_: [VideoClip(path)]),
         splits=False,
     ),
-    Layout(
+    DatasetFormat(
         "folder",
-        "pictures, without labels",
-        _has_pictures,
+        f"pictures ({', '.join(PICTURES)}), or one of them, without labels",
+        _has(PICTURES),
         _whole(lambda path, *_: [read_folder(path)]),
         splits=False,
     ),
 )
-FORMATS = tuple(layout.name for layout in LAYOUTS)
+FORMATS = tuple(known.name for known in DATASET_FORMATS)
 
 
-def recognise(path: Path, format: str = "auto") -> Layout:
+def recognise(path: Path, format: str = "auto") -> DatasetFormat:
     """Return what kind of data set is at a path.
 
     format  a name of FORMATS, or auto
@@ -102,9 +103,9 @@ def recognise(path: Path, format: str = "auto") -> Layout:
         raise DataError(path, "path", "a data set, a folder of pictures or a video", "nothing there")
     if format != "auto" and format not in FORMATS:
         raise DataError(path, "format", f"auto or one of {', '.join(FORMATS)}", format)
-    asked = [layout for layout in LAYOUTS if format in ("auto", layout.name)]
-    if layout := next((layout for layout in asked if layout.found(path)), None):
-        return layout
+    asked = [known for known in DATASET_FORMATS if format in ("auto", known.name)]
+    if found := next((known for known in asked if known.found(path)), None):
+        return found
     all_names = f"one of {', '.join(FORMATS)}, whose files `pcan-data --help` names"
     expected = all_names if len(asked) > 1 else f"{asked[0].name}: {asked[0].expected}"
     here = sorted(p.name for p in path.iterdir())[:12] if path.is_dir() else path.name
@@ -139,3 +140,15 @@ def open_clips(
     if missing := [name for name in videos if name not in known]:
         raise DataError(root, "videos", f"some of {sorted(known)}", missing)
     return [known[name] for name in sorted(set(videos))]
+
+
+def open_clip(path: Path | str, format: str = "auto", *, names: Names = CLASSES) -> Clip:
+    """Open the one clip that is at a path: a video, a folder of images, an image, or a bag.
+
+    Raises DataError where there are several, as in a data set, or none.
+    """
+    clips = open_clips(path, format, names=names)
+    if len(clips) != 1:
+        expected = "one clip, such as a video or a folder of images"
+        raise DataError(Path(path), "clips", expected, [clip.name for clip in clips][:5] or "none")
+    return clips[0]

@@ -1,7 +1,10 @@
-"""Pictures without labels: a folder of images, or a video."""
+"""A video file as a clip. Decoding tells where it ends; the count in its header is a hint."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -10,59 +13,167 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.clips import Clip, LabeledFrame, with_image
-from pcan_model.data.files import FileClip, NoLabels, list_pictures
-from pcan_model.data.formats.labels import labelled
+from pcan_model.data.clips import Clip, ClipFrame, EndOfClip
+from pcan_model.data.containers import missing_bytes
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".gif")
-RATE = 10.0  # frames per second of a folder, which says nothing of time
+VIDEOS = (  # endings of video files, raw streams among them
+    *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".vob", ".gif"),
+    *(".wmv", ".asf", ".flv", ".ogv", ".ts", ".mts", ".m2ts", ".mxf", ".ivf", ".y4m"),
+    *(".h264", ".264", ".h265", ".265", ".hevc", ".m2v", ".mjpg", ".mjpeg"),
+)
+RATE = 25.0  # frames per second where the file does not say
+LONGEST = 10**9  # frames; a header that says more says nothing
+TOLERANCE = 10  # a whole file may lack one of so many frames that its header estimates
+OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
-def read_folder(folder: Path) -> Clip:
-    """Open a folder of pictures as one clip, numbers in their names by value."""
-    return FileClip(folder.name, list_pictures(folder), NoLabels(), rate=RATE)
+def is_video(path: Path) -> bool:
+    """Return whether a file has the ending of a video, or is no text and can be decoded as one."""
+    if path.suffix.lower() in VIDEOS or not path.is_file():
+        return path.is_file()
+    with path.open("rb") as file:
+        if b"\0" not in file.read(1024):
+            return False
+    try:
+        Decoder(path)
+    except DataError:
+        return False
+    return True
 
 
-class VideoClip:
-    """A video file; frames are exact and cheap in order, and each step back starts over."""
+class VideoClip(Clip):
+    """A video; frames are exact and cheap in order, and each step back starts over.
+
+    Raises DataError where OpenCV cannot decode a first frame.
+    """
 
     labelled = False
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem
         self._path = path
-        self._next = 0
-        self._video = self._open()
-        rate = self._video.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 1000 else 25.0
-        self._length = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
-        if self._length < 1:
-            raise DataError(path, "video", "a number of frames in its header", self._length)
+        self._missing = missing_bytes(path)  # at the end of the file
+        self._decoder = Decoder(path, cut=bool(self._missing))
+        self._end: int | None = None  # number of frames, once it is known
+        self._lasted = 0.0  # seconds that these frames take
+        self.rate = self._decoder.rate
+        self._hint = self._decoder.hint
+
+    def __reduce__(self) -> tuple[Callable[[Path], VideoClip], tuple[Path]]:
+        return VideoClip, (self._path,)  # another process decodes by itself
 
     def __len__(self) -> int:
-        return self._length
+        if self._end is None:
+            decoder = self._open()
+            while decoder.skip():
+                pass
+            self._ended(decoder)
+        assert self._end is not None
+        return self._end
 
-    def frame(self, index: int) -> LabeledFrame:
-        """Decode a frame; there is nothing labelled in it."""
-        image = self._image(index)
-        return with_image(image, labelled(np.zeros(image.shape[:2], np.int16), [], []))
+    @property
+    def count(self) -> int | None:
+        """The number of frames, as the header says before the end was seen."""
+        return self._hint if self._end is None else self._end
 
-    def _image(self, index: int) -> NDArray[np.uint8]:
-        if not 0 <= index < self._length:
-            raise IndexError(f"{self.name}: expected a frame below {self._length}, got {index}")
-        if index < self._next:
-            self._video, self._next = self._open(), 0
-        while self._next < index and self._video.grab():  # seeking is not exact in every codec
-            self._next += 1
-        there, picture = self._video.read()
+    def read(self, index: int) -> ClipFrame:
+        """Decode a frame."""
+        if index < 0 or (self._end is not None and index >= self._end):
+            self._check_index(index, self._end or 0)
+        if index < self._decoder.next:
+            self._decoder = self._open()
+        while self._decoder.next < index and self._decoder.skip():  # seeking is not exact in every codec
+            pass
+        image = self._decoder.read()
+        if image is None:
+            self._ended(self._decoder)
+            raise EndOfClip(f"{self.name}: expected a frame below {self._end}, got {index}")
+        return self._frame(index, image)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return whether the video ended before its time, once its end was seen."""
+        if self._end is None or not self._ends_early():
+            return ()
+        of = f" of {self._hint}" if self._hint and self._hint > self._end else ""
+        why = f": the file is cut off, {self._missing} bytes are missing" if self._missing else ""
+        return (f"{self._path}: ended after {self._end}{of} frames{why}",)
+
+    def _ends_early(self) -> bool:
+        """Judge what was decoded beside what the header says.
+
+        A cut file lacks whatever was not decoded. The header of a whole one may be off by a frame, or
+        estimate the frames from a duration and a rate.
+        """
+        assert self._end is not None
+        if self._hint is None:
+            return bool(self._missing)
+        if self._missing:
+            return self._end < self._hint
+        shown = max(self._end, round(self._lasted * self.rate))
+        return shown < self._hint - max(1, self._hint // TOLERANCE)
+
+    def _ended(self, decoder: Decoder) -> None:
+        self._end, self._lasted = decoder.next, decoder.lasted
+
+    def _open(self) -> Decoder:
+        return Decoder(self._path, cut=bool(self._missing))
+
+
+class Decoder:
+    """Decodes a video once, from its beginning, frame by frame.
+
+    cut  whether the file was cut off: a frame that is there in part is not decoded
+    """
+
+    def __init__(self, path: Path, *, cut: bool = False) -> None:
+        with _without_partial_frames() if cut else nullcontext():
+            self._video = cv2.VideoCapture(str(path.absolute()))  # `a:b.mp4` alone would be a protocol's
+        self.next = 0  # number of the frame that comes next
+        self.lasted = 0.0  # seconds that the frames so far take, as far as the file says
+        rate = self._video.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate < 1000 else RATE
+        count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.hint = int(count) if 1 <= count < LONGEST else None  # frames, as the header says
+        self._grabbed = self._video.isOpened() and self._video.grab()
+        if not self._grabbed:
+            got = "a file that is cut off" if cut else "another file"
+            raise DataError(path, "video", "a video that OpenCV can read", got)
+
+    def skip(self) -> bool:
+        """Go on behind the next frame; returns whether there was one."""
+        if not self._grab():
+            return False
+        self._step()
+        return True
+
+    def read(self) -> NDArray[np.uint8] | None:
+        """Decode the next frame, (H, W, 3) RGB; None behind the last."""
+        if not self._grab():
+            return None
+        there, image = self._video.retrieve()
         if not there:
-            got = f"the end after {self._next}"
-            raise DataError(self._path, f"frame {index}", f"{self._length} frames, as its header says", got)
-        self._next += 1
-        return cast(NDArray[np.uint8], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            return None
+        self._step()
+        return cast(NDArray[np.uint8], cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
-    def _open(self) -> cv2.VideoCapture:
-        video = cv2.VideoCapture(str(self._path))
-        if not video.isOpened():
-            raise DataError(self._path, "video", "a video that OpenCV can read", "another file")
-        return video
+    def _grab(self) -> bool:
+        self._grabbed = self._grabbed or self._video.grab()
+        return self._grabbed
+
+    def _step(self) -> None:
+        begin = self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e-3  # of this frame
+        self.lasted = max(self.lasted, begin + 1 / self.rate)
+        self.next, self._grabbed = self.next + 1, False
+
+
+@contextmanager
+def _without_partial_frames() -> Iterator[None]:
+    """Let FFmpeg drop packets that are there in part, which it would decode with a grey rest."""
+    if OPTIONS in os.environ:  # the user's own
+        yield
+        return
+    os.environ[OPTIONS] = "fflags;discardcorrupt"
+    try:
+        yield
+    finally:
+        del os.environ[OPTIONS]

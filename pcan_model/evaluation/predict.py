@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pcan_model.core.structures import Frame, Tracks
-from pcan_model.data.clips import Clip, LabeledFrame
-from pcan_model.data.timing import seconds, time_of
+from pcan_model.data.clips import Clip, ClipFrame, seconds
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 
@@ -15,7 +14,7 @@ from pcan_model.tracking.tracker import Stopwatch, Tracker
 class Answer:
     """One frame of a clip, and what is said of it."""
 
-    labeled: LabeledFrame
+    frame: ClipFrame
     tracks: Tracks
     seconds: float  # from picture to tracks; reading the file is not in it
     dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
@@ -32,7 +31,6 @@ Follow = Callable[[Clip], Iterator[Answer]]
 def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:
     """Track a clip from an empty state."""
     state, watch = tracker.start(), Stopwatch()
-    for index in range(len(clip)):
-        labeled = clip.frame(index)
-        state, tracks = tracker.step(state, Frame(labeled.image, seconds(time_of(index, clip.rate))), watch)
-        yield Answer(labeled, tracks, watch.timings.total)
+    for frame in clip.frames():
+        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), watch)
+        yield Answer(frame, tracks, watch.timings.total)

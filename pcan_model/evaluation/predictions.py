@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import IGNORE, Clip, LabeledFrame
-from pcan_model.data.files import FileClip, write_whole
+from pcan_model.data.clips import IGNORE, Clip, ClipFrame
+from pcan_model.data.files import write_whole
 from pcan_model.evaluation.metrics.average_precision import Tube, Video
-from pcan_model.evaluation.metrics.comparison import Objects, encode, labelled, predicted
+from pcan_model.evaluation.metrics.comparison import Objects, encode, predicted
 from pcan_model.evaluation.predict import Follow
 
 
@@ -49,8 +49,8 @@ def answer(
 ) -> Answered:
     """Let a clip be answered, each frame read once; only run lengths are kept."""
     truth, said, sizes, seconds = [], [], [], []
-    for index, one in enumerate(follow(clip)):
-        truth.append(truth_of(clip, index, one.labeled))
+    for one in follow(clip):
+        truth.append(truth_of(one.frame))
         said.append(predicted(one.tracks))
         sizes.append((one.tracks.height, one.tracks.width))
         seconds.append(None if one.dropped else one.seconds)
@@ -59,11 +59,9 @@ def answer(
     return Answered(clip.name, key, pictures, tuple(sizes), tuple(truth), tuple(said), tuple(seconds))
 
 
-def truth_of(clip: Clip, index: int, frame: LabeledFrame) -> Objects:
-    """Return a frame's labels; where files say so, every ignored object is a region of its own."""
-    if not isinstance(clip, FileClip):
-        return labelled(frame.masks, frame.labels, frame.ids, frame.ignore)
-    labels = clip.labels(index)
+def truth_of(frame: ClipFrame) -> Objects:
+    """Return the labels of a frame; every ignored object is a region of its own."""
+    labels = frame.objects()
     counted = labels.objects()
     regions = [labels.index == IGNORE, *labels.masks()[labels.ignored]]
     ignore = encode(region for region in regions if region.any())
@@ -72,9 +70,7 @@ def truth_of(clip: Clip, index: int, frame: LabeledFrame) -> Objects:
 
 def pictures_of(clip: Clip) -> tuple[str, ...]:
     """Return the file names of a clip's frames."""
-    if isinstance(clip, FileClip):
-        return tuple(path.name for path in clip.pictures)
-    return tuple(f"{index:06d}.jpg" for index in range(len(clip)))
+    return tuple(clip.file_name(index) for index in range(len(clip)))
 
 
 def _only(objects: Objects, table: NDArray[np.int64]) -> Objects:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from pcan_model.core.engine import CameraPicture
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Detections, Frame, Slots
-from pcan_model.data.clips import Clip, LabeledFrame, with_image
-from pcan_model.data.formats.labels import labelled
+from pcan_model.data.clips import Clip, ClipFrame, seconds
 from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
-from pcan_model.data.timing import seconds, time_of
 from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
 from pcan_model.model.pass_signature import SLOTS
 from pcan_model.tracking.tracker import Tracker
@@ -91,8 +89,8 @@ def record(
         for start in starts:
             state = tracker.start()
             for index in range(start, min(start + STRETCH, len(clip))):
-                picture = Frame(clip.frame(index).image, seconds(time_of(index, clip.rate)))
-                state, _ = tracker.step(state, picture)
+                frame = clip.read(index)
+                state, _ = tracker.step(state, Frame(frame.image, seconds(frame.time)))
                 progress()
     return recorder.samples
 
@@ -109,7 +107,7 @@ def stretches(lengths: Sequence[int], frames: int) -> Iterator[tuple[int, ...]]:
         yield tuple(sorted({round(last * (k + 0.5) / each) for k in range(each)}))
 
 
-class AsSent:
+class AsSent(Clip):
     """A clip, without its labels, as a camera of one size would send it: fitted in where it has another."""
 
     labelled = False
@@ -121,12 +119,12 @@ class AsSent:
     def __len__(self) -> int:
         return len(self._clip)
 
-    def frame(self, index: int) -> LabeledFrame:
+    def read(self, index: int) -> ClipFrame:
         """Read a frame and fit its picture."""
-        image = self._clip.frame(index).image
-        height, width, _ = image.shape
-        fitted = Letterbox((height, width), self._size).apply(image)
-        return with_image(fitted, labelled(np.zeros(self._size, np.int16), [], []))
+        frame = self._clip.read(index)
+        height, width, _ = frame.image.shape
+        fitted = Letterbox((height, width), self._size).apply(frame.image)
+        return replace(frame, image=fitted, labels=None)
 
 
 def calibration_clips(sources: Sequence[str], camera: CameraPicture | None = None) -> list[Clip]:

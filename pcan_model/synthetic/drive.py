@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.data.clips import FlatFrame, LabeledFrame, unflatten
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.datasets.scalabel import write_clip
+from pcan_model.data.formats.labels import FrameLabels, labelled
 from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Light
 from pcan_model.synthetic.ground import Street, make_ground
 from pcan_model.synthetic.houses import make_houses
@@ -32,7 +33,7 @@ RATE = 5.0  # frames per second, as BDD100K labels them
 FARTHEST = 75.0  # metres; actors farther away are not drawn
 
 
-class SyntheticDrive:
+class SyntheticDrive(Clip):
     """A clip that is rendered frame by frame; the same seed gives the same pixels."""
 
     def __init__(self, seed: int, length: int = 12, height: int = 384, width: int = 640) -> None:
@@ -48,16 +49,15 @@ class SyntheticDrive:
     def __len__(self) -> int:
         return self._length
 
-    def frame(self, index: int) -> LabeledFrame:
+    def read(self, index: int) -> ClipFrame:
         """Render one frame."""
-        if not 0 <= index < self._length:
-            raise IndexError(f"{self.name}: expected a frame below {self._length}, got {index}")
+        self._check_index(index, self._length)
         rng = np.random.default_rng((self._seed, 1 + index))
         canvas = self._canvas(index, rng)
         paint_scene(canvas, self._world.scenery)
         shown = self._world.paint(canvas, index)
         image, numbers = develop(canvas, self._world.drive, rng)
-        return _label(image, numbers, shown)
+        return self._frame(index, image, _label(numbers, shown))
 
     @cached_property
     def _world(self) -> World:
@@ -132,16 +132,14 @@ def make_world(rng: np.random.Generator, length: int, size: tuple[int, int]) -> 
     return World(drive, light, street, scenery, populate(street, drive.speed, rng))
 
 
-def _label(
-    image: NDArray[np.uint8], numbers: NDArray[np.uint8], shown: list[tuple[int, int]]
-) -> LabeledFrame:
+def _label(numbers: NDArray[np.uint8], shown: list[tuple[int, int]]) -> FrameLabels:
     """Keep what shows enough; the rest is background."""
     count = np.bincount(numbers.ravel(), minlength=len(shown) + 1)[1:]
     kept = np.flatnonzero(count >= VISIBLE_MIN)
     table = np.zeros(256, np.int16)
     table[kept + 1] = np.arange(1, len(kept) + 1)
     labels, ids = np.array([*shown, (0, 0)], np.int64).T
-    return unflatten(FlatFrame(image, table[numbers], labels[kept], ids[kept]))
+    return labelled(table[numbers], labels[kept].tolist(), ids[kept].tolist())
 
 
 def write_drives(root: Path, seeds: range, *, length: int = 12, height: int = 384, width: int = 640) -> None:

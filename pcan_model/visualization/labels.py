@@ -16,8 +16,8 @@ GREY = 0.7  # share of grey in what is ignored
 
 
 def draw_labels(frame: LabeledFrame, classes: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Return a labelled frame as a BGR picture with its objects over it."""
-    picture = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), np.uint8)
+    """Return a labelled frame as an RGB picture with its objects over it."""
+    picture = frame.image.copy()
     picture[frame.ignore] = (picture[frame.ignore] * (1 - GREY) + 128 * GREY).astype(np.uint8)
     instances = [
         _instance(mask, int(label), int(identity))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.structures import TrackedInstance, Tracks
 
-Picture = NDArray[np.uint8]  # (H, W, 3) BGR
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
 FILL = 0.45  # share of the colour in a mask
 NARROW = 0.5  # an object narrower than this share of its plate gets its number only
@@ -21,15 +21,15 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def colour(track_id: int) -> tuple[int, int, int]:
-    """Return the BGR colour of a track, the same in every frame and run."""
+    """Return the RGB colour of a track, the same in every frame and run."""
     hue = (track_id * GOLDEN + 0.05) % 1.0
     value = (1.0, 0.85, 0.95)[track_id % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, (0.85, 0.7, 0.95)[track_id % 3], value)
-    return round(blue * 255), round(green * 255), round(red * 255)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> Picture:
-    """Return a copy of a BGR picture with every track found in it; near ones over far ones."""
+    """Return a copy of an RGB picture with every track found in it; near ones over far ones."""
     canvas = np.array(picture, np.uint8, order="C")
     found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
     for instance in found:
@@ -128,8 +128,8 @@ def _place(
 
 
 def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return black or white, whichever reads better on a BGR colour."""
-    luma = 0.114 * plate[0] + 0.587 * plate[1] + 0.299 * plate[2]
+    """Return black or white, whichever reads better on an RGB colour."""
+    luma = 0.299 * plate[0] + 0.587 * plate[1] + 0.114 * plate[2]
     return (0, 0, 0) if luma > 130 else (255, 255, 255)
 
 
@@ -140,30 +140,26 @@ def write(
     cv2.putText(canvas, text, origin, FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA)
 
 
-def contact_sheet(pictures: Sequence[tuple[int, Picture]], *, columns: int = 3, width: int = 640) -> Picture:
-    """Return numbered pictures in a grid.
-
-    pictures  frame number and BGR picture, at least one
-    width     of every picture in the sheet, pixels
-    """
-    tiles = [_tile(number, picture, width) for number, picture in pictures]
-    height = max(tile.shape[0] for tile in tiles)
+def contact_sheet(tiles: Sequence[Picture], *, columns: int = 3) -> Picture:
+    """Return tiles of one width in a grid; at least one."""
+    height, width = max(t.shape[0] for t in tiles), tiles[0].shape[1]
     rows = -(-len(tiles) // columns)
     gap = max(4, width // 100)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 24, np.uint8)
-    for index, tile in enumerate(tiles):
+    for index, each in enumerate(tiles):
         y, x = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
-        sheet[y : y + tile.shape[0], x : x + width] = tile
+        sheet[y : y + each.shape[0], x : x + width] = each
     return sheet
 
 
-def _tile(number: int, picture: Picture, width: int) -> Picture:
+def tile(number: int, picture: Picture, width: int = 640) -> Picture:
+    """Return an RGB picture as a numbered tile of a contact sheet; `width` in pixels."""
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     shrinks = width < picture.shape[1]
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    tile = np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
+    small = np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
     text, scale = f"frame {number}", 0.5
     (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
-    cv2.rectangle(tile, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
-    write(tile, text, (6, height - base - 3), scale, (255, 255, 255))
-    return tile
+    cv2.rectangle(small, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
+    write(small, text, (6, height - base - 3), scale, (255, 255, 255))
+    return small

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pcan_model.core.structures import Tracks
-from pcan_model.visualization.overlay import contact_sheet, draw
+from pcan_model.visualization.overlay import Picture, contact_sheet, draw, tile
 
-Picture = NDArray[np.uint8]  # (H, W, 3) BGR
 SHEET = 12  # frames of a contact sheet
+KEPT = 8 * SHEET  # tiles that are kept of frames whose number is not known beforehand
 
 
 class OverlayVideo:
@@ -37,7 +36,7 @@ class OverlayVideo:
                 raise OSError(f"{self._path}: OpenCV cannot write mp4 videos here")
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._writer.write(picture)
+        self._writer.write(bgr(picture))
 
     def close(self) -> None:
         """Finish the file."""
@@ -60,50 +59,72 @@ def overlay_video(path: Path, rate: float) -> Iterator[OverlayVideo]:
             os.replace(partial, path)
 
 
+def evenly(frames: int, most: int = SHEET) -> list[int]:
+    """Return at most so many numbers of frames, spread evenly from the first to the last."""
+    shown = min(most, frames)
+    return sorted({round(i * (frames - 1) / max(1, shown - 1)) for i in range(shown)})
+
+
 class Sheet:
-    """Collects the frames of a contact sheet, evenly over the whole."""
+    """Collects the frames of a contact sheet, spread evenly however many there will be.
 
-    def __init__(self, frames: int) -> None:
-        count = min(SHEET, frames)
-        self._wanted = {round(i * (frames - 1) / max(1, count - 1)) for i in range(count)}
-        self._pictures: list[tuple[int, Picture]] = []
+    Every n-th frame is kept as a tile, and the last one; whenever there are too many, n doubles.
+    """
 
-    def wants(self, number: int) -> bool:
-        """Return whether a frame is one of the chosen."""
-        return number in self._wanted
+    def __init__(self) -> None:
+        self._every = 1
+        self._tiles: list[tuple[int, Picture]] = []
+        self._last: tuple[int, Picture] | None = None
 
-    def offer(self, number: int, picture: Picture) -> None:
-        """Keep a frame where it is one of the chosen."""
-        if self.wants(number):
-            self._pictures.append((number, picture))
+    def offer(self, picture: Picture) -> None:
+        """Take the next frame; it is not copied, and must not change."""
+        number = 0 if self._last is None else self._last[0] + 1
+        self._last = number, picture
+        if number % self._every == 0:
+            self._tiles.append((number, tile(number, picture)))
+        if len(self._tiles) == KEPT:
+            self._every *= 2
+            self._tiles = self._tiles[::2]
 
     def save(self, path: Path) -> None:
-        """Write the sheet as a picture, whole or not at all."""
-        if self._pictures:
-            save_bytes(path, cv2.imencode(".png", contact_sheet(self._pictures))[1].tobytes())
+        """Write the sheet as a picture, atomically; ValueError where no frame came."""
+        if self._last is None:
+            raise ValueError(f"{path}: expected frames for a contact sheet, got none")
+        last, picture = self._last
+        tiles = [*(kept for kept in self._tiles if kept[0] < last), (last, tile(last, picture))]
+        numbers = np.array([number for number, _ in tiles])
+        nearest = {int(np.abs(numbers - wanted).argmin()) for wanted in evenly(last + 1)}
+        save_picture(path, contact_sheet([tiles[k][1] for k in sorted(nearest)]))
 
 
 def render(
     frames: Iterable[tuple[Picture, Tracks | None]],
     classes: tuple[str, ...],
     *,
-    count: int,
     rate: float,
     video: Path,
     sheet: Path | None = None,
 ) -> None:
-    """Draw every frame's tracks; a frame without (dropped) stays as it was.
-
-    count  of frames, for the choice of the contact sheet's
-    """
-    pictures = Sheet(count)
+    """Draw the tracks of every frame; a frame without (dropped) stays as it was."""
+    pictures = Sheet()
     with overlay_video(video, rate) as out:
-        for number, (picture, tracks) in enumerate(frames):
+        for picture, tracks in frames:
             drawn = picture if tracks is None else draw(picture, tracks, classes)
             out.write(drawn)
-            pictures.offer(number, drawn)
+            if sheet is not None:
+                pictures.offer(drawn)
     if sheet is not None:
         pictures.save(sheet)
+
+
+def save_picture(path: Path, picture: Picture) -> None:
+    """Write an RGB picture as PNG, atomically."""
+    save_bytes(path, cv2.imencode(".png", bgr(picture))[1].tobytes())
+
+
+def bgr(picture: Picture) -> Picture:
+    """Return a picture in the order of channels that OpenCV writes."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def save_bytes(path: Path, data: bytes) -> None:

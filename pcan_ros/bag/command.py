@@ -20,8 +20,8 @@ from pcan_model.core.config import ConfigError
 from pcan_model.core.errors import DataError
 from pcan_model.data.bags.inspect import inspect
 from pcan_model.data.bags.reading import BagError
-from pcan_model.data.image_streams import ClipError
-from pcan_model.data.registry import FORMATS
+from pcan_model.data.listed_times import timed_frames
+from pcan_model.data.registry import FORMATS, open_clips
 from pcan_model.visualization.render import save_bytes
 from pcan_ros.bag.sheet import save_sheet
 
@@ -36,7 +36,7 @@ Rosbags (rosbag2, mcap or sqlite3) made of data sets and videos, looked through,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 when something of a bag was lost, 2 after an error one can mend."""
+    """Run the command; returns 0, 1 where something was lost or nothing tracked, 2 after an error to mend."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         need = "make and label need ROS 2: source a distribution, or `make env` and `. tools/env.sh`"
         print(f"pcan-bag: {error}; {need}", file=sys.stderr)
         return 2
-    except (BagError, ClipError, DataError, ConfigError, ValueError, OSError) as error:
+    except (BagError, DataError, ConfigError, ValueError, OSError) as error:
         print(f"pcan-bag: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -55,24 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _make(options: argparse.Namespace) -> int:
     from pcan_ros.bag.camera_info import read_camera_info  # only now: showing a bag needs no ROS
     from pcan_ros.bag.make import BagStyle, make_bag
-    from pcan_ros.bag.shots import open_reels
 
-    reels = open_reels(
-        options.source,
-        format=options.format,
-        split=options.split,
-        videos=options.videos,
-        rate=options.rate,
-    )
+    clips = open_clips(options.source, options.format, split=options.split, videos=options.videos)
     calibration = read_camera_info(options.calibration) if options.calibration else None
     style = BagStyle(options.storage, options.compressed or "rgb8", options.topic, options.frame, calibration)
-    for reel in reels:
-        out = options.out / reel.name if len(reels) > 1 else options.out
-        written = make_bag(_progress(reel.shots(), reel.count, reel.name), out, style)
+    for clip in clips:
+        out = options.out / clip.name if len(clips) > 1 else options.out
+        frames = timed_frames(clip, options.source, options.rate)
+        written = make_bag(_progress(frames, clip.count, clip.name), out, style)
         if not written:
             raise BagError(f"{options.source}: expected pictures, got none")
         print(f"written: {out}, {written} images")
-    return 0
+    problems = [problem for clip in clips for problem in clip.problems()]
+    for problem in problems:
+        print(f"pcan-bag: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -112,7 +109,7 @@ def _label(options: argparse.Namespace) -> int:
     print(f"written: {options.out}, {done.images} images tracked{resumed}")
     for line in (*(f"lost: {loss}" for loss in done.losses), *(f"not read: {r}" for r in done.refused)):
         print(line)
-    return 1 if done.losses else 0
+    return 1 if done.losses or not done.images else 0
 
 
 def _progress(items: Iterable[Any], count: int | None, what: str, unit: str = "frame") -> Iterable[Any]:
@@ -171,7 +168,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         metavar="PNG",
         help="page of images with their tracks",
     )
-    add("--topic", default="", help="images of the page (default: the topic with most)")
+    add("--topic", default="", help="images of the page (default: the camera's)")
     add("--tracks", default="", help="tracks of the page (default: the topic that fits most images)")
 
 
@@ -184,7 +181,7 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
         "--topics",
         nargs="+",
         default=(),
-        help="image topics (default: the one with most)",
+        help="image topics (default: the camera's: colour, else grey, else 16UC1)",
     )
     add("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
     add("--backend", default="auto", help="what runs the network (default: auto)")

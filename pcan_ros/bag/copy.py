@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.interfaces import Connection
@@ -20,6 +19,7 @@ from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.bags.recovery import Stored
 from pcan_model.data.image_decoding import decode
 from pcan_model.visualization.overlay import draw
+from pcan_model.visualization.render import bgr
 from pcan_ros.bag.journal import LabelAnswer
 from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
 from pcan_ros.msg import TrackedInstanceArray
@@ -111,7 +111,7 @@ class _Found:
             return
         message = deserialize_message(said.tracks, TrackedInstanceArray)
         tracks = from_tracks(message)
-        overlay = draw(np.ascontiguousarray(decode(image)[..., ::-1]), tracks, self._classes)
+        overlay = bgr(draw(decode(image), tracks, self._classes))
         self._picture(self._overlay, overlay, "bgr8", message.header, time)
         self._picture(self._labels, label_image(tracks), "16UC1", message.header, time)
 

@@ -18,9 +18,10 @@ from rclpy.serialization import serialize_message
 
 from pcan_model.core.masks import Encoding
 from pcan_model.core.structures import Frame, State
-from pcan_model.data.bags.files import check_replaceable, image_topic, new_bag, put_in_place
+from pcan_model.data.bags.files import check_replaceable, new_bag, put_in_place
 from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import Bag, BagError, Loss
+from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.bag.copy import CopyStyle, write_copy
@@ -37,8 +38,8 @@ Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]  # items, how many
 class Labelled:
     """What `label_bag` did."""
 
-    images: int  # tracked or refused
-    resumed: int  # of them, answered by an earlier run
+    images: int  # tracked
+    resumed: int  # of them, tracked by an earlier run
     refused: tuple[str, ...]  # why images could not be read, each reason once with its count
     losses: tuple[Loss, ...]  # of the source
 
@@ -53,7 +54,7 @@ def label_bag(
     style: CopyStyle | None = None,
     progress: Progress = lambda items, count, what: items,
 ) -> Labelled:
-    """Track the images of some topics (the one with most images if none is named) and write the copy.
+    """Track the images of some topics (the camera's if none is named) and write the copy.
 
     model  names weights and runtime: what another one answered before an interruption is not used
 
@@ -80,8 +81,9 @@ def label_bag(
             write_copy(messages, bag, writer, answers.next, names, style, tracker.engine.config.classes)
         put_in_place(partial, out)
         refused = _reasons(journal.answers())
+        tracked = [bool(answer.tracks) for answer in journal.answers()]
         shutil.rmtree(folder)
-        return Labelled(journal.done, resumed, refused, tuple(bag.losses))
+        return Labelled(sum(tracked), sum(tracked[:resumed]), refused, tuple(bag.losses))
 
 
 def _track(images: Iterable[Any], tracker: Tracker, journal: Journal, types: Any) -> None:

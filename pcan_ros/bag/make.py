@@ -17,9 +17,10 @@ from std_msgs.msg import Header
 from pcan_model.core.config import CLASSES
 from pcan_model.data.bags.files import Storage, bag_writer
 from pcan_model.data.bags.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
+from pcan_model.data.clips import ClipFrame
+from pcan_model.visualization.render import bgr
 from pcan_ros.bag.camera_info import sized
 from pcan_ros.bag.ground_truth import Truth
-from pcan_ros.bag.shots import Shot
 from pcan_ros.messages import to_bytes, to_image
 
 JPEG_QUALITY = 95
@@ -43,25 +44,28 @@ class BagStyle:
 
 
 def make_bag(
-    shots: Iterable[Shot], folder: Path, style: BagStyle | None = None, classes: Sequence[str] = CLASSES
+    frames: Iterable[ClipFrame],
+    folder: Path,
+    style: BagStyle | None = None,
+    classes: Sequence[str] = CLASSES,
 ) -> int:
-    """Write shots as a bag, whole or not at all; returns how many.
+    """Write the frames of a clip as a bag, atomically; returns how many.
 
-    Topics: images, calibration, /clock, and /ground_truth where shots are labelled.
+    Topics: images, calibration, /clock, and /ground_truth where frames are labelled.
     """
     style, types, count = style or BagStyle(), our_types(), 0
     with bag_writer(folder, style.storage) as writer:
         topics = _Topics(writer, types)
         truth = Truth(classes)
-        for shot in shots:
-            header = Header(stamp=_time(shot.time), frame_id=style.frame)
-            topics.write("/clock", CLOCK, shot.time, Clock(clock=header.stamp))
-            if shot.labels is not None:
-                topics.write(GROUND_TRUTH, TRACKS, shot.time, truth.message(shot.labels, header))
-            height, width = shot.image.shape[:2]
+        for frame in frames:
+            header = Header(stamp=_time(frame.time), frame_id=style.frame)
+            topics.write("/clock", CLOCK, frame.time, Clock(clock=header.stamp))
+            if frame.labels is not None:
+                topics.write(GROUND_TRUTH, TRACKS, frame.time, truth.message(frame.labeled(), header))
+            height, width = frame.image.shape[:2]
             info = sized(style.calibration, height, width, header)
-            topics.write(style.info_topic, CAMERA_INFO, shot.time, info)
-            _write_image(topics, style, shot, header)
+            topics.write(style.info_topic, CAMERA_INFO, frame.time, info)
+            _write_image(topics, style, frame, header)
             count += 1
     return count
 
@@ -80,15 +84,15 @@ class _Topics:
         self._writer.write(self._open[topic], time, serialize_message(message))
 
 
-def _write_image(topics: _Topics, style: BagStyle, shot: Shot, header: Header) -> None:
+def _write_image(topics: _Topics, style: BagStyle, frame: ClipFrame, header: Header) -> None:
     if style.encoding == "rgb8":
-        topics.write(style.topic, IMAGE, shot.time, to_image(shot.image, "rgb8", header))
+        topics.write(style.topic, IMAGE, frame.time, to_image(frame.image, "rgb8", header))
         return
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if style.encoding == "jpeg" else []
-    bits = cv2.imencode(f".{style.encoding}", shot.image[..., ::-1], options)[1]
+    bits = cv2.imencode(f".{style.encoding}", bgr(frame.image), options)[1]
     format = f"rgb8; {style.encoding} compressed bgr8"  # as image_transport writes it
     message = CompressedImage(header=header, format=format, data=to_bytes(bits.tobytes()))
-    topics.write(f"{style.topic}/compressed", COMPRESSED, shot.time, message)
+    topics.write(f"{style.topic}/compressed", COMPRESSED, frame.time, message)
 
 
 def _time(nanoseconds: int) -> Time:

@@ -7,30 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.data.bags.files import image_topic
 from pcan_model.data.bags.inspect import header_stamp
 from pcan_model.data.bags.message_types import TRACKS
-from pcan_model.data.bags.reading import Bag
+from pcan_model.data.bags.reading import Bag, BagError
+from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode
-from pcan_model.visualization.overlay import draw
-from pcan_model.visualization.render import Picture, Sheet
+from pcan_model.visualization.overlay import Picture, contact_sheet, draw, tile
+from pcan_model.visualization.render import evenly, save_picture
 
 
 def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> str:
     """Draw frames evenly over a bag, and save the page; returns the topic of the tracks drawn, if any.
 
-    topic   of the images, the one with most if empty
+    topic   of the images, chosen by `image_topic` if empty
     tracks  of the TrackedInstanceArrays, the one that fits most of these pictures if empty
     """
     with Bag(path) as bag:
         types, images = bag.types(), image_topic(bag, topic)
         named, said = _said(bag, images.topic, tracks)
-        pictures = Sheet(images.msgcount)
+        wanted, tiles = set(evenly(images.msgcount)), []
         for number, stored in enumerate(bag.messages([images.topic])):
-            if pictures.wants(number):
+            if number in wanted:
                 raw = said.get(header_stamp(stored.raw))
-                pictures.offer(number, _drawn(types, images.msgtype, stored.raw, raw))
-    pictures.save(out)
+                tiles.append(tile(number, _drawn(types, images.msgtype, stored.raw, raw)))
+    if not tiles:
+        raise BagError(f"{path}: expected images for a contact sheet, could read none of {images.topic}")
+    save_picture(out, contact_sheet(tiles))
     return named
 
 
@@ -51,7 +53,7 @@ def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
 def _drawn(types: Any, kind: str, image: bytes, tracks: bytes | None) -> Picture:
     """Return a picture with its tracks; a black one where there is no picture in the message."""
     try:
-        picture = np.ascontiguousarray(decode(types.deserialize_cdr(image, kind))[..., ::-1])
+        picture = decode(types.deserialize_cdr(image, kind))
     except Exception:  # a broken message shows in many ways, and the report tells of it
         return np.zeros((360, 640, 3), np.uint8)
     if tracks is None:

@@ -12,12 +12,10 @@ from typing import Any
 from pcan_model.core.config import Config
 from pcan_model.core.structures import Tracks
 from pcan_model.data.bags.files import ImageBag
-from pcan_model.data.clips import Clip
-from pcan_model.data.timing import seconds
+from pcan_model.data.clips import Clip, seconds
 from pcan_model.evaluation.predict import Answer, NoAnswer
 from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.bag.make import make_bag
-from pcan_ros.bag.shots import of_clip
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, lockstep, play_in_time
 from pcan_ros.client.process import NodeProcess, node_environment
@@ -40,12 +38,12 @@ class ThroughNode:
         os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
         with tempfile.TemporaryDirectory(prefix="pcan_clip_") as name:
             folder = Path(name) / "bag"
-            make_bag(of_clip(clip, clip.rate).shots(), folder)
+            make_bag(clip.frames(), folder)
             for index, played in enumerate(self._play(ImageBag(folder))):
-                labeled = clip.frame(index)
-                height, width = labeled.image.shape[:2]
+                frame = clip.read(index)
+                height, width = frame.image.shape[:2]
                 tracks, dropped = _tracks(played, height, width), played.answer is None
-                yield Answer(labeled, tracks, played.round_trip or 0.0, dropped)
+                yield Answer(frame, tracks, played.round_trip or 0.0, dropped)
 
     def _play(self, bag: ImageBag) -> Iterator[Played]:
         space = f"/pcan_evaluate_{os.getpid()}"  # nobody else's topics

@@ -11,6 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 from pcan_model.visualization.overlay import draw
+from pcan_model.visualization.render import bgr
 from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 from pcan_ros.node.parameters import Settings
@@ -64,8 +65,8 @@ class Outputs:
         )
 
     def _draw(self, result: Result) -> Image:
-        picture = draw(result.picture[..., ::-1], result.tracks, self._classes)
-        return to_image(picture, "bgr8", result.header)
+        picture = draw(result.picture, result.tracks, self._classes)
+        return to_image(bgr(picture), "bgr8", result.header)
 
     def _publish(self, publisher: Any, make: Callable[[], Any]) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,11 +22,11 @@ from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.image_decoding import decode
-from pcan_model.data.registry import open_clips
+from pcan_model.data.listed_times import timed_frames
+from pcan_model.data.registry import open_clip, open_clips
 from pcan_ros.bag.camera_info import read_camera_info
 from pcan_ros.bag.command import main
 from pcan_ros.bag.make import BagStyle, make_bag
-from pcan_ros.bag.shots import Shot, of_clip, open_reels
 
 TENTH = 100_000_000
 MATRIX = "{data: [50, 0, 48, 0, 50, 32, 0, 0, 1]}"
@@ -42,7 +43,7 @@ def test_a_clip_comes_back_from_its_bag_pixel_by_pixel_and_label_by_label(
     tmp_path: Path, storage: str
 ) -> None:
     clip = Squares()
-    made = make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag", BagStyle(storage))  # type: ignore[arg-type]
+    made = make_bag(clip.frames(), tmp_path / "bag", BagStyle(storage))  # type: ignore[arg-type]
     assert made == len(clip)
 
     images, truth = messages(tmp_path / "bag", "/camera/image"), messages(tmp_path / "bag", "/ground_truth")
@@ -60,7 +61,7 @@ def test_a_clip_comes_back_from_its_bag_pixel_by_pixel_and_label_by_label(
 
 def test_a_bag_is_a_data_set_again_in_any_order_of_frames(tmp_path: Path) -> None:
     clip = Squares()
-    make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag")
+    make_bag(clip.frames(), tmp_path / "bag")
     (back,) = open_clips(tmp_path / "bag")
     assert (back.name, len(back), back.labelled, round(back.rate, 6)) == ("bag", 6, True, 10.0)
     for index in (0, 1, 4, 2, 5, 5):
@@ -74,13 +75,13 @@ def test_a_bag_is_a_data_set_again_in_any_order_of_frames(tmp_path: Path) -> Non
     assert np.array_equal(other.frame(3).masks, clip.frame(3).masks)
     (cars,) = open_clips(tmp_path / "bag", names=["car"])
     assert cars.frame(0).labels.tolist() == [0] and cars.frame(0).ignore.sum() == 28 + 16 * 16
-    make_bag([Shot(clip.frame(0).image, 10**9)], tmp_path / "bare")
+    make_bag([replace(clip.read(0), labels=None)], tmp_path / "bare")
     (bare,) = open_clips(tmp_path / "bare" / "bare.mcap")
     assert (bare.labelled, len(bare.frame(0).ids)) == (False, 0)
 
 
 def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(tmp_path: Path) -> None:
-    make_bag(of_clip(Squares(), 10.0).shots(), tmp_path / "bag")
+    make_bag(Squares().frames(), tmp_path / "bag")
     truth = messages(tmp_path / "bag", "/ground_truth")
     cars = [next(i for i in m.instances if i.class_name == "car") for m in truth]
     assert [(c.state, c.age, c.track_id, c.score) for c in cars[:3]] == [
@@ -94,8 +95,9 @@ def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(
 
 
 def test_objects_of_two_classes_may_have_the_same_id_as_in_kitti_mots(tmp_path: Path) -> None:
-    frames = [replace(f, ids=np.ones_like(f.ids)) for f in (Squares().frame(i) for i in range(2))]
-    make_bag([Shot(f.image, 10**9 * (i + 1), f) for i, f in enumerate(frames)], tmp_path / "bag")
+    frames = islice(Squares().frames(), 2)
+    ones = (replace(f, labels=replace(f.objects(), ids=np.ones(len(f.objects()), int))) for f in frames)
+    make_bag(ones, tmp_path / "bag")
     for message in messages(tmp_path / "bag", "/ground_truth"):
         things = [i for i in message.instances if i.class_id != IGNORE_ID]
         assert [i.track_id for i in things] == [1, 1]
@@ -107,8 +109,8 @@ def test_objects_of_two_classes_may_have_the_same_id_as_in_kitti_mots(tmp_path: 
 def test_compressed_pictures_are_on_the_topic_of_image_transport(
     tmp_path: Path, encoding: str, most: float
 ) -> None:
-    clip = Squares(frames=1)
-    make_bag(of_clip(clip, 10.0).shots(), tmp_path / "bag", BagStyle(encoding=encoding))
+    clip = Squares(length=1)
+    make_bag(clip.frames(), tmp_path / "bag", BagStyle(encoding=encoding))
     (image,) = messages(tmp_path / "bag", "/camera/image/compressed")
     assert image.format == f"rgb8; {encoding} compressed bgr8"
     assert np.abs(decode(image).astype(int) - clip.frame(0).image).mean() <= most
@@ -151,8 +153,9 @@ def test_the_times_that_kitti_lists_are_kept_to_the_nanosecond(tmp_path: Path) -
     assert stamps == [1317042145_594360375, 1317042145_698000000]
     times.write_text("0.0\n")
     with pytest.raises(DataError, match="expected one for each of 2 images, got 1"):
-        open_reels(data)
-    assert len(open_reels(data, rate=5)) == 1
+        timed_frames(open_clip(data), data)
+    again = timed_frames(open_clip(data), data, rate=5)
+    assert [frame.time for frame in again] == [10**9, 12 * TENTH]
 
 
 def test_a_calibration_is_read_and_must_fit_the_pictures(
@@ -168,7 +171,7 @@ def test_a_calibration_is_read_and_must_fit_the_pictures(
         f" camera_matrix: {MATRIX}, distortion_coefficients: {{data: [0.1, 0, 0, 0, 0]}}}}"
     )
     make_bag(
-        of_clip(Squares(frames=1), 10.0).shots(),
+        Squares(length=1).frames(),
         tmp_path / "bag",
         BagStyle(calibration=read_camera_info(ros)),
     )
@@ -188,14 +191,14 @@ def test_what_is_there_and_no_bag_is_not_replaced(tmp_path: Path, capsys: pytest
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("all of it")
     with pytest.raises(BagError, match="is no rosbag2: not replaced"):
-        make_bag(of_clip(Squares(frames=1), 10.0).shots(), tmp_path / "thesis")
+        make_bag(Squares(length=1).frames(), tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").is_file()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis"], "no half of a bag stays behind"
 
 
 def test_an_independent_reader_opens_what_was_made(tmp_path: Path) -> None:
     reader = pytest.importorskip("mcap.reader")
-    make_bag(of_clip(Squares(), 10.0).shots(), tmp_path / "bag")
+    make_bag(Squares().frames(), tmp_path / "bag")
     with (tmp_path / "bag" / "bag.mcap").open("rb") as file:
         opened = reader.make_reader(file, validate_crcs=True)
         counts: dict[str, int] = {}

@@ -57,7 +57,7 @@ def as_sent(answer: Answer, classes: tuple[str, ...]) -> list[TrackedInstance]:
 
 
 def test_in_lockstep_node_and_files_agree_message_by_message(squares: Path) -> None:
-    clip = Squares(frames=8)
+    clip = Squares(length=8)
     follow, config = setup_of(squares).open()
     through, same = open_setup(setup_of(squares, via="node"))
     assert same.classes == config.classes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.clips import DrawnClip
 
 from pcan_model.core.config import CLASSES
 from pcan_model.data.augment import (
@@ -29,17 +30,17 @@ SIZE = {"height": 96, "width": 160}
 
 
 @dataclass
-class Still:
+class Still(DrawnClip):
     """A clip of equal frames, for tests."""
 
-    frames: list[LabeledFrame]
+    drawn: list[LabeledFrame]
     name: str = "still"
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.drawn)
 
-    def frame(self, index: int) -> LabeledFrame:
-        return self.frames[index]
+    def draw(self, index: int) -> LabeledFrame:
+        return self.drawn[index]
 
 
 @pytest.fixture(scope="module")

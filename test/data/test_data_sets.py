@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.clips import DrawnClip
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
@@ -17,17 +18,17 @@ from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import IGNORE, Clip, LabeledFrame, unflatten
 from pcan_model.data.convert import TARGETS, convert
 from pcan_model.data.datasets.scalabel import write_clip
-from pcan_model.data.files import FileClip, flat_frame
+from pcan_model.data.files import FileClip
 from pcan_model.data.registry import open_clips, recognise
 from pcan_model.synthetic.drive import SyntheticDrive
 
 PEDESTRIAN, CAR, BUS = (CLASSES.index(name) for name in ("pedestrian", "car", "bus"))
 
 
-class Bars:
+class Bars(DrawnClip):
     """Bars that drift to the right, the second from frame 1 on, and an ignored corner."""
 
-    rate, labelled = 5.0, True
+    rate = 5.0
 
     def __init__(
         self, name: str = "bars", labels: Sequence[int] = (CAR, PEDESTRIAN), length: int = 3
@@ -37,7 +38,7 @@ class Bars:
     def __len__(self) -> int:
         return self._length
 
-    def frame(self, index: int) -> LabeledFrame:
+    def draw(self, index: int) -> LabeledFrame:
         count = len(self._labels) if index else 1
         masks = np.zeros((count, 40, 60), bool)
         for k in range(count):
@@ -199,7 +200,7 @@ def test_boxes_alone_are_ignored_but_for_training(tmp_path: Path, task: str, ima
     (clip,) = open_clips(tmp_path)
     shown = clip.frame(0)
     assert len(shown.ids) == 0 and shown.ignore.sum() == 100 and shown.ignore[3:13, 2:12].all()
-    taught = flat_frame(clip, 0)
+    taught = clip.flat(0)
     assert taught.boxes.tolist() == [[2, 3, 12, 13]]
     assert not (taught.index == IGNORE).any() and taught.areas().tolist() == [100]
     np.testing.assert_array_equal(unflatten(taught).ignore, shown.ignore)
@@ -282,8 +283,8 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
 
 def test_check_finds_an_identity_of_two_classes() -> None:
     class Turncoat(Bars):
-        def frame(self, index: int) -> LabeledFrame:
-            frame = super().frame(index)
+        def draw(self, index: int) -> LabeledFrame:
+            frame = super().draw(index)
             frame.labels[0] = index
             return frame
 

@@ -55,7 +55,7 @@ def write_set(root: Path, count: int = 3) -> list[Clip]:
 def called(name: str, clip: Clip) -> Clip:
     """Return a clip under another name."""
     other = copy(clip)
-    other.name = name  # type: ignore[misc]
+    other.name = name
     return other
 
 

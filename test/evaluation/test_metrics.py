@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+from support.clips import DrawnClip
 from support.scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing
 
 from pcan_model.cli import evaluate
 from pcan_model.core.config import CLASSES, ConfigError
 from pcan_model.data.clips import LabeledFrame
-from pcan_model.data.registry import LAYOUTS
-from pcan_model.evaluation.metrics.comparison import Objects, compare, encode, labelled
+from pcan_model.data.registry import DATASET_FORMATS
+from pcan_model.evaluation.metrics.comparison import Objects, compare, encode
 from pcan_model.evaluation.metrics.scores import Recall, Report, mean_of, to_plain, to_text
 from pcan_model.evaluation.metrics.tracking import Scorer
 from pcan_model.evaluation.predict import follow
@@ -164,20 +165,20 @@ def test_no_classes_have_no_mean() -> None:
 
 
 @dataclass
-class ScriptedClip:
+class ScriptedClip(DrawnClip):
     """A clip whose labels are the boxes of a script."""
 
     script: Sequence[Sequence[Thing]]
     name: str = "scripted"
     rate: float = 5.0
     labelled: bool = True
-    read: list[int] = field(default_factory=list)
+    drawn: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.script)
 
-    def frame(self, index: int) -> LabeledFrame:
-        self.read.append(index)
+    def draw(self, index: int) -> LabeledFrame:
+        self.drawn.append(index)
         things = self.script[index]
         masks = np.zeros((len(things), HEIGHT, WIDTH), bool)
         for mask, thing in zip(masks, things, strict=True):
@@ -209,7 +210,7 @@ def test_evaluation_reads_every_frame_once() -> None:
     clip = ScriptedClip(scripted())
     evaluate.evaluate(partial(follow, Tracker(ScriptedEngine(scripted()))), [clip])
 
-    assert clip.read == list(range(6))
+    assert clip.drawn == list(range(6))
 
 
 def test_the_command_writes_its_report_and_says_where_it_comes_from(
@@ -218,7 +219,7 @@ def test_the_command_writes_its_report_and_says_where_it_comes_from(
     monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(scripted()))
     monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [ScriptedClip(scripted())])
     monkeypatch.setattr(evaluate, "weights_hash", lambda _: "abc")
-    monkeypatch.setattr(evaluate, "recognise", lambda *_: LAYOUTS[-1])
+    monkeypatch.setattr(evaluate, "recognise", lambda *_: DATASET_FORMATS[-1])
 
     assert evaluate.main(["tiny", "--data", "drives", "--out", str(tmp_path)]) == 0
 
@@ -250,7 +251,8 @@ def _golden_frame(labels: list[dict[str, Any]]) -> Objects:
     crowd = np.array([bool(label.get("attributes", {}).get("crowd")) for label in labels])
     classes = np.array([CLASSES.index(label["category"]) for label in labels])
     ids = np.array([int(label["id"]) for label in labels])
-    return labelled(masks[~crowd], classes[~crowd], ids[~crowd], masks[crowd].any(0))
+    ignore = encode([masks[crowd].any(0)] if crowd.any() else ())
+    return Objects(encode(masks[~crowd]), classes[~crowd], ids[~crowd], ignore=ignore)
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden case in ../shared is absent")

@@ -14,7 +14,8 @@ import pytest
 from support.squares import export_squares, picture
 
 from pcan_model.cli import track
-from pcan_model.data.image_streams import ClipError, open_clip
+from pcan_model.core.errors import DataError
+from pcan_model.data.registry import open_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 6
@@ -111,24 +112,25 @@ def test_wrong_inputs_are_one_clear_line(squares: Path, tmp_path: Path) -> None:
         "pcan_ros.demo", "--video", tmp_path / "none.mp4", "--model", squares, "--out", tmp_path / "out"
     )
     assert done.returncode == 2
-    assert done.stderr.strip() == f"demo: {tmp_path}/none.mp4: no such video or folder"
+    assert done.stderr.strip().startswith(f"demo: {tmp_path}/none.mp4: path: expected a data set, ")
+    assert done.stderr.count("\n") == 1
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_clips_that_hold_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"expected images \(\.jpg, .*\), found none"):
+    with pytest.raises(DataError, match=r"layout: expected one of .*, got \[\]"):
         open_clip(tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    with pytest.raises(ClipError, match="expected a video that OpenCV can read"):
+    with pytest.raises(DataError, match="expected a video that OpenCV can read"):
         open_clip(tmp_path / "a.mp4")
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ClipError, match=r"a\.png: expected an image"):
-        list(open_clip(tmp_path).frames())
+    with pytest.raises(DataError, match=r"a\.png: image: expected a readable picture"):
+        list(open_clip(tmp_path / "a.png").frames())
 
 
 def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(folder: Path) -> None:
     first = next(open_clip(folder).frames())
-    assert np.array_equal(first[..., ::-1], picture({2: (5, 10), 0: (60, 20)})), "8.png before 10.png"
+    assert np.array_equal(first.image, picture({2: (5, 10), 0: (60, 20)})), "8.png before 10.png"
 
 
 def test_track_writes_a_video_without_ros(squares: Path, folder: Path, tmp_path: Path) -> None:

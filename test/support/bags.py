@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from support.clips import DrawnClip
 from support.squares import picture
 
 from pcan_model.data.bags.files import bag_writer
@@ -19,19 +20,19 @@ TYPES = our_types()
 CAR, PERSON = 2, 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Squares:
-    """A clip whose labels are its coloured squares; implements `pcan_model.data.clips.Clip`."""
+@dataclass(frozen=True, eq=False)
+class Squares(DrawnClip):
+    """A clip whose labels are its coloured squares."""
 
     name: str = "squares"
-    frames: int = 6
+    length: int = 6
     rate: float = 10.0  # a second
     labelled: bool = True
 
     def __len__(self) -> int:
-        return self.frames
+        return self.length
 
-    def frame(self, index: int) -> LabeledFrame:
+    def draw(self, index: int) -> LabeledFrame:
         """Draw a car that moves right, and a person that moves down and is gone from the fifth frame on."""
         places = {CAR: (5 + 3 * index, 10)} | ({PERSON: (60, 20 + 2 * index)} if index < 4 else {})
         image = picture(places)

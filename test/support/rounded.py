@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from support.moving import moving_blocks
 
 from pcan_model.core.engine import CameraPicture
-from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
@@ -23,7 +23,7 @@ from pcan_model.released.network import ReleasedPCAN
 
 
 @dataclass(frozen=True)
-class BlockClip:
+class BlockClip(Clip):
     """A clip of drifting blocks, without labels."""
 
     length: int
@@ -42,11 +42,9 @@ class BlockClip:
     def __len__(self) -> int:
         return self.length
 
-    def frame(self, index: int) -> LabeledFrame:
-        picture = self.pictures[index]
-        nothing = np.zeros((0, *picture.shape[:2]), bool)
-        none = np.zeros(0, np.int64)
-        return LabeledFrame(picture, nothing, none, none, np.zeros(picture.shape[:2], bool))
+    def read(self, index: int) -> ClipFrame:
+        self._check_index(index, self.length)
+        return self._frame(index, self.pictures[index])
 
 
 def round_all(

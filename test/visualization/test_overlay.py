@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from pcan_model.core.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
-from pcan_model.visualization.overlay import colour, contact_sheet, draw, ink
+from pcan_model.visualization.overlay import colour, contact_sheet, draw, ink, tile
 
 GREY = np.full((120, 160, 3), 90, np.uint8)
 
@@ -48,9 +48,9 @@ def test_objects_at_the_edges_and_without_masks_are_drawn() -> None:
 
 def test_ink_is_legible_on_every_colour() -> None:
     assert ink((255, 255, 255)) == (0, 0, 0)
-    assert ink((120, 0, 0)) == (255, 255, 255)
+    assert ink((0, 0, 120)) == (255, 255, 255)
 
 
 def test_a_sheet_holds_every_picture() -> None:
-    sheet = contact_sheet([(i, GREY) for i in range(5)], columns=3, width=80)
+    sheet = contact_sheet([tile(i, GREY, 80) for i in range(5)], columns=3)
     assert sheet.shape == (2 * (60 + 4) + 4, 3 * (80 + 4) + 4, 3)

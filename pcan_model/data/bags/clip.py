@@ -1,14 +1,13 @@
-"""A bag as a clip of labelled frames, as training and evaluation take them."""
+"""A bag as a clip: its images, with the ground truth of their stamps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-
-import numpy as np
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
@@ -17,18 +16,18 @@ from pcan_model.data.bags.inspect import header_stamp
 from pcan_model.data.bags.labels import labels_of
 from pcan_model.data.bags.message_types import TRACKS, our_types
 from pcan_model.data.bags.reading import Bag
-from pcan_model.data.clips import LabeledFrame, with_image
-from pcan_model.data.formats.labels import labelled
+from pcan_model.data.clips import Clip, ClipFrame, without_image
 from pcan_model.data.image_decoding import BadImage, decode
 
 FALLBACK = 10.0  # frames per second of a bag whose stamps say nothing
 
 
-class BagClip:
-    """The images with the ground truth of their stamps; implements `pcan_model.data.clips.Clip`.
+class BagClip(Clip):
+    """The images with the ground truth of their stamps.
 
-    Frames are cheap in order, and each step back starts over. The rate is that of the usual distance
-    between stamps. Raises BagError where there are no images.
+    Frames are cheap in order, and each step back starts over. The time of a frame is its stamp, the rate that
+    of the usual distance between stamps; where no stamp is later than the one before it the rate gives the
+    times. Raises BagError where there are no images.
     """
 
     def __init__(
@@ -46,39 +45,40 @@ class BagClip:
                     stamps.append(header_stamp(stored.raw))
                 elif stored.connection.msgtype == TRACKS:
                     self._truth[header_stamp(stored.raw)] = stored.raw
-        self._count = len(stamps)
+        self._stamps = tuple(stamps)
+        self.labelled = bool(self._truth)
         steps = [b - a for a, b in pairwise(stamps) if b > a]
+        self._timed = bool(steps)
         self.rate = 1e9 / median(steps) if steps else FALLBACK
         self._records: Iterator[Record] = iter(())
-        self._next = self._count  # frame that the reading stands before
+        self._next = len(stamps)  # frame that the reading stands before
 
     def __reduce__(self) -> tuple[Callable[[], BagClip], tuple[()]]:
         return self._made, ()  # another process reads the bag itself
 
-    @property
-    def labelled(self) -> bool:
-        """Return whether the bag holds any ground truth."""
-        return bool(self._truth)
-
     def __len__(self) -> int:
-        return self._count
+        return len(self._stamps)
 
-    def frame(self, index: int) -> LabeledFrame:
+    def time(self, index: int) -> int:
+        """Return the stamp of a frame."""
+        return self._stamps[index] if self._timed else super().time(index)
+
+    def read(self, index: int) -> ClipFrame:
         """Decode a frame; in a labelled bag, one without ground truth holds no objects."""
-        if not 0 <= index < self._count:
-            raise IndexError(f"{self.name}: expected a frame below {self._count}, got {index}")
+        self._check_index(index, len(self))
         record = self._record(index)
         try:
             image = decode(record.message)
         except BadImage as error:
             raise DataError(self._path, f"frame {index}", "a picture", error) from error
         if record.stamp not in self._truth:
-            return with_image(image, labelled(np.zeros(image.shape[:2], np.int16), [], []))
+            frame = self._frame(index, image)
+            return replace(frame, labels=frame.objects()) if self.labelled else frame
         message = self._types.deserialize_cdr(self._truth[record.stamp], TRACKS)
         if (message.image_height, message.image_width) != image.shape[:2]:
             size = f"{message.image_width}x{message.image_height}"
             raise DataError(self._path, f"frame {index}: ground truth", "the size of its image", size)
-        return labels_of(message, image, self._names)
+        return self._frame(index, image, without_image(labels_of(message, image, self._names)))
 
     def _record(self, index: int) -> Record:
         if index < self._next:
@@ -87,4 +87,4 @@ class BagClip:
             self._next += 1
             if self._next > index:
                 return record
-        raise DataError(self._path, f"frame {index}", f"{self._count} images", f"the end after {self._next}")
+        raise DataError(self._path, f"frame {index}", f"{len(self)} images", f"the end after {self._next}")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from pcan_model.data.bags.message_types import COMPRESSED, IMAGE, TRACKS, nanoseconds, our_types
+from pcan_model.data.bags.message_types import COMPRESSED, TRACKS, nanoseconds, our_types
 from pcan_model.data.bags.reading import Bag, BagError
+from pcan_model.data.bags.topics import image_topic
 
 Storage = Literal["mcap", "sqlite3"]
 
@@ -57,17 +57,6 @@ class ImageBag:
 
     def _broken(self, reason: str) -> BagError:
         return BagError(f"{self._path}: broken: {reason}; `pcan-bag show` says what can be read")
-
-
-def image_topic(bag: Bag, topic: str) -> Connection:
-    """Return the named image topic, or the one with most images."""
-    images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
-    named = [c for c in images if topic in ("", c.topic)]
-    if not named:
-        wanted = f"images on {topic}" if topic else f"a topic of {IMAGE} or CompressedImage"
-        there = ", ".join(f"{c.topic} ({c.msgtype}, {c.msgcount})" for c in bag.connections) or "nothing"
-        raise BagError(f"{bag.path}: expected {wanted}, found {there}")
-    return max(named, key=lambda c: c.msgcount)
 
 
 def write_tracks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
 from pcan_model.data.bags.message_types import our_types
 from pcan_model.data.bags.recovery import Stored, rescue
+from pcan_model.data.files import visible
 
 STORAGE = (".mcap", ".db3")
 
@@ -195,9 +195,8 @@ def _merge(stores: list[tuple[str, Any]]) -> list[Connection]:
 
 
 def _storage_files(folder: Path) -> list[Path]:
-    """Return the storage files by name, numbers in it by value."""
-    files = [path for path in folder.iterdir() if path.suffix in STORAGE]
-    return sorted(files, key=lambda p: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.name)])
+    """Return the storage files in natural order."""
+    return visible(folder.iterdir(), STORAGE)
 
 
 def _promised(path: Path) -> int:

@@ -122,9 +122,7 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Itera
     numbers = bdd100k.identities()
     images = root / "images" / SEG_TRACK.images / split / clip.name
     masks = root / "labels" / SEG_TRACK.labels / "bitmasks" / split / clip.name
-    for time in range(len(clip)):
-        name = stem(clip, time)
-        _, labels = transfer(clip, time, images / name, (".jpg",))
+    for time, _, labels in transfer(clip, lambda time: images / stem(clip, time), (".jpg",)):
         picture = bdd100k.to_picture(labels, names, numbers)
-        write_picture(masks / f"{name}.png", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
+        write_picture(masks / f"{stem(clip, time)}.png", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
         yield

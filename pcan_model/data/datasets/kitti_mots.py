@@ -124,8 +124,8 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
     """
     identities = kitti_mots.Identities()
     lines: list[str] = []
-    for time in range(len(clip)):
-        _, labels = transfer(clip, time, root / "image_02" / clip.name / f"{time:06d}", (".png",))
+    images = root / "image_02" / clip.name
+    for time, _, labels in transfer(clip, lambda time: images / f"{time:06d}", (".png",)):
         try:
             values = kitti_mots.to_values(labels, names, identities)
             lines += kitti_mots.to_lines(labels, time, names, identities)

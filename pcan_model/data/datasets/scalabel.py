@@ -133,9 +133,8 @@ class _Reader:
 def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterator[None]:
     """Save a clip in the layout that `read_clips` reads, its label file last; yields after every frame."""
     entries = []
-    for time in range(len(clip)):
-        target = root / "images" / clip.name / stem(clip, time)
-        path, labels = transfer(clip, time, target, (".jpg", ".png"))
+    folder = root / "images" / clip.name
+    for time, path, labels in transfer(clip, lambda time: folder / stem(clip, time), (".jpg", ".png")):
         entries.append(scalabel.encode(labels, names, name=path.name, video=clip.name, time=time))
         yield
     write_whole(root / "labels" / f"{clip.name}.json", json.dumps(entries).encode())

@@ -92,8 +92,8 @@ class Writer:
         tubes = youtube_vis.Tubes()
         files = []
         images = self._root / self._split / "JPEGImages"
-        for time in range(len(clip)):
-            path, labels = transfer(clip, time, images / clip.name / stem(clip, time), (".jpg",))
+        place = images / clip.name
+        for _, path, labels in transfer(clip, lambda time: place / stem(clip, time), (".jpg",)):
             files.append(path.relative_to(images).as_posix())
             tubes.add(labels)
             yield

@@ -57,16 +57,6 @@ def encode(masks: Iterable[NDArray[Any]]) -> tuple[Rle, ...]:
     return tuple(coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in masks)
 
 
-def labelled(
-    masks: NDArray[np.bool_],
-    labels: NDArray[np.int64],
-    ids: NDArray[np.int64],
-    ignore: NDArray[np.bool_],
-) -> Objects:
-    """Hold a frame's labels: masks (N, H, W), labels (N,), ids (N,), ignore (H, W)."""
-    return Objects(encode(masks), labels, ids, ignore=encode([ignore] if ignore.any() else ()))
-
-
 def predicted(tracks: Tracks) -> Objects:
     """Hold what a frame's tracks show; without a visible pixel nothing is shown."""
     shown = [i for i in tracks.found() if i.mask.area]

@@ -1,0 +1,62 @@
+"""Which topic of a bag holds the images of its camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rosbags.interfaces import Connection
+
+from pcan_model.data.bags.message_types import COMPRESSED, IMAGE
+from pcan_model.data.bags.reading import Bag, BagError
+from pcan_model.data.image_decoding import EIGHT_BIT, SIXTEEN_BIT, TWO_PLANES
+
+COLOUR, MONO, DEEP, UNKNOWN, DEPTH = range(5)  # kinds of images, the preferred first
+MONOCHROME = ("mono8", "8UC1", "mono16")
+KNOWN = {*EIGHT_BIT, *SIXTEEN_BIT, *TWO_PLANES}  # encodings that are read
+
+
+def image_topic(bag: Bag, topic: str) -> Connection:
+    """Return the named image topic; without a name the camera's.
+
+    That is the one whose first image is in colour, else grey, else 16UC1 (a thermal camera's, or depth), and
+    of several the one with most images. Depth in floats and compressedDepth are no images of a camera. Raises
+    BagError where there is none.
+    """
+    images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
+    named = [c for c in images if topic in ("", c.topic)]
+    if not named:
+        wanted = f"images on {topic}" if topic else f"a topic of {IMAGE} or CompressedImage"
+        there = ", ".join(f"{c.topic} ({c.msgtype}, {c.msgcount})" for c in bag.connections) or "nothing"
+        raise BagError(f"{bag.path}: expected {wanted}, found {there}")
+    if topic:
+        return max(named, key=lambda c: c.msgcount)
+    encodings = [_encoding(bag, connection) for connection in named]
+    kinds = [_kind(encoding) for encoding in encodings]
+    if min(kinds) == DEPTH:
+        there = ", ".join(f"{c.topic} ({e})" for c, e in zip(named, encodings, strict=True))
+        raise BagError(f"{bag.path}: expected images of a camera, found only depth: {there}")
+    best = max(range(len(named)), key=lambda k: (-kinds[k], named[k].msgcount))
+    return named[best]
+
+
+def _encoding(bag: Bag, connection: Connection) -> str:
+    """Return the encoding of a topic's first image, or the format of a compressed one; empty if broken."""
+    stored = next(iter(bag.messages([connection.topic])), None)
+    try:
+        assert stored is not None
+        message: Any = bag.types().deserialize_cdr(stored.raw, connection.msgtype)
+        return str(message.encoding if connection.msgtype == IMAGE else message.format)
+    except Exception:  # a broken message shows in many ways
+        return ""
+
+
+def _kind(encoding: str) -> int:
+    """Return the kind of images of an encoding (`rgb8`), or of a format (`rgb8; jpeg compressed bgr8`)."""
+    pixels = encoding.partition(";")[0].strip()
+    if "compressedDepth" in encoding or pixels.startswith(("32F", "64F")):
+        return DEPTH
+    if pixels == "16UC1":
+        return DEEP
+    if pixels in MONOCHROME:
+        return MONO
+    return COLOUR if pixels in KNOWN or pixels in ("jpeg", "jpg", "png") else UNKNOWN
