@@ -186,10 +186,33 @@ def test_images_that_cannot_be_read_are_copied_counted_and_left_out(tmp_path: Pa
         ],
     )
     done = label_bag(source, tmp_path / "out", tracker)
+    assert done.images == 2, "only those that were tracked count"
     assert len(done.refused) == 2 and "'32FC1' (1 images)" in done.refused[0]
     assert stored(tmp_path / "out", ["/camera/image"]) == stored(source, ["/camera/image"])
     tracks = messages(tmp_path / "out", "/pcan_tracker/tracks")
     assert [(m.image_height, m.image_width, m.frame_index) for m in tracks] == [(64, 96, 0), (32, 48, 1)]
+
+
+def test_where_nothing_can_be_tracked_the_command_says_so_and_ends_with_1(
+    tmp_path: Path, squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    depth = [
+        ("/depth", 1 + k / 10, image_message(picture({}), 1 + k / 10, encoding="32FC1")) for k in range(3)
+    ]
+    source = write_bag(tmp_path / "bag", depth)
+    words = ["label", str(source), "--out", str(tmp_path / "out"), "--model", str(squares), "--threads", "1"]
+    assert main(words) == 1
+    printed = capsys.readouterr().out
+    assert f"written: {tmp_path}/out, 0 images tracked\n" in printed
+    assert "not read: /depth: encoding: expected one of" in printed and "(3 images)" in printed
+
+
+def test_the_camera_is_tracked_and_not_its_depth(tmp_path: Path, squares: Path) -> None:
+    depth = [("/a_depth", s, image_message(picture({}), s, encoding="16UC1")) for s in (*STAMPS, 2.0)]
+    source = write_bag(tmp_path / "bag", [*depth, *drive(STAMPS)])
+    words = ["label", str(source), "--out", str(tmp_path / "out"), "--model", str(squares), "--threads", "1"]
+    assert main(words) == 0
+    assert len(said(tmp_path / "out")) == len(STAMPS)
 
 
 def test_a_looping_bag_and_a_seek_start_anew_as_in_the_node(tmp_path: Path, tracker: Tracker) -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("rclpy")
 
 from support.bags import CAR, Squares
 from support.squares import picture
+from support.videos import FRAMES, cut_off, write_video
 
 from pcan_model.core.errors import DataError
 from pcan_model.data.bags.labels import IGNORE_ID, labels_of
@@ -139,6 +140,23 @@ def test_a_folder_of_images_keeps_its_order_and_needs_no_labels(tmp_path: Path) 
     first, second = (decode(m) for m in messages(tmp_path / "bag", "/camera/image"))
     assert np.array_equal(first, picture({CAR: (9, 5)})) and np.array_equal(second, picture({CAR: (10, 5)}))
     assert not messages(tmp_path / "bag", "/ground_truth")
+
+
+def test_a_video_that_was_cut_becomes_a_bag_of_what_is_left_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = cut_off(write_video(tmp_path / "v.mkv", "MJPG"), 0.5)
+    assert main(["make", str(video), "--out", str(tmp_path / "bag")]) == 1
+    printed, count = capsys.readouterr(), len(messages(tmp_path / "bag", "/camera/image"))
+    assert 0 < count < FRAMES and f"written: {tmp_path}/bag, {count} images" in printed.out
+    assert f"pcan-bag: {video}: ended after {count} of 25 frames" in printed.err
+
+
+def test_a_stream_that_does_not_know_its_length_becomes_a_bag(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mjpg", "MJPG")
+    assert main(["make", str(video), "--out", str(tmp_path / "bag"), "--rate", "10"]) == 0
+    stamps = [nanoseconds(m.header.stamp) for m in messages(tmp_path / "bag", "/camera/image")]
+    assert stamps == [10**9 + k * TENTH for k in range(FRAMES)]
 
 
 def test_the_times_that_kitti_lists_are_kept_to_the_nanosecond(tmp_path: Path) -> None:

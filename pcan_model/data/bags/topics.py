@@ -19,8 +19,8 @@ def image_topic(bag: Bag, topic: str) -> Connection:
     """Return the named image topic; without a name the camera's.
 
     That is the one whose first image is in colour, else grey, else 16UC1 (a thermal camera's, or depth), and
-    of several the one with most images. Depth in floats and compressedDepth are no images of a camera. Raises
-    BagError where there is none.
+    of several the one with most images. Depth in floats and compressedDepth, which cannot be decoded, come
+    last. Raises BagError where there are no images.
     """
     images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
     named = [c for c in images if topic in ("", c.topic)]
@@ -30,11 +30,7 @@ def image_topic(bag: Bag, topic: str) -> Connection:
         raise BagError(f"{bag.path}: expected {wanted}, found {there}")
     if topic:
         return max(named, key=lambda c: c.msgcount)
-    encodings = [_encoding(bag, connection) for connection in named]
-    kinds = [_kind(encoding) for encoding in encodings]
-    if min(kinds) == DEPTH:
-        there = ", ".join(f"{c.topic} ({e})" for c, e in zip(named, encodings, strict=True))
-        raise BagError(f"{bag.path}: expected images of a camera, found only depth: {there}")
+    kinds = [_kind(_encoding(bag, connection)) for connection in named]
     best = max(range(len(named)), key=lambda k: (-kinds[k], named[k].msgcount))
     return named[best]
 

@@ -12,7 +12,7 @@ import numpy as np
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import scalabel
-from pcan_model.data.files import FileClip, list_pictures, read_picture, write_picture
+from pcan_model.data.files import FileClip, list_pictures, read_picture, visible, write_picture
 from pcan_model.data.formats import bdd100k
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import Complain, readable
@@ -100,11 +100,11 @@ def _labels(root: Path, task: Task, split: str) -> Path | None:
 def _open(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
     if labels.is_file():
         return scalabel.read_stills(labels, images, names, complain)
-    if files := sorted(labels.glob("*.json")):
+    if files := sorted(visible(labels.glob("*.json"))):
         return readable(
             lambda file: scalabel.read_video(file, images / file.stem, names, complain), files, complain
         )
-    folders = sorted(p for p in labels.iterdir() if p.is_dir())
+    folders = sorted(p for p in visible(labels.iterdir()) if p.is_dir())
     if folders:
         return readable(
             lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, complain

@@ -15,6 +15,7 @@ from pcan_model.data.files import (
     NoLabels,
     list_pictures,
     read_picture,
+    visible,
     write_picture,
     write_whole,
 )
@@ -90,7 +91,7 @@ def _home(root: Path) -> Path:
 
 
 def _folders(images: Path) -> list[Path]:
-    folders = sorted(p for p in images.glob("*") if p.is_dir())
+    folders = sorted(p for p in visible(images.glob("*")) if p.is_dir())
     if not folders:
         raise DataError(images, "folder", "one folder per sequence", "none")
     return folders

@@ -13,7 +13,7 @@ import cv2
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, LabeledFrame, without_image
-from pcan_model.data.files import FileClip, write_picture, write_whole
+from pcan_model.data.files import FileClip, visible, write_picture, write_whole
 from pcan_model.data.formats import scalabel
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import Complain, readable, refuse
@@ -52,7 +52,7 @@ def read_clips(
     Labels are read and checked now, pictures when a frame is asked for.
     """
     root = Path(root)
-    found = {path.stem: path for path in sorted((root / "labels").glob("*.json"))}
+    found = {path.stem: path for path in sorted(visible((root / "labels").glob("*.json")))}
     if not found:
         raise DataError(root / "labels", "*.json", "one label file per video", "none")
     missing = sorted(set(videos or ()) - set(found))
@@ -82,7 +82,9 @@ def _in_order(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def found(root: Path) -> bool:
     """Whether a folder looks like this."""
-    return (root / STILLS).is_file() or ((root / "images").is_dir() and any(root.glob("labels/*.json")))
+    return (root / STILLS).is_file() or (
+        (root / "images").is_dir() and bool(visible(root.glob("labels/*.json")))
+    )
 
 
 def read_all(root: Path, names: Sequence[str], complain: Complain = refuse) -> list[Clip]:
