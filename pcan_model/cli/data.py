@@ -16,7 +16,7 @@ from pcan_model.core.errors import DataError
 from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import Clip
 from pcan_model.data.convert import TARGETS, convert
-from pcan_model.data.formats.reading import Complain, refuse
+from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.registry import DATASET_FORMATS, FORMATS, open_clips, recognise
 from pcan_model.visualization.labels import draw_labels
 from pcan_model.visualization.overlay import contact_sheet, tile
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _open(options: argparse.Namespace, complain: Complain = refuse) -> list[Clip]:
+def _open(options: argparse.Namespace, on_error: OnError = raise_error) -> list[Clip]:
     path, format, split, videos = options.path, options.format, options.split, options.videos
-    return open_clips(path, format, split=split, videos=videos, complain=complain)
+    return open_clips(path, format, split=split, videos=videos, on_error=on_error)
 
 
 def _check(options: argparse.Namespace) -> int:

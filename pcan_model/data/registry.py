@@ -12,7 +12,7 @@ from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.files import PICTURES, is_visible, read_folder
-from pcan_model.data.formats.reading import Complain, refuse
+from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.video import VIDEOS, VideoClip, is_video
 
 Names = Sequence[str]
@@ -26,7 +26,7 @@ class DatasetFormat:
     name: str
     expected: str  # its files, for people
     found: Callable[[Path], bool]
-    read: Callable[[Path, str | None, Names, Complain], list[Clip]]  # folder, split, classes
+    read: Callable[[Path, str | None, Names, OnError], list[Clip]]  # folder, split, classes
     splits: bool = True  # whether it has any
 
 
@@ -35,16 +35,16 @@ def _bdd100k(name: str, task: bdd100k.Task) -> DatasetFormat:
 
 
 def _whole(
-    read: Callable[[Path, Names, Complain], list[Clip]],
-) -> Callable[[Path, str | None, Names, Complain], list[Clip]]:
+    read: Callable[[Path, Names, OnError], list[Clip]],
+) -> Callable[[Path, str | None, Names, OnError], list[Clip]]:
     """Refuse splits."""
 
-    def read_all(root: Path, split: str | None, names: Names, complain: Complain) -> list[Clip]:
+    def read_checked(root: Path, split: str | None, names: Names, on_error: OnError) -> list[Clip]:
         if split is not None:
             raise DataError(root, "split", "none: this kind of data set has no splits", split)
-        return read(root, names, complain)
+        return read(root, names, on_error)
 
-    return read_all
+    return read_checked
 
 
 def _has(endings: Sequence[str]) -> Callable[[Path], bool]:
@@ -56,7 +56,7 @@ def _has(endings: Sequence[str]) -> Callable[[Path], bool]:
     return test
 
 
-def _read_bag(path: Path, names: Names, _: Complain) -> list[Clip]:
+def _read_bag(path: Path, names: Names, _: OnError) -> list[Clip]:
     """Open a bag; rosbags is imported only now, so that it need not be there."""
     from pcan_model.data.bags.clip import BagClip
 
@@ -70,7 +70,7 @@ DATASET_FORMATS = (  # of two that fit, the first
     _bdd100k("bdd100k_box_track", bdd100k.BOX_TRACK),
     _bdd100k("bdd100k_det", bdd100k.DET),
     DatasetFormat("youtube_vis", youtube_vis.LAYOUT, youtube_vis.found, youtube_vis.read_clips),
-    DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_all), splits=False),
+    DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_set), splits=False),
     DatasetFormat(
         "bag", "a rosbag2 with images, /ground_truth for labels", _has(BAGS), _whole(_read_bag), splits=False
     ),
@@ -119,7 +119,7 @@ def open_clips(
     split: str | None = None,
     videos: Sequence[str] | None = None,
     names: Names = CLASSES,
-    complain: Complain = refuse,
+    on_error: OnError = raise_error,
 ) -> list[Clip]:
     """Open a data set, recognised by its files, as clips in order of name.
 
@@ -127,13 +127,13 @@ def open_clips(
     split   of the data set's own, such as train and val; None: all that have labels
     videos  only the clips of these names
     names   of the classes that labels count; what else a data set labels is ignored
-    complain  takes the error of each file, frame or object that is left out; without it the first is raised
+    on_error  takes the error of each file, frame or object that is left out; without it the first is raised
 
     Labels in JSON are read and checked now; all others, and pictures, when a frame is asked for.
     Raises DataError where the files are not as expected.
     """
     root = Path(path)
-    clips = recognise(root, format).read(root, split, names, complain)
+    clips = recognise(root, format).read(root, split, names, on_error)
     if videos is None:
         return clips
     known = {clip.name: clip for clip in clips}

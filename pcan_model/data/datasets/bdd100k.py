@@ -15,7 +15,7 @@ from pcan_model.data.datasets import scalabel
 from pcan_model.data.files import FileClip, list_pictures, read_picture, visible, write_picture
 from pcan_model.data.formats import bdd100k
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import Complain, readable
+from pcan_model.data.formats.reading import OnError, read_all
 from pcan_model.data.transfer import stem, transfer
 
 KINDS = ("bitmasks", "rles", "polygons")  # of masks, the preferred first: bitmasks need no reading beforehand
@@ -72,7 +72,7 @@ def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def read_clips(
-    root: Path, split: str | None, names: Sequence[str], complain: Complain, *, task: Task
+    root: Path, split: str | None, names: Sequence[str], on_error: OnError, *, task: Task
 ) -> list[Clip]:
     """Open the clips of a split, in order of name; of all splits that have labels without one."""
     splits = [split] if split else [name for name in SPLITS if _labels(root, task, name)]
@@ -81,9 +81,9 @@ def read_clips(
         labels = _labels(root, task, name)
         if labels is None:
             raise DataError(root / "labels" / task.labels, f"split {name}", task.layout(), "none")
-        clips += _open(labels, root / "images" / task.images / name, names, complain)
+        clips += _open(labels, root / "images" / task.images / name, names, on_error)
     if not clips:
-        complain(DataError(root / "labels" / task.labels, "splits", task.layout(), "no clips"))
+        on_error(DataError(root / "labels" / task.labels, "splits", task.layout(), "no clips"))
     return clips
 
 
@@ -97,17 +97,17 @@ def _labels(root: Path, task: Task, split: str) -> Path | None:
     return None
 
 
-def _open(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
+def _open(labels: Path, images: Path, names: Sequence[str], on_error: OnError) -> list[Clip]:
     if labels.is_file():
-        return scalabel.read_stills(labels, images, names, complain)
+        return scalabel.read_stills(labels, images, names, on_error)
     if files := sorted(visible(labels.glob("*.json"))):
-        return readable(
-            lambda file: scalabel.read_video(file, images / file.stem, names, complain), files, complain
+        return read_all(
+            lambda file: scalabel.read_video(file, images / file.stem, names, on_error), files, on_error
         )
     folders = sorted(p for p in visible(labels.iterdir()) if p.is_dir())
     if folders:
-        return readable(
-            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, complain
+        return read_all(
+            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, on_error
         )
     return [_bitmask_clip(file.stem, [file], images, names) for file in list_pictures(labels)]
 

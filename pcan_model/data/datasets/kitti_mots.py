@@ -21,7 +21,7 @@ from pcan_model.data.files import (
 )
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import Complain, readable
+from pcan_model.data.formats.reading import OnError, read_all
 from pcan_model.data.transfer import transfer
 
 LAYOUT = "image_02/<sequence>/*.png with instances/<sequence>/*.png or instances_txt/<sequence>.txt"
@@ -65,20 +65,20 @@ def found(root: Path) -> bool:
     return (_home(root) / "image_02").is_dir()
 
 
-def read_clips(root: Path, split: str | None, names: Sequence[str], complain: Complain) -> list[Clip]:
+def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: OnError) -> list[Clip]:
     """Open the sequences of a split, in order of name; all that are there without one.
 
     split  train or val as in the MOTS paper or in `<split>.seqmap`, or test, which has no labels
     """
     if split == "test":
         images = root / "testing" / "image_02"
-        return readable(lambda folder: _clip(folder, NoLabels()), _folders(images), complain)
+        return read_all(lambda folder: _clip(folder, NoLabels()), _folders(images), on_error)
     home = _home(root)
     folders = {folder.name: folder for folder in _folders(home / "image_02")}
     wanted = list(folders) if split is None else _sequences(root, split)
     if missing := [name for name in wanted if name not in folders]:
         raise DataError(home / "image_02", f"split {split}", f"the sequences {missing}", list(folders))
-    return readable(lambda name: _clip(folders[name], _labels(root, folders[name], names)), wanted, complain)
+    return read_all(lambda name: _clip(folders[name], _labels(root, folders[name], names)), wanted, on_error)
 
 
 def _clip(images: Path, labels: LabelSource) -> Clip:

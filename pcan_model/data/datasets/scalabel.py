@@ -16,7 +16,7 @@ from pcan_model.data.clips import Clip, LabeledFrame, without_image
 from pcan_model.data.files import FileClip, visible, write_picture, write_whole
 from pcan_model.data.formats import scalabel
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import Complain, readable, refuse
+from pcan_model.data.formats.reading import OnError, raise_error, read_all
 from pcan_model.data.transfer import stem, transfer
 
 LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
@@ -43,11 +43,11 @@ def read_clips(
     *,
     videos: Sequence[str] | None = None,
     names: Sequence[str] = CLASSES,
-    complain: Complain = refuse,
+    on_error: OnError = raise_error,
 ) -> list[Clip]:
     """Open every video below `root` (or the named ones), in order of name.
 
-    complain  takes the error of each file or frame that is left out
+    on_error  takes the error of each file or frame that is left out
 
     Labels are read and checked now, pictures when a frame is asked for.
     """
@@ -59,18 +59,18 @@ def read_clips(
     if missing:
         raise DataError(root / "labels", "videos", f"some of {sorted(found)}", missing)
     images, files = root / "images", [found[video] for video in sorted(videos or found)]
-    opened = readable(lambda file: _read_file(file, images, names, complain), files, complain)
+    opened = read_all(lambda file: _read_file(file, images, names, on_error), files, on_error)
     return [clip for clips in opened for clip in clips]
 
 
-def _read_file(labels: Path, images: Path, names: Sequence[str], complain: Complain) -> list[Clip]:
+def _read_file(labels: Path, images: Path, names: Sequence[str], on_error: OnError) -> list[Clip]:
     """Open a label file of one video, of several by their videoName, or of stills without."""
     if (images / labels.stem).is_dir():
-        return [read_video(labels, images / labels.stem, names, complain)]
+        return [read_video(labels, images / labels.stem, names, on_error)]
     groups: dict[str, list[dict[str, Any]]] = {}
     for frame in scalabel.read_frames(labels):
         groups.setdefault(frame.get("videoName") or "", []).append(frame)
-    reader = _Reader(labels, names, complain)
+    reader = _Reader(labels, names, on_error)
     stills = [reader.clip(Path(f["name"]).stem, [f], images) for f in groups.pop("", [])]
     videos = [reader.clip(name, _in_order(f), images / name) for name, f in groups.items()]
     return stills + videos
@@ -87,26 +87,26 @@ def found(root: Path) -> bool:
     )
 
 
-def read_all(root: Path, names: Sequence[str], complain: Complain = refuse) -> list[Clip]:
+def read_set(root: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Clip]:
     """Open every video, or the single pictures, of a folder."""
     if (root / STILLS).is_file():
-        return read_stills(root / STILLS, root / "images", names, complain)
-    return read_clips(root, names=names, complain=complain)
+        return read_stills(root / STILLS, root / "images", names, on_error)
+    return read_clips(root, names=names, on_error=on_error)
 
 
 def read_video(
-    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, on_error: OnError = raise_error
 ) -> Clip:
     """Open one label file as one clip, frames by frameIndex."""
     frames = _in_order(scalabel.read_frames(labels))
-    return _Reader(labels, names, complain).clip(labels.stem, frames, images)
+    return _Reader(labels, names, on_error).clip(labels.stem, frames, images)
 
 
 def read_stills(
-    labels: Path, images: Path, names: Sequence[str] = CLASSES, complain: Complain = refuse
+    labels: Path, images: Path, names: Sequence[str] = CLASSES, on_error: OnError = raise_error
 ) -> list[Clip]:
     """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
-    reader = _Reader(labels, names, complain)
+    reader = _Reader(labels, names, on_error)
     frames = scalabel.read_frames(labels)
     return [reader.clip(Path(frame["name"]).stem, [frame], images) for frame in frames]
 
@@ -117,11 +117,11 @@ class _Reader:
 
     file: Path
     names: Sequence[str]  # of the classes that labels count
-    complain: Complain  # takes the errors of frames that are left out
+    on_error: OnError  # takes the errors of frames that are left out
 
     def clip(self, name: str, frames: Sequence[dict[str, Any]], images: Path) -> Clip:
         """Check the labels of some frames and hold them as a clip."""
-        checked = readable(self._check, frames, self.complain)
+        checked = read_all(self._check, frames, self.on_error)
         labels = ScalabelLabels([labels for _, labels in checked], [self._source(f) for f, _ in checked])
         return FileClip(name, [images / frame["name"] for frame, _ in checked], labels, rate=RATE)
 

@@ -12,7 +12,7 @@ from pcan_model.data.clips import Clip
 from pcan_model.data.files import FileClip, LabelSource, NoLabels, write_whole
 from pcan_model.data.formats import youtube_vis
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import Complain
+from pcan_model.data.formats.reading import OnError
 from pcan_model.data.transfer import stem, transfer
 
 LAYOUT = "<split>/JPEGImages/<video>/*.jpg with <split>/instances.json (2021) or <split>.json (2019)"
@@ -39,7 +39,7 @@ def found(root: Path) -> bool:
     return bool(_splits(root))
 
 
-def read_clips(root: Path, split: str | None, names: Sequence[str], complain: Complain) -> list[Clip]:
+def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: OnError) -> list[Clip]:
     """Open the videos of a split, in order of name; of all splits without one.
 
     split  a folder (train, valid, test), or train_sub and val_sub, which part train by its video names:
@@ -50,7 +50,7 @@ def read_clips(root: Path, split: str | None, names: Sequence[str], complain: Co
     if part is not None and part not in splits:
         raise DataError(root, "split", f"one of {[*splits, 'train_sub', 'val_sub']}", split)
     wanted = splits if part is None else [part]
-    clips = [clip for name in wanted for clip in _open(root, name, names, complain)]
+    clips = [clip for name in wanted for clip in _open(root, name, names, on_error)]
     if split not in ("train_sub", "val_sub"):
         return clips
     return [clip for k, clip in enumerate(clips) if (k % HELD_OUT == 0) == (split == "val_sub")]
@@ -66,10 +66,10 @@ def _file(root: Path, split: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _open(root: Path, split: str, names: Sequence[str], complain: Complain) -> list[Clip]:
+def _open(root: Path, split: str, names: Sequence[str], on_error: OnError) -> list[Clip]:
     file = _file(root, split)
     assert file is not None
-    videos = sorted(youtube_vis.read_videos(file, names, complain), key=lambda video: video.name)
+    videos = sorted(youtube_vis.read_videos(file, names, on_error), key=lambda video: video.name)
     images = root / split / "JPEGImages"
     return [_clip(video, images) for video in videos]
 

@@ -1,4 +1,4 @@
-"""What a reader does with what it cannot read: refuse it at once, or tell and go on with the rest."""
+"""What a reader does with what it cannot read: raise the error, or hand it on and read the rest."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import TypeVar
 
 from pcan_model.core.errors import DataError
 
-Complain = Callable[[DataError], None]
+OnError = Callable[[DataError], None]
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def refuse(error: DataError) -> None:
+def raise_error(error: DataError) -> None:
     """Raise the error."""
     raise error
 
 
-def readable(read: Callable[[Item], Found], items: Iterable[Item], complain: Complain) -> list[Found]:
-    """Return what `read` makes of the items; its DataErrors go to `complain`, which raises or goes on."""
+def read_all(read: Callable[[Item], Found], items: Iterable[Item], on_error: OnError) -> list[Found]:
+    """Return what `read` makes of the items; its DataErrors go to `on_error`, which raises or goes on."""
     found = []
     for item in items:
         try:
             found.append(read(item))
         except DataError as error:
-            complain(error)
+            on_error(error)
     return found

@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 from pcan_model.core import rle
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.data.formats.reading import Complain, readable, refuse
+from pcan_model.data.formats.reading import OnError, raise_error, read_all
 
 NAMES = {"person": "pedestrian", "sedan": "car", "motorbike": "motorcycle"}  # what street classes are called
 
@@ -40,12 +40,12 @@ class Video:
     instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
 
 
-def read_videos(file: Path, names: Sequence[str], complain: Complain = refuse) -> list[Video]:
+def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Video]:
     """Read the videos of a file, in its order.
 
     names  of the classes that labels count: a category of the same name, or of one in NAMES, is that
            class; other categories are ignored
-    complain  takes the error of each annotation or video that is left out
+    on_error  takes the error of each annotation or video that is left out
 
     The labels of the official val and test sets are private: their files have no annotations.
     Raises DataError where a key is missing, or no category is a class.
@@ -54,7 +54,7 @@ def read_videos(file: Path, names: Sequence[str], complain: Complain = refuse) -
     table = categories_to_labels(data["categories"], names, file)
     instances: dict[int, list[Instance]] = {}
     entries = data["annotations"] or ()
-    for number, instance in readable(lambda entry: _instance(entry, table, file), entries, complain):
+    for number, instance in read_all(lambda entry: _instance(entry, table, file), entries, on_error):
         instances.setdefault(number, []).append(instance)
     hidden = data["annotations"] is None
 
@@ -63,14 +63,14 @@ def read_videos(file: Path, names: Sequence[str], complain: Complain = refuse) -
             raise DataError(file, "videos", "id, height, width, file_names", entry)
         return _video(entry, None if hidden else instances.pop(entry.get("id", -1), []), file)
 
-    videos = readable(read, data["videos"], complain)
+    videos = read_all(read, data["videos"], on_error)
     called = [video.name for video in videos]
     videos = [
         replace(video, name=f"{video.name}-{number}") if called.count(video.name) > 1 else video
         for number, video in enumerate(videos, start=1)
     ]
     if instances:
-        complain(DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5]))
+        on_error(DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5]))
     return videos
 
 
