@@ -132,6 +132,15 @@ def test_labels_come_without_their_picture(tmp_path: Path) -> None:
         assert clip.labels(1).objects().areas().tolist() == [135, 135]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_names_with_spaces_stay(tmp_path: Path, target: str) -> None:
+    out = write([Bars("front left 2"), Bars("front")], target, tmp_path / "a set", split="val")
+    split = "val" if target in ("kitti_mots", "bdd100k_bitmask", "youtube_vis") else None
+    clips = open_clips(out, split=split)
+    assert sorted(clip.name for clip in clips) == ["front", "front left 2"]
+    assert_same(next(clip for clip in clips if " " in clip.name), Bars("front left 2"), ids=False)
+
+
 def test_splits_are_read_alone(tmp_path: Path) -> None:
     for split in ("train", "val"):
         part = write([Bars(f"{split}_clip")], "bdd100k_bitmask", tmp_path / split, split)

@@ -30,17 +30,18 @@ def image_topic(bag: Bag, topic: str) -> Connection:
         raise BagError(f"{bag.path}: expected {wanted}, found {there}")
     if topic:
         return max(named, key=lambda c: c.msgcount)
-    kinds = [_kind(_encoding(bag, connection)) for connection in named]
+    types = bag.types()
+    kinds = [_kind(_encoding(bag, connection, types)) for connection in named]
     best = max(range(len(named)), key=lambda k: (-kinds[k], named[k].msgcount))
     return named[best]
 
 
-def _encoding(bag: Bag, connection: Connection) -> str:
+def _encoding(bag: Bag, connection: Connection, types: Any) -> str:
     """Return the encoding of a topic's first image, or the format of a compressed one; empty if broken."""
     stored = next(iter(bag.messages([connection.topic])), None)
     try:
         assert stored is not None
-        message: Any = bag.types().deserialize_cdr(stored.raw, connection.msgtype)
+        message: Any = types.deserialize_cdr(stored.raw, connection.msgtype)
         return str(message.encoding if connection.msgtype == IMAGE else message.format)
     except Exception:  # a broken message shows in many ways
         return ""

@@ -100,10 +100,16 @@ def _folders(images: Path) -> list[Path]:
 def _sequences(root: Path, split: str) -> Sequence[str]:
     seqmap = root / f"{split}.seqmap"
     if seqmap.is_file():
-        return [line.split()[0] for line in seqmap.read_text().splitlines() if line.strip()]
+        return [_sequence(line) for line in seqmap.read_text().splitlines() if line.strip()]
     if split not in SPLITS:
         raise DataError(root, "split", f"one of {[*SPLITS, 'test']} or the name of a .seqmap", split)
     return SPLITS[split]
+
+
+def _sequence(line: str) -> str:
+    """Return the sequence of a line `<sequence> empty <first> <last>`; its name may have spaces."""
+    name, *rest = line.strip().rsplit(maxsplit=3)
+    return name if len(rest) == 3 and all(part.isdigit() for part in rest[1:]) else line.strip()
 
 
 def _labels(root: Path, images: Path, names: Sequence[str]) -> LabelSource:
