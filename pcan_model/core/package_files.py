@@ -22,7 +22,7 @@ def _by_ament() -> list[Path]:
         from ament_index_python.packages import get_package_share_directory
 
         return [Path(get_package_share_directory("pcan_ros"))]
-    except (ImportError, LookupError):
+    except (ImportError, LookupError, OSError):  # OSError: no AMENT_PREFIX_PATH
         return []
 
 

@@ -37,3 +37,8 @@ def test_pip_installs_what_is_looked_for() -> None:
 def test_sources_may_lie_next_to_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(share, "__file__", "/src/pcan_model/core/package_files.py")
     assert share.shared("no_such_file").name == "no_such_file"
+
+
+def test_without_a_sourced_ros_the_sources_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
+    assert share.shared("msg") == ROOT / "msg"
