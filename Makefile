@@ -8,7 +8,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu check format env train-env build clean
+.PHONY: help demo test test-gpu check format reference docs env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -40,11 +40,19 @@ test: env ## the whole test suite, with real nodes over real DDS
 test-gpu: ## on a machine with an NVIDIA GPU: engines, agreement, memory, latency (MODEL=folder)
 	@source tools/env.sh && PCAN_GPU_MODEL="$(MODEL)" python -m pytest -rs -s test/gpu
 
-check: env ## style, types and format
+check: env ## style, types, format, and what the documents name
 	@source tools/env.sh && python -m ruff check && python -m ruff format --check && python -m mypy
+	@source tools/env.sh && python tools/check_documents.py && python tools/command_reference.py --check
 
 format: env ## write the files as check wants them
 	@source tools/env.sh && python -m ruff check --fix && python -m ruff format
+
+reference: env ## docs/reference/commands.md anew, after an option changed
+	@source tools/env.sh && python tools/command_reference.py
+
+docs: ## the documents as a site, into site/index.html (Python 3.11 or newer)
+	@$(ENVIRONMENT) docs
+	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet && echo "written: site/index.html"
 
 env: ## the whole environment: runtime, ROS 2, PyTorch, ModelOpt, OpenVINO, TensorRT-RTX, checkers
 	@$(ENVIRONMENT) runtime ros train quantize openvino tensorrt check
@@ -58,4 +66,4 @@ build: ## the ROS 2 package, by colcon, into install/
 	@source tools/env.sh && colcon build --symlink-install
 
 clean: ## remove what was built, but not .venv
-	rm -rf build install log demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build install log demo site .mypy_cache .ruff_cache .pytest_cache
