@@ -25,7 +25,7 @@ import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import cv2
@@ -65,20 +65,15 @@ def least(costs: list[Cost]) -> Cost:
     return Cost(min(c.wall for c in costs), min(c.cpu for c in costs))
 
 
-@dataclass
-class Watched:
+class Watched(Engine):
     """An engine whose two passes are timed."""
 
-    engine: Engine
-    frame: list[Cost] = field(default_factory=list)
-    instance: list[Cost] = field(default_factory=list)
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.config, self.camera_format = engine, engine.config, engine.camera_format
+        self.frame: list[Cost] = []
+        self.instance: list[Cost] = []
 
-    @property
-    def config(self) -> Any:
-        """Return the engine's configuration."""
-        return self.engine.config
-
-    def start(self) -> Any:
+    def start(self, camera: int = 0) -> Any:
         """Return the engine's empty memory."""
         return self.engine.start()
 
@@ -110,7 +105,7 @@ class Row:
     def __init__(self, model: Path, backend: str, threads: int) -> None:
         files = ModelFiles(model)
         engine, self.loading = timed(lambda: open_engine(files, backend, threads))
-        self.model, self.name, self.precision = model, f"{model.name} | {backend}", files.precision
+        self.model, self.name, self.precision = model, f"{model.name} | {backend}", files.manifest.precision
         self.size = f"{files.config.input.height}x{files.config.input.width}"
         self.watched = Watched(engine)
         self._tracker = Tracker(self.watched)
@@ -181,7 +176,7 @@ def main() -> int:
 
 def backends(model: Path, options: argparse.Namespace) -> list[str]:
     """Return what can run a model: torch computes in no less than 32 bits."""
-    exact = ModelFiles(model).precision == "fp32"
+    exact = ModelFiles(model).manifest.precision == "fp32"
     return [backend for backend in options.backends if exact or backend != "torch"]
 
 

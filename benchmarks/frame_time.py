@@ -32,20 +32,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from pcan_model.core.engine import Engine
 from pcan_model.core.geometry import Letterbox, clip_boxes, sigmoid
 from pcan_model.core.masks import Encoding
+from pcan_model.core.package_files import default_model
 from pcan_model.core.structures import Detections, Frame, Slots, Tracks
 from pcan_model.data.image_decoding import decode
 from pcan_model.inference.host_engine import Features, Memory
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Stopwatch, Timings, Tracker
-from pcan_ros.node.parameters import default_model
 
 HEIGHT, WIDTH, OBJECTS = 720, 1280, 20
 LIMIT = 0.15  # of the network's time, for everything else
 
 
-class Street:
+class Street(Engine):
     """An engine that runs the true network and then reports planted objects."""
 
     def __init__(self, engine: OnnxEngine) -> None:
@@ -57,7 +58,7 @@ class Street:
         self._speeds = random.uniform(-4, 4, (OBJECTS, 2))
         self._embeds = random.normal(size=(OBJECTS, engine.config.heads.embed_channels)) * 3
 
-    def start(self) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         """Return the true engine's empty memory."""
         return self._engine.start()
 

@@ -23,15 +23,17 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from pcan_model.model.heads import _align, _rois, levels_of, pool_regions
+from pcan_model.model.roi_pooling import SAMPLES, _align, _rois, levels_of, pool_regions
 
 
 def pool_on_every_level(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
     """Pool each box four times and choose: what `pool_regions` did before."""
     level, rois = levels_of(boxes), _rois(boxes, picture)
-    pooled = _align(levels, 0, rois, cells)
+    pooled = _align(levels, 0, rois, cells, SAMPLES)
     for i in range(1, len(levels)):
-        pooled = torch.where((level == i)[:, None, None, None], _align(levels, i, rois, cells), pooled)
+        pooled = torch.where(
+            (level == i)[:, None, None, None], _align(levels, i, rois, cells, SAMPLES), pooled
+        )
     return pooled
 
 

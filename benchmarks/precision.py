@@ -30,10 +30,10 @@ from pcan_model.evaluation.predict import Answer, follow
 from pcan_model.evaluation.predictions import answer
 from pcan_model.evaluation.report.summary import summarise
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.model_folder import PRECISIONS
 from pcan_model.export.quantise import LAYERS
 from pcan_model.export.track_agreement import likeness
 from pcan_model.inference.backends import EngineOptions, open_engine
+from pcan_model.inference.manifest import PRECISIONS, is_model
 from pcan_model.synthetic.drive import SyntheticDrive, write_drives
 from pcan_model.tracking.tracker import Tracker
 
@@ -62,7 +62,7 @@ def main() -> None:
 def _exported(name: str, options: argparse.Namespace) -> Path:
     """Return the folder of the model in a precision, exported now where it is not there."""
     folder: Path = options.out / name
-    if (folder / "manifest.json").is_file():
+    if is_model(folder):
         return folder
     drives = options.out / "drives"
     write_drives(drives, range(FITTED), length=8)

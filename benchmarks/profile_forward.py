@@ -59,8 +59,8 @@ def main() -> int:
         config = replace(config, input=replace(config.input, height=height, width=width))
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    layout = static(PCAN(config))
-    frame, (*memory, valid) = layout.frame, empty_memory(layout).frames
+    signature = static(PCAN(config))
+    frame, (*memory, valid) = signature.frame, empty_memory(signature).frames
     for name, path in PARTS.items():
         *owners, last = path.split(".")
         owner: Any = frame

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config, load_config
-from pcan_model.export.model_folder import ROI, export
+from pcan_model.export.model_folder import export
+from pcan_model.inference.manifest import ROI
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.detector import with_p6
-from pcan_model.model.heads import pool_regions
-from pcan_model.model.pass_signature import lean
+from pcan_model.model.pass_signature import sparse
 from pcan_model.model.pcan import PCAN
+from pcan_model.model.roi_pooling import pool_regions
 
 PICTURE = "picture.png"  # in the folder of a random model: where it finds its objects
 SPREAD = 2.0  # standard deviation of the class logits
@@ -56,8 +57,8 @@ def spread_scores(net: PCAN, picture: Tensor) -> None:
 @torch.inference_mode()
 def with_objects(net: PCAN, picture: Tensor, objects: int) -> Config:
     """Return the configuration with thresholds that leave so many detections of a picture."""
-    layout = lean(net)
-    scores = layout.frame(picture, *empty_memory(layout).frames)[1]
+    signature = sparse(net)
+    scores = signature.frame(picture, *empty_memory(signature).frames)[1]
     threshold = float(scores[objects - 1 : objects + 1].mean())
     tracker = replace(net.config.tracker, init_score=threshold, track_score=threshold)
     heads = replace(net.config.heads, score_threshold=threshold)

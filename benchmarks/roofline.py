@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import onnx
 from onnx import shape_inference
 
-from pcan_model.inference.graphs import SMALL
 from pcan_model.inference.manifest import GRAPHS
+from pcan_model.model.pass_names import DETECTIONS
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm")  # what --precision of pcan-export concerns
 PRODUCTS = (*HEAVY, "MatMul")
@@ -42,7 +42,7 @@ MOVES = frozenset({"Slice", "Gather", "GatherElements", "GatherND", "Split"})  #
 WIDTHS = {"fp32": 4, "fp16": 2, "int8": 1, "fp8": 1}  # bytes of a number in a heavy layer
 LAUNCH = 2e-6  # seconds between two kernels of a CUDA graph: a guess, of the order that is reported
 UP = ("image", "slot", "fresh", "owner", "has")  # what crosses from the host each frame
-DOWN = (*SMALL, "nms_ok", "refined")  # and back
+DOWN = (*DETECTIONS, "nms_ok", "refined")  # and back
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ from pcan_model.export.track_agreement import likeness
 from pcan_model.factory import make_engine
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector, with_p6
-from pcan_model.model.heads import pool_regions_once
 from pcan_model.model.pcan import PCAN
+from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.dump import changed
 from pcan_model.synthetic.drive import SyntheticDrive
@@ -121,7 +121,7 @@ def differences(net: Detector, picture: Picture) -> Iterator[str]:
     boxes = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
     for cells in (net.config.heads.box_size, net.config.heads.mask_size):
         every, twice = (
-            pool_regions_once(levels, boxes, boxes.new_zeros(len(boxes)), cells, samples=count).flatten(1)
+            pool_by_level(levels, boxes, boxes.new_zeros(len(boxes)), cells, samples=count).flatten(1)
             for count in SAMPLES.values()
         )
         apart = every - twice

@@ -104,7 +104,7 @@ def _resident(pid: int) -> float:
 
 
 def _options() -> argparse.Namespace:
-    from pcan_ros.node.parameters import default_model
+    from pcan_model.core.package_files import default_model
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=default_model())

@@ -9,9 +9,9 @@ from torch import nn
 from pcan_model.core.config import Config, ConfigError
 from pcan_model.core.engine import Engine
 from pcan_model.inference.torch_engine import TorchEngine
-from pcan_model.model import pass_signature as layout
+from pcan_model.model import pass_signature as paper
 from pcan_model.model.detector import Detector
-from pcan_model.model.pass_signature import MakeLayout
+from pcan_model.model.pass_signature import MakeSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.released import static as released
 from pcan_model.released.engine import ReleasedEngine
@@ -19,12 +19,12 @@ from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.stages import STAGES as RELEASED
 from pcan_model.training.stages import STAGES as PAPER
 
-LAYOUTS: dict[str, dict[str, MakeLayout]] = {  # what is exported, by form and by how regions are read
-    "paper": {"roialign": layout.lean, "gridsample": layout.sampled},
-    "released": {"roialign": released.static, "gridsample": released.sampled},
+SIGNATURES: dict[str, dict[str, MakeSignature]] = {  # what is exported, by form and by how regions are read
+    "paper": {"roialign": paper.sparse, "gridsample": paper.grid_sample},
+    "released": {"roialign": released.static, "gridsample": released.grid_sample},
 }
-REFERENCES: dict[str, dict[str, MakeLayout]] = {  # what agrees with these, and reads by the operator
-    "paper": {"roialign": layout.lean, "gridsample": layout.static},
+REFERENCES: dict[str, dict[str, MakeSignature]] = {  # what agrees with these, and reads by the operator
+    "paper": {"roialign": paper.sparse, "gridsample": paper.static},
     "released": {"roialign": released.static, "gridsample": released.static},
 }
 

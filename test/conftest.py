@@ -69,11 +69,11 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     from support.small import few_steps
 
-    from pcan_model.core.engine import CameraPicture
+    from pcan_model.core.engine import CameraFormat
     from pcan_model.export.model_folder import export
 
     folder = tmp_path_factory.mktemp("two_cameras") / "model"
-    return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraPicture(150, 300, "bgr"))
+    return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraFormat(150, 300, "bgr"))
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +83,9 @@ def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     from support.rounded import BlockClip, round_all
     from support.small import few_steps
 
-    from pcan_model.core.engine import CameraPicture
+    from pcan_model.core.engine import CameraFormat
 
-    clip, sent = BlockClip(4, 11, 150, 300), CameraPicture(150, 300, "bgr")
+    clip, sent = BlockClip(4, 11, 150, 300), CameraFormat(150, 300, "bgr")
     root = tmp_path_factory.mktemp("two_rounded")
     return round_all(few_steps(), root, [clip], frames=len(clip), cameras=2, camera=sent)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import at_least
-from pcan_model.inference.engine_facts import EngineLost
-from pcan_model.inference.manifest import BATCH, GRAPHS, ModelError, ModelFiles
+from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
 from pcan_model.inference.tensorrt.build import BuildOptions
 from pcan_model.inference.tensorrt.cache import EngineCache, Entry, default_cache
 from pcan_model.inference.tensorrt.cuda import Cuda
-from pcan_model.inference.tensorrt.loaded_engine import Shop, build_into_cache, check_buildable, key_of
+from pcan_model.inference.tensorrt.loaded_engine import EngineProvider, check_buildable
+from pcan_model.model.pass_names import GRAPHS
 
 EXPLANATION = """\
 Build the TensorRT engines of an exported model into the cache that the node reads, so that it starts in
@@ -58,14 +59,14 @@ def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: a
         raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
     capability = options.capability or _capability(bindings)
     how = BuildOptions(capability, options.level, options.workspace)
-    batched = [f"{BATCH}{graph}" for graph in GRAPHS] if files.cameras > 1 else []
+    batched = [f"{BATCH}{graph}" for graph in GRAPHS] if files.manifest.cameras > 1 else []
     for graph in (*GRAPHS, *batched):
         with Bar(graph) as bar:
-            shop = Shop(bindings, cache, how, print, bar.report)
-            key = key_of(files, graph, shop)
+            provider = EngineProvider(bindings, cache, how, print, bar.report)
+            key = provider.key(files, graph)
             there = cache.get(key) is not None and not options.force
             if not there:
-                build_into_cache(files, graph, shop)
+                provider.build(files, graph)
         print(f"{'already there' if there else 'built'}: {cache.root / key.folder}")
     return 0
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from pcan_model.cli.arguments import at_least
 from pcan_model.core.config import Config, ConfigError, load_config
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.core.geometry import fit_picture
 from pcan_model.data.clips import Clip
 from pcan_model.export.agreement import agreement, over_a_clip
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.model_folder import PRECISIONS, REST, ROI, export
+from pcan_model.export.model_folder import REST, export
 from pcan_model.export.quantise import LAYERS
 from pcan_model.factory import make_net
+from pcan_model.inference.manifest import PRECISIONS, ROI
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.roi_pooling import SAMPLES
@@ -74,11 +75,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _camera(options: argparse.Namespace) -> CameraPicture | None:
+def _camera(options: argparse.Namespace) -> CameraFormat | None:
     if not options.camera:
         return None
     height, width = options.camera
-    return CameraPicture(height, width, options.order)
+    return CameraFormat(height, width, options.order)
 
 
 def _network(options: argparse.Namespace) -> tuple[PCAN | ReleasedPCAN, dict[str, object]]:
@@ -111,7 +112,7 @@ def _report(
     folder: Path,
     precision: str,
     clips: Sequence[Clip],
-    camera: CameraPicture | None,
+    camera: CameraFormat | None,
 ) -> None:
     if precision not in LAYERS:
         for name, difference in agreement(net, folder, camera=camera).items():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pcan_model.core.engine import Engine, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.predict import follow
@@ -26,7 +27,7 @@ class Place:
     memory: Memory
 
 
-class SharedFrames:
+class SharedFrames(Engine):
     """An engine that looks up what the frame pass said of a clip, and runs it where nobody did before.
 
     Engines that share a record must differ in their instance modules only, and see the same clip; what
@@ -36,11 +37,11 @@ class SharedFrames:
     def __init__(self, engine: TorchEngine, record: list[tuple[Detections, Features]]) -> None:
         self.config, self._engine, self._record = engine.config, engine, record
 
-    def start(self) -> Place:
+    def start(self, camera: int = 0) -> Place:
         """Return the empty memory of one camera, before the first frame."""
         return Place(0, self._engine.start())
 
-    def detect(self, image: NDArray[np.uint8], memory: Place) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Place) -> tuple[Detections, Features]:
         """Find the objects of one letterboxed picture, the clip's next."""
         if memory.frames == len(self._record):
             self._record.append(self._engine.detect(image, memory.memory))

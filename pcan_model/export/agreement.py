@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.predict import follow
 from pcan_model.evaluation.setup import Setup
@@ -18,13 +17,14 @@ from pcan_model.export.camera_pass import fitted
 from pcan_model.export.onnx_graph import example_inputs
 from pcan_model.export.track_agreement import Likeness, likeness
 from pcan_model.factory import REFERENCES, make_engine
+from pcan_model.inference.manifest import ModelManifest
 from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.tracking.tracker import Tracker
 
 
 def agreement(
-    net: PCAN | ReleasedPCAN, folder: Path, frames: int = 3, camera: CameraPicture | None = None
+    net: PCAN | ReleasedPCAN, folder: Path, frames: int = 3, camera: CameraFormat | None = None
 ) -> dict[str, float]:
     """Run both on noise with memory carried along; return the largest difference per output.
 
@@ -34,20 +34,20 @@ def agreement(
 
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
-    roi = json.loads((folder / "manifest.json").read_text())["roi"]
-    layout = REFERENCES[net.config.form][roi](net)
+    roi = ModelManifest.read(folder).roi
+    signature = REFERENCES[net.config.form][roi](net)
     if camera is not None:
-        layout = fitted(layout, net.config, camera)
-    (image, *memory), _ = example_inputs(net.config, layout)
+        signature = fitted(signature, net.config, camera)
+    (image, *memory), _ = example_inputs(net.config, signature)
     ours: list[Any] = list(memory)
     theirs: list[Any] = [m.numpy() for m in memory]
     worst: dict[str, float] = {}
     for _ in range(frames):
         picture = generator.integers(0, 255, image.shape, dtype=np.uint8)
         with torch.inference_mode():
-            a = layout.frame(torch.from_numpy(picture), *ours)
-        b = session.run(None, dict(zip(layout.inputs["frame"], [picture, *theirs], strict=True)))
-        for name, x, y in zip(layout.outputs["frame"], a, b, strict=True):
+            a = signature.frame(torch.from_numpy(picture), *ours)
+        b = session.run(None, dict(zip(signature.inputs["frame"], [picture, *theirs], strict=True)))
+        for name, x, y in zip(signature.outputs["frame"], a, b, strict=True):
             difference = float(np.abs(x.numpy().astype(np.float64) - y).max(initial=0))
             worst[name] = max(worst.get(name, 0.0), difference)
         ours, theirs = list(a[-len(memory) :]), list(b[-len(memory) :])

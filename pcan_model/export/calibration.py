@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat, Engine, Image
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Detections, Frame, Slots
 from pcan_model.data.clips import Clip, ClipFrame, seconds
 from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
 from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
-from pcan_model.model.pass_signature import SLOTS
+from pcan_model.model.pass_names import SLOTS
 from pcan_model.tracking.tracker import Tracker
 
 STRETCH = 4  # frames in a row, so that memories are empty, part full and full
@@ -32,12 +32,12 @@ class Samples:
     instance: tuple[Path, ...]
 
 
-class Recorder:
+class Recorder(Engine):
     """An engine that writes down what it is given."""
 
     def __init__(self, engine: TorchEngine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
-        self.config, self.camera = engine.config, engine.camera
+        self.config, self.camera_format = engine.config, engine.camera_format
         self._written: dict[str, list[Path]] = {"frame": [], "instance": []}
 
     @property
@@ -45,11 +45,11 @@ class Recorder:
         """Return what was written so far."""
         return Samples(tuple(self._written["frame"]), tuple(self._written["instance"]))
 
-    def start(self) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         """Return the true engine's empty memory."""
         return self._engine.start()
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Keep the picture and the frame memory; see `pcan_model.core.engine`."""
         self._write("frame", (image[None], *memory.frames))
         return self._engine.detect(image, memory)
@@ -64,7 +64,7 @@ class Recorder:
         return self._engine.segment(features, slots, memory, remember=remember)
 
     def _write(self, network: str, values: Sequence[Any]) -> None:
-        names = self._engine.layout.inputs[network]
+        names = self._engine.signature.inputs[network]
         path = self._folder / f"{network}{len(self._written[network]):04}.npz"
         arrays: dict[str, Any] = dict(zip(names, map(np.asarray, values), strict=True))
         np.savez(path, **arrays)
@@ -112,7 +112,7 @@ class AsSent(Clip):
 
     labelled = False
 
-    def __init__(self, clip: Clip, camera: CameraPicture) -> None:
+    def __init__(self, clip: Clip, camera: CameraFormat) -> None:
         self.name, self.rate = clip.name, clip.rate
         self._clip, self._size = clip, (camera.height, camera.width)
 
@@ -127,7 +127,7 @@ class AsSent(Clip):
         return replace(frame, image=fitted, labels=None)
 
 
-def calibration_clips(sources: Sequence[str], camera: CameraPicture | None = None) -> list[Clip]:
+def calibration_clips(sources: Sequence[str], camera: CameraFormat | None = None) -> list[Clip]:
     """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of pictures.
 
     camera  whose size the pictures shall have

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.core.config import Config, ConfigError, InputConfig
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.core.geometry import fit_picture
-from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pass_signature import PassSignature
 
 
 class CameraPass(nn.Module):
@@ -21,7 +21,7 @@ class CameraPass(nn.Module):
     grey levels, half of one up; OpenCV rounds its weights to 1/2048 first, so a level may differ by one.
     """
 
-    def __init__(self, sees: nn.Module, camera: CameraPicture, config: InputConfig) -> None:
+    def __init__(self, sees: nn.Module, camera: CameraFormat, config: InputConfig) -> None:
         super().__init__()
         self.sees, self.camera = sees, camera
         self.letterbox = fit_picture((camera.height, camera.width), config)
@@ -48,12 +48,14 @@ class CameraPass(nn.Module):
         return pixels.permute(0, 2, 3, 1)
 
 
-def fitted(layout: Layout, config: Config, camera: CameraPicture) -> Layout:
-    """Return a layout whose frame pass takes the camera's pictures."""
-    return replace(layout, frame=CameraPass(layout.frame, camera, config.input).eval(), camera=camera)
+def fitted(signature: PassSignature, config: Config, camera: CameraFormat) -> PassSignature:
+    """Return the passes of which the frame pass takes the camera's pictures."""
+    return replace(
+        signature, frame=CameraPass(signature.frame, camera, config.input).eval(), camera_format=camera
+    )
 
 
-def check_camera(config: Config, camera: CameraPicture) -> None:
+def check_camera(config: Config, camera: CameraFormat) -> None:
     """Raise ConfigError for a camera whose pictures no graph can fit."""
     if config.input.fit != "letterbox":
         raise ConfigError(f"--camera: input.fit: expected letterbox, got {config.input.fit}")

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from pcan_model.model.heads import choose
-from pcan_model.model.pass_signature import Layout, sampled
-from pcan_model.model.pcan import PCAN, FramePass
+from pcan_model.model.pass_signature import PassSignature, grid_sample
+from pcan_model.model.passes import FramePass
+from pcan_model.model.pcan import PCAN
 
 
 class BatchFramePass(FramePass):
@@ -50,7 +51,7 @@ class BatchFramePass(FramePass):
         """Look at one camera's pyramid: regions for embeddings and masks, detections, next memory."""
         heads = self.net.config.heads
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
-        source = self._lay_out(levels)
+        source = self._pack(levels)
         boxes, scores, labels, ok = self._detect(levels, source)
         cells = self._pool(source, boxes, heads.box_size)
         masked = self._pool(source, boxes, heads.mask_size)
@@ -63,6 +64,6 @@ def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(remember.reshape(-1, *[1] * (new.dim() - 1)) > 0, new, old)
 
 
-def several(net: PCAN, cameras: int) -> Layout:
-    """Return the layout for several cameras at once; regions are read by sampling, for TensorRT."""
-    return replace(sampled(net), frame=BatchFramePass(net, sampled=True).eval(), cameras=cameras)
+def several(net: PCAN, cameras: int) -> PassSignature:
+    """Return the passes for several cameras at once; regions are read by sampling, for TensorRT."""
+    return replace(grid_sample(net), frame=BatchFramePass(net, grid_sample=True).eval(), cameras=cameras)

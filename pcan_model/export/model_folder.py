@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pcan_model.core.config import Config, ConfigError, config_to_dict
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.config import Config, ConfigError
+from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
 from pcan_model.export.camera_pass import check_camera, fitted
 from pcan_model.export.cameras import several
 from pcan_model.export.onnx_graph import OPSET, example_inputs, write_pass
 from pcan_model.export.precision import narrow, round_to_8_bits
 from pcan_model.export.quantise import LAYERS, check_quantiser
-from pcan_model.export.weights import WEIGHTS
-from pcan_model.factory import LAYOUTS
+from pcan_model.factory import SIGNATURES
+from pcan_model.inference.manifest import BATCH, PRECISIONS, WEIGHTS, ModelManifest, is_model
 from pcan_model.model import checkpoint
-from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.roi_pooling import SAMPLES
 from pcan_model.released.network import ReleasedPCAN
 
-ROI = ("roialign", "gridsample")  # the operator; sampling, which TensorRT builds anywhere
-BATCH = "batch_"  # prefix of the graphs for several cameras at once
-PRECISIONS = ("fp32", "fp16", *LAYERS)
 REST = {"roialign": "fp32", "gridsample": "fp16"}  # beside 8 bits: processors have no use for 16, GPUs do
 
 
@@ -44,16 +38,16 @@ def export(
     rest: str | None = None,
     calibration: Sequence[Clip] = (),
     cameras: int = 1,
-    camera: CameraPicture | None = None,
+    camera: CameraFormat | None = None,
 ) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
 
-    roi          how regions are read, one of ROI
-    precision    of the heavy layers, one of PRECISIONS
+    roi          how regions are read, one of manifest.ROI
+    precision    of the heavy layers, one of manifest.PRECISIONS
     rest         of what int8 and fp8 do not round, fp32 or fp16; None: one of REST, by `roi`
-    calibration  what int8 and fp8 choose their scales by: pictures as the robot will see
+    calibration  what int8 and fp8 choose their scales by: images as the robot will see
     cameras      more than 1: also batch_frame.onnx and batch_instance.onnx, for so many at once
-    camera       pictures that the frame graphs fit into the network's input themselves
+    camera       images that the frame graphs fit into the network's input themselves
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
@@ -67,14 +61,14 @@ def export(
         partial.mkdir()
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
-        layouts = _layouts(net, roi, cameras, camera)
-        for prefix, layout in layouts.items():
-            _write_passes(net, partial, layout, prefix, own_weights=precision in LAYERS)
+        signatures = _signatures(net, roi, cameras, camera)
+        for prefix, signature in signatures.items():
+            _write_passes(net, partial, signature, prefix, own_weights=precision in LAYERS)
         if precision in LAYERS:
-            round_to_8_bits(net, partial, layouts, precision=precision, calibration=calibration)
+            round_to_8_bits(net, partial, signatures, precision=precision, calibration=calibration)
         if "fp16" in (precision, rest):
             narrow(partial)
-        _manifest(net.config, layouts, partial, roi=roi, precision=precision, rest=rest)
+        _write_manifest(net.config, signatures, partial, roi=roi, precision=precision, rest=rest)
         if folder.exists():
             _keep_others(folder, partial)
             shutil.rmtree(folder)
@@ -87,7 +81,7 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
         raise ConfigError(
             f"frame_attention.kind: expected prototypical (a baseline runs in torch), got {kind}"
         )
-    if folder.is_file() or (not (folder / "manifest.json").is_file() and list(folder.glob("*"))):
+    if folder.is_file() or (not is_model(folder) and list(folder.glob("*"))):
         raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
     if precision in LAYERS:
         if not calibration:
@@ -114,7 +108,7 @@ def _check_form(config: Config, roi: str, cameras: int) -> None:
         raise ConfigError(f"--cameras {cameras}: expected 1 for the released form: its cameras take turns")
 
 
-def _check_cameras(config: Config, roi: str, *, cameras: int, camera: CameraPicture | None) -> None:
+def _check_cameras(config: Config, roi: str, *, cameras: int, camera: CameraFormat | None) -> None:
     if cameras > 1 and roi != "gridsample":
         raise ConfigError(f"--cameras {cameras}: expected --roi gridsample, got {roi}: TensorRT runs it")
     if camera is not None:
@@ -130,26 +124,31 @@ def _rest(roi: str, precision: str, rest: str | None) -> str | None:
     return None
 
 
-def _layouts(
-    net: PCAN | ReleasedPCAN, roi: str, cameras: int, camera: CameraPicture | None
-) -> dict[str, Layout]:
-    """Return what is written, by the prefix of the graphs' names: for one camera, and for several."""
-    layouts = {"": LAYOUTS[net.config.form][roi](net)}
+def _signatures(
+    net: PCAN | ReleasedPCAN, roi: str, cameras: int, camera: CameraFormat | None
+) -> dict[str, PassSignature]:
+    """Return the passes to write by the prefix of the graphs' names: for one camera, and for several."""
+    signatures = {"": SIGNATURES[net.config.form][roi](net)}
     if cameras > 1:
         assert isinstance(net, PCAN), "refused before"
-        layouts[BATCH] = several(net, cameras)
+        signatures[BATCH] = several(net, cameras)
     if camera is not None:
-        layouts = {prefix: fitted(layout, net.config, camera) for prefix, layout in layouts.items()}
-    return layouts
+        signatures = {
+            prefix: fitted(signature, net.config, camera) for prefix, signature in signatures.items()
+        }
+    return signatures
 
 
 def _write_passes(
-    net: PCAN | ReleasedPCAN, folder: Path, layout: Layout, prefix: str = "", *, own_weights: bool
+    net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str = "", *, own_weights: bool
 ) -> None:
-    frame, instance = example_inputs(net.config, layout)
-    for name, module, inputs in (("frame", layout.frame, frame), ("instance", layout.instance, instance)):
+    frame, instance = example_inputs(net.config, signature)
+    for name, module, inputs in (
+        ("frame", signature.frame, frame),
+        ("instance", signature.instance, instance),
+    ):
         path = folder / f"{prefix}{name}.onnx"
-        names = layout.inputs[name], layout.outputs[name]
+        names = signature.inputs[name], signature.outputs[name]
         write_pass(module, inputs, path, *names, own_weights=own_weights)
 
 
@@ -160,23 +159,26 @@ def _keep_others(folder: Path, partial: Path) -> None:
             shutil.copy2(path, partial)
 
 
-def _manifest(
-    config: Config, layouts: dict[str, Layout], folder: Path, *, roi: str, precision: str, rest: str | None
+def _write_manifest(
+    config: Config,
+    signatures: dict[str, PassSignature],
+    folder: Path,
+    *,
+    roi: str,
+    precision: str,
+    rest: str | None,
 ) -> None:
-    """Say what the model is, so that a runtime needs neither torch nor the checkpoint's header."""
-    files = (*sorted(path.name for path in folder.glob("*.onnx")), WEIGHTS)
-    layout, camera = layouts[""], layouts[""].camera
-    content = {
-        "config": config_to_dict(config),
-        "precision": precision,
-        "rest": rest,
-        "opset": OPSET,
-        "roi": roi,
-        "cameras": max(each.cameras for each in layouts.values()),
-        "camera": asdict(camera) if camera else None,
-        "weights": WEIGHTS,
-        "inputs": layout.inputs,
-        "outputs": layout.outputs,
-        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
-    }
-    (folder / "manifest.json").write_text(json.dumps(content, indent=1) + "\n")
+    single = signatures[""]
+    manifest = ModelManifest(
+        config=config,
+        inputs=single.inputs,
+        outputs=single.outputs,
+        precision=precision,
+        rest=rest,
+        opset=OPSET,
+        roi=roi,
+        cameras=max(each.cameras for each in signatures.values()),
+        camera_format=single.camera_format,
+        weights=WEIGHTS,
+    )
+    manifest.write(folder)

@@ -12,25 +12,26 @@ from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
-from pcan_model.export.weights import WEIGHTS, point_outside
+from pcan_model.export.weights import point_outside
+from pcan_model.inference.manifest import WEIGHTS
 from pcan_model.inference.torch_engine import empty_memory
-from pcan_model.model.pass_signature import Layout
-from pcan_model.model.pcan import InstancePass
+from pcan_model.model.pass_signature import PassSignature
+from pcan_model.model.passes import InstancePass
 
 OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20 as nearest
 
 
-def example_inputs(config: Config, layout: Layout) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def example_inputs(config: Config, signature: PassSignature) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return inputs of the right shapes for the frame pass and the instance pass."""
-    memory, n, size = empty_memory(layout), layout.cameras, layout.camera or config.input
+    memory, n, size = empty_memory(signature), signature.cameras, signature.camera_format or config.input
     rows, tracks = n * config.heads.detections, n * config.tracker.capacity
     parts = memory.frames
     if n > 1:
         parts = *(torch.stack([part] * n) for part in parts), torch.ones(n)
     frame = torch.zeros(n, size.height, size.width, 3, dtype=torch.uint8), *parts
     with torch.inference_mode():
-        out = dict(zip(layout.outputs["frame"], layout.frame(*frame), strict=True))
-    features = (out[name].clone() for name in layout.features)
+        out = dict(zip(signature.outputs["frame"], signature.frame(*frame), strict=True))
+    features = (out[name].clone() for name in signature.features)
     bank = (part.repeat(n, *[1] * (part.dim() - 1)) for part in memory.bank)
     slots = torch.zeros(rows, dtype=torch.long), torch.zeros(rows)
     owners = torch.zeros(tracks, dtype=torch.long), torch.ones(tracks)

@@ -16,7 +16,7 @@ from pcan_model.export.fp16 import to_half
 from pcan_model.export.quantise import quantise
 from pcan_model.export.samples import for_cameras
 from pcan_model.inference.torch_engine import TorchEngine
-from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
 
@@ -34,24 +34,24 @@ def narrow(folder: Path) -> None:
 def round_to_8_bits(
     net: PCAN | ReleasedPCAN,
     folder: Path,
-    layouts: Mapping[str, Layout],
+    signatures: Mapping[str, PassSignature],
     *,
     precision: str,
     calibration: Sequence[Clip],
 ) -> None:
     """Let the heavy layers of all graphs in a folder, which hold their own weights, compute in 8 bits.
 
-    layouts      what was written, by the prefix of the graphs' names; "" is of one camera
-    calibration  of the size that the layouts take
+    signatures      what was written, by the prefix of the graphs' names; "" is of one camera
+    calibration  of the size that the signatures take
     """
-    engine = TorchEngine(net.config, net, lambda _: layouts[""])
+    engine = TorchEngine(net.config, net, lambda _: signatures[""])
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
             samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
         if not samples.instance:
             raise ConfigError("--calibration: expected pictures with objects, the network tracks none")
-        graphs = [(prefix, graph) for prefix in layouts for graph in ("frame", "instance")]
+        graphs = [(prefix, graph) for prefix in signatures for graph in ("frame", "instance")]
         for prefix, graph in graphs:
-            given = for_cameras(getattr(samples, graph), layouts[prefix].cameras)
+            given = for_cameras(getattr(samples, graph), signatures[prefix].cameras)
             with tqdm(total=len(given), unit="frame", desc=f"calibrate {prefix}{graph}") as bar:
                 quantise(folder / f"{prefix}{graph}.onnx", precision, given, bar.update)

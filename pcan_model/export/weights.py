@@ -14,7 +14,6 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-WEIGHTS = "weights.safetensors"
 EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
 
 

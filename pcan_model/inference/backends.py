@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcan_model.core.engine import Engine
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference import manifest
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.manifest import ModelError, ModelFiles
-from pcan_model.tracking.several_cameras import BatchEngine
 
 if TYPE_CHECKING:
     from pcan_model.inference.tensorrt.engine_pair import Source
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
-PRECISIONS = ("auto", "fp32", "fp16", "int8", "fp8")
+PRECISIONS = ("auto", *manifest.PRECISIONS)
 
 Say = Callable[[str], None]
 
@@ -52,32 +52,22 @@ class Opened:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedBatch:
-    """An engine for several cameras in one launch, and in one line why it is this one."""
-
-    engine: BatchEngine
-    reason: str
-
-
-def open_for_cameras(
-    model: Path, options: EngineOptions, cameras: int, say: Say = print
-) -> Opened | OpenedBatch:
+def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say = print) -> Opened:
     """Return the engine for so many cameras: one that serves all in one launch where there is one."""
     files = ModelFiles(model)
-    fits, failure = cameras > 1 and files.cameras == cameras, ""
+    fits, failure = cameras > 1 and files.manifest.cameras == cameras, ""
     if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
         _check_precision(files, options.precision)
         try:
-            return OpenedBatch(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
+            return Opened(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
         except (ModelError, EngineLost) as error:
             if options.backend == "tensorrt":
                 raise
             failure = str(error)
     opened = open_engine(model, options, say)
-    if cameras == 1 or files.cameras == 1:
+    if cameras == 1 or files.manifest.cameras == 1:
         return opened
-    why = f"the model has graphs for {files.cameras} at once"
+    why = f"the model has graphs for {files.manifest.cameras} at once"
     if fits:
         why = "which only TensorRT takes at once" if options.batch_cameras else "as asked"
     if failure and opened.reason.startswith("tensorrt"):
@@ -119,7 +109,7 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     return OnnxEngine(files.folder, threads, options.provider)
 
 
-def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> BatchEngine:
+def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
     from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
 
     return TensorRtBatchEngine(_tensorrt_source(files, options, say))
@@ -137,8 +127,9 @@ def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Sou
 
 def _check_precision(files: ModelFiles, wanted: str) -> None:
     """Raise ModelError unless the model was exported in the wanted precision: no runtime can change it."""
-    if wanted not in ("auto", files.precision):
+    precision = files.manifest.precision
+    if wanted not in ("auto", precision):
         raise ModelError(
-            f"{files.folder / 'manifest.json'}: precision: expected {wanted} as asked, got "
-            f"{files.precision}; export it so: pcan-export --precision {wanted}"
+            f"{files.manifest_path}: precision: expected {wanted} as asked, got "
+            f"{precision}; export it so: pcan-export --precision {wanted}"
         )

@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 
 from pcan_model.core.config import Config
 from pcan_model.core.structures import Detections
-from pcan_model.inference.engine_facts import WrongCamera
-from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
+from pcan_model.inference.errors import WrongCamera
+from pcan_model.inference.manifest import BATCH, MANIFEST, ModelError, ModelFiles
+from pcan_model.model.pass_names import DETECTIONS, NMS_OK, REFINED, REMEMBER, SLOTS, following
 
-SMALL = ("boxes", "scores", "labels", "embeds")  # of the frame network, read on the host
-SLOTS = ("slot", "fresh", "owner", "has")  # fields of structures.Slots
-REMEMBER = "remember"  # input of a frame network for several cameras
-ON_HOST = (*SMALL, "nms_ok", "refined")  # outputs that leave the device; all others stay there
-LEAN = "sheet"  # a feature of models that make masks of what is tracked only
+ON_HOST = (*DETECTIONS, NMS_OK, REFINED)  # outputs that leave the device; all others stay there
 TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
 
 Shape = tuple[int, ...]
@@ -27,7 +24,7 @@ Pair = tuple[str, Shape, str, Shape]  # where and what is expected, where and wh
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class GraphSignature:
     """The names of one network's inputs and outputs."""
 
     inputs: tuple[str, ...]
@@ -35,9 +32,9 @@ class Ports:
 
     @property
     def state(self) -> dict[str, str]:
-        """Return the inputs that are of the past, and for each the output that is the next frame's."""
-        pairs = {name: f"{name}_next" for name in self.inputs}
-        return {name: following for name, following in pairs.items() if following in self.outputs}
+        """Return the inputs that carry the past, and for each the output that carries it on."""
+        pairs = zip(self.inputs, following(self.inputs), strict=True)
+        return {name: new for name, new in pairs if new in self.outputs}
 
     def check(self, path: object, inputs: list[str], outputs: list[str]) -> None:
         """Raise ModelError unless a graph has these very names."""
@@ -46,40 +43,39 @@ class Ports:
                 raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
 
 
-def ports_of(files: ModelFiles, graph: str) -> Ports:
-    """Return the ports of a network, for one camera or (`batch_…`) for several, by the manifest's names."""
+def signature_of(files: ModelFiles, graph: str) -> GraphSignature:
+    """Return the signature of a network, for one camera or (`batch_…`) for several, by the manifest."""
     name, chosen = graph.removeprefix(BATCH), (REMEMBER,) if graph == f"{BATCH}frame" else ()
-    return Ports((*files.names("inputs", name), *chosen), files.names("outputs", name))
+    manifest = files.manifest
+    return GraphSignature((*manifest.inputs[name], *chosen), manifest.outputs[name])
 
 
 def features_of(files: ModelFiles) -> tuple[str, ...]:
     """Return what the frame network of a model hands to its instance network."""
-    ports = ports_of(files, "instance")
-    return tuple(name for name in ports.inputs if name not in (*ports.state, *SLOTS))
+    signature = signature_of(files, "instance")
+    return tuple(name for name in signature.inputs if name not in (*signature.state, *SLOTS))
 
 
 def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int = 1) -> None:
     """Raise ModelError where the two networks and the manifest do not fit each other."""
-    size = (cameras, *files.picture)
-    pairs: list[Pair] = [("manifest.json", size, "frame.onnx: image", frame("image"))]
+    size = (cameras, *files.manifest.image_shape)
+    pairs: list[Pair] = [(MANIFEST, size, "frame.onnx: image", frame("image"))]
     for name in features_of(files):
         pairs.append((f"frame.onnx: {name}", frame(name), f"instance.onnx: {name}", instance(name)))
     for graph, shape in (("frame", frame), ("instance", instance)):
-        for name, following in ports_of(files, graph).state.items():
-            pairs.append(
-                (f"{graph}.onnx: {name}", shape(name), f"{graph}.onnx: {following}", shape(following))
-            )
+        for name, new in signature_of(files, graph).state.items():
+            pairs.append((f"{graph}.onnx: {name}", shape(name), f"{graph}.onnx: {new}", shape(new)))
     found, rows = (cameras * files.config.heads.detections,), (cameras * files.config.tracker.capacity,)
-    pairs.append(("manifest.json: heads.detections", found, "frame.onnx: scores", frame("scores")))
-    pairs.append(("manifest.json: tracker.capacity", rows, "instance.onnx: owner", instance("owner")))
+    pairs.append((f"{MANIFEST}: heads.detections", found, "frame.onnx: scores", frame("scores")))
+    pairs.append((f"{MANIFEST}: tracker.capacity", rows, "instance.onnx: owner", instance("owner")))
     for where, expected, what, got in pairs:
         if expected != got:
             raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")
 
 
-def check_picture(image: NDArray[Any], files: ModelFiles) -> None:
-    """Raise ValueError for what the frame network does not take, WrongCamera for another camera's picture."""
-    wanted = files.picture
+def check_image(image: NDArray[Any], files: ModelFiles) -> None:
+    """Raise ValueError for what the frame network does not take, WrongCamera for another camera's image."""
+    wanted = files.manifest.image_shape
     if image.shape != wanted and (remedy := _remedy(files)):
         expected, got = (" x ".join(map(str, shape[:2])) for shape in (wanted, image.shape))
         raise WrongCamera(
@@ -91,14 +87,14 @@ def check_picture(image: NDArray[Any], files: ModelFiles) -> None:
 
 
 def _remedy(files: ModelFiles) -> str:
-    """Return what to export by for pictures of another size {}, where the camera decides on the size."""
-    if files.camera is not None:
+    """Return what to export by for images of another size {}, where the camera decides on the size."""
+    if files.manifest.camera_format is not None:
         return "--camera {}, or without --camera for any size"
     return "--size {}" if files.config.input.fit == "resize" else ""
 
 
 def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
-    """Return the rows of the padded outputs `SMALL` that hold an object.
+    """Return the rows of the padded outputs `DETECTIONS` that hold an object.
 
     Raises ArithmeticError where the network computed no numbers: no result is better than a wrong one.
     """
@@ -106,7 +102,7 @@ def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
         if not np.isfinite(out[name]).all():
             raise ArithmeticError(f"network: {name}: expected finite numbers, got {out[name].ravel()[:4]} …")
     rows = np.flatnonzero(out["scores"] >= max(config.heads.score_threshold, TINY))
-    boxes, scores, labels, embeds = (out[name][rows] for name in SMALL)
+    boxes, scores, labels, embeds = (out[name][rows] for name in DETECTIONS)
     return Detections(single(boxes), single(scores), labels, single(embeds), rows)
 
 

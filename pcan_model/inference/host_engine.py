@@ -8,21 +8,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
-from pcan_model.inference.engine_facts import EngineFacts
 from pcan_model.inference.graphs import (
-    LEAN,
-    SLOTS,
-    SMALL,
     Shape,
     check_fit,
-    check_picture,
+    check_image,
     detections,
     features_of,
     masks,
-    ports_of,
+    signature_of,
 )
 from pcan_model.inference.manifest import ModelFiles
+from pcan_model.model.pass_names import DETECTIONS, GRAPHS, NMS_OK, PACKED_PYRAMID, REFINED, SLOTS
 
 
 class Network(Protocol):
@@ -58,33 +56,37 @@ class Features:
     count: int  # detections that are not padding
 
 
-class HostEngine:
-    """Implements `pcan_model.core.engine.Engine` over two networks."""
+class HostEngine(Engine):
+    """An engine over two networks of a runtime."""
 
     name = "unknown"  # of the backend
 
     def __init__(self, files: ModelFiles, frame: Network, instance: Network, device: str) -> None:
-        self.config, self.camera, self._files = files.config, files.camera, files
+        self.config, self.camera_format, self._files = files.config, files.manifest.camera_format, files
         self._frame, self._instance = frame, instance
-        self.facts = EngineFacts(self.name, device, files.precision)
+        self._facts = EngineFacts(self.name, device, files.manifest.precision)
         self._features = features_of(files)
-        self._state, self._bank = (ports_of(files, graph).state for graph in ("frame", "instance"))
+        self._state, self._bank = (signature_of(files, graph).state for graph in GRAPHS)
         check_fit(files, frame.shape, instance.shape)
-        self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
 
-    def start(self) -> Memory:
+    @property
+    def facts(self) -> EngineFacts:
+        """Return runtime and precision."""
+        return self._facts
+
+    def start(self, camera: int = 0) -> Memory:
         """Return the empty prototype memory of one camera."""
         return Memory(
             tuple(self._frame.zeros(name) for name in self._state),
             tuple(self._instance.zeros(name) for name in self._bank),
         )
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture; see `pcan_model.core.engine`."""
-        check_picture(image, self._files)
+        check_image(image, self._files)
         out = self._frame.run(image[None], *memory.frames)
-        self.nms_ok = bool(self._frame.read(out["nms_ok"]))
-        found = detections({name: self._frame.read(out[name]) for name in SMALL}, self.config)
+        self.nms_ok = bool(self._frame.read(out[NMS_OK]))
+        found = detections({name: self._frame.read(out[name]) for name in DETECTIONS}, self.config)
         regions, frames = (
             tuple(out[name] for name in names) for names in (self._features, self._state.values())
         )
@@ -95,10 +97,10 @@ class HostEngine:
     ) -> tuple[NDArray[np.float32], Memory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         frames = features.frames if remember else memory.frames
-        lean = LEAN in self._features  # makes masks of what is tracked only, at least one
-        if not (slots.has.any() if lean else features.count):
-            return np.zeros(self._instance.shape("refined"), np.float32), Memory(frames, memory.bank)
+        sparse = PACKED_PYRAMID in self._features  # makes the masks of tracked detections only, at least one
+        if not (slots.has.any() if sparse else features.count):
+            return np.zeros(self._instance.shape(REFINED), np.float32), Memory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
         out = self._instance.run(*features.regions, *memory.bank, *bookkeeping)
-        logits = masks(self._instance.read(out["refined"]), features.count)
+        logits = masks(self._instance.read(out[REFINED]), features.count)
         return logits, Memory(frames, tuple(out[name] for name in self._bank.values()))

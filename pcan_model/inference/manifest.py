@@ -1,135 +1,217 @@
-"""A folder with an exported model: what must be in it, and that its files belong together."""
+"""The folder of an exported model: its manifest, read and written here only, and its files' contract."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from pcan_model.core.config import Config, ConfigError, config_from_dict
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
+from pcan_model.core.engine import CameraFormat
+from pcan_model.inference.onnx_file import MalformedOnnx, read_onnx
+from pcan_model.model.pass_names import GRAPHS
 
-GRAPHS = ("frame", "instance")
-BATCH = "batch_"  # before the names of those for several cameras at once
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+BATCH = "batch_"  # before the names of the graphs for several cameras at once
+PRECISIONS = ("fp32", "fp16", "int8", "fp8")
+ROI = ("roialign", "gridsample")  # the operator; grid sampling, which TensorRT builds anywhere
+NAME_BYTES = 255  # of a file, as file systems have it
+MANIFEST_BYTES = 16 << 20  # no manifest is larger
+TENSOR_VALUES = 1 << 28  # of one tensor, 1 GiB in fp32: no graph of ours has larger ones
+
+Names = Mapping[str, tuple[str, ...]]  # by pass, in their order
 
 
 class ModelError(ValueError):
-    """A model folder that cannot be used: says file, expected and got."""
+    """A model folder that cannot be used: names file, expected and got."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelManifest:
+    """What an exported model is, so that a runtime needs neither torch nor the checkpoint's header."""
+
+    config: Config  # of the network
+    inputs: Names
+    outputs: Names
+    precision: str = "fp32"  # that the heavy layers compute in, one of PRECISIONS
+    rest: str | None = None  # precision of what 8 bits leave, if there is such a thing
+    opset: int = 0  # of the graphs, 0 where it is not recorded
+    roi: str = "roialign"  # how regions are read, one of ROI
+    cameras: int = 1  # that the batch graphs run at once; 1: there are none
+    camera_format: CameraFormat | None = None  # images that the graphs fit into the network's input
+    weights: str | None = None  # name of the checkpoint's file, which the graphs point into
+    sha256: Mapping[str, str] = field(default_factory=dict)  # by file name
+
+    @property
+    def grid_sample(self) -> bool:
+        """Return whether regions are read by sampling: TensorRT has RoIAlign as a plugin only."""
+        return self.roi == "gridsample"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return the shape of an image as the frame network takes it, (height, width, 3)."""
+        size = self.camera_format or self.config.input
+        return size.height, size.width, 3
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelManifest:
+        """Read the manifest of a model's folder; raises ModelError that names the key."""
+        values = _read_json(folder / MANIFEST)
+        reader = _Reader(folder / MANIFEST, values)
+        return cls(
+            config=reader.config(),
+            precision=reader.choice("precision", PRECISIONS),
+            rest=reader.text_or_none("rest"),
+            opset=reader.number("opset", least=0, default=0),
+            roi=reader.choice("roi", ROI),
+            cameras=reader.number("cameras", least=1, default=1),
+            camera_format=reader.camera_format(),
+            weights=reader.text_or_none("weights"),
+            sha256=reader.hashes(),
+            inputs=reader.names("inputs"),
+            outputs=reader.names("outputs"),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest of the files in a folder, with their hashes in place of `sha256`."""
+        files = (*sorted(path.name for path in folder.glob("*.onnx")), *filter(None, (self.weights,)))
+        content = {
+            "config": config_to_dict(self.config),
+            "precision": self.precision,
+            "rest": self.rest,
+            "opset": self.opset,
+            "roi": self.roi,
+            "cameras": self.cameras,
+            "camera": asdict(self.camera_format) if self.camera_format else None,
+            "weights": self.weights,
+            "inputs": dict(self.inputs),
+            "outputs": dict(self.outputs),
+            "sha256": {name: sha256_of(folder / name) for name in files},
+        }
+        (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
 
 
 class ModelFiles:
-    """Read-only view of `frame.onnx`, `instance.onnx`, `weights.safetensors` and `manifest.json`."""
+    """Read-only view of `frame.onnx`, `instance.onnx`, `weights.safetensors` and `manifest.json`.
+
+    All files lie in the folder itself, or are links to where the manifest is a link to; nothing that the
+    manifest or a graph names is read from elsewhere. Raises ModelError for anything else.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not folder.is_dir():
             raise ModelError(f"{folder}: no such folder; expected an exported model (see pcan-export)")
-        names = ("manifest.json", *(f"{name}.onnx" for name in GRAPHS))
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            raise ModelError(f"{folder}: expected {', '.join(names)}, missing {', '.join(missing)}")
+        self._require(MANIFEST, *(f"{name}.onnx" for name in GRAPHS))
+        self._homes = {folder.resolve(), self.manifest_path.resolve().parent}
+        self.manifest = ModelManifest.read(folder)
+        if self.manifest.cameras > 1:
+            self._require(*(f"{BATCH}{name}.onnx" for name in GRAPHS))
         self._check_hashes()
+        self._check_graphs()
+        self._check_classes()
 
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """Return the manifest as written by the export."""
-        path = self.folder / "manifest.json"
-        try:
-            values = json.loads(path.read_text())
-        except ValueError as error:
-            raise ModelError(f"{path}: expected JSON, got: {error}") from error
-        if not isinstance(values, dict) or "config" not in values:
-            raise ModelError(f"{path}: expected an object with the key 'config'")
-        return values
-
-    @cached_property
+    @property
     def config(self) -> Config:
-        """Return the configuration the networks were exported with."""
-        where = f"{self.folder / 'manifest.json'}: config"
-        try:
-            config = config_from_dict(self.manifest["config"], where)
-        except ConfigError as error:
-            raise ModelError(str(error)) from error
-        known, path = len(config.classes), self.folder / str(self.manifest.get("weights"))
-        trained = classes_of(path) if path.is_file() else known
-        if known != trained:
-            raise ModelError(f"{where}: classes: expected {trained} as in {path.name}, got {known}")
-        return config
+        """Return the configuration that the networks were exported with."""
+        return self.manifest.config
 
     @property
-    def precision(self) -> str:
-        """Return the precision that the graphs compute in: fp32, fp16, …"""
-        return str(self.manifest.get("precision", "fp32"))
+    def manifest_path(self) -> Path:
+        """Return the manifest's path, for messages."""
+        return self.folder / MANIFEST
 
     @property
-    def sampled(self) -> bool:
-        """Return whether regions are read by sampling: TensorRT has RoIAlign as a plugin only."""
-        return self.manifest.get("roi") == "gridsample"
-
-    @cached_property
-    def camera(self) -> CameraPicture | None:
-        """Return the pictures that the graphs fit into the network's input themselves, if they do."""
-        values = self.manifest.get("camera")
-        if values is None:
-            return None
-        try:
-            return CameraPicture(int(values["height"]), int(values["width"]), str(values["order"]))
-        except (KeyError, TypeError, ValueError) as error:
-            where = f"{self.folder / 'manifest.json'}: camera"
-            raise ModelError(f"{where}: expected height, width and order, got {values!r}") from error
-
-    @property
-    def cameras(self) -> int:
-        """Return how many cameras the batch graphs look through at once; 1: there are none."""
-        count = self.manifest.get("cameras", 1)
-        if not isinstance(count, int) or count < 1:
-            where = f"{self.folder / 'manifest.json'}: cameras"
-            raise ModelError(f"{where}: expected a number from 1 up, got {count!r}")
-        return count
-
-    @property
-    def picture(self) -> tuple[int, int, int]:
-        """Return the shape of a picture as the frame network takes it, (height, width, 3)."""
-        size = self.camera or self.config.input
-        return size.height, size.width, 3
-
-    def names(self, kind: str, graph: str) -> tuple[str, ...]:
-        """Return the names of a network's `inputs` or `outputs`, in their order."""
-        every = self.manifest.get(kind)
-        own = every.get(graph) if isinstance(every, dict) else None
-        if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
-            where = f"{self.folder / 'manifest.json'}: {kind}: {graph}"
-            raise ModelError(f"{where}: expected a list of names, got {own!r}; export the model anew")
-        return tuple(own)
+    def weights(self) -> Path:
+        """Return the path of the checkpoint that the graphs point into, whether it is there or not."""
+        return self._inside(self.manifest.weights or WEIGHTS, "weights")
 
     def graph(self, name: str) -> Path:
         """Return the path of a network."""
-        return self.folder / f"{name}.onnx"
+        return self._inside(f"{name}.onnx", "graph")
 
     def digest(self, name: str) -> str:
         """Return the sha256 of a network and of every file of weights beside it."""
-        hashes = self.manifest.get("sha256", {})
+        hashes = self.manifest.sha256
         weights = sorted(f"{file} {digest}" for file, digest in hashes.items() if not file.endswith(".onnx"))
-        own = hashlib.sha256(self.graph(name).read_bytes()).hexdigest()
-        return hashlib.sha256("\n".join([own, *weights]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([sha256_of(self.graph(name)), *weights]).encode()).hexdigest()
+
+    def _require(self, *names: str) -> None:
+        missing = [name for name in names if not (self.folder / name).is_file()]
+        if missing:
+            raise ModelError(f"{self.folder}: expected {', '.join(names)}, missing {', '.join(missing)}")
+
+    def _inside(self, name: str, what: str) -> Path:
+        """Return the path of a file of the model; raises ModelError for a name or link that leaves it.
+
+        what  says where the name stands, for the message
+        """
+        if not _is_file_name(name):
+            raise ModelError(
+                f"{self.manifest_path}: {what}: expected the name of a file beside it, got {name!r}"
+            )
+        path = self.folder / name
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:  # a circle of links
+            raise ModelError(f"{path}: {what}: expected a file, got: {error}") from error
+        if real.parent not in self._homes:
+            raise ModelError(f"{path}: {what}: expected a file of the model's folder, got a link to {real}")
+        return path
 
     def _check_hashes(self) -> None:
-        hashes = self.manifest.get("sha256", {})
-        if not isinstance(hashes, dict) or not all(isinstance(value, str) for value in hashes.values()):
-            raise ModelError(
-                f"{self.folder / 'manifest.json'}: sha256: expected file: digest, got {hashes!r}"
-            )
-        for name, expected in hashes.items():
-            path = self.folder / name
+        for name, expected in self.manifest.sha256.items():
+            path = self._inside(name, "sha256")
             if not path.is_file():
-                raise ModelError(f"{path}: named in manifest.json and missing")
-            got = hashlib.sha256(path.read_bytes()).hexdigest()
+                raise ModelError(f"{path}: named in {MANIFEST} and missing")
+            got = sha256_of(path)
             if got != expected:
-                raise ModelError(
-                    f"{path}: expected sha256 {expected[:12]}… of manifest.json, got {got[:12]}…"
-                )
+                raise ModelError(f"{path}: expected sha256 {expected[:12]}… of {MANIFEST}, got {got[:12]}…")
+
+    def _check_graphs(self) -> None:
+        """Raise ModelError for a graph that reads files elsewhere or declares tensors beyond all bounds."""
+        prefixes = ("", BATCH) if self.manifest.cameras > 1 else ("",)
+        for path in (self.graph(f"{prefix}{name}") for prefix in prefixes for name in GRAPHS):
+            try:
+                graph = read_onnx(path)
+            except MalformedOnnx as error:
+                raise ModelError(f"{path}: expected an ONNX graph, got: {error}") from error
+            for tensor, values in graph.sizes.items():
+                if values > TENSOR_VALUES:
+                    raise ModelError(
+                        f"{path}: {tensor}: expected at most {TENSOR_VALUES} values, got {values}"
+                    )
+            for location in sorted(graph.locations):
+                if not self._inside(location, f"{path.name}: external data").is_file():
+                    raise ModelError(f"{path}: external data: {location}: no such file")
+
+    def _check_classes(self) -> None:
+        """Raise ModelError unless the weights were trained for as many classes as the manifest names."""
+        known = len(self.config.classes)
+        trained = classes_of(self.weights) if self.manifest.weights and self.weights.is_file() else known
+        if known != trained:
+            where = f"{self.manifest_path}: config: classes"
+            raise ModelError(f"{where}: expected {trained} as in {self.weights.name}, got {known}")
+
+
+def _is_file_name(name: str) -> bool:
+    """Return whether a name is that of a file, without a way to another folder."""
+    whole = len(name.encode(errors="replace")) <= NAME_BYTES and name.isprintable()
+    return whole and name not in ("", ".", "..") and Path(name).name == name
+
+
+def is_model(folder: Path) -> bool:
+    """Return whether a folder holds an exported model, whatever state it is in."""
+    return (folder / MANIFEST).is_file()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def classes_of(weights: Path) -> int:
@@ -139,5 +221,88 @@ def classes_of(weights: Path) -> int:
         try:
             header = json.loads(file.read(min(size, int.from_bytes(file.read(8), "little"))))
             return len(json.loads(header["__metadata__"]["config"])["classes"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{weights}: expected a checkpoint of pcan-train, got another file") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MANIFEST_BYTES:
+            raise ModelError(f"{path}: expected at most {MANIFEST_BYTES} bytes, got {path.stat().st_size}")
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise ModelError(f"{path}: expected a manifest, got: {error.strerror}") from error
+    except RecursionError as error:
+        raise ModelError(f"{path}: expected JSON, got: too many levels") from error
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(f"{path}: expected JSON, got: {error}") from error
+    if not isinstance(values, dict) or "config" not in values:
+        raise ModelError(f"{path}: expected an object with the key 'config'")
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the keys of a manifest, each checked; raises ModelError."""
+
+    path: Path
+    values: dict[str, Any]
+
+    def config(self) -> Config:
+        """Read the network's configuration."""
+        try:
+            return config_from_dict(self.values["config"], f"{self.path}: config")
+        except ConfigError as error:
+            raise ModelError(str(error)) from error
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        """Read one of some words; the first where there is none."""
+        value = self.values.get(key, choices[0])
+        if value not in choices:
+            self._refuse(key, f"one of {', '.join(choices)}", value)
+        return str(value)
+
+    def text_or_none(self, key: str) -> str | None:
+        """Read a text that may be missing."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, str):
+            self._refuse(key, "a text", value)
+        return value
+
+    def number(self, key: str, *, least: int, default: int) -> int:
+        """Read a whole number."""
+        value = self.values.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            self._refuse(key, f"a number from {least} up", value)
+        return int(value)
+
+    def camera_format(self) -> CameraFormat | None:
+        """Read the images that the graphs fit into the network's input themselves."""
+        value = self.values.get("camera")
+        if value is None:
+            return None
+        try:
+            return CameraFormat(int(value["height"]), int(value["width"]), str(value["order"]))
+        except (KeyError, TypeError, ValueError):
+            self._refuse("camera", "height, width and order", value)
+
+    def names(self, kind: str) -> Names:
+        """Read the names of every pass's `inputs` or `outputs`, in their order."""
+        every = self.values.get(kind)
+        names = {graph: every.get(graph) if isinstance(every, dict) else None for graph in GRAPHS}
+        for graph, own in names.items():
+            if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
+                self._refuse(f"{kind}: {graph}", "a list of names", own, "; export the model anew")
+        return {graph: tuple(own) for graph, own in names.items() if own is not None}
+
+    def hashes(self) -> Mapping[str, str]:
+        """Read the digest of every file."""
+        value = self.values.get("sha256", {})
+        if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
+            self._refuse("sha256", "file: digest", value)
+        return dict(value)
+
+    def _refuse(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
+        raise ModelError(f"{self.path}: {key}: expected {expected}, got {got!r}{remedy}")

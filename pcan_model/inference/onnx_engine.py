@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from pcan_model.inference.graphs import ON_HOST, Ports, Shape, ports_of
+from pcan_model.inference.graphs import ON_HOST, GraphSignature, Shape, signature_of
 from pcan_model.inference.host_engine import HostEngine
-from pcan_model.inference.manifest import GRAPHS, ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.model.pass_names import GRAPHS
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -37,9 +38,10 @@ class OnnxEngine(HostEngine):
 
     def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
         files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
-        level = optimisation(files.precision)
+        level = optimisation(files.manifest.precision)
         frame, instance = (
-            OnnxNetwork(files.graph(name), ports_of(files, name), threads, chosen, level) for name in GRAPHS
+            OnnxNetwork(files.graph(name), signature_of(files, name), threads, chosen, level)
+            for name in GRAPHS
         )
         device = f"ONNX Runtime {ort.__version__}, {frame.provider}"
         super().__init__(files, frame, instance, device)
@@ -73,13 +75,15 @@ def choose_provider(wanted: str, available: Sequence[str]) -> str:
 class OnnxNetwork:
     """One ONNX graph of static shapes; inputs and outputs are bound, not copied."""
 
-    def __init__(self, path: Path, ports: Ports, threads: int | None, provider: str, level: Any) -> None:
+    def __init__(
+        self, path: Path, signature: GraphSignature, threads: int | None, provider: str, level: Any
+    ) -> None:
         self._session = _session(path, threads, provider, level)
-        self._ports = ports
+        self._signature = signature
         self._shapes: dict[str, Shape] = {}
         self._dtypes: dict[str, Any] = {}
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        ports.check(path, [node.name for node in inputs], [node.name for node in outputs])
+        signature.check(path, [node.name for node in inputs], [node.name for node in outputs])
         for node in (*inputs, *outputs):
             self._shapes[node.name] = _static_shape(path, node)
             self._dtypes[node.name] = DTYPES[node.type]
@@ -104,14 +108,14 @@ class OnnxNetwork:
     def run(self, *values: Any) -> dict[str, Any]:
         """Run the graph on arrays or runtime values, in the order of the inputs."""
         binding = self._session.io_binding()
-        for name, value in zip(self._ports.inputs, values, strict=True):
+        for name, value in zip(self._signature.inputs, values, strict=True):
             if isinstance(value, np.ndarray):
                 value = self._value(np.ascontiguousarray(value, self._dtypes[name]))
             binding.bind_ortvalue_input(name, value)
-        for name in self._ports.outputs:
+        for name in self._signature.outputs:
             binding.bind_output(name, "cpu" if name in ON_HOST else self._device)
         self._session.run_with_iobinding(binding)
-        return dict(zip(self._ports.outputs, binding.get_outputs(), strict=True))
+        return dict(zip(self._signature.outputs, binding.get_outputs(), strict=True))
 
     def read(self, value: Any) -> NDArray[Any]:
         """Return a runtime value as an array."""

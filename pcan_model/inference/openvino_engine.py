@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.inference.graphs import Ports, Shape, ports_of
+from pcan_model.inference.graphs import GraphSignature, Shape, signature_of
 from pcan_model.inference.host_engine import HostEngine
-from pcan_model.inference.manifest import GRAPHS, ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.model.pass_names import GRAPHS
 
 INSTALL = "openvino is not installed: pip install openvino==2026.4.1"
 
@@ -28,7 +29,7 @@ class OpenVinoEngine(HostEngine):
         core = openvino.Core()
         files = ModelFiles(model_dir)
         frame, instance = (
-            OpenVinoNetwork(core, files.graph(name), ports_of(files, name), threads) for name in GRAPHS
+            OpenVinoNetwork(core, files.graph(name), signature_of(files, name), threads) for name in GRAPHS
         )
         version = openvino.__version__.split("-")[0]
         super().__init__(files, frame, instance, f"OpenVINO {version}, CPU")
@@ -37,8 +38,8 @@ class OpenVinoEngine(HostEngine):
 class OpenVinoNetwork:
     """One ONNX graph of static shapes; each run writes into new tensors."""
 
-    def __init__(self, core: Any, path: Path, ports: Ports, threads: int | None) -> None:
-        self._ports = ports
+    def __init__(self, core: Any, path: Path, signature: GraphSignature, threads: int | None) -> None:
+        self._signature = signature
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
@@ -47,7 +48,7 @@ class OpenVinoNetwork:
         except RuntimeError as error:
             raise ModelError(f"{path}: OpenVINO cannot load it: {str(error).splitlines()[-1]}") from error
         both = compiled.inputs, compiled.outputs
-        ports.check(path, *([port.any_name for port in side] for side in both))
+        signature.check(path, *([port.any_name for port in side] for side in both))
         self._places = {port.any_name: port for side in both for port in side}
         self._request = compiled.create_infer_request()
 
@@ -63,12 +64,12 @@ class OpenVinoNetwork:
 
     def run(self, *values: Any) -> dict[str, Any]:
         """Run the graph on arrays or tensors, in the order of the inputs."""
-        for name, value in zip(self._ports.inputs, values, strict=True):
+        for name, value in zip(self._signature.inputs, values, strict=True):
             if isinstance(value, np.ndarray):
                 array, value = value, self._empty(name)
                 value.data[...] = array
             self._request.set_tensor(self._places[name], value)
-        out = {name: self._empty(name) for name in self._ports.outputs}
+        out = {name: self._empty(name) for name in self._signature.outputs}
         for name, value in out.items():
             self._request.set_tensor(self._places[name], value)
         self._request.infer()

@@ -11,67 +11,74 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcan_model.core.config import Config
+from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
-from pcan_model.model.pass_signature import SLOTS, SMALL, Layout, MakeLayout, following, lean
+from pcan_model.model.pass_names import DETECTIONS, SLOTS, following
+from pcan_model.model.pass_signature import MakeSignature, PassSignature, sparse
 from pcan_model.model.pcan import PCAN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """One camera's past, as its layout names and shapes it; float32."""
+    """One camera's past, in the shapes of the passes' signature; float32."""
 
-    frames: tuple[Tensor, ...]  # Layout.memory
-    bank: tuple[Tensor, ...]  # Layout.bank
+    frames: tuple[Tensor, ...]  # PassSignature.memory
+    bank: tuple[Tensor, ...]  # PassSignature.bank
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
     """What one frame leaves for the instance pass."""
 
-    handed: tuple[Tensor, ...]  # what the layout hands to the instance pass
+    handed: tuple[Tensor, ...]  # PassSignature.features: what the instance pass takes
     memory: Memory  # with this frame added to the frame memory
 
 
-def empty_memory(layout: Layout) -> Memory:
+def empty_memory(signature: PassSignature) -> Memory:
     """Return the memory of a camera that has seen nothing."""
-    return Memory(*(tuple(map(torch.zeros, part.values())) for part in (layout.memory, layout.bank)))
+    return Memory(*(tuple(map(torch.zeros, part.values())) for part in (signature.memory, signature.bank)))
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """Engine over a network in memory, or over a checkpoint file of the paper's form."""
 
-    def __init__(self, config: Config, weights: Path | Detector, layout: MakeLayout = lean) -> None:
+    def __init__(self, config: Config, weights: Path | Detector, signature: MakeSignature = sparse) -> None:
         """Take a network.
 
-        layout  of the network's form
+        signature  makes the passes of the network's form
         """
         self.config = config
         net = PCAN(config) if isinstance(weights, Path) else weights
         if isinstance(weights, Path):
             checkpoint.load_weights(weights, net)
-        self.layout = layout(net)
-        self.camera = self.layout.camera
+        self.signature = signature(net)
+        self.camera_format = self.signature.camera_format
 
-    def start(self) -> Memory:
+    @property
+    def facts(self) -> EngineFacts:
+        """Return the version of torch."""
+        return EngineFacts("torch", f"torch {torch.__version__}, CPU", "fp32")
+
+    def start(self, camera: int = 0) -> Memory:
         """Return the empty memory of one camera."""
-        return empty_memory(self.layout)
+        return empty_memory(self.signature)
 
     @torch.inference_mode()
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture (height, width, 3) uint8; see `pcan_model.core.engine`."""
-        size = self.camera or self.config.input
+        size = self.camera_format or self.config.input
         expected = (size.height, size.width, 3)
         if image.shape != expected:
             raise ValueError(f"image: expected {expected}, got {image.shape}")
         picture = torch.from_numpy(np.ascontiguousarray(image))[None]
-        values = self.layout.frame(picture, *memory.frames)
-        out = dict(zip(self.layout.outputs["frame"], values, strict=True))
-        frames = tuple(out[name] for name in following(self.layout.memory))
+        values = self.signature.frame(picture, *memory.frames)
+        out = dict(zip(self.signature.outputs["frame"], values, strict=True))
+        frames = tuple(out[name] for name in following(self.signature.memory))
         rows = out["scores"].nonzero()[:, 0]
-        boxes, scores, labels, embeds = (out[name][rows].numpy() for name in SMALL)
-        handed = tuple(out[name] for name in self.layout.features)
+        boxes, scores, labels, embeds = (out[name][rows].numpy() for name in DETECTIONS)
+        handed = tuple(out[name] for name in self.signature.features)
         features = Features(handed, replace(memory, frames=frames))
         return Detections(boxes, scores, labels, embeds, rows.numpy()), features
 
@@ -86,5 +93,5 @@ class TorchEngine:
             side = 2 * heads.mask_size
             return np.zeros((heads.detections, side, side), np.float32), Memory(frames, memory.bank)
         choice = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
-        refined, *bank = self.layout.instance(*features.handed, *memory.bank, *choice)
+        refined, *bank = self.signature.instance(*features.handed, *memory.bank, *choice)
         return refined.numpy(), Memory(frames, tuple(bank))

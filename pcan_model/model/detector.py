@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from pcan_model.core.config import Config
 from pcan_model.model.backbone import Backbone, Pyramid
-from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead, pool_regions_once
+from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead
 from pcan_model.model.proposals import STRIDES, ProposalHead
+from pcan_model.model.roi_pooling import pool_by_level
 
 
 class Detector(nn.Module):
@@ -50,7 +51,7 @@ class Detector(nn.Module):
 
     def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
         """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""
-        return pool_regions_once(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
+        return pool_by_level(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
 
 
 def with_p6(levels: list[Tensor]) -> list[Tensor]:

@@ -79,7 +79,7 @@ class InstanceAttention(nn.Module):
         return mask + self.head(torch.cat([features, maps.to(features.dtype), small], 1)), accumulated
 
 
-class Unrefined(InstanceAttention):
+class NoInstanceAttention(InstanceAttention):
     """The module switched off, with its weights: masks and prototypes stay as they are (an ablation)."""
 
     def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ class Unrefined(InstanceAttention):
 
 def make_instance_attention(channels: int, config: InstanceAttentionConfig) -> InstanceAttention:
     """Build the module of regions with C channels."""
-    return (InstanceAttention if config.enabled else Unrefined)(channels, config)
+    return (InstanceAttention if config.enabled else NoInstanceAttention)(channels, config)
 
 
 class SegmentationHead(nn.Module):

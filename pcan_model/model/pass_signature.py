@@ -1,30 +1,37 @@
-"""The ways to lay out the passes of a frame: what goes in and out, by name, and passes between them."""
+"""The signature of a frame's two passes: inputs and outputs by name, and what passes between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from pcan_model.core.config import Config
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.model.frame_attention.factory import memory_shapes
-from pcan_model.model.pcan import PCAN, FramePass, InstancePass
-from pcan_model.model.sparse_passes import LeanFramePass, LeanInstancePass
-
-SMALL = ("boxes", "scores", "labels", "embeds")  # what the association reads
-SLOTS = ("slot", "fresh", "owner", "has")
+from pcan_model.model.pass_names import (
+    DETECTIONS,
+    NMS_OK,
+    PACKED_PYRAMID,
+    REFINED,
+    REMEMBER,
+    SLOTS,
+    following,
+)
+from pcan_model.model.passes import FramePass, InstancePass
+from pcan_model.model.pcan import PCAN
+from pcan_model.model.sparse_passes import SparseFramePass, SparseInstancePass
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """Both passes of a network.
+class PassSignature:
+    """Both passes of a network, and the names and shapes of what goes in and out.
 
-    What a pass is given as `name` of the past it gives for the next frame as `name_next`.
+    An input `name` that is of the past has an output `name_next` for the next frame.
     """
 
     frame: nn.Module
@@ -32,13 +39,13 @@ class Layout:
     features: tuple[str, ...]  # outputs of the frame pass that the instance pass takes
     memory: Shapes  # what the frame pass remembers of a camera, float32; all 0: nothing yet
     bank: Shapes  # what the instance pass remembers of its tracks, float32
-    cameras: int = 1  # that are looked through at once; of more than one everything has N times the rows
-    camera: CameraPicture | None = None  # pictures that the frame pass fits into the network's input itself
+    cameras: int = 1  # that are run at once; of more than one everything has N times the rows
+    camera_format: CameraFormat | None = None  # images that the frame pass fits into the input itself
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the inputs of both passes."""
-        chosen = ("remember",) if self.cameras > 1 else ()
+        chosen = (REMEMBER,) if self.cameras > 1 else ()
         return {
             "frame": ("image", *self.memory, *chosen),
             "instance": (*self.features, *self.bank, *SLOTS),
@@ -47,40 +54,35 @@ class Layout:
     @property
     def outputs(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the outputs of both passes."""
-        new = tuple(name for name in self.features if name not in SMALL)
+        new = tuple(name for name in self.features if name not in DETECTIONS)
         return {
-            "frame": (*SMALL, *new, "nms_ok", *following(self.memory)),
-            "instance": ("refined", *following(self.bank)),
+            "frame": (*DETECTIONS, *new, NMS_OK, *following(self.memory)),
+            "instance": (REFINED, *following(self.bank)),
         }
 
 
-MakeLayout = Callable[[Any], Layout]  # of a network of the form that it is for
+MakeSignature = Callable[[Any], PassSignature]  # of a network of the form that it is for
 
 
-def following(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the outputs that are the next frame's inputs of these names."""
-    return tuple(f"{name}_next" for name in names)
+def sparse(net: PCAN) -> PassSignature:
+    """Return the sparse passes: heads only on real detections, masks only of tracks; for processors."""
+    passes = SparseFramePass(net).eval(), SparseInstancePass(net).eval()
+    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", "labels"), *remembered(net.config))
 
 
-def lean(net: PCAN) -> Layout:
-    """Heads run only where something was found, masks after the association: for processors."""
-    passes = LeanFramePass(net).eval(), LeanInstancePass(net).eval()
-    return Layout(*passes, ("sheet", "boxes", "labels"), *remembered(net.config))
+def static(net: PCAN) -> PassSignature:
+    """Return the passes of static shapes; regions are read by RoIAlign."""
+    return _static(net, grid_sample=False)
 
 
-def static(net: PCAN) -> Layout:
-    """Every shape is fixed; regions are read by RoIAlign."""
-    return _static(net, sampled=False)
+def grid_sample(net: PCAN) -> PassSignature:
+    """Return the passes of static shapes; regions are read by grid sampling: for TensorRT."""
+    return _static(net, grid_sample=True)
 
 
-def sampled(net: PCAN) -> Layout:
-    """Every shape is fixed; regions are read by sampling: for TensorRT."""
-    return _static(net, sampled=True)
-
-
-def _static(net: PCAN, *, sampled: bool) -> Layout:
-    passes = FramePass(net, sampled=sampled).eval(), InstancePass(net).eval()
-    return Layout(*passes, ("roi_features", "mask_logits"), *remembered(net.config))
+def _static(net: PCAN, *, grid_sample: bool) -> PassSignature:
+    passes = FramePass(net, grid_sample=grid_sample).eval(), InstancePass(net).eval()
+    return PassSignature(*passes, ("roi_features", "mask_logits"), *remembered(net.config))
 
 
 def remembered(config: Config) -> tuple[Shapes, Shapes]:

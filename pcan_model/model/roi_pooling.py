@@ -1,27 +1,78 @@
-"""RoIAlign without an operator of its own: the pyramid in one picture, read by one bilinear sampling.
+"""RoIAlign over a feature pyramid (aligned; Mask R-CNN, sec. 3): each box is read from one level.
 
-TensorRT has RoIAlign as a plugin, which TensorRT-RTX lacks when it builds without a GPU; sampling is
-everywhere. The result is that of `heads.pool_regions`, for boxes inside the picture.
+Three ways to the same numbers, for boxes inside the image:
+
+  pool_by_level    every box on its own level: where shapes may vary
+  pool_packed      all levels packed side by side into one map, so that shapes are static
+  sample_regions   the packed pyramid read by one bilinear sampling, without an operator of its own:
+                   TensorRT has RoIAlign as a plugin, which TensorRT-RTX lacks when it builds without a GPU
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
+from torchvision.ops import roi_align
 
+FINEST = 56.0  # pixels; regions of up to twice this side are read from P2, each doubling from one level up
 SAMPLES = 2  # of a cell, along each side
+
+Sizes = list[tuple[int, int]]  # (height, width) of each level
+
+
+def levels_of(boxes: Tensor) -> Tensor:
+    """Index of the level of each box: P2 = 0 below twice FINEST, one more for each doubling."""
+    side = (boxes[:, 2:] - boxes[:, :2]).prod(-1).clamp_min(0).sqrt()
+    return (side >= FINEST * 2).long() + (side >= FINEST * 4).long() + (side >= FINEST * 8).long()
+
+
+def pool_by_level(
+    levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int, *, samples: int = SAMPLES
+) -> Tensor:
+    """Pool each box on its own level.
+
+    levels  P2..P5, (B, C, H / stride, W / stride)
+    boxes   (R, 4) pixels of the network input, inside the image
+    image   (R,)   which of the B images each box lies in
+    samples of a cell along each axis; 0: one per pixel of the level
+    returns (R, C, cells, cells)
+    """
+    level, rois = levels_of(boxes), _rois(boxes, image)
+    own = [(level == i).nonzero()[:, 0] for i in range(len(levels))]
+    pooled = torch.cat([_align(levels, i, rois[index], cells, samples) for i, index in enumerate(own)])
+    return pooled[torch.cat(own).argsort()]
+
+
+def pool_regions(levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
+    """Pool as `pool_by_level` does, 2 x 2 samples a cell, in static shapes: off the packed pyramid."""
+    sizes = [(level.shape[2], level.shape[3]) for level in levels]
+    return pool_packed(pack_with_edges(levels), sizes, boxes, image, cells).to(levels[0].dtype)
+
+
+def pool_packed(
+    packed: Tensor, sizes: Sizes, boxes: Tensor, image: Tensor, cells: int, *, samples: int = SAMPLES
+) -> Tensor:
+    """Pool regions as `pool_by_level` does, off the packed pyramid of levels of these heights and widths.
+
+    packed  (B, C, H, W) of `pack_with_edges`
+    """
+    level = levels_of(boxes)
+    scale = boxes.new_tensor([2.0 ** -(i + 2) for i in range(len(sizes))], dtype=torch.float32)[level]
+    first = corners([(height + 2, width + 2) for height, width in sizes]).to(boxes.device) + 1
+    rois = _rois(boxes.float() * scale[:, None] + first[level].repeat(1, 2), image)
+    return roi_align(packed, rois, cells, 1.0, samples, True)
 
 
 def sample_regions(levels: list[Tensor], boxes: Tensor, level: Tensor, cells: int) -> Tensor:
-    """RoIAlign (aligned, 2 x 2 samples a cell), each box from its own level of one picture's pyramid.
+    """Pool by bilinear sampling, 2 x 2 samples a cell, each box from its own level of one image's pyramid.
 
     levels  P2..P5, (1, C, H / stride, W / stride)
-    boxes   (R, 4) pixels of the network input, inside the picture
+    boxes   (R, 4) pixels of the network input, inside the image
     level   (R,)   which level each box is read from, P2 = 0
     returns (R, C, cells, cells)
     """
-    atlas, corners = pack(levels)
+    packed, corners = pack(levels)
     own = (level[:, None] == torch.arange(len(levels), device=level.device)).float()  # (R, L)
     sides = torch.tensor([[x.shape[3], x.shape[2]] for x in levels], dtype=torch.float32)
     strides = torch.tensor([2.0 ** (i + 2) for i in range(len(levels))])
@@ -30,37 +81,52 @@ def sample_regions(levels: list[Tensor], boxes: Tensor, level: Tensor, cells: in
     steps = SAMPLES * cells
     along = (torch.arange(steps) + 0.5) / steps
     first, last = boxes[:, None, :2].float(), boxes[:, None, 2:].float()
-    places = (first + along[:, None] * (last - first)) / stride[
-        :, None
-    ] - 0.5  # (R, steps, 2) cells of a level
+    places = first + along[:, None] * (last - first)
+    places = places / stride[:, None] - 0.5  # (R, steps, 2) cells of a level
     places = torch.minimum(places.clamp_min(0), side[:, None] - 1) + corner[:, None]
-    extent = torch.tensor([atlas.shape[3], atlas.shape[2]], dtype=torch.float32)
-    x, y = ((2 * places + 1) / extent - 1).unbind(-1)  # (R, steps) each, in [-1, 1] over the atlas
+    extent = torch.tensor([packed.shape[3], packed.shape[2]], dtype=torch.float32)
+    x, y = ((2 * places + 1) / extent - 1).unbind(-1)  # (R, steps) each, in [-1, 1] over the packed pyramid
 
     shape = (len(boxes), steps, steps)
     grid = torch.stack([x[:, None].expand(shape), y[..., None].expand(shape)], -1)  # (R, steps, steps, 2)
-    sampled = F.grid_sample(
-        atlas.float(), grid.reshape(1, -1, steps, 2), "bilinear", "border", align_corners=False
+    sampled = functional.grid_sample(
+        packed.float(), grid.reshape(1, -1, steps, 2), "bilinear", "border", align_corners=False
     )
-    pooled = F.avg_pool2d(sampled, SAMPLES)[0].unflatten(1, (len(boxes), cells))  # (C, R, cells, cells)
-    return pooled.transpose(0, 1).to(levels[0].dtype)
+    pooled = functional.avg_pool2d(sampled, SAMPLES)[0].unflatten(1, (len(boxes), cells))
+    return pooled.transpose(0, 1).to(levels[0].dtype)  # of (C, R, cells, cells)
+
+
+def pack_with_edges(levels: list[Tensor]) -> Tensor:
+    """Pack the levels (B, C, H, W), each with the edges around it that RoIAlign repeats."""
+    return pack([functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels])[0]
 
 
 def pack(levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Lay P3, P4, … side by side below P2.
+    """Pack the pyramid into one map: P3, P4, … side by side below P2.
 
-    returns (1, C, H, W), and the upper left corner (x, y) of each level in it, (L, 2)
+    returns (B, C, H, W), and the upper left corner (x, y) of each level in it, (L, 2)
     """
     finest, *others = levels
     height = others[0].shape[2]
-    row = torch.cat([F.pad(x, (0, 0, 0, height - x.shape[2])) for x in others], 3)
+    row = torch.cat([functional.pad(x, (0, 0, 0, height - x.shape[2])) for x in others], 3)
     width = max(row.shape[3], finest.shape[3])
-    parts = [F.pad(x, (0, width - x.shape[3])) for x in (finest, row)]
+    parts = [functional.pad(x, (0, width - x.shape[3])) for x in (finest, row)]
     return torch.cat(parts, 2), corners([(x.shape[2], x.shape[3]) for x in levels])
 
 
-def corners(sizes: list[tuple[int, int]]) -> Tensor:
+def corners(sizes: Sizes) -> Tensor:
     """Return where `pack` puts levels of these heights and widths: upper left corners (x, y), (L, 2)."""
     (below, _), *others = sizes
     lefts = [sum(width for _, width in others[:i]) for i in range(len(others))]
     return torch.tensor([[0.0, 0.0], *([float(left), float(below)] for left in lefts)])
+
+
+def _rois(boxes: Tensor, image: Tensor) -> Tensor:
+    return torch.cat([image.to(boxes.dtype)[:, None], boxes], 1)
+
+
+def _align(levels: list[Tensor], i: int, rois: Tensor, cells: int, samples: int) -> Tensor:
+    """Pool one level; in 32 bits at least, since bfloat16 would move a box at column 500 by up to a pixel."""
+    wide = torch.promote_types(levels[i].dtype, torch.float32)
+    pooled = roi_align(levels[i].to(wide), rois.to(wide), cells, 2.0 ** -(i + 2), samples, True)
+    return pooled.to(levels[i].dtype)

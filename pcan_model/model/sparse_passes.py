@@ -1,9 +1,9 @@
-"""The two passes with heads only where there is something to say: for processors, whose shapes may vary.
+"""The two passes with heads only on real detections and tracks: for processors, whose shapes may vary.
 
 Of 32 padded detections of `pcan_street_tiny` a street holds 15, and about five of them are tracked. Here
 only what was detected gets an embedding, and only what is tracked gets a mask, so both are in the
 instance pass, behind the association. Inputs and outputs keep their padded shapes; rows that count are
-those of network.py's passes, the others are zeros.
+those of `passes`, the others are zeros.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcan_model.model.heads import choose, lay_out, pool_sheet
-from pcan_model.model.pcan import PCAN, FramePass
+from pcan_model.model.heads import choose
+from pcan_model.model.passes import FramePass
+from pcan_model.model.pcan import PCAN
+from pcan_model.model.roi_pooling import pack_with_edges, pool_packed
 
 
-class LeanFramePass(FramePass):
-    """One picture and the frame memory to detections, the sheet of its pyramid, and the next frame memory."""
+class SparseFramePass(FramePass):
+    """One image and the frame memory to detections, the packed pyramid, and the next frame memory."""
 
     def forward(
         self, image: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
@@ -24,23 +26,23 @@ class LeanFramePass(FramePass):
         """Detect objects; inputs as of `FramePass`.
 
         returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
-                 the sheet of P2..P5 (1, C, height, width),
+                 the packed pyramid of P2..P5 (1, C, height, width),
                  () bool: suppression settled, next memory keys, values and validity
         """
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
-        sheet = lay_out(levels)
-        boxes, scores, labels, ok = self._detect(levels, sheet)
+        packed = pack_with_edges(levels)
+        boxes, scores, labels, ok = self._detect(levels, packed)
         first = torch.ones_like(scores[:1])  # always, since runtimes differ in what they do with no rows
         rows = torch.cat([first, scores[1:]]).nonzero()[:, 0]
-        own = self.net.embedding_head(self._pool(sheet, boxes[rows], self.net.config.heads.box_size))
+        own = self.net.embedding_head(self._pool(packed, boxes[rows], self.net.config.heads.box_size))
         embeds = own.new_zeros(len(boxes), own.shape[1]).index_copy(0, rows, own)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return boxes, scores, labels, embeds, sheet, ok, keys, values, following
+        return boxes, scores, labels, embeds, packed, ok, keys, values, following
 
 
-class LeanInstancePass(nn.Module):
-    """The pyramid's sheet and the bank of per-track prototypes to the masks of tracks and the next bank."""
+class SparseInstancePass(nn.Module):
+    """The packed pyramid and the bank of per-track prototypes to the masks of tracks and the next bank."""
 
     def __init__(self, net: PCAN) -> None:
         super().__init__()
@@ -48,7 +50,7 @@ class LeanInstancePass(nn.Module):
 
     def forward(
         self,
-        sheet: Tensor,
+        packed: Tensor,
         boxes: Tensor,
         labels: Tensor,
         bank: Tensor,
@@ -59,20 +61,20 @@ class LeanInstancePass(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Make the masks of all tracked detections, at least one, and refine them.
 
-        sheet, boxes (D, 4), labels (D,)  of the frame pass; bank (M, K, Dk)
+        packed, boxes (D, 4), labels (D,)  of the frame pass; bank (M, K, Dk)
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns  (D, 2S, 2S) logits and the next bank (M, K, Dk)
         """
         tracks = has.nonzero()[:, 0]
         rows = owner[tracks]
-        regions = self.pool(sheet, boxes[rows])
+        regions = self.pool(packed, boxes[rows])
         masks = choose(self.net.mask_head(regions), labels[rows])
         masks, prototypes = self.net.instance_attention(regions, masks, bank[slot[rows]], fresh[rows])
         padded = masks.new_zeros(len(boxes), *masks.shape[1:])
         return padded.index_copy(0, rows, masks), bank.index_copy(0, tracks, prototypes)
 
-    def pool(self, sheet: Tensor, boxes: Tensor) -> Tensor:
+    def pool(self, packed: Tensor, boxes: Tensor) -> Tensor:
         """Read the RoI features of boxes (R, 4) for masks, (R, C, S, S)."""
-        heads, picture = self.net.config.heads, torch.zeros_like(boxes[:, 0])
+        heads, image = self.net.config.heads, torch.zeros_like(boxes[:, 0])
         sizes, cells = self.net.level_sizes(), heads.mask_size
-        return pool_sheet(sheet, sizes, boxes, picture, cells, samples=heads.cell_samples)
+        return pool_packed(packed, sizes, boxes, image, cells, samples=heads.cell_samples)

@@ -1,4 +1,4 @@
-"""Objects of one picture in shapes that no picture changes: what the frame passes of both forms share."""
+"""The objects of one image in static shapes: what the frame passes of both forms share."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from torch import Tensor, nn
 
 from pcan_model.model.boxes import decode, suppress
 from pcan_model.model.detector import Detector, with_p6
-from pcan_model.model.heads import STD, choose, lay_out, levels_of, pool_sheet
-from pcan_model.model.roi_pooling import sample_regions
+from pcan_model.model.heads import STD, choose
+from pcan_model.model.roi_pooling import levels_of, pack_with_edges, pool_packed, sample_regions
 
 
 class StaticDetection(nn.Module):
-    """Detections, and what the heads say of them, off the pyramid of one picture."""
+    """Detections, and what the heads compute of them, from the pyramid of one image."""
 
-    def __init__(self, net: Detector, *, sampled: bool = False) -> None:
+    def __init__(self, net: Detector, *, grid_sample: bool = False) -> None:
         """Take a network.
 
-        sampled  read regions by sampling (atlas.py), 2 x 2 samples a cell, instead of RoIAlign: without a
-                 plugin
+        grid_sample  read regions by sampling, 2 x 2 samples a cell, instead of by the RoIAlign operator
         """
         super().__init__()
-        self.net, self.sampled = net, sampled
+        self.net, self.grid_sample = net, grid_sample
 
-    def _lay_out(self, levels: list[Tensor]) -> Tensor | list[Tensor]:
-        """Return what regions are read off: the pyramid's sheet, or for sampling its levels."""
-        return levels if self.sampled else lay_out(levels)
+    def _pack(self, levels: list[Tensor]) -> Tensor | list[Tensor]:
+        """Return what regions are read from: the packed pyramid, or for sampling its levels."""
+        return levels if self.grid_sample else pack_with_edges(levels)
 
     def _pool(self, source: Tensor | list[Tensor], boxes: Tensor, cells: int) -> Tensor:
-        """Read regions (R, C, cells, cells) of the one picture."""
+        """Read regions (R, C, cells, cells) of the one image."""
         if isinstance(source, list):
             return sample_regions(source, boxes, levels_of(boxes), cells)
-        picture, samples = torch.zeros_like(boxes[:, 0]), self.net.config.heads.cell_samples
-        return pool_sheet(source, self.net.level_sizes(), boxes, picture, cells, samples=samples)
+        image, samples = torch.zeros_like(boxes[:, 0]), self.net.config.heads.cell_samples
+        return pool_packed(source, self.net.level_sizes(), boxes, image, cells, samples=samples)
 
     def _detect(
         self, levels: list[Tensor], source: Tensor | list[Tensor]

@@ -1,4 +1,4 @@
-"""The released form behind the tracker's seam: what it remembers is a value here too."""
+"""The released form as an engine of the tracker: its memory is a value here too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcan_model.core.config import Config
+from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.model import checkpoint
 from pcan_model.released.frame_memory import Bank
@@ -38,7 +39,7 @@ class Features:
     size: tuple[int, ...]  # (height, width) of the picture
 
 
-class ReleasedEngine:
+class ReleasedEngine(Engine):
     """Engine over a network in memory, or over a checkpoint file."""
 
     def __init__(self, config: Config, weights: Path | ReleasedPCAN) -> None:
@@ -51,12 +52,17 @@ class ReleasedEngine:
         self.rows_of = unique_rows if config.instance_attention.enabled else no_rows
         self.frame_pass = FramePass(net).eval()
 
-    def start(self) -> Memory:
+    @property
+    def facts(self) -> EngineFacts:
+        """Return the version of torch."""
+        return EngineFacts("torch", f"torch {torch.__version__}, CPU", "fp32")
+
+    def start(self, camera: int = 0) -> Memory:
         """Return the memory of a camera that has seen nothing."""
         return Memory(Bank(), (0, 0), self.net.refine.prototypes.start())
 
     @torch.inference_mode()
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture (H, W, 3) uint8 RGB, already resized."""
         size = image.shape[:2]
         bank = memory.bank if size == memory.size else Bank()

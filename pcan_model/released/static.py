@@ -1,9 +1,10 @@
 """The two passes of the released form with static shapes: what is exported.
 
-They differ from `network.FramePass` and `ReleasedEngine` in this: regions are padded to as many as the
-configuration allows, suppression is a fixed point (boxes.py), regions may be read by sampling (atlas.py),
-and of the region where a track was last matched only that is kept which its next refinement reads: the
-prototypes and the mean that follow from it, a tenth of its features. So the starts of EM stand still.
+They differ from `released.network.FramePass` and `ReleasedEngine` in this: regions are padded to as
+many as the configuration allows, suppression is a fixed point (boxes.py), regions may be read by grid
+sampling, and of the region where a track was last matched only that is kept which its next refinement
+reads: the prototypes and the mean that follow from it, a tenth of its features. So the starts of EM stand
+still.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcan_model.model.pass_signature import Layout, Shapes
+from pcan_model.model.pass_signature import PassSignature, Shapes
 from pcan_model.model.static_detection import StaticDetection
 from pcan_model.released.frame_memory import Bank
 from pcan_model.released.network import ReleasedPCAN
@@ -37,7 +38,7 @@ class StaticFramePass(StaticDetection):
         """
         levels = self.net.features(image)
         levels, bank = self.net.frame_memory(levels, self._bank(levels, memory))
-        source = self._lay_out(levels)
+        source = self._pack(levels)
         boxes, scores, labels, ok = self._detect(levels, source)
         described = self._describe(source, boxes, labels)
         return (
@@ -118,19 +119,19 @@ def choose(flags: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     return torch.where(flags.reshape(-1, *[1] * (yes.dim() - 1)) > 0, yes, no)
 
 
-def static(net: ReleasedPCAN) -> Layout:
-    """Every shape is fixed; regions are read by RoIAlign."""
-    return _layout(net, sampled=False)
+def static(net: ReleasedPCAN) -> PassSignature:
+    """Return the passes; regions are read by RoIAlign."""
+    return _signature(net, grid_sample=False)
 
 
-def sampled(net: ReleasedPCAN) -> Layout:
-    """Every shape is fixed; regions are read by sampling, 2 x 2 samples a cell: for TensorRT."""
-    return _layout(net, sampled=True)
+def grid_sample(net: ReleasedPCAN) -> PassSignature:
+    """Return the passes; regions are read by grid sampling, 2 x 2 samples a cell: for TensorRT."""
+    return _signature(net, grid_sample=True)
 
 
-def _layout(net: ReleasedPCAN, *, sampled: bool) -> Layout:
-    passes = StaticFramePass(net, sampled=sampled).eval(), StaticInstancePass(net).eval()
-    return Layout(*passes, ("roi_features", "mask_logits"), _memory(net), _bank(net))
+def _signature(net: ReleasedPCAN, *, grid_sample: bool) -> PassSignature:
+    passes = StaticFramePass(net, grid_sample=grid_sample).eval(), StaticInstancePass(net).eval()
+    return PassSignature(*passes, ("roi_features", "mask_logits"), _memory(net), _bank(net))
 
 
 def _memory(net: ReleasedPCAN) -> Shapes:

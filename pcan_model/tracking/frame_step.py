@@ -1,4 +1,4 @@
-"""The host's side of a step: what happens before, between and after the two passes of the network."""
+"""The step of one camera's frame on the host: before, between and after the two passes of the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import Config, TrackerConfig
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat, Image
 from pcan_model.core.geometry import Letterbox, clip_boxes, fit_picture, paste_mask, remove_overlaps
 from pcan_model.core.structures import (
     EMPTY_MASK,
@@ -25,7 +25,12 @@ from pcan_model.core.structures import (
     TrackState,
 )
 from pcan_model.tracking.association import match, predict, unique_detections
-from pcan_model.tracking.track_management import Roster, bank_slots, idle_roster, update_roster
+from pcan_model.tracking.track_management import (
+    TrackUpdate,
+    bank_slots,
+    unchanged_tracks,
+    update_tracks,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,20 +38,20 @@ class Prepared:
     """A frame as the network takes it."""
 
     frame: Frame
-    letterbox: Letterbox  # how the camera's picture and the network's fit together
-    picture: NDArray[np.uint8]  # (height, width, 3) RGB of Config.input, or as the camera sends it
+    letterbox: Letterbox  # how the camera's image and the network's fit together
+    image: Image  # (height, width, 3) RGB of Config.input, or as the camera sends it
 
 
 @dataclass(frozen=True, slots=True)
-class HostSteps:
-    """A camera's step without the network; holds no state."""
+class FrameStep:
+    """One frame's step without the network; holds no state."""
 
-    form: Config  # of the network
+    network: Config
     config: TrackerConfig  # its capacity is the rows of the network's prototype bank
-    camera: CameraPicture | None = None  # the pictures that the engine fits itself
+    camera_format: CameraFormat | None = None  # images that the engine fits itself
 
     def __post_init__(self) -> None:
-        rows = self.form.tracker.capacity
+        rows = self.network.tracker.capacity
         if self.config.capacity != rows:
             raise ValueError(
                 f"Tracker: capacity: expected {rows}, the rows of the engine's prototype bank, "
@@ -55,82 +60,82 @@ class HostSteps:
 
     def prepare(self, frame: Frame) -> Prepared:
         """Fit a frame into the network's input, unless the engine does."""
-        letterbox = fit_picture(frame.image.shape, self.form.input)
-        if self.camera is not None:
-            return Prepared(frame, letterbox, frame.ordered(self.camera.order))
+        letterbox = fit_picture(frame.image.shape, self.network.input)
+        if self.camera_format is not None:
+            return Prepared(frame, letterbox, frame.ordered(self.camera_format.order))
         return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")))
 
     def remembers(self, state: State) -> bool:
         """Return whether the next frame enters the frame memory."""
-        return state.frame_index % self.form.frame_attention.memory_interval == 0
+        return state.frame_index % self.network.frame_attention.memory_interval == 0
 
-    def associate(self, state: State, found: Detections, stamp: float) -> Roster:
-        """Say which track each detection belongs to."""
+    def associate(self, state: State, found: Detections, stamp: float) -> TrackUpdate:
+        """Match the detections with the tracks, and update these."""
         if self._idles and not len(found):
-            return idle_roster(state, found)
+            return unchanged_tracks(state, found)
         found = unique_detections(found, self.config)
         assigned = match(found, state.tracks, state.backdrops, stamp=stamp, config=self.config)
-        return update_roster(state, found, assigned, stamp=stamp, config=self.config)
+        return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
-    def slots(self, state: State, roster: Roster) -> Slots:
+    def slots(self, state: State, update: TrackUpdate) -> Slots:
         """Choose the bank rows that the instance pass reads and writes."""
-        detections = self.form.heads.detections
-        return bank_slots(roster, state.frame_index, detections=detections, capacity=self.config.capacity)
+        detections = self.network.heads.detections
+        return bank_slots(update, state.frame_index, detections=detections, capacity=self.config.capacity)
 
-    def conclude(
-        self, state: State, ready: Prepared, roster: Roster, logits: NDArray[np.float32], memory: Any
+    def finish(
+        self, state: State, ready: Prepared, update: TrackUpdate, logits: NDArray[np.float32], memory: Any
     ) -> tuple[State, Tracks]:
-        """Draw the masks; returns the state for the next frame, and every track of this one by its id.
+        """Paste the masks; returns the state for the next frame, and every track of this one by its id.
 
         logits  (D, m, m)  of the padded detections
         memory  the engine's, after this frame
         """
-        masks = _masks(roster, logits, ready.letterbox)
-        tracks = _tracks(state, roster, masks, ready.frame.stamp, ready.letterbox)
-        return self._next(state, roster, memory), tracks
+        masks = _masks(update, logits, ready.letterbox)
+        tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
+        return self._next(state, update, memory), tracks
 
     @property
     def _idles(self) -> bool:
-        return self.form.form == "released" and self.form.released.idle_when_empty
+        return self.network.form == "released" and self.network.released.idle_when_empty
 
-    def _next(self, state: State, roster: Roster, memory: Any) -> State:
-        new = () if self._idles and not len(roster.kept_rows) else (roster.backdrops,)
+    def _next(self, state: State, update: TrackUpdate, memory: Any) -> State:
+        new = () if self._idles and not len(update.kept_rows) else (update.backdrops,)
         backdrops = (*new, *state.backdrops)[: self.config.keep_backdrops]
         return State(
             memory=memory,
             session=state.session,
-            tracks=roster.kept,
+            tracks=update.kept,
             backdrops=backdrops,
-            next_id=roster.next_id,
+            next_id=update.next_id,
             frame_index=state.frame_index + 1,
         )
 
 
-def _masks(roster: Roster, logits: NDArray[np.float32], letterbox: Letterbox) -> tuple[Mask, ...]:
-    """Draw the masks of the found tracks; where two meet, the higher score keeps the pixels.
+def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox) -> tuple[Mask, ...]:
+    """Paste the masks of the found tracks; where two meet, the higher score keeps the pixels.
 
     logits  (D, m, m)  of the padded detections
     """
     height, width = letterbox.source
     masks = [
         paste_mask(logits[row], letterbox.to_image(track.box), height, width)
-        for track, row in zip(roster.found, roster.rows, strict=True)
+        for track, row in zip(update.found, update.rows, strict=True)
     ]
     return remove_overlaps(masks, height, width)
 
 
 def _tracks(
-    state: State, roster: Roster, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
+    state: State, update: TrackUpdate, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
 ) -> Tracks:
-    """Say what this frame holds, in pixels of the camera picture."""
+    """Return all tracks of this frame, in pixels of the camera image."""
     gone = [
         (track, kind, EMPTY_MASK)
-        for kind, group in ((TrackState.LOST, roster.lost), (TrackState.REMOVED, roster.removed))
+        for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))
         for track in group
     ]
     here = [
         (track, TrackState.NEW if track.born == state.frame_index else TrackState.TRACKED, mask)
-        for track, mask in zip(roster.found, masks, strict=True)
+        for track, mask in zip(update.found, masks, strict=True)
     ]
     instances = [_instance(track, kind, mask, state, stamp, letterbox) for track, kind, mask in here + gone]
     instances.sort(key=lambda instance: instance.track_id)
@@ -140,7 +145,7 @@ def _tracks(
 def _instance(
     track: Track, kind: TrackState, mask: Mask, state: State, stamp: float, letterbox: Letterbox
 ) -> TrackedInstance:
-    """Turn a track into what is said of it; an unseen one is where its motion takes it."""
+    """Return a track as published; one that was not found is where its motion takes it."""
     box = letterbox.to_image(predict(track, stamp))
     return TrackedInstance(
         track_id=track.track_id,

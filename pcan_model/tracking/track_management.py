@@ -1,4 +1,4 @@
-"""Who is on the road: how tracks start, go on, get lost, and share the prototype bank's rows."""
+"""Track management: birth, update, loss and removal of tracks, and their rows of the prototype bank."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pcan_model.tracking.association import NONE, new_backdrops
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roster:
+class TrackUpdate:
     """The tracks as one frame leaves them; F were found in it."""
 
     found: tuple[Track, ...]  # (F,) seen in this frame, by falling score
@@ -32,14 +32,14 @@ class Roster:
         return tuple(sorted(self.found + self.lost, key=lambda track: track.track_id))
 
 
-def update_roster(
+def update_tracks(
     state: State,
     found: Detections,
     assigned: NDArray[np.int64],
     *,
     stamp: float,
     config: TrackerConfig,
-) -> Roster:
+) -> TrackUpdate:
     """Carry the tracks over one frame, also an empty one.
 
     found     (N)   detections without duplicates, by falling score
@@ -57,24 +57,24 @@ def update_roster(
             tracks.append(_begin(found, row, state.frame_index, stamp, next_id, next(free)))
             next_id += 1
         else:
-            tracks.append(_go_on(state, int(assigned[row]), found, row, stamp, config))
+            tracks.append(_continue(state, int(assigned[row]), found, row, stamp, config))
     backdrops = new_backdrops(found, np.where(starts, 0, assigned), config)
-    return Roster(tuple(tracks), found.rows[rows], found.rows, lost, removed, backdrops, next_id)
+    return TrackUpdate(tuple(tracks), found.rows[rows], found.rows, lost, removed, backdrops, next_id)
 
 
-def idle_roster(state: State, found: Detections) -> Roster:
-    """Leave the tracks as they are in a frame without detections: nobody ages (the released way)."""
-    return Roster((), found.rows, found.rows, state.tracks, (), found, state.next_id)
+def unchanged_tracks(state: State, found: Detections) -> TrackUpdate:
+    """Leave the tracks as they are in a frame without detections: none ages (the released code's rule)."""
+    return TrackUpdate((), found.rows, found.rows, state.tracks, (), found, state.next_id)
 
 
 def _unseen(
     state: State, assigned: NDArray[np.int64], busy: int, config: TrackerConfig
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
-    """Part the tracks that nothing matched into those that may come back and those that go.
+    """Split the tracks that nothing matched into lost ones and removed ones.
 
-    A track goes when its time is up; the longest lost ones also when the bank is full.
+    A track is removed when its time is up; the longest lost ones also when the bank is full.
 
-    busy  rows that this frame's own objects need; never more than the capacity
+    busy  bank rows that this frame's own objects need; never more than the capacity
     """
     seen = set(assigned.tolist())
     unseen = [track for k, track in enumerate(state.tracks) if k not in seen]
@@ -107,7 +107,7 @@ def _begin(found: Detections, row: int, frame: int, stamp: float, track_id: int,
     )
 
 
-def _go_on(
+def _continue(
     state: State, index: int, found: Detections, row: int, stamp: float, config: TrackerConfig
 ) -> Track:
     """Continue a track by a detection: box, label and score replaced, embedding averaged."""
@@ -139,20 +139,20 @@ def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: fl
     return cast(NDArray[np.float32], velocity.astype(np.float32))
 
 
-def bank_slots(roster: Roster, frame: int, *, detections: int, capacity: int) -> Slots:
-    """Say which bank row each padded detection reads and who writes each row.
+def bank_slots(update: TrackUpdate, frame: int, *, detections: int, capacity: int) -> Slots:
+    """Return which bank row each padded detection reads, and which detection writes each row.
 
     Only tracked detections own a row; all others are fresh and write nothing.
 
-    frame       index of this frame: who began in it has nothing to read yet
+    frame       index of this frame: a track that began in it has nothing to read yet
     detections  D, padded rows of the engine
     capacity    M, rows of the bank
     """
     slot, fresh = np.zeros(detections, np.int64), np.ones(detections, np.float32)
     owner, has = np.zeros(capacity, np.int64), np.zeros(capacity, np.float32)
-    for track, row in zip(roster.found, roster.rows, strict=True):
+    for track, row in zip(update.found, update.rows, strict=True):
         slot[row], fresh[row] = track.slot, float(track.born == frame)
         owner[track.slot], has[track.slot] = row, 1
     kept = np.zeros(detections, np.bool_)
-    kept[roster.kept_rows] = True
+    kept[update.kept_rows] = True
     return Slots(slot, fresh, owner, has, kept)

@@ -1,25 +1,27 @@
-"""The tracker: `step(state, frame) -> (state, tracks)`, the same code in every room above.
+"""The tracker: `step(state, frame) -> (state, tracks)`, with the state as a value.
 
-A frame's path: letterbox -> engine.detect -> duplicates out -> match -> roster and bank rows ->
-engine.segment -> masks in the camera picture, none overlapping -> tracks.
+A frame's path: letterbox -> engine.detect -> duplicates removed -> association -> track update and bank
+rows -> engine.segment -> masks in the camera image, none overlapping -> tracks.
 
-The camera's picture may change its size between frames. Boxes are remembered in network pixels,
-so that another size of the same proportions goes unnoticed; other proportions move the remembered
-boxes once, which costs overlap and motion one frame, while appearance goes on matching.
+The camera's image may change its size between frames. Boxes are remembered in network pixels, so that
+another size of the same proportions goes unnoticed; other proportions move the remembered boxes once,
+which costs overlap and motion one frame, while appearance goes on matching.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 from uuid import UUID, uuid4
 
+import numpy as np
+
 from pcan_model.core.config import TrackerConfig
-from pcan_model.core.engine import Engine, camera_of
+from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Frame, State, Tracks
-from pcan_model.tracking.frame_step import HostSteps, Prepared
+from pcan_model.tracking.frame_step import FrameStep, Prepared
 
 Part = Literal["preprocess", "network", "association", "masks"]
 
@@ -29,8 +31,8 @@ class Timings:
     """Where the time of one step went, seconds."""
 
     preprocess: float = 0.0  # letterbox
-    network: float = 0.0  # both halves
-    association: float = 0.0  # duplicates, matching, roster
+    network: float = 0.0  # both passes
+    association: float = 0.0  # removing duplicates, matching, track update
     masks: float = 0.0  # pasting, overlaps, making the tracks
 
     @property
@@ -59,41 +61,79 @@ class Stopwatch:
 
 
 class Tracker:
-    """PCAN's tracking by one engine; holds no state, so that one serves many cameras."""
+    """PCAN's tracking of one or several cameras by one engine; holds no state."""
 
     def __init__(self, engine: Engine, config: TrackerConfig | None = None) -> None:
         self.engine = engine
         self.config = config or engine.config.tracker
-        self._host = HostSteps(engine.config, self.config, camera_of(engine))
+        self._frame_step = FrameStep(engine.config, self.config, engine.camera_format)
 
-    def start(self, session: UUID | None = None) -> State:
-        """Return the state before the first frame; `session` names its tracks, random if None."""
-        return State(self.engine.start(), session or uuid4())
+    def start(self, session: UUID | None = None, *, camera: int = 0) -> State:
+        """Return a camera's state before its first frame; `session` names its tracks, random if None."""
+        return State(self.engine.start(camera), session or uuid4())
 
     def prepare(self, frame: Frame) -> Prepared:
         """Fit a frame into the network's input; may be done before its turn to `step`."""
-        return self._host.prepare(frame)
+        return self._frame_step.prepare(frame)
 
     def step(
         self, state: State, frame: Frame | Prepared, watch: Stopwatch | None = None
     ) -> tuple[State, Tracks]:
-        """Track the objects of one frame; `state` stays as it is.
+        """Track the objects of one frame of one camera; `state` stays as it is.
 
         watch    takes the times of the parts, if given
         returns  the state for the next frame, and every track of this one by its id
         """
-        host, watch = self._host, watch or Stopwatch()
+        return self.step_cameras({0: state}, {0: frame}, watch)[0]
+
+    def step_cameras(
+        self,
+        states: Mapping[int, State],
+        frames: Mapping[int, Frame | Prepared],
+        watch: Stopwatch | None = None,
+    ) -> dict[int, tuple[State, Tracks]]:
+        """Track one frame of each of some cameras: in one launch where the engine can, else in turn.
+
+        states   of these cameras at least
+        returns  for each camera with a frame what `step` returns
+        """
+        watch = watch or Stopwatch()
         watch.start()
-        ready = self.prepare(frame) if isinstance(frame, Frame) else frame
+        together = self.engine.cameras_at_once > 1
+        launches = [frames] if together else [{camera: frame} for camera, frame in frames.items()]
+        after = dict[int, tuple[State, Tracks]]()
+        for launch in launches:
+            after |= self._step(states, launch, watch)
+        return after
+
+    def warm_up(self) -> None:
+        """Track a black image: an engine's first run is the slowest, and shows whether it runs at all."""
+        size = self.engine.camera_format or self.engine.config.input
+        ready = self.prepare(Frame(np.zeros((size.height, size.width, 3), np.uint8), 0.0))
+        cameras = range(self.engine.cameras_at_once)
+        states = {camera: self.start(camera=camera) for camera in cameras}
+        self.step_cameras(states, dict.fromkeys(cameras, ready))
+
+    def _step(
+        self, states: Mapping[int, State], frames: Mapping[int, Frame | Prepared], watch: Stopwatch
+    ) -> dict[int, tuple[State, Tracks]]:
+        """Run both passes once for all the frames; all mappings are by camera."""
+        step = self._frame_step
+        ready = {c: self.prepare(f) if isinstance(f, Frame) else f for c, f in frames.items()}
         watch.lap("preprocess")
-        found, features = self.engine.detect(ready.picture, state.memory)
+        found, features = self.engine.detect_cameras(
+            {camera: each.image for camera, each in ready.items()},
+            {camera: states[camera].memory for camera in ready},
+            remember={camera for camera in ready if step.remembers(states[camera])},
+        )
         watch.lap("network")
-        roster = host.associate(state, found, ready.frame.stamp)
-        slots = host.slots(state, roster)
+        updates = {c: step.associate(states[c], found[c], each.frame.stamp) for c, each in ready.items()}
+        slots = {camera: step.slots(states[camera], update) for camera, update in updates.items()}
         watch.lap("association")
-        remember = host.remembers(state)
-        logits, memory = self.engine.segment(features, slots, state.memory, remember=remember)
+        logits, memories = self.engine.segment_cameras(features, slots)
         watch.lap("network")
-        after = host.conclude(state, ready, roster, logits, memory)
+        after = {
+            c: step.finish(states[c], each, updates[c], logits[c], memories[c]) for c, each in ready.items()
+        }
         watch.lap("masks")
         return after

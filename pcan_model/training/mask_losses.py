@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pcan_model.model.detector import Detector
-from pcan_model.model.heads import choose, pool_regions_once
+from pcan_model.model.heads import choose
 from pcan_model.model.instance_attention import InstanceAttention
+from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.training.roi_sampling import Regions, gather
 from pcan_model.training.targets import Truth, mask_targets
 
@@ -33,7 +34,7 @@ class MaskRegions:
 def mask_regions(net: Detector, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> MaskRegions:
     """Pool regions that show an object, and let the mask head say what it sees there."""
     cells = net.config.heads.mask_size
-    features = pool_regions_once(levels, regions.boxes, regions.picture, cells).float()
+    features = pool_by_level(levels, regions.boxes, regions.picture, cells).float()
     initial = choose(net.mask_head(features), gather(truths, "labels", regions)).float()
     picture = [regions.picture == i for i in range(len(truths))]
     goals = [

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.model.detector import with_p6
-from pcan_model.model.heads import pool_regions_once
-from pcan_model.model.instance_attention import Unrefined
+from pcan_model.model.instance_attention import NoInstanceAttention
 from pcan_model.model.pcan import PCAN
+from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.training.losses import Losses, cosine_regression, products, quasi_dense
 from pcan_model.training.mask_losses import MaskRegions, mask_loss, mask_regions, refine
 from pcan_model.training.roi_sampling import (
@@ -29,7 +29,7 @@ class TrainingPass(nn.Module):
     def __init__(self, net: PCAN) -> None:
         super().__init__()
         self.net = net
-        self.refines = not isinstance(net.instance_attention, Unrefined)
+        self.refines = not isinstance(net.instance_attention, NoInstanceAttention)
 
     def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
         """Compute all losses of B pairs.
@@ -41,7 +41,7 @@ class TrainingPass(nn.Module):
         said, boxes = self._propose(levels)
         objectness, proposals = proposal_losses(*said, truths, self.net.config.train.rpn_samples)
         regions = draw_regions(boxes, truths, self.net.config.train)
-        features = pool_regions_once(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
+        features = pool_by_level(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
         classes, corners = box_losses(self.net.box_head, features, regions, truths)
         masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
         embedding, auxiliary = self._embedding_losses(features, regions, truths)

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import Engine, Image
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Detections, Frame, Slots, State, Track
 from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
 from pcan_model.model.pcan import PCAN
-from pcan_model.model.sparse_passes import LeanInstancePass
+from pcan_model.model.sparse_passes import SparseInstancePass
 from pcan_model.tracking.tracker import Tracker
 
 SIDE = 224  # pixels of the cut-outs
@@ -34,19 +35,19 @@ class Look:
     maps: NDArray[np.float32]  # (K, S, S) foreground first; each side sums to 1 at every cell
 
 
-class WatchingEngine:
+class WatchingEngine(Engine):
     """Runs the network by torch and keeps what its last instance pass had before it."""
 
     def __init__(self, net: PCAN) -> None:
         self._engine, self.attention = TorchEngine(net.config, net), net.instance_attention
-        self._pass = LeanInstancePass(net)
+        self._pass = SparseInstancePass(net)
         self.config = net.config
 
-    def start(self) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         """Return the empty memory of one camera."""
         return self._engine.start()
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture, and keep it."""
         self.picture = image
         return self._engine.detect(image, memory)

@@ -86,21 +86,20 @@ def _show(options: argparse.Namespace) -> int:
 def _label(options: argparse.Namespace) -> int:
     from pcan_model.core.package_files import default_model
     from pcan_model.inference.backends import EngineOptions, open_engine
-    from pcan_model.inference.engine_facts import Described
-    from pcan_model.inference.manifest import GRAPHS, ModelFiles
+    from pcan_model.inference.manifest import ModelFiles
+    from pcan_model.model.pass_names import GRAPHS
     from pcan_model.tracking.tracker import Tracker
     from pcan_ros.bag.copy import CopyStyle
     from pcan_ros.bag.label import label_bag
 
     files = ModelFiles(options.model or default_model())
     engine = open_engine(files.folder, EngineOptions(options.backend, threads=options.threads)).engine
-    runtime = engine.facts.engine if isinstance(engine, Described) else options.backend
     style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_pictures)
     done = label_bag(
         options.bag,
         options.out,
         Tracker(engine),
-        model=" ".join((runtime, *(files.digest(name) for name in GRAPHS))),
+        model=" ".join((engine.facts.engine, *(files.digest(name) for name in GRAPHS))),
         topics=tuple(options.topics),
         style=style,
         progress=lambda items, count, what: _progress(items, count, what, "message"),

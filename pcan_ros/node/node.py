@@ -26,8 +26,8 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.inference.backends import open_for_cameras
-from pcan_model.inference.engine_facts import NothingWorks
-from pcan_ros.node.crew import Crew, make_crew, warm_up
+from pcan_model.inference.errors import UnrecoverableError
+from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import NodeStatus
@@ -51,12 +51,12 @@ class TrackerNode(LifecycleNode):
         self.parameters = NodeParameters(self, self._tune)
         self.enabled = True
         self.pipeline: Pipeline | None = None
-        self.crew: Crew | None = None
+        self.tracker: Tracker | None = None
         self._topics: tuple[str, ...] = ()
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
         self._throttle = Throttle()
-        self.lost: NothingWorks | None = None  # why nothing is processed any more, if so
+        self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
         add_services(self)
         refuse_impossible(self)
@@ -72,8 +72,8 @@ class TrackerNode(LifecycleNode):
         cameras = len(settings.cameras)
         opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
         self.parameters.adopt(opened.engine.config.tracker)
-        self.crew = make_crew(opened.engine, self.parameters.thresholds)
-        warm_up(self.crew)
+        self.tracker = Tracker(opened.engine, self.parameters.thresholds)
+        self.tracker.warm_up()
         config = opened.engine.config
         self._outputs = [Outputs(self, prefix, config.classes) for prefix in prefixes(cameras)]
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
@@ -82,11 +82,11 @@ class TrackerNode(LifecycleNode):
     def on_activate(self) -> None:
         """Start with no tracks and subscribe to the cameras."""
         settings = self.parameters.settings
-        assert self.crew is not None
+        assert self.tracker is not None
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
-        self.crew = self.crew.tuned(self.parameters.thresholds)
-        self.pipeline = Pipeline(self.crew, self._topics, settings.time_limits, self)
+        self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
+        self.pipeline = Pipeline(self.tracker, self._topics, settings.time_limits, self)
         self.status.begin(self._topics)
         self.pipeline.start()
         self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
@@ -151,7 +151,7 @@ class TrackerNode(LifecycleNode):
         if held is not None:
             self.get_logger().error(text + (f" ({held} more like this)" if held else ""))
 
-    def on_lost(self, error: NothingWorks) -> None:
+    def on_lost(self, error: UnrecoverableError) -> None:
         """Let the node's own thread deactivate it: the worker, which calls, cannot wait for itself."""
         self.lost = error
         self._gone.trigger()
@@ -208,7 +208,9 @@ class TrackerNode(LifecycleNode):
     def _release(self) -> None:
         for outputs in self._outputs:
             outputs.destroy()
-        self._outputs, self.crew = [], None
+        if self.tracker is not None:
+            self.tracker.engine.close()
+        self._outputs, self.tracker = [], None
 
 
 def prefixes(cameras: int) -> tuple[str, ...]:

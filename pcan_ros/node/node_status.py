@@ -9,7 +9,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock
 from rclpy.qos import QoSReliabilityPolicy
 
-from pcan_model.inference.engine_facts import Described
 from pcan_ros.msg import TrackerStatus
 from pcan_ros.node.camera import Latency
 from pcan_ros.node.diagnostics import Health, to_status
@@ -62,8 +61,8 @@ class NodeStatus:
     @property
     def backend(self) -> str:
         """Return what runs the network."""
-        engine = self._node.crew.engine if self._node.crew else None
-        return engine.facts.backend if isinstance(engine, Described) else "none"
+        tracker = self._node.tracker
+        return tracker.engine.facts.backend if tracker else "none"
 
     def _publish(self) -> None:
         self._send(self._statuses())
@@ -84,9 +83,10 @@ class NodeStatus:
         return [to_status(name, self._health(i), camera, facts) for i, camera in enumerate(pipeline.cameras)]
 
     def _engine_facts(self) -> dict[str, str]:
-        engine = self._node.crew.engine if self._node.crew else None
-        facts: dict[str, str] = engine.facts.texts() if isinstance(engine, Described) else {}
-        return {**facts, "nms converged": str(getattr(engine, "nms_ok", True)).lower()}
+        tracker = self._node.tracker
+        if tracker is None:
+            return {}
+        return {**tracker.engine.facts.texts(), "nms converged": str(tracker.engine.nms_ok).lower()}
 
     def _health(self, index: int) -> Health:
         pipeline = self._node.pipeline

@@ -12,15 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import TrackerConfig
-from pcan_model.core.engine import camera_of
 from pcan_model.core.structures import Frame, State, Tracks
 from pcan_model.data.image_decoding import BadImage, decode
-from pcan_model.inference.engine_facts import EngineLost, NothingWorks
-from pcan_model.inference.overlapping import Overlapping
+from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.tracking.frame_step import Prepared
-from pcan_model.tracking.tracker import Stopwatch
+from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
-from pcan_ros.node.crew import Crew
 from pcan_ros.node.mailbox import Arrival, Mailbox
 
 WAIT = 0.5  # seconds between looks at whether to stop
@@ -56,7 +53,7 @@ class Sink(Protocol):
     def on_bad(self, camera: int, error: Exception) -> None:
         """Take note of an image that could not be processed."""
 
-    def on_lost(self, error: NothingWorks) -> None:
+    def on_lost(self, error: UnrecoverableError) -> None:
         """Take note that nothing will be processed any more."""
 
 
@@ -68,10 +65,10 @@ class Pipeline:
     before its turn, the newer one is tracked.
     """
 
-    def __init__(self, crew: Crew, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
+    def __init__(self, tracker: Tracker, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
         self.cameras = tuple(Camera(topic, limits) for topic in topics)
         self.mailbox = Mailbox(len(topics))
-        self._crew, self._sink = crew, sink
+        self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
         self._stopping = False
         self._ready: dict[int, Ready] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
@@ -94,43 +91,40 @@ class Pipeline:
 
     def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
         """Use other thresholds from the next image on; tracks stay."""
-        self._crew = self._crew.tuned(thresholds)
+        self._tracker = Tracker(self._engine, thresholds)
         for camera in self.cameras:
             camera.limits = limits
 
     def _work(self) -> None:
-        engine = self._crew.engine
-        if isinstance(engine, Overlapping):
-            engine.meanwhile = self._look_ahead
+        self._engine.meanwhile = self._look_ahead
         while not self._stopping:
-            arrivals = self.mailbox.take(WAIT, self._crew.at_once)
+            arrivals = self.mailbox.take(WAIT, self._engine.cameras_at_once)
             if arrivals:
                 self._try(arrivals)
-        if isinstance(engine, Overlapping):
-            engine.meanwhile = None
+        self._engine.meanwhile = None
 
     def _look_ahead(self) -> None:
         """Make the images whose turn is next ready while the device is busy."""
-        for arrival in self.mailbox.peek(self._crew.at_once):
+        for arrival in self.mailbox.peek(self._engine.cameras_at_once):
             ready = self._ready.get(arrival.camera)
             if ready is None or ready.arrival is not arrival:
                 self._make_ready(arrival)
 
     def _make_ready(self, arrival: Arrival) -> None:
-        engine, state = self._crew.engine, self.cameras[arrival.camera].state
+        state = self.cameras[arrival.camera].state
         try:
             self._ready[arrival.camera] = ready = Ready(arrival, self._prepare(arrival))
             if state is not None:
-                engine.stage(ready.prepared.picture, state.memory)
+                self._engine.stage(ready.prepared.image, state.memory)
         except EngineLost:
             raise
         except Exception:  # it will come up again, and be said, in its own turn
             self._ready.pop(arrival.camera, None)
 
     def _prepare(self, arrival: Arrival) -> Prepared:
-        message, fitted = arrival.message, camera_of(self._crew.engine)
+        message, fitted = arrival.message, self._engine.camera_format
         order = fitted.order if fitted else "rgb"
-        return self._crew.prepare(Frame(decode(message, order), seconds(message.header.stamp), order))
+        return self._tracker.prepare(Frame(decode(message, order), seconds(message.header.stamp), order))
 
     def _try(self, arrivals: list[Arrival]) -> None:
         """Process an image of one or several cameras; whatever is wrong, the next ones get their chance."""
@@ -139,7 +133,7 @@ class Pipeline:
         try:
             if ready:
                 self._process(ready, taken)
-        except NothingWorks as error:
+        except UnrecoverableError as error:
             for camera in ready:
                 self.cameras[camera].bad += 1
             self._stopping = True
@@ -171,9 +165,9 @@ class Pipeline:
         watch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
-            start = partial(self._crew.start, number)
+            start = partial(self._tracker.start, camera=number)
             states[number], jumps[number] = self.cameras[number].begin(each.frame.stamp, start)
-        after = self._crew.step(states, prepared, watch)
+        after = self._tracker.step_cameras(states, prepared, watch)
         for number, (state, _) in after.items():
             self.cameras[number].keep(state, prepared[number].frame.stamp)
         network = watch.timings.network

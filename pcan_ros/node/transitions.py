@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from pcan_model.inference.engine_facts import NothingWorks
+from pcan_model.inference.errors import UnrecoverableError
 
 Self = TypeVar("Self", bound=LifecycleNode)
 
@@ -24,7 +24,7 @@ def reported(
         try:
             transition(self)
         except Exception as error:  # whatever it is, the node lives on
-            expected = isinstance(error, (ValueError, OSError, NothingWorks))
+            expected = isinstance(error, (ValueError, OSError, UnrecoverableError))
             self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS

@@ -12,14 +12,14 @@ from support.small import small_config
 from benchmarks.engines import Cost, least, pictures, timed
 from benchmarks.random_model import PICTURE, noise, random_net
 from pcan_model.inference.torch_engine import empty_memory
-from pcan_model.model.pass_signature import lean
+from pcan_model.model.pass_signature import sparse
 
 
 def test_a_random_network_finds_as_many_objects_in_its_noise_as_asked() -> None:
     net = random_net(small_config(), objects=5)
-    layout = lean(net)
+    signature = sparse(net)
     with torch.inference_mode():
-        scores = layout.frame(noise(net.config), *empty_memory(layout).frames)[1]
+        scores = signature.frame(noise(net.config), *empty_memory(signature).frames)[1]
     assert (scores > 0).sum() == 5
     assert net.config.tracker.init_score < scores[4]
 

@@ -102,12 +102,12 @@ def test_the_products_of_an_exported_pass_are_those_that_torch_counts(
     from torch.utils.flop_counter import FlopCounterMode
 
     from pcan_model.export.onnx_graph import example_inputs
-    from pcan_model.model.pass_signature import sampled
+    from pcan_model.model.pass_signature import grid_sample
 
-    layout = sampled(random_net)
-    frame, _ = example_inputs(random_net.config, layout)
+    signature = grid_sample(random_net)
+    frame, _ = example_inputs(random_net.config, signature)
     with FlopCounterMode(display=False) as counter:
-        layout.frame(*frame)
+        signature.frame(*frame)
     model = onnx.load(exported / "frame.onnx", load_external_data=False)
     ours = sum(layer.flops for layer in layers(model) if layer.kind in PRODUCTS)
     assert ours == counter.get_total_flops()

@@ -10,7 +10,7 @@ from support.released import fixed_released
 from support.small import blocks
 
 from benchmarks.sampling_ratio import differences, released_form, sampling
-from pcan_model.model.heads import pool_regions_once
+from pcan_model.model.roi_pooling import pool_by_level
 
 
 def test_networks_differ_in_their_samples_only() -> None:
@@ -22,7 +22,7 @@ def test_networks_differ_in_their_samples_only() -> None:
 def test_a_cell_of_one_pixel_is_read_by_one_sample_in_its_middle_or_four_around_it() -> None:
     level = torch.arange(64.0).reshape(1, 1, 8, 8)
     box, picture = torch.tensor([[4.0, 4.0, 20.0, 20.0]]), torch.zeros(1)
-    once, twice = (pool_regions_once([level], box, picture, 4, samples=n) for n in (0, 2))
+    once, twice = (pool_by_level([level], box, picture, 4, samples=n) for n in (0, 2))
     torch.testing.assert_close(once, twice)  # of what is linear both are the middle
 
 

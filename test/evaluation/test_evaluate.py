@@ -174,8 +174,11 @@ def test_shards_hold_every_clip_once() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_report_names_the_precision_that_the_model_was_exported_in(tmp_path: Path, precision: str) -> None:
-    (tmp_path / "manifest.json").write_text(json.dumps({"precision": precision}))
+def test_a_report_names_the_precision_that_the_model_was_exported_in(
+    squares_model: Path, tmp_path: Path, precision: str
+) -> None:
+    manifest = json.loads((squares_model / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"precision": precision}))
     assert precision_of(Setup(str(tmp_path), "onnx")) == f"{precision}, as exported"
     assert precision_of(Setup("pcan_street_tiny")) == "float32"
     assert precision_of(Setup(str(tmp_path / "none"), "openvino")) == "not told by the manifest"

@@ -8,18 +8,18 @@ import numpy as np
 from support.rounded import BlockClip
 from support.small import small_net
 
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.core.geometry import Letterbox
 from pcan_model.export.calibration import AsSent, record
 from pcan_model.export.camera_pass import fitted
 from pcan_model.export.samples import Sample, for_cameras, together
 from pcan_model.inference.torch_engine import TorchEngine
-from pcan_model.model.pass_signature import sampled
+from pcan_model.model.pass_signature import grid_sample
 
 
 def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tmp_path: Path) -> None:
-    net, sent = small_net(), CameraPicture(75, 150, "bgr")
-    engine = TorchEngine(net.config, net, lambda net: fitted(sampled(net), net.config, sent))
+    net, sent = small_net(), CameraFormat(75, 150, "bgr")
+    engine = TorchEngine(net.config, net, lambda net: fitted(grid_sample(net), net.config, sent))
     clip = BlockClip(2, 5, sent.height, sent.width)
     files = record(engine, [clip], tmp_path, frames=4).frame
     pictures = [Sample((path,)).read()["image"] for path in files]
@@ -29,7 +29,7 @@ def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tm
 
 def test_pictures_of_another_size_are_fitted_into_the_cameras(tmp_path: Path) -> None:
     clip = BlockClip(2, 5)
-    sent = AsSent(clip, CameraPicture(64, 200))
+    sent = AsSent(clip, CameraFormat(64, 200))
     assert (sent.name, sent.rate, len(sent)) == (clip.name, clip.rate, 2)
     expected = Letterbox((128, 192), (64, 200)).apply(clip.pictures[1])
     np.testing.assert_array_equal(sent.frame(1).image, expected)

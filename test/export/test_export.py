@@ -20,9 +20,9 @@ from pcan_model.core.structures import Frame, TrackState
 from pcan_model.export import model_folder as room
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
-from pcan_model.export.weights import EXTERNAL_FROM, WEIGHTS, places
-from pcan_model.inference.graphs import ports_of
-from pcan_model.inference.manifest import ModelFiles
+from pcan_model.export.weights import EXTERNAL_FROM, places
+from pcan_model.inference.graphs import signature_of
+from pcan_model.inference.manifest import WEIGHTS, ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model.checkpoint import load_header
@@ -95,9 +95,9 @@ def test_the_graphs_are_small_beside_the_weights(exported: Path) -> None:
 
 def test_inputs_and_outputs_are_named_as_the_runtime_binds_them(exported: Path) -> None:
     for name in GRAPHS:
-        proto, ports = graph(exported, name).graph, ports_of(ModelFiles(exported), name)
-        assert [i.name for i in proto.input] == list(ports.inputs)
-        assert [o.name for o in proto.output] == list(ports.outputs)
+        proto, signature = graph(exported, name).graph, signature_of(ModelFiles(exported), name)
+        assert [i.name for i in proto.input] == list(signature.inputs)
+        assert [o.name for o in proto.output] == list(signature.outputs)
         for value in [*proto.input, *proto.output]:
             assert all(d.HasField("dim_value") for d in value.type.tensor_type.shape.dim), value.name
 
@@ -182,7 +182,9 @@ def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
 
     monkeypatch.setattr(room, "write_pass", graph)
     monkeypatch.setattr(
-        room, "_manifest", lambda config, layout, folder, **_: (folder / "manifest.json").write_text("new")
+        room,
+        "_write_manifest",
+        lambda config, signature, folder, **_: (folder / "manifest.json").write_text("new"),
     )
     for name in ("README.md", "manifest.json", "frame.onnx"):
         (tmp_path / "model").mkdir(exist_ok=True)

@@ -17,13 +17,13 @@ from support.rounded import BlockClip
 from support.small import small_config, small_net
 
 from pcan_model.core.config import ConfigError
-from pcan_model.core.engine import CameraPicture
+from pcan_model.core.engine import CameraFormat
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision as rounding
 from pcan_model.export.fp16 import HEAVY
 from pcan_model.export.quantise import LAYERS
 from pcan_model.inference.manifest import ModelFiles
-from pcan_model.model.pass_signature import sampled
+from pcan_model.model.pass_signature import grid_sample
 
 GRAPHS = ("frame", "instance")
 
@@ -52,10 +52,10 @@ def test_the_rest_is_asked_for_beside_8_bits_only(tmp_path: Path) -> None:
 
 def test_pictures_without_objects_are_no_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = small_net(small_config(heads={"score_threshold": 1.0}))
-    layouts = {"": sampled(net)}
+    signatures = {"": grid_sample(net)}
     monkeypatch.setattr(rounding, "CALIBRATION_FRAMES", 1)
     with pytest.raises(ConfigError, match="expected pictures with objects, the network tracks none"):
-        rounding.round_to_8_bits(net, tmp_path, layouts, precision="int8", calibration=[BlockClip(1, 0)])
+        rounding.round_to_8_bits(net, tmp_path, signatures, precision="int8", calibration=[BlockClip(1, 0)])
 
 
 @pytest.mark.parametrize("name", ["frame", "instance", "batch_frame", "batch_instance"])
@@ -67,8 +67,8 @@ def test_every_graph_for_cameras_is_in_8_bits(two_cameras_int8: Path, name: str)
     for node in heavy:
         assert [made[i].op_type for i in node.input[:2]] == ["DequantizeLinear"] * 2, node.name
     files = ModelFiles(two_cameras_int8)
-    assert (files.precision, files.cameras) == ("int8", 2)
-    assert files.camera == CameraPicture(150, 300, "bgr")
+    assert (files.manifest.precision, files.manifest.cameras) == ("int8", 2)
+    assert files.manifest.camera_format == CameraFormat(150, 300, "bgr")
 
 
 def test_all_cameras_have_the_scales_of_a_single_one(two_cameras_int8: Path) -> None:

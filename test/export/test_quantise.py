@@ -26,7 +26,7 @@ from pcan_model.export.track_agreement import likeness
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model import checkpoint
-from pcan_model.model.pass_signature import sampled
+from pcan_model.model.pass_signature import grid_sample
 from pcan_model.model.pcan import PCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 
@@ -138,7 +138,7 @@ def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
 
 def test_samples_are_what_both_passes_get_with_memories_that_fill(random_net: PCAN, tmp_path: Path) -> None:
     samples = record(
-        TorchEngine(random_net.config, random_net, sampled), [BlockClip(9, 5)], tmp_path, frames=8
+        TorchEngine(random_net.config, random_net, grid_sample), [BlockClip(9, 5)], tmp_path, frames=8
     )
     assert isinstance(samples, Samples) and len(samples.frame) == len(samples.instance) == 8
     frames = [dict(np.load(path)) for path in samples.frame]

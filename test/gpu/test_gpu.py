@@ -25,7 +25,6 @@ from pcan_model.inference.tensorrt.cuda import Cuda
 from pcan_model.inference.tensorrt.engine import TensorRtEngine
 from pcan_model.inference.tensorrt.engine_pair import Source
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.tracking.several_cameras import BatchTracker
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +48,7 @@ def bindings() -> Bindings:
 @pytest.fixture(scope="module")
 def files(bindings: Bindings) -> ModelFiles:
     files = ModelFiles(MODEL)
-    if not files.sampled:
+    if not files.manifest.grid_sample:
         pytest.skip(f"{MODEL} has RoIAlign: export one with --roi gridsample and say MODEL=folder")
     return files
 
@@ -121,20 +120,27 @@ def test_two_cameras_do_not_see_each_other(engine: TensorRtEngine, drive: list[F
 def test_cameras_in_one_launch_see_what_they_see_alone(
     files: ModelFiles, bindings: Bindings, cache: Path, engine: TensorRtEngine, drive: list[Frame]
 ) -> None:
-    if files.cameras == 1:
+    if files.manifest.cameras == 1:
         pytest.skip(f"{MODEL} has no graphs for several cameras: export one with --cameras N")
     batch = TensorRtBatchEngine(Source(files, bindings, cache))
-    tracker, alone = BatchTracker(batch), track(engine, drive[:20])
-    states, spent, alike, found = {n: tracker.start(n) for n in range(batch.cameras)}, 0.0, 0, 0
+    tracker, alone = Tracker(batch), track(engine, drive[:20])
+    states, spent, alike, found = (
+        {n: tracker.start(camera=n) for n in range(batch.cameras_at_once)},
+        0.0,
+        0,
+        0,
+    )
     for i, (frame, reference) in enumerate(zip(drive[:20], alone, strict=True)):
-        here = [n for n in range(batch.cameras) if n == 0 or i % (n + 1) == 0]  # the others are slower
+        here = [
+            n for n in range(batch.cameras_at_once) if n == 0 or i % (n + 1) == 0
+        ]  # the others are slower
         begin = time.perf_counter()
-        after = tracker.step(states, dict.fromkeys(here, frame))
+        after = tracker.step_cameras(states, dict.fromkeys(here, frame))
         spent += time.perf_counter() - begin
         states |= {n: state for n, (state, _) in after.items()}
         mine, other = ({(t, label) for t, label, _ in said(x)} for x in (after[0][1], reference))
         alike, found = alike + len(mine & other), found + len(other)
-    print(f"\n{batch.cameras} cameras in {spent / 20 * 1e3:.2f} ms; {alike} of {found} alike")
+    print(f"\n{batch.cameras_at_once} cameras in {spent / 20 * 1e3:.2f} ms; {alike} of {found} alike")
     assert found > 20 and alike >= 0.95 * found
 
 

@@ -16,12 +16,12 @@ from support.small import few_steps, small_config, small_net
 from torch import nn
 
 from pcan_model.core.config import ConfigError, InputConfig
-from pcan_model.core.engine import CameraPicture, Engine, camera_of
+from pcan_model.core.engine import CameraFormat, Engine
 from pcan_model.core.geometry import fit_picture
-from pcan_model.core.structures import Frame, Tracks
+from pcan_model.core.structures import Frame, Slots, Tracks
 from pcan_model.export.camera_pass import CameraPass
 from pcan_model.export.model_folder import export
-from pcan_model.inference.engine_facts import WrongCamera
+from pcan_model.inference.errors import WrongCamera
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
@@ -39,7 +39,7 @@ def test_it_is_the_hosts_letterbox_to_one_grey_level(size: tuple[int, int], orde
     picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     host = fit_picture(size, INPUT).apply(picture).astype(np.float32)
     sent = picture if order == "rgb" else picture[..., ::-1].copy()
-    room = CameraPass(nn.Identity(), CameraPicture(*size, order), INPUT)
+    room = CameraPass(nn.Identity(), CameraFormat(*size, order), INPUT)
     graph = room.fit(torch.from_numpy(sent)[None])[0].numpy()
     assert graph.shape == host.shape and graph.dtype == np.float32
     difference = np.abs(graph - host)
@@ -48,13 +48,18 @@ def test_it_is_the_hosts_letterbox_to_one_grey_level(size: tuple[int, int], orde
     np.testing.assert_array_equal(graph, graph.round())
 
 
-class Behind:
+class Behind(Engine):
     """An engine behind the graph's letterbox, run by torch."""
 
-    def __init__(self, engine: Engine, camera: CameraPicture) -> None:
-        self.config, self.camera, self._engine = engine.config, camera, engine
-        self.start, self.segment = engine.start, engine.segment
+    def __init__(self, engine: Engine, camera: CameraFormat) -> None:
+        self.config, self.camera_format, self._engine = engine.config, camera, engine
         self._room = CameraPass(nn.Identity(), camera, engine.config.input)
+
+    def start(self, camera: int = 0) -> Any:
+        return self._engine.start()
+
+    def segment(self, features: Any, slots: Slots, memory: Any, *, remember: bool) -> Any:
+        return self._engine.segment(features, slots, memory, remember=remember)
 
     def detect(self, image: np.ndarray, memory: Any) -> Any:
         fitted = self._room.fit(torch.from_numpy(image.copy())[None])[0]
@@ -78,7 +83,7 @@ def differences(ours: list[Tracks], theirs: list[Tracks], *, box: float, share: 
 def test_the_exported_graph_tracks_as_torch_behind_the_same_letterbox(two_cameras: Path) -> None:
     net, frames = few_steps(), moving_blocks(8, 150, 300)
     load_weights(two_cameras / "weights.safetensors", net)
-    torch_engine = Behind(TorchEngine(net.config, net), CameraPicture(150, 300, "bgr"))
+    torch_engine = Behind(TorchEngine(net.config, net), CameraFormat(150, 300, "bgr"))
     ours, theirs = track(OnnxEngine(two_cameras, 1), frames), track(torch_engine, frames)
     assert differences(ours, theirs, box=0.05, share=0.002) > 16, "nothing was tracked"
 
@@ -89,7 +94,7 @@ def test_the_shipped_model_tracks_as_behind_the_hosts_letterbox(size: tuple[int,
     enlarged = [cv2.resize(drive.frame(i).image, size[::-1]) for i in range(len(drive))]
     frames = [Frame(picture, i / 10) for i, picture in enumerate(enlarged)]
     engine = OnnxEngine(Path(__file__).parents[2] / "models" / "pcan_street_tiny", 1)
-    ours, theirs = track(Behind(engine, CameraPicture(*size)), frames), track(engine, frames)
+    ours, theirs = track(Behind(engine, CameraFormat(*size)), frames), track(engine, frames)
     found = alike = 0
     for a, b in zip(ours, theirs, strict=True):
         mine = [(i.track_id, i.label, i.mask.full(*size).astype(bool)) for i in a.found()]
@@ -109,7 +114,7 @@ def test_the_manifest_and_the_graph_say_what_goes_in(two_cameras: Path) -> None:
     manifest = json.loads((two_cameras / "manifest.json").read_text())
     assert manifest["camera"] == {"height": 150, "width": 300, "order": "bgr"} and manifest["cameras"] == 2
     assert set(manifest["sha256"]) == {path.name for path in two_cameras.iterdir()} - {"manifest.json"}
-    assert camera_of(OnnxEngine(two_cameras, 1)) == CameraPicture(150, 300, "bgr")
+    assert OnnxEngine(two_cameras, 1).camera_format == CameraFormat(150, 300, "bgr")
     for name, cameras in (("frame", 1), ("batch_frame", 2)):
         graph = onnx.load(two_cameras / f"{name}.onnx", load_external_data=False).graph
         image = graph.input[0].type.tensor_type
@@ -142,7 +147,7 @@ def test_tensorrt_rtx_builds_it(two_cameras: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"camera": CameraPicture(0, 5)}, "--camera: expected HEIGHT and WIDTH > 0, got 0 5"),
+        ({"camera": CameraFormat(0, 5)}, "--camera: expected HEIGHT and WIDTH > 0, got 0 5"),
         ({"cameras": 3}, "--cameras 3: expected --roi gridsample, got roialign"),
     ],
 )
@@ -153,7 +158,7 @@ def test_what_cannot_be_exported_is_refused_first(
         export(small_net(), tmp_path / "model", **options)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"--camera: input.fit: expected letterbox, got resize"):
         export(
-            small_net(small_config(input={"fit": "resize"})), tmp_path / "model", camera=CameraPicture(9, 9)
+            small_net(small_config(input={"fit": "resize"})), tmp_path / "model", camera=CameraFormat(9, 9)
         )
     assert not list(tmp_path.iterdir())
 
@@ -163,4 +168,4 @@ def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "manifest.json").write_text('{"config": {}, "camera": {"height": 3}}')
     with pytest.raises(ModelError, match=r"manifest\.json: camera: expected height, width and order, got"):
-        _ = ModelFiles(tmp_path).camera
+        ModelFiles(tmp_path)

@@ -49,7 +49,7 @@ def test_a_camera_that_has_seen_nothing_has_an_empty_memory(engine: TorchEngine)
     memory = engine.start()
     assert not any(tensor.any() for tensor in tensors(memory))
     assert memory.bank[0].shape == (M, 9, 8) and memory.frames[2].shape == (3,)
-    assert equal(memory, empty_memory(engine.layout))
+    assert equal(memory, empty_memory(engine.signature))
 
 
 def test_detections_are_without_padding_and_say_their_rows(engine: TorchEngine) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from pcan_model.core.config import HeadConfig
-from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead, choose, pool_regions, pool_regions_once
+from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead, choose
+from pcan_model.model.roi_pooling import pool_by_level, pool_regions
 
 CONFIG = HeadConfig(box_channels=24, mask_layers=1, embed_layers=1, embed_channels=10)
 
@@ -33,9 +34,11 @@ def test_each_box_is_pooled_from_the_level_that_suits_it() -> None:
         roi_align(pyramid[level], torch.cat([p[None].float(), box])[None], 7, 1 / (4 * 2**level), 2, True)
         for box, p, level in zip(boxes, picture, own, strict=True)
     ])  # fmt: skip
-    static = pool_regions(pyramid, boxes, picture, 7)  # boxes moved on the sheet round at its coordinates
+    static = pool_regions(
+        pyramid, boxes, picture, 7
+    )  # boxes moved on the packed pyramid round at its coordinates
     torch.testing.assert_close(static, expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(pool_regions_once(pyramid, boxes, picture, 7), expected)
+    torch.testing.assert_close(pool_by_level(pyramid, boxes, picture, 7), expected)
 
 
 def test_boxes_at_the_edge_see_nothing_of_the_neighbouring_levels() -> None:
@@ -63,15 +66,15 @@ def test_features_of_16_bits_do_not_round_the_boxes() -> None:
     pyramid, (boxes, picture, _) = levels(), regions()
     boxes = (boxes + 250.3).clamp_max(511)  # between 256 and 512 a bfloat16 is even
     half = [level.bfloat16() for level in pyramid]
-    exact = pool_regions_once([level.float() for level in half], boxes, picture, 7)
-    for pool in (pool_regions, pool_regions_once):
+    exact = pool_by_level([level.float() for level in half], boxes, picture, 7)
+    for pool in (pool_regions, pool_by_level):
         pooled = pool(half, boxes, picture, 7)
         assert pooled.dtype == torch.bfloat16
         torch.testing.assert_close(pooled.float(), exact, atol=0.02, rtol=0.01)
 
 
 def test_no_regions_are_no_trouble() -> None:
-    for pool in (pool_regions, pool_regions_once):
+    for pool in (pool_regions, pool_by_level):
         assert pool(levels(), torch.zeros(0, 4), torch.zeros(0), 7).shape == (0, 4, 7, 7)
 
 

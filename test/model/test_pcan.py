@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_signature import static
-from pcan_model.model.pcan import PCAN, FramePass, InstancePass
+from pcan_model.model.passes import FramePass, InstancePass
+from pcan_model.model.pcan import PCAN
 
 D, M, T, N = 12, 16, 3, 8  # detections, tracks, memory frames, prototypes of the small configuration
 

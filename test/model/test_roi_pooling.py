@@ -6,8 +6,7 @@ import pytest
 import torch
 from torchvision.ops import roi_align
 
-from pcan_model.model.heads import levels_of, pool_regions
-from pcan_model.model.roi_pooling import pack, sample_regions
+from pcan_model.model.roi_pooling import levels_of, pack, pool_regions, sample_regions
 
 HEIGHT, WIDTH = 384, 640
 
@@ -43,7 +42,7 @@ def test_sampling_gives_what_roi_align_gives(cells: int) -> None:
     )
 
 
-def test_a_level_reads_nothing_of_its_neighbours_in_the_atlas() -> None:
+def test_a_level_reads_nothing_of_its_neighbours_in_the_packed_pyramid() -> None:
     levels = [torch.full((1, 1, HEIGHT // s, WIDTH // s), float(s)) for s in (4, 8, 16, 32)]
     boxes = regions()
     own = levels_of(boxes)
@@ -51,10 +50,10 @@ def test_a_level_reads_nothing_of_its_neighbours_in_the_atlas() -> None:
     assert torch.equal(values, (4.0 * 2**own)[:, None, None, None].expand_as(values))
 
 
-def test_every_level_lies_whole_in_the_atlas() -> None:
+def test_every_level_lies_whole_in_the_packed_pyramid() -> None:
     levels = pyramid()
-    atlas, corners = pack(levels)
+    packed, corners = pack(levels)
     for level, (x, y) in zip(levels, corners.long().tolist(), strict=True):
         height, width = level.shape[2:]
-        assert torch.equal(atlas[:, :, y : y + height, x : x + width], level)
-    assert atlas.shape[2:] == (HEIGHT // 4 + HEIGHT // 8, WIDTH // 4)
+        assert torch.equal(packed[:, :, y : y + height, x : x + width], level)
+    assert packed.shape[2:] == (HEIGHT // 4 + HEIGHT // 8, WIDTH // 4)

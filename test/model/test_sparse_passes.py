@@ -15,8 +15,9 @@ from pcan_model.core.structures import Slots
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
 from pcan_model.model.pass_signature import remembered, static
-from pcan_model.model.pcan import PCAN, FramePass, InstancePass
-from pcan_model.model.sparse_passes import LeanFramePass, LeanInstancePass
+from pcan_model.model.passes import FramePass, InstancePass
+from pcan_model.model.pcan import PCAN
+from pcan_model.model.sparse_passes import SparseFramePass, SparseInstancePass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,26 +51,26 @@ def look(net: PCAN, kind: Callable[[PCAN], torch.nn.Module]) -> tuple[Tensor, ..
 
 
 def refine(net: PCAN, owned: dict[int, int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return masks and bank of the padded passes and of the lean ones."""
-    padded, lean = look(net, FramePass), look(net, LeanFramePass)
+    """Return masks and bank of the padded passes and of the sparse ones."""
+    padded, sparse = look(net, FramePass), look(net, SparseFramePass)
     bank = torch.randn(remembered(net.config)[1]["bank"], generator=torch.Generator().manual_seed(0))
     own = slots(owned)
     choice = [torch.from_numpy(x) for x in (own.slot, own.fresh, own.owner, own.has)]
     with torch.inference_mode():
         whole = InstancePass(net).eval()(padded[4], padded[5], bank, *choice)
-        part = LeanInstancePass(net).eval()(lean[4], lean[0], lean[2], bank, *choice)
+        part = SparseInstancePass(net).eval()(sparse[4], sparse[0], sparse[2], bank, *choice)
     return whole, part
 
 
 def test_a_frame_is_seen_as_the_padded_pass_sees_it(net: PCAN) -> None:
-    padded, lean = look(net, FramePass), look(net, LeanFramePass)
+    padded, sparse = look(net, FramePass), look(net, SparseFramePass)
     found = padded[1] > 0
     assert 0 < found.sum() < D
     for i in (0, 1, 2):  # boxes, scores, labels
-        assert torch.equal(padded[i], lean[i])
-    torch.testing.assert_close(lean[3][found], padded[3][found])
-    assert not lean[3][~found].any()
-    for a, b in zip(padded[-4:], lean[-4:], strict=True):  # settled, memory
+        assert torch.equal(padded[i], sparse[i])
+    torch.testing.assert_close(sparse[3][found], padded[3][found])
+    assert not sparse[3][~found].any()
+    for a, b in zip(padded[-4:], sparse[-4:], strict=True):  # settled, memory
         assert torch.equal(a, b)
 
 
@@ -94,7 +95,7 @@ def folder(net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pcan_model.export.agreement import agreement
     from pcan_model.export.model_folder import export
 
-    folder = export(net, tmp_path_factory.mktemp("lean") / "model")
+    folder = export(net, tmp_path_factory.mktemp("sparse") / "model")
     worst = agreement(net, folder, frames=1)
     assert worst["labels"] == worst["nms_ok"] == 0
     assert worst["boxes"] < 0.02 and worst["embeds"] < 0.01 and worst["sheet"] < 0.01
@@ -127,6 +128,6 @@ def test_exported_it_runs_on_any_number_of_tracks_as_in_torch(
 
 def test_a_picture_without_objects_runs_too() -> None:
     net = small_net(small_config(heads={"score_threshold": 0.9999}))
-    padded, lean = look(net, FramePass), look(net, LeanFramePass)
-    assert not lean[1].any() and lean[3].isfinite().all()
-    assert torch.equal(padded[-3], lean[-3])
+    padded, sparse = look(net, FramePass), look(net, SparseFramePass)
+    assert not sparse[1].any() and sparse[3].isfinite().all()
+    assert torch.equal(padded[-3], sparse[-3])

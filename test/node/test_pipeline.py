@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from support.squares import export_squares, picture
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
-from pcan_ros.node.crew import InTurn
 from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.pipeline import Pipeline, Result
 
@@ -74,7 +73,7 @@ def log() -> Log:
 
 @pytest.fixture
 def pipeline(engine: Fragile, log: Log) -> Any:
-    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left", "/right"), TimeLimits(), log)
+    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), log)
     pipeline.start()
     yield pipeline
     pipeline.stop()
@@ -165,7 +164,7 @@ def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile,
     from pcan_ros.node.node_services import add_services
 
     calls: dict[str, Any] = {}
-    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
+    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
     node: Any = SimpleNamespace(pipeline=pipeline, enabled=True)
     node.create_service = lambda kind, name, call: calls.update({name: call})
     add_services(node)
@@ -181,7 +180,7 @@ def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile,
 
 
 def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
-    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left",), TimeLimits(), log)
+    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
     pipeline.start()
     pipeline.stop()
     pipeline.mailbox.put(0, message(1.0), 0.0)

@@ -6,7 +6,7 @@ import torch
 from support.parity import recorded, worst
 
 from pcan_model.core.config import HeadConfig
-from pcan_model.model.heads import pool_regions_once
+from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.released.detection import choose_boxes, keep_best, read_boxes, suppress_exactly
 
 
@@ -14,7 +14,7 @@ def test_regions_are_pooled_as_recorded() -> None:
     arrays = recorded("blocks")
     levels, rois = [arrays[f"roi_in{i}"] for i in range(4)], arrays["rois"]
     ours = {
-        f"roi_feats{cells}": pool_regions_once(levels, rois[:, 1:], rois[:, 0], cells, samples=0)
+        f"roi_feats{cells}": pool_by_level(levels, rois[:, 1:], rois[:, 0], cells, samples=0)
         for cells in (7, 14)
     }
     assert max(worst(ours, {name: arrays[name] for name in ours}).values()) < 1e-5

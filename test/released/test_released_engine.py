@@ -24,7 +24,7 @@ from pcan_model.released.network import ReleasedPCAN, pad
 from pcan_model.released.parity import dump
 from pcan_model.released.refinement import Regions
 from pcan_model.tracking.association import match, unique_detections
-from pcan_model.tracking.track_management import bank_slots, idle_roster, update_roster
+from pcan_model.tracking.track_management import bank_slots, unchanged_tracks, update_tracks
 from pcan_model.tracking.tracker import Tracker
 
 SESSION = UUID(int=1)
@@ -116,7 +116,7 @@ def test_a_frame_without_detections_changes_nothing_but_the_bank(net: ReleasedPC
     assert [len(b) for b in after.backdrops] == [len(b) for b in state.backdrops]
     assert tracks.found() == () and after.frame_index == 2
     assert not torch.equal(after.memory.bank.features[0], state.memory.bank.features[0])
-    assert idle_roster(state, state.backdrops[0].take(np.arange(0))).removed == ()
+    assert unchanged_tracks(state, state.backdrops[0].take(np.arange(0))).removed == ()
 
 
 def test_without_refinement_masks_stay_the_initial_ones(net: ReleasedPCAN) -> None:
@@ -127,8 +127,8 @@ def test_without_refinement_masks_stay_the_initial_ones(net: ReleasedPCAN) -> No
     kept = unique_detections(found, config.tracker)
     state = State(memory, SESSION)
     assigned = match(kept, (), (), stamp=0.0, config=config.tracker)
-    roster = update_roster(state, kept, assigned, stamp=0.0, config=config.tracker)
-    slots = bank_slots(roster, 0, detections=config.heads.detections, capacity=config.tracker.capacity)
+    update = update_tracks(state, kept, assigned, stamp=0.0, config=config.tracker)
+    slots = bank_slots(update, 0, detections=config.heads.detections, capacity=config.tracker.capacity)
     initial = features.regions.masks.numpy()
     masks, _ = engine.segment(features, slots, memory, remember=True)
     assert np.array_equal(masks, initial)
@@ -152,8 +152,8 @@ def test_references_are_those_of_the_recorded_tracker() -> None:
         kept = unique_detections(found, CONFIG)
         now = replace(state, frame_index=frame)
         assigned = match(kept, now.tracks, now.backdrops, stamp=float(frame), config=CONFIG)
-        roster = update_roster(now, kept, assigned, stamp=float(frame), config=CONFIG)
-        slots = bank_slots(roster, frame, detections=len(found), capacity=CONFIG.capacity)
+        update = update_tracks(now, kept, assigned, stamp=float(frame), config=CONFIG)
+        slots = bank_slots(update, frame, detections=len(found), capacity=CONFIG.capacity)
         own = torch.from_numpy(masks[np.arange(len(labels)), labels])
         regions, rows = Regions(torch.from_numpy(features), own), torch.from_numpy(kept.rows)
         seen = _references(Regions(regions.features[rows], regions.masks[rows]), rows, slots, memory)

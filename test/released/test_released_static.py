@@ -20,15 +20,15 @@ from pcan_model.core.config import ConfigError, config_to_dict
 from pcan_model.core.structures import Tracks, TrackState
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
-from pcan_model.inference.engine_facts import WrongCamera
+from pcan_model.inference.errors import WrongCamera
 from pcan_model.inference.host_engine import HostEngine
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
 from pcan_model.model import checkpoint
-from pcan_model.model.pass_signature import MakeLayout
+from pcan_model.model.pass_signature import MakeSignature
 from pcan_model.released.engine import ReleasedEngine
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.released.static import sampled, static
+from pcan_model.released.static import grid_sample, static
 
 
 def same(ours: list[Tracks], theirs: list[Tracks]) -> None:
@@ -46,46 +46,48 @@ def same(ours: list[Tracks], theirs: list[Tracks]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "parts"),
+    ("signature", "parts"),
     [
         (static, {}),
-        (sampled, {}),
+        (grid_sample, {}),
         (static, {"heads": {"cell_samples": 0}}),
-        (sampled, {"released": {"reference_mask": True}}),
+        (grid_sample, {"released": {"reference_mask": True}}),
         (static, {"frame_attention": {"enabled": False}}),
     ],
     ids=["operator", "sampled", "as many samples as pixels", "reference mask", "no frame memory"],
 )
 def test_in_static_shapes_it_tracks_as_in_those_of_the_picture(
-    layout: MakeLayout, parts: dict[str, dict[str, object]]
+    signature: MakeSignature, parts: dict[str, dict[str, object]]
 ) -> None:
     net, frames = fixed_released(**parts), dimmed()
-    same(track(TorchEngine(net.config, net, layout), frames), track(ReleasedEngine(net.config, net), frames))
+    same(
+        track(TorchEngine(net.config, net, signature), frames), track(ReleasedEngine(net.config, net), frames)
+    )
 
 
 def test_before_the_first_frame_memory_may_hold_anything(released_net: ReleasedPCAN) -> None:
-    layout, picture = static(released_net), torch.from_numpy(dimmed()[0].image)[None]
-    *past, valid = empty_memory(layout).frames
+    signature, picture = static(released_net), torch.from_numpy(dimmed()[0].image)[None]
+    *past, valid = empty_memory(signature).frames
     with torch.inference_mode():
-        clean = layout.frame(picture, *past, valid)
-        dirty = layout.frame(picture, *(torch.full_like(part, torch.nan) for part in past), valid)
-        later = layout.frame(picture, *clean[-len(past) - 1 :])
+        clean = signature.frame(picture, *past, valid)
+        dirty = signature.frame(picture, *(torch.full_like(part, torch.nan) for part in past), valid)
+        later = signature.frame(picture, *clean[-len(past) - 1 :])
     assert all(torch.equal(a, b) for a, b in zip(clean, dirty, strict=True))
     assert clean[-1].tolist() == [1] and not torch.equal(clean[3], later[3])
 
 
 def test_rows_that_no_track_writes_stay_and_fresh_ones_are_not_read(released_net: ReleasedPCAN) -> None:
-    layout = sampled(released_net)
-    heads, bank = released_net.config.heads, empty_memory(layout).bank
+    signature = grid_sample(released_net)
+    heads, bank = released_net.config.heads, empty_memory(signature).bank
     d, m, s = heads.detections, len(bank[0]), heads.mask_size
     features, masks = torch.randn(d, 16, s, s), torch.randn(d, 2 * s, 2 * s)
     old = [torch.randn_like(part) for part in bank]
     slot, owner, has = torch.arange(d), torch.zeros(m, dtype=torch.long), torch.zeros(m)
     owner[7], has[7] = 3, 1
     with torch.inference_mode():
-        refined, *new = layout.instance(features, masks, *old, slot, torch.ones(d), owner, has)
-        first, *_ = layout.instance(features, masks, *bank, slot, torch.ones(d), owner, has)
-        read, *_ = layout.instance(features, masks, *old, slot, torch.zeros(d), owner, has)
+        refined, *new = signature.instance(features, masks, *old, slot, torch.ones(d), owner, has)
+        first, *_ = signature.instance(features, masks, *bank, slot, torch.ones(d), owner, has)
+        read, *_ = signature.instance(features, masks, *old, slot, torch.zeros(d), owner, has)
     for before, after in zip(old, new, strict=True):
         assert (before != after).flatten(1).any(1).nonzero()[:, 0].tolist() == [7]
     assert torch.equal(refined, first) and not torch.allclose(refined, read)

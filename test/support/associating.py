@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcan_model.core.config import TrackerConfig
 from pcan_model.core.structures import Detections, State
 from pcan_model.tracking.association import NONE, match, unique_detections
-from pcan_model.tracking.track_management import update_roster
+from pcan_model.tracking.track_management import update_tracks
 
 CONFIG = TrackerConfig()
 
@@ -41,10 +41,10 @@ def advance(
     found = unique_detections(found, config)
     state = replace(state, frame_index=frame)
     assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
-    roster = update_roster(state, found, assigned, stamp=float(frame), config=config)
-    owner = {int(r): t.track_id - 1 for r, t in zip(roster.rows, roster.found, strict=True)}
+    update = update_tracks(state, found, assigned, stamp=float(frame), config=config)
+    owner = {int(r): t.track_id - 1 for r, t in zip(update.rows, update.found, strict=True)}
     lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
     ids = [owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows]
-    backdrops = (roster.backdrops, *state.backdrops)[: config.keep_backdrops]
-    state = replace(state, tracks=roster.kept, backdrops=backdrops, next_id=roster.next_id)
+    backdrops = (update.backdrops, *state.backdrops)[: config.keep_backdrops]
+    state = replace(state, tracks=update.kept, backdrops=backdrops, next_id=update.next_id)
     return ids, state, found

@@ -14,10 +14,12 @@ from support.moving import moving_blocks
 
 from pcan_model.core.engine import CameraPicture
 from pcan_model.data.clips import Clip, ClipFrame
+from pcan_model.core.engine import CameraFormat
+from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
-from pcan_model.model.pass_signature import Layout
+from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
 
@@ -55,16 +57,16 @@ def round_all(
     roi: str = "gridsample",
     frames: int = 8,
     cameras: int = 1,
-    camera: CameraPicture | None = None,
+    camera: CameraFormat | None = None,
 ) -> dict[str, Path]:
     """Export a network in every precision of 8 bits; returns the folder of each."""
     whole = root / "whole"
     whole.mkdir()
-    for prefix, layout in room._layouts(net, roi, cameras, camera).items():
-        room._write_passes(net, whole, layout, prefix, own_weights=True)
+    for prefix, signature in room._signatures(net, roi, cameras, camera).items():
+        room._write_passes(net, whole, signature, prefix, own_weights=True)
 
     def take(
-        net: PCAN | ReleasedPCAN, folder: Path, layout: Layout, prefix: str, *, own_weights: bool
+        net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str, *, own_weights: bool
     ) -> None:
         assert own_weights
         shutil.copytree(whole, folder, dirs_exist_ok=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import Config, HeadConfig, InputConfig, TrackerConfig
+from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Detections, Frame, Slots
 
 HEIGHT, WIDTH = 64, 96  # of the network input and, unless a test says otherwise, the camera
@@ -50,7 +51,7 @@ def small_config(**tracker: Any) -> Config:
 
 
 @dataclass
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """Finds script[i] in frame i (nothing after its end); every mask fills its box."""
 
     script: Sequence[Sequence[Thing]]
@@ -59,7 +60,7 @@ class ScriptedEngine:
     remembered: list[bool] = field(default_factory=list)
     strangers: int = 0  # times a detection read the row of something that looks different
 
-    def start(self) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         return Memory(0, np.full(self.config.tracker.capacity, -1))
 
     def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shlex
@@ -16,6 +15,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from pcan_model.core.config import ConfigError
 from pcan_model.evaluation.setup import Setup
+from pcan_model.inference.manifest import ModelError, ModelManifest
 
 PACKAGES = ("numpy", "scipy", "trackeval", "pycocotools", "torch", "onnxruntime", "openvino")
 
@@ -52,9 +52,10 @@ def precision_of(setup: Setup) -> str:
     """Return what a setup computes in: float32 in torch, else what the model's manifest says."""
     if setup.engine == "torch":
         return "float32"
-    manifest = Path(setup.model) / "manifest.json"
-    values = json.loads(manifest.read_text()) if manifest.is_file() else {}
-    return f"{values['precision']}, as exported" if "precision" in values else "not told by the manifest"
+    try:
+        return f"{ModelManifest.read(Path(setup.model)).precision}, as exported"
+    except ModelError:
+        return "not told by the manifest"
 
 
 def provenance(setup: Setup, network: str, weights: str, words: Sequence[str]) -> Provenance:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.cuda import Address, Cuda
 
 

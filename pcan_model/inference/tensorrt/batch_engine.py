@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
-from pcan_model.inference.engine_facts import EngineFacts
-from pcan_model.inference.graphs import SMALL, check_picture, detections, masks
+from pcan_model.inference.graphs import check_image, detections, masks
 from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
-from pcan_model.inference.tensorrt.image_buffers import Picture
+from pcan_model.model.pass_names import DETECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +32,85 @@ class Features:
     counts: Mapping[int, int]  # detections that are not padding
 
 
-class TensorRtBatchEngine:
-    """A `BatchEngine` on TensorRT; any failure of the device is an EngineLost, and final."""
+class TensorRtBatchEngine(Engine):
+    """The networks for several cameras on a device; any failure of it is an EngineLost, and final.
+
+    A camera that is not named in a call has no new image: the network reads what was there before, its
+    results are dropped, and its memory stays as it is.
+    """
 
     def __init__(self, source: Source) -> None:
         """Take a model that was exported for several cameras."""
-        self._files, self.cameras = source.files, source.files.cameras
-        self._pair = EnginePair(source, cameras=self.cameras)
-        self.config, self.camera = self._files.config, self._files.camera
+        self._files, self.cameras_at_once = source.files, source.files.manifest.cameras
+        self._pair = EnginePair(source, cameras=self.cameras_at_once)
+        self.config, self.camera_format = self._files.config, self._files.manifest.camera_format
         with self._pair.alive():
             self._session = self._pair.session()
-        self.nms_ok = True  # whether non-maximum suppression had converged in all last pictures
-        self.meanwhile: Callable[[], None] | None = None  # see `Overlapping`
-        self._newest = [0] * self.cameras  # number of each camera's memory that is on the device
-        weakref.finalize(self, self._session.close)
+        self._newest = [0] * self.cameras_at_once  # number of each camera's memory that is on the device
+        self._finalizer = weakref.finalize(self, self._session.close)
 
     @property
     def facts(self) -> EngineFacts:
-        """Return what runs, and the device memory of plans, contexts and buffers."""
+        """Return what runs, and the device memory of engines, contexts and buffers."""
         return self._pair.facts([self._session])
 
-    def start(self, camera: int) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         """Return the empty prototype memory of one camera; its earlier ones are gone."""
         with self._pair.alive():
             self._session.reset(camera)
         return self._next(camera)
 
-    def stage(self, image: Picture, memory: Memory) -> None:
-        """Begin to copy up the picture that a camera will be looked through next; see `Overlapping`."""
-        check_picture(image, self._files)
+    def stage(self, image: Image, memory: Memory) -> None:
+        """Begin to upload the image that a camera is given next; see `pcan_model.core.engine`."""
+        check_image(image, self._files)
         with self._pair.alive():
             self._session.stage(image, memory.camera)
 
-    def detect(
-        self, pictures: Mapping[int, Picture], memories: Mapping[int, Memory], *, remember: Collection[int]
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+        """Find the objects of one camera's image; see `pcan_model.core.engine`."""
+        camera = memory.camera
+        found, features = self.detect_cameras({camera: image}, {camera: memory}, remember={camera})
+        return found[camera], features
+
+    def segment(
+        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Refine the masks of the same camera; see `pcan_model.core.engine`."""
+        logits, memories = self._segment(features, {memory.camera: slots}, remember=remember)
+        return logits[memory.camera], memories[memory.camera]
+
+    def detect_cameras(
+        self, images: Mapping[int, Image], memories: Mapping[int, Memory], *, remember: Collection[int]
     ) -> tuple[dict[int, Detections], Features]:
-        """Find the objects of the cameras' pictures; see `pcan_model.tracking.several_cameras`."""
-        for camera, image in pictures.items():
-            check_picture(image, self._files)
+        """Find the objects of the cameras' images in one launch; see `pcan_model.core.engine`."""
+        for camera, image in images.items():
+            check_image(image, self._files)
             self._check(camera, memories[camera])
         with self._pair.alive():
-            out = self._session.detect(pictures, self._while_busy, remember)
+            out = self._session.detect(images, self._while_busy, remember)
         self.nms_ok = bool(out["nms_ok"])
         rows = self.config.heads.detections
         found = {}
-        for camera in pictures:
+        for camera in images:
             own = slice(camera * rows, (camera + 1) * rows)
-            found[camera] = detections({name: out[name][own] for name in SMALL}, self.config)
+            found[camera] = detections({name: out[name][own] for name in DETECTIONS}, self.config)
         counts = {camera: len(each) for camera, each in found.items()}
-        return found, Features({camera: memories[camera] for camera in pictures}, counts)
+        return found, Features({camera: memories[camera] for camera in images}, counts)
 
-    def segment(
+    def segment_cameras(
         self, features: Features, slots: Mapping[int, Slots]
     ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
-        """Refine the masks of the same cameras; see `pcan_model.tracking.several_cameras`."""
+        """Refine the masks of the same cameras in one launch; see `pcan_model.core.engine`."""
+        return self._segment(features, slots, remember=True)  # the network has chosen, by camera
+
+    def close(self) -> None:
+        """Free the session."""
+        self._pair.retire()
+        self._finalizer()
+
+    def _segment(
+        self, features: Features, slots: Mapping[int, Slots], *, remember: bool
+    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
         for camera, memory in features.memories.items():
             self._check(camera, memory)
         rows = self.config.heads.detections
@@ -97,17 +122,17 @@ class TensorRtBatchEngine:
                 out = np.zeros(self._pair.instance.shape("refined"), np.float32)
         parts = {camera: out[camera * rows : (camera + 1) * rows] for camera in features.counts}
         logits = {camera: masks(part, features.counts[camera]) for camera, part in parts.items()}
-        self._session.advance(remember=True)  # by camera the network has chosen
+        self._session.advance(remember=remember)
         return logits, {camera: self._next(camera) for camera in logits}
 
     def _together(self, slots: Mapping[int, Slots]) -> Slots:
-        """Put the cameras' rows one after the other; who is not there, or found nothing, writes nothing."""
+        """Put the cameras' rows one after the other; absent or empty ones write nothing."""
         rows, tracks = self.config.heads.detections, self.config.tracker.capacity
         nothing = Slots(
             np.zeros(rows, np.int64), np.ones(rows, np.float32),
             np.zeros(tracks, np.int64), np.zeros(tracks, np.float32),
         )  # fmt: skip
-        every = [slots.get(camera, nothing) for camera in range(self.cameras)]
+        every = [slots.get(camera, nothing) for camera in range(self.cameras_at_once)]
         return Slots(
             slot=np.concatenate([each.slot + n * tracks for n, each in enumerate(every)]),
             fresh=np.concatenate([each.fresh for each in every]),

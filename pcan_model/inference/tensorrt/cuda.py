@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 
 Address = int
 Stream = Any

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
-from pcan_model.inference.engine_facts import EngineFacts
-from pcan_model.inference.graphs import check_picture, detections, masks
+from pcan_model.inference.graphs import check_image, detections, masks
 from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
 from pcan_model.inference.tensorrt.session import Session
 
@@ -41,25 +40,23 @@ class Features:
     count: int  # detections that are not padding
 
 
-class TensorRtEngine:
-    """Implements `pcan_model.core.engine.Engine`; any failure of the device is an EngineLost, and final."""
+class TensorRtEngine(Engine):
+    """The networks on a device; any failure of it is an EngineLost, and final."""
 
     def __init__(self, source: Source) -> None:
         self._files, self._pair = source.files, EnginePair(source)
-        self.config, self.camera = self._files.config, self._files.camera
-        self.nms_ok = True  # whether the last picture's non-maximum suppression had converged
-        self.meanwhile: Callable[[], None] | None = None  # see `Overlapping`
+        self.config, self.camera_format = self._files.config, self._files.manifest.camera_format
         self._sessions: list[Session] = []
         self._free: list[Session] = []
-        weakref.finalize(self, _close, self._sessions)
+        self._finalizer = weakref.finalize(self, _close, self._sessions)
 
     @property
     def facts(self) -> EngineFacts:
-        """Return what runs, and the device memory of plans, contexts and buffers."""
+        """Return what runs, and the device memory of engines, contexts and buffers."""
         return self._pair.facts(self._sessions)
 
-    def start(self) -> Memory:
-        """Return the empty prototype memory of one camera; a session that nobody uses any more is cleared."""
+    def start(self, camera: int = 0) -> Memory:
+        """Return the empty prototype memory of one camera; a session that is not used any more is cleared."""
         with self._pair.alive():
             if self._free:
                 session = self._free.pop()
@@ -69,15 +66,15 @@ class TensorRtEngine:
             session.reset()
             return Memory(Lease(session, self._free), 0)
 
-    def stage(self, image: NDArray[np.uint8], memory: Memory) -> None:
-        """Begin to copy up the picture that `detect` will be given next; see `Overlapping`."""
-        check_picture(image, self._files)
+    def stage(self, image: Image, memory: Memory) -> None:
+        """Begin to upload the image that `detect` will be given next; see `pcan_model.core.engine`."""
+        check_image(image, self._files)
         with self._pair.alive():
             memory.lease.session.stage(image)
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Find the objects of one picture; see `pcan_model.core.engine`."""
-        check_picture(image, self._files)
+        check_image(image, self._files)
         session = _session(memory)
         with self._pair.alive():
             out = session.detect({0: image}, self._while_busy)
@@ -100,6 +97,11 @@ class TensorRtEngine:
         session.advance(remember=remember)
         memory.lease.newest += 1
         return logits, Memory(memory.lease, memory.lease.newest)
+
+    def close(self) -> None:
+        """Free all sessions."""
+        self._pair.retire()
+        self._finalizer()
 
     def _while_busy(self) -> None:
         if self.meanwhile is not None:

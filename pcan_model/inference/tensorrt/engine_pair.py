@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pcan_model.inference.engine_facts import EngineFacts, EngineLost
+from pcan_model.core.engine import EngineFacts
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.graphs import check_fit, features_of
 from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Progress
 from pcan_model.inference.tensorrt.cache import EngineCache
 from pcan_model.inference.tensorrt.cuda import Cuda
-from pcan_model.inference.tensorrt.loaded_engine import Say, Shop, open_plan
+from pcan_model.inference.tensorrt.loaded_engine import EngineProvider, Say
 from pcan_model.inference.tensorrt.session import Session
 
 
@@ -28,7 +29,7 @@ class Source:
     bindings: Bindings
     cache: Path  # folder of engines
     build: bool = True  # those that the cache lacks
-    say: Say = print  # told in one line what takes long
+    say: Say = print  # called with one line for what takes long
     progress: Progress | None = None
 
 
@@ -36,17 +37,22 @@ class EnginePair:
     """Frame and instance engine; any failure of the device is an EngineLost, and final."""
 
     def __init__(self, source: Source, *, cameras: int = 1) -> None:
-        """Load or build the engines that look through so many cameras at once."""
+        """Load or build the engines that run so many cameras at once."""
         files, bindings = source.files, source.bindings
-        self._bindings, self._precision, self._cuda = bindings, files.precision, Cuda(bindings.cudart)
+        self._bindings, self._precision, self._cuda = (
+            bindings,
+            files.manifest.precision,
+            Cuda(bindings.cudart),
+        )
         if not self._cuda.devices():
             raise ModelError(f"backend: tensorrt: {bindings.title} is installed, but there is no CUDA device")
         self._device = f"{self._cuda.device_name()} (compute capability {self._cuda.capability()})"
         options = BuildOptions(self._cuda.capability())
-        shop = Shop(bindings, EngineCache(source.cache), options, source.say, source.progress)
+        cache = EngineCache(source.cache)
+        provider = EngineProvider(bindings, cache, options, source.say, source.progress)
         prefix = BATCH if cameras > 1 else ""
-        self.frame = open_plan(files, f"{prefix}frame", shop, build=source.build)
-        self.instance = open_plan(files, f"{prefix}instance", shop, build=source.build)
+        self.frame = provider.load(files, f"{prefix}frame", build=source.build)
+        self.instance = provider.load(files, f"{prefix}instance", build=source.build)
         check_fit(files, self.frame.shape, self.instance.shape, cameras)
         self._check_features(features_of(files))
         self._cameras, self._lost = cameras, ""
@@ -56,14 +62,14 @@ class EnginePair:
         return Session(self.frame, self.instance, self._cuda)
 
     def facts(self, sessions: Sequence[Session]) -> EngineFacts:
-        """Return what runs, and the device memory of plans, contexts and buffers."""
+        """Return what runs, and the device memory of engines, contexts and buffers."""
         scratch = self.frame.scratch + self.instance.scratch
         held = sum(session.device_bytes + scratch for session in sessions)
         graphs = sum(session.graphs for session in sessions)
         together = f", {self._cameras} cameras at once" if self._cameras > 1 else ""
         text = f"{self._bindings.title}, {self._device}{together}, {graphs} CUDA graphs"
-        plans = self.frame.size + self.instance.size
-        return EngineFacts("tensorrt", text, self._precision, held + plans)
+        engines = self.frame.size + self.instance.size
+        return EngineFacts("tensorrt", text, self._precision, held + engines)
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -75,6 +81,10 @@ class EnginePair:
         except EngineLost as error:
             self._lost = str(error)
             raise
+
+    def retire(self) -> None:
+        """Let nothing run any more: the engine is closed."""
+        self._lost = self._lost or "TensorRT: the engine is closed"
 
     def _check_features(self, names: Sequence[str]) -> None:
         """Raise ModelError where the instance engine would misread the frame engine's features."""

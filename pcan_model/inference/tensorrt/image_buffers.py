@@ -1,4 +1,4 @@
-"""Two places for the pictures on the device: one is read while the next ones are copied into the other."""
+"""Two buffers for the images on the device: one is read while the next images are copied into the other."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.engine import Image
 from pcan_model.inference.tensorrt.arena import Arena
 from pcan_model.inference.tensorrt.cuda import Address, Cuda, Stream
 
 PLACES = (0, 1)
-Picture = NDArray[np.uint8]  # (H, W, 3), as the frame network takes it
-Pictures = Mapping[int, Picture]  # by camera
+Images = Mapping[int, Image]  # (H, W, 3) as the frame network takes it, by camera
 
 
-class PictureSlots:
-    """Copies pictures up on a stream of its own; whoever reads a place waits for its event, on the device."""
+class ImageBuffers:
+    """Uploads images on a stream of its own; a reader of a place waits for its event, on the device."""
 
     def __init__(self, shape: tuple[int, ...], arena: Arena, cuda: Cuda) -> None:
         """Take the shape (cameras, H, W, 3) of the frame engine's input."""
@@ -26,9 +26,9 @@ class PictureSlots:
         self._cuda, self._held = cuda, ExitStack()
         self._host: list[NDArray[Any]] = [arena.pinned(shape, np.uint8) for _ in PLACES]
         self.places: list[Address] = [arena.device(size) for _ in PLACES]
-        self._part = size // shape[0]  # bytes of one camera's picture
+        self._part = size // shape[0]  # bytes of one camera's image
         self._next = 0  # place that will be read next; no pass at work reads it
-        self._there: dict[int, Picture] = {}  # pictures in it, or on their way
+        self._there: dict[int, Image] = {}  # images in it, or on their way
         self._stream = cuda.stream()
         self._held.callback(cuda.close_stream, self._stream)
         self._events: list[Any] = []
@@ -38,22 +38,22 @@ class PictureSlots:
                 held.callback(cuda.close_event, self._events[-1])
             self._held = held.pop_all()
 
-    def stage(self, camera: int, picture: Picture) -> None:
-        """Begin to copy up what will be read next of a camera, in place of what waits there."""
+    def stage(self, camera: int, image: Image) -> None:
+        """Begin to upload what will be read next of a camera, in place of what is waiting there."""
         place = self._next
         self._cuda.await_event(self._events[place])  # an earlier copy may still read the pinned memory
         host = self._host[place][camera]
-        np.copyto(host, picture)
+        np.copyto(host, image)
         target = self.places[place] + camera * self._part
         self._cuda.upload(target, host.ctypes.data, self._part, self._stream)
         self._cuda.record(self._events[place], self._stream)
-        self._there[camera] = picture
+        self._there[camera] = image
 
-    def take(self, pictures: Pictures, reader: Stream) -> int:
-        """Return the place of the pictures, theirs once `reader` gets there; what is not staged is now."""
-        for camera, picture in pictures.items():
-            if self._there.get(camera) is not picture:
-                self.stage(camera, picture)
+    def take(self, images: Images, reader: Stream) -> int:
+        """Return the place of the images, theirs once `reader` gets there; what is not staged is now."""
+        for camera, image in images.items():
+            if self._there.get(camera) is not image:
+                self.stage(camera, image)
         place = self._next
         self._cuda.follow(reader, self._events[place])
         self._there, self._next = {}, 1 - place

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.inference.engine_facts import EngineLost
-from pcan_model.inference.graphs import Ports, Shape, ports_of
+from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.graphs import GraphSignature, Shape, signature_of
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Progress, build_engine
@@ -28,88 +28,86 @@ DTYPES = {  # by the names of trt.DataType, which are the same in all versions
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
-    """Where engines come from."""
+class EngineProvider:
+    """Provides the engines of a model's graphs: from the cache, or built."""
 
     bindings: Bindings
     cache: EngineCache
     options: BuildOptions
-    say: Say  # told in one line what takes long, and what went wrong
+    say: Say  # called with one line for what takes long, and for what went wrong
     progress: Progress | None = None
 
+    def key(self, files: ModelFiles, graph: str) -> EngineKey:
+        """Return what the engine of a graph is kept under."""
+        return EngineKey(
+            model=files.folder.resolve().name,
+            graph=graph,
+            onnx=files.digest(graph),
+            flavour=self.bindings.flavour,
+            version=self.bindings.version,
+            capability=self.options.capability,
+            precision=files.manifest.precision,
+            level=self.options.level,
+            workspace=self.options.workspace,
+        )
 
-def key_of(files: ModelFiles, graph: str, shop: Shop) -> EngineKey:
-    """Return what the engine of a graph is kept under."""
-    return EngineKey(
-        model=files.folder.resolve().name,
-        graph=graph,
-        onnx=files.digest(graph),
-        flavour=shop.bindings.flavour,
-        version=shop.bindings.version,
-        capability=shop.options.capability,
-        precision=files.precision,
-        level=shop.options.level,
-        workspace=shop.options.workspace,
-    )
+    def build(self, files: ModelFiles, graph: str) -> bytes:
+        """Build the engine of a graph, keep it, and return it serialised."""
+        self.cache.check_writable()
+        key = self.key(files, graph)
+        timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
+        built = build_engine(
+            self.bindings,
+            files.graph(graph),
+            self.options,
+            timing_cache=self.cache.read(timing),
+            progress=self.progress,
+        )
+        if built.timing_cache:
+            self.cache.write(timing, built.timing_cache)
+        self.cache.put(key, built.plan)
+        return built.plan
+
+    def load(self, files: ModelFiles, graph: str, *, build: bool) -> LoadedEngine:
+        """Return the engine of a graph; one that is not there, or does not load, is built once.
+
+        build  whether to build at all; raises ModelError with the command where not
+        """
+        check_buildable(files)
+        key, logger = self.key(files, graph), make_logger(self.bindings.trt)
+        runtime = self.bindings.trt.Runtime(logger)
+        plan = self.cache.get(key)
+        engine = runtime.deserialize_cuda_engine(plan) if plan else None
+        if engine is None:
+            trouble = f"does not load ({logger.reason()})" if plan else "is not in the cache"
+            if not build:
+                raise ModelError(
+                    f"{key.folder}: the engine {trouble}: pcan-build-engine {files.folder} "
+                    f"--engine-cache {self.cache.root}"
+                )
+            title = self.bindings.title
+            self.say(f"the {graph} engine {trouble}: building it for {title}, which takes minutes")
+            plan = self.build(files, graph)
+            engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None or plan is None:
+            raise ModelError(f"{key.folder}: a fresh engine does not load: {logger.reason()}")
+        kernels = f"kernels-{key.folder}.cache" if self.bindings.is_rtx else ""
+        signature = signature_of(files, graph)
+        return LoadedEngine(
+            engine, logger, self.cache, kernels, size=len(plan), graph=graph, signature=signature
+        )
 
 
 def check_buildable(files: ModelFiles) -> None:
     """Raise ModelError, with the command that helps, for a graph that needs a plugin."""
-    if not files.sampled:
-        weights = files.folder / str(files.manifest.get("weights", "weights.safetensors"))
+    if not files.manifest.grid_sample:
         raise ModelError(
-            f"{files.folder / 'manifest.json'}: roi: expected gridsample for TensorRT, got roialign: "
-            f"pcan-export --weights {weights} --roi gridsample --out NEW"
+            f"{files.manifest_path}: roi: expected gridsample for TensorRT, got roialign: "
+            f"pcan-export --weights {files.weights} --roi gridsample --out NEW"
         )
 
 
-def build_into_cache(files: ModelFiles, graph: str, shop: Shop) -> bytes:
-    """Build the engine of a graph, keep it, and return its plan."""
-    shop.cache.check_writable()
-    key = key_of(files, graph, shop)
-    timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
-    built = build_engine(
-        shop.bindings,
-        files.graph(graph),
-        shop.options,
-        timing_cache=shop.cache.read(timing),
-        progress=shop.progress,
-    )
-    if built.timing_cache:
-        shop.cache.write(timing, built.timing_cache)
-    shop.cache.put(key, built.plan)
-    return built.plan
-
-
-def open_plan(files: ModelFiles, graph: str, shop: Shop, *, build: bool) -> Plan:
-    """Return the engine of a graph; one that is not there, or does not load, is built once.
-
-    build  whether to build at all; raises ModelError with the command where not
-    """
-    check_buildable(files)
-    key, logger = key_of(files, graph, shop), make_logger(shop.bindings.trt)
-    runtime = shop.bindings.trt.Runtime(logger)
-    plan = shop.cache.get(key)
-    engine = runtime.deserialize_cuda_engine(plan) if plan else None
-    if engine is None:
-        trouble = f"does not load ({logger.reason()})" if plan else "is not in the cache"
-        if not build:
-            raise ModelError(
-                f"{key.folder}: the engine {trouble}: pcan-build-engine {files.folder} "
-                f"--engine-cache {shop.cache.root}"
-            )
-        shop.say(f"the {graph} engine {trouble}: building it for {shop.bindings.title}, which takes minutes")
-        plan = build_into_cache(files, graph, shop)
-        engine = runtime.deserialize_cuda_engine(plan)
-    if engine is None or plan is None:
-        raise ModelError(f"{key.folder}: a fresh engine does not load: {logger.reason()}")
-    kernels = f"kernels-{key.folder}.cache" if shop.bindings.is_rtx else ""
-    return Plan(
-        engine, logger, shop.cache, kernels, size=len(plan), graph=graph, ports=ports_of(files, graph)
-    )
-
-
-class Plan:
+class LoadedEngine:
     """A deserialised engine of one graph; one for all cameras."""
 
     def __init__(
@@ -121,13 +119,13 @@ class Plan:
         *,
         size: int,
         graph: str,
-        ports: Ports,
+        signature: GraphSignature,
     ) -> None:
         self._engine, self._logger, self._cache, self._kernels = engine, logger, cache, kernels
-        self.size, self.graph, self.ports = size, graph, ports
+        self.size, self.graph, self.signature = size, graph, signature
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name).name == "INPUT"]
-        ports.check(f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs])
+        signature.check(f"engine of {graph}.onnx", inputs, [name for name in names if name not in inputs])
         self._shapes: dict[str, Shape] = {name: tuple(engine.get_tensor_shape(name)) for name in names}
         self._dtypes = {name: DTYPES[engine.get_tensor_dtype(name).name] for name in names}
         self._runtime_cache: Any = None
@@ -160,7 +158,7 @@ class Plan:
         return context
 
     def reason(self) -> str:
-        """Return TensorRT's last complaints."""
+        """Return TensorRT's last errors."""
         return str(self._logger.reason())
 
     def keep_kernels(self) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.cuda import Address, CaptureRefused, Cuda, Graph, Stream
-from pcan_model.inference.tensorrt.loaded_engine import Plan
+from pcan_model.inference.tensorrt.loaded_engine import LoadedEngine
 
 Variant = tuple[int, ...]  # which of several buffers a run reads and writes
 
@@ -31,7 +31,7 @@ class NetworkPass:
 
     def __init__(
         self,
-        plan: Plan,
+        engine: LoadedEngine,
         cuda: Cuda,
         stream: Stream,
         *,
@@ -43,9 +43,9 @@ class NetworkPass:
 
         addresses  of every input and output, by variant
         """
-        self._plan, self._cuda, self._stream = plan, cuda, stream
+        self._engine, self._cuda, self._stream = engine, cuda, stream
         self._addresses, self._uploads, self._downloads = addresses, uploads, downloads
-        self._context = plan.context()
+        self._context = engine.context()
         self._warm: set[Variant] = set()  # variants that have run: only then a graph may be captured
         self._graphs: dict[Variant, Graph] = {}
         self._may_capture = self._capturable()
@@ -70,7 +70,7 @@ class NetworkPass:
         self._cuda.synchronise(self._stream)
         if variant not in self._warm:
             self._warm.add(variant)
-            self._plan.keep_kernels()
+            self._engine.keep_kernels()
 
     def close(self) -> None:
         """Let go of graphs and context."""
@@ -92,11 +92,11 @@ class NetworkPass:
     def _enqueue(self, variant: Variant) -> None:
         for name, address in self._addresses[variant].items():
             if not self._context.set_tensor_address(name, address):
-                raise EngineLost(f"TensorRT: {self._plan.graph}: {name}: {self._plan.reason()}")
+                raise EngineLost(f"TensorRT: {self._engine.graph}: {name}: {self._engine.reason()}")
         for transfer in self._uploads:
             self._cuda.upload(transfer.device, transfer.host.ctypes.data, transfer.host.nbytes, self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
-            raise EngineLost(f"TensorRT: {self._plan.graph}: not executed: {self._plan.reason()}")
+            raise EngineLost(f"TensorRT: {self._engine.graph}: not executed: {self._engine.reason()}")
         for transfer in self._downloads:
             self._cuda.download(
                 transfer.host.ctypes.data, transfer.device, transfer.host.nbytes, self._stream

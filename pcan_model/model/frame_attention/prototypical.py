@@ -49,7 +49,7 @@ class PrototypicalAttention(FrameAttention):
         return mu, value_prototypes(keys, values, mu, self.sigma2)
 
     def remember(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See the seam: Eq. 4 is linear, so the N means are convolved instead of all positions.
+        """See `FrameAttention`: Eq. 4 is linear, so the N means are convolved instead of all positions.
 
         A 1 beside each feature, whose mean meets the bias, keeps components without positions at 0.
         """

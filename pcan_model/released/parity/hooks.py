@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from pcan_model.core.config import Config
+from pcan_model.core.engine import Engine, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.released.engine import Features, Memory, ReleasedEngine
 
@@ -41,10 +41,9 @@ class Taps:
         return self.calls[name]
 
 
-class WatchedEngine:
+class WatchedEngine(Engine):
     """A released engine that keeps what the tracker asked last, and what it was told."""
 
-    config: Config
     found: Detections
     slots: Slots
     masks: NDArray[np.float32]  # (N, 2S, 2S) logits that the tracker got
@@ -64,11 +63,11 @@ class WatchedEngine:
             }
         )
 
-    def start(self) -> Memory:
+    def start(self, camera: int = 0) -> Memory:
         """Return the memory of a camera that has seen nothing."""
         return self.engine.start()
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
         """Pass on, and keep the detections."""
         self.found, features = self.engine.detect(image, memory)
         return self.found, features

@@ -17,7 +17,7 @@ import pytest
 from support.fake_cudart import FakeCudart
 from support.tensorrt_api import COMMON, FULL, RTX
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.cuda import Cuda
 
 ROOT = Path(__file__).parents[3]

@@ -17,12 +17,10 @@ from support.squares import picture
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Slots, Tracks
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.manifest import ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine
-from pcan_model.inference.overlapping import Overlapping
 from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
-from pcan_model.tracking.several_cameras import BatchEngine, BatchTracker
 from pcan_model.tracking.tracker import Tracker
 
 CAMERAS, CAR = 3, 2
@@ -62,10 +60,9 @@ def alone(engine: Engine, memory: Any, seen: tuple[np.ndarray, Slots, bool]) -> 
     return [found.boxes, found.scores, found.labels, found.embeds, logits[: len(found)]], memory
 
 
-def test_it_is_a_batch_engine_that_overlaps_and_tells_its_facts(model: Path, bench: Bench) -> None:
+def test_it_serves_its_cameras_at_once_and_tells_its_facts(model: Path, bench: Bench) -> None:
     engine = TensorRtBatchEngine(bench.source(model))
-    assert isinstance(engine, BatchEngine) and isinstance(engine, Overlapping)
-    assert not isinstance(bench.engine(model), BatchEngine)
+    assert engine.cameras_at_once == CAMERAS and bench.engine(model).cameras_at_once == 1
     assert "3 cameras at once, 0 CUDA graphs" in engine.facts.engine
     assert (engine.facts.device_memory or 0) > 2 << 20
 
@@ -94,12 +91,12 @@ def test_hundreds_of_frames_are_those_of_single_cameras_on_onnx_runtime(model: P
         if not here:
             continue
         seen = {n: ahead.pop(n, None) or eyes[n].see() for n in here}
-        found, features = ours.detect(
+        found, features = ours.detect_cameras(
             {n: image for n, (image, _, _) in seen.items()},
             {n: memories[n] for n in here},
             remember={n for n, (_, _, remember) in seen.items() if remember},
         )
-        logits, after = ours.segment(features, {n: slots for n, (_, slots, _) in seen.items()})
+        logits, after = ours.segment_cameras(features, {n: slots for n, (_, slots, _) in seen.items()})
         for n in here:
             memories[n] = after[n]
             expected, references[n] = alone(theirs, references[n], seen[n])
@@ -113,14 +110,16 @@ def test_hundreds_of_frames_are_those_of_single_cameras_on_onnx_runtime(model: P
 
 def test_a_warm_round_is_two_launches_for_all_cameras(model: Path, bench: Bench) -> None:
     engine = TensorRtBatchEngine(bench.source(model))
-    tracker = BatchTracker(engine, replace(engine.config.tracker, init_score=0.5))
-    states = {n: tracker.start(n) for n in range(CAMERAS)}
+    tracker = Tracker(engine, replace(engine.config.tracker, init_score=0.5))
+    states = {n: tracker.start(camera=n) for n in range(CAMERAS)}
     frames = moving_blocks(1, 64, 96)[0]
     frame = replace(frames, image=picture({CAR: (5, 10)}))
     for _ in range(6):
-        states = {n: state for n, (state, _) in tracker.step(states, dict.fromkeys(states, frame)).items()}
+        states = {
+            n: state for n, (state, _) in tracker.step_cameras(states, dict.fromkeys(states, frame)).items()
+        }
     bench.cudart.calls.clear()
-    tracker.step(states, dict.fromkeys(states, frame))
+    tracker.step_cameras(states, dict.fromkeys(states, frame))
     assert bench.cudart.calls["cudaGraphLaunch"] == 2 == bench.cudart.calls["cudaStreamSynchronize"]
     assert bench.cudart.calls["cudaMemcpyAsync"] == CAMERAS and not bench.cudart.calls["cudaMalloc"]
 
@@ -130,13 +129,13 @@ def test_only_the_newest_memory_of_the_very_camera_is_taken(model: Path, bench: 
     one, two = engine.start(0), engine.start(1)
     image = picture({CAR: (5, 10)})
     with pytest.raises(ValueError, match=r"newest one of camera 0 .* of camera 1"):
-        engine.detect({0: image}, {0: two}, remember={0})
-    _, features = engine.detect({0: image}, {0: one}, remember={0})
-    engine.segment(features, {0: Eye(0).see()[1]})
+        engine.detect_cameras({0: image}, {0: two}, remember={0})
+    _, features = engine.detect_cameras({0: image}, {0: one}, remember={0})
+    engine.segment_cameras(features, {0: Eye(0).see()[1]})
     with pytest.raises(ValueError, match="earlier memories are gone"):
-        engine.detect({0: image}, {0: one}, remember={0})
+        engine.detect_cameras({0: image}, {0: one}, remember={0})
     with pytest.raises(ValueError, match=r"image: expected \(64, 96, 3\) uint8, got \(64, 64, 3\)"):
-        engine.detect({1: image[:, :64]}, {1: two}, remember={1})
+        engine.detect_cameras({1: image[:, :64]}, {1: two}, remember={1})
 
 
 def test_a_camera_that_starts_anew_leaves_the_others_alone(model: Path, bench: Bench) -> None:
@@ -146,8 +145,8 @@ def test_a_camera_that_starts_anew_leaves_the_others_alone(model: Path, bench: B
         image, slots, _ = eye.see()
         memories[0] = ours.start(0)
         every = dict.fromkeys(range(CAMERAS), image)
-        found, features = ours.detect(every, dict(enumerate(memories)), remember={0, 1, 2})
-        logits, after = ours.segment(features, dict.fromkeys(range(CAMERAS), slots))
+        found, features = ours.detect_cameras(every, dict(enumerate(memories)), remember={0, 1, 2})
+        logits, after = ours.segment_cameras(features, dict.fromkeys(range(CAMERAS), slots))
         memories = [after[n] for n in range(CAMERAS)]
         fresh, _ = alone(theirs, theirs.start(), (image, slots, True))
         old, reference = alone(theirs, reference, (image, slots, True))
@@ -166,7 +165,10 @@ def test_a_failing_device_loses_all_cameras_and_gives_all_back(model: Path, tmp_
     engine = TensorRtBatchEngine(bench.source(model))
     memory = engine.start(1)
     bench.cudart.lost = cudaError_t.cudaErrorIllegalAddress
-    for act in (lambda: engine.detect({1: picture({})}, {1: memory}, remember=()), lambda: engine.start(0)):
+    for act in (
+        lambda: engine.detect_cameras({1: picture({})}, {1: memory}, remember=()),
+        lambda: engine.start(0),
+    ):
         with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):
             act()
 
@@ -182,15 +184,15 @@ def test_graphs_for_another_number_of_cameras_are_refused(tmp_path: Path, bench:
 def test_a_real_network_for_two_cameras_tracks_as_two_single_ones(two_cameras: Path, bench: Bench) -> None:
     drives = [moving_blocks(30, 150, 300, seed=seed) for seed in range(2)]
     batch, single = (
-        BatchTracker(TensorRtBatchEngine(bench.source(two_cameras))),
+        Tracker(TensorRtBatchEngine(bench.source(two_cameras))),
         Tracker(OnnxEngine(two_cameras, 1)),
     )
-    states = {n: batch.start(n, UUID(int=n)) for n in range(2)}
+    states = {n: batch.start(UUID(int=n), camera=n) for n in range(2)}
     references = [single.start(UUID(int=n)) for n in range(2)]
     kept = 0
     for i in range(30):
         here = [n for n in range(2) if n == 0 or i % 3]  # the second camera is slower
-        after = batch.step(states, {n: drives[n][i] for n in here})
+        after = batch.step_cameras(states, {n: drives[n][i] for n in here})
         for n in here:
             states[n], ours = after[n]
             references[n], theirs = single.step(references[n], drives[n][i])

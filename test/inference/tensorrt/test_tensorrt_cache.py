@@ -18,7 +18,7 @@ from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, in_tenths
 from pcan_model.inference.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache
-from pcan_model.inference.tensorrt.loaded_engine import Shop, key_of, open_plan
+from pcan_model.inference.tensorrt.loaded_engine import EngineProvider
 
 KEY = EngineKey("model", "frame", "0" * 64, "tensorrt", "10.3.0", "8.7", "fp16", 3, 0)
 STEPS: list[tuple[str, int, int]] = []
@@ -34,7 +34,9 @@ class Store:
         flavour = "tensorrt_rtx" if rtx else "tensorrt"
         self.bindings = Bindings(flavour, self.trt, self.cudart)
         options = BuildOptions("8.6")
-        self.shop = Shop(self.bindings, self.cache, options, self.said.append, lambda *a: STEPS.append(a))
+        self.provider = EngineProvider(
+            self.bindings, self.cache, options, self.said.append, lambda *a: STEPS.append(a)
+        )
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 
 def test_an_engine_is_built_once_and_then_loaded(store: Store, files: ModelFiles) -> None:
     for _ in range(3):
-        open_plan(files, "frame", store.shop, build=True)
+        store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1 and len(store.said) == 1
     assert store.said[0].startswith("the frame engine is not in the cache: building it for TensorRT 10.3.0")
 
@@ -71,40 +73,40 @@ def test_other_weights_are_another_engine(files: ModelFiles, store: Store, tmp_p
         (folder / "weights.safetensors").write_bytes(content)
         manifest["sha256"]["weights.safetensors"] = hashlib.sha256(content).hexdigest()
         (folder / "manifest.json").write_text(json.dumps(manifest))
-        keys.append(key_of(ModelFiles(folder), "frame", store.shop))
+        keys.append(store.provider.key(ModelFiles(folder), "frame"))
     assert keys[0].onnx != keys[1].onnx
     assert {key.model for key in keys} == {files.folder.name}
 
 
 def test_a_cut_off_engine_is_not_used(store: Store, files: ModelFiles) -> None:
-    open_plan(files, "frame", store.shop, build=True)
-    path = store.cache.root / key_of(files, "frame", store.shop).folder / PLAN
+    store.provider.load(files, "frame", build=True)
+    path = store.cache.root / store.provider.key(files, "frame").folder / PLAN
     path.write_bytes(path.read_bytes()[:-3])
-    open_plan(files, "frame", store.shop, build=True)
+    store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 2
 
 
 def test_an_engine_that_does_not_load_is_rebuilt_once_with_the_reason(
     store: Store, files: ModelFiles
 ) -> None:
-    store.cache.put(key_of(files, "frame", store.shop), b"an engine of some other TensorRT")
-    open_plan(files, "frame", store.shop, build=True)
+    store.cache.put(store.provider.key(files, "frame"), b"an engine of some other TensorRT")
+    store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1
     assert "the frame engine does not load (Serialization assertion" in store.said[0]
-    open_plan(files, "frame", store.shop, build=True)
+    store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1
 
 
 def test_a_fresh_engine_that_does_not_load_is_an_error_and_no_loop(store: Store, files: ModelFiles) -> None:
     store.trt.refuses.add("load")
     with pytest.raises(ModelError, match="a fresh engine does not load: Serialization assertion"):
-        open_plan(files, "frame", store.shop, build=True)
+        store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1
 
 
 def test_without_leave_to_build_the_command_is_said(store: Store, files: ModelFiles) -> None:
     with pytest.raises(ModelError) as raised:
-        open_plan(files, "frame", store.shop, build=False)
+        store.provider.load(files, "frame", build=False)
     assert f"is not in the cache: pcan-build-engine {files.folder}" in str(raised.value)
     assert "\n" not in str(raised.value) and not store.trt.builds
 
@@ -122,7 +124,7 @@ def test_a_failing_build_gives_tensorrts_reason_in_one_line(
 ) -> None:
     store.trt.refuses.add(refused)
     with pytest.raises(ModelError) as raised:
-        open_plan(files, "frame", store.shop, build=True)
+        store.provider.load(files, "frame", build=True)
     assert said in str(raised.value) and "\n" not in str(raised.value)
     assert store.cache.entries() == []
 
@@ -134,13 +136,13 @@ def test_a_graph_that_needs_a_plugin_is_refused_with_the_command_that_helps(
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"roi": "roialign"}))
     with pytest.raises(ModelError, match=r"roi: expected gridsample for TensorRT, got roialign: pcan-export"):
-        open_plan(ModelFiles(folder), "frame", store.shop, build=True)
+        store.provider.load(ModelFiles(folder), "frame", build=True)
     assert not store.said and not store.trt.builds
 
 
 def test_a_build_reports_its_outer_phases(store: Store, files: ModelFiles) -> None:
     STEPS.clear()
-    open_plan(files, "frame", store.shop, build=True)
+    store.provider.load(files, "frame", build=True)
     assert STEPS == [("Building", 0, 2), ("Building", 1, 2), ("Building", 2, 2)]
 
 
@@ -154,22 +156,22 @@ def test_progress_is_told_once_a_tenth_and_anew_for_the_next_engine() -> None:
 
 
 def test_timings_of_one_build_speed_up_the_next(store: Store, files: ModelFiles) -> None:
-    open_plan(files, "frame", store.shop, build=True)
-    open_plan(files, "instance", store.shop, build=True)
+    store.provider.load(files, "frame", build=True)
+    store.provider.load(files, "instance", build=True)
     assert store.trt.timing_caches == [b"", b"timed"]
 
 
 def test_rtx_builds_for_the_capability_and_keeps_its_kernels(tmp_path: Path, files: ModelFiles) -> None:
     store = Store(tmp_path / "engines", "1.7.1", rtx=True)
     for _ in range(2):
-        plan = open_plan(files, "frame", store.shop, build=True)
+        plan = store.provider.load(files, "frame", build=True)
         plan.context()
         plan.keep_kernels()
     assert store.trt.runtime_caches == [b"kernels"], "the second start reads what the first one wrote"
     assert [entry.key.flavour for entry in store.cache.entries() if entry.key] == ["tensorrt_rtx"]
-    orin = replace(store.shop, options=BuildOptions("8.7"))
+    orin = replace(store.provider, options=BuildOptions("8.7"))
     with pytest.raises(ModelError, match=r"compute capability 8\.7: expected one of SM86, SM89"):
-        open_plan(files, "frame", orin, build=True)
+        orin.load(files, "frame", build=True)
 
 
 def test_an_interrupted_write_leaves_the_old_engine(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +235,7 @@ def test_the_command_builds_both_engines_once(
     assert build_command.main(arguments) == 0
     assert capsys.readouterr().out.count("already there: ") == 2
     assert [os.path.basename(path) for path in command.trt.builds] == ["frame.onnx", "instance.onnx"]
-    open_plan(files, "frame", command.shop, build=False)
+    command.provider.load(files, "frame", build=False)
 
     assert build_command.main(["--list", "--engine-cache", str(command.cache.root)]) == 0
     listed = capsys.readouterr().out

@@ -14,7 +14,7 @@ from support.moving import moving_blocks, track
 from support.squares import picture
 from support.telltale import export_telltale
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.manifest import ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine
 
@@ -201,7 +201,7 @@ def test_memory_freed_under_a_captured_graph_loses_the_engine(telltale: Path, be
     memory = engine.start()
     for _ in range(4):
         memory = step(engine, memory)
-    pictures = memory.lease.session._pictures.places  # a copy to these would be refused at once
+    pictures = memory.lease.session._images.places  # a copy to these would be refused at once
     for address in set(bench.cudart.device) - set(pictures):
         del bench.cudart.device[address]
     with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):

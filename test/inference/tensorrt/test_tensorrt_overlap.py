@@ -15,15 +15,13 @@ from support.fake_cudart import cudaError_t
 from support.squares import export_squares, picture
 from support.telltale import export_telltale
 
-from pcan_model.inference.engine_facts import EngineLost
+from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
-from pcan_model.inference.overlapping import Overlapping
 from pcan_model.inference.tensorrt.cuda import Cuda
 from pcan_model.inference.tensorrt.engine import TensorRtEngine
-from pcan_model.inference.tensorrt.image_buffers import PictureSlots
+from pcan_model.inference.tensorrt.image_buffers import ImageBuffers
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits
-from pcan_ros.node.crew import InTurn
 from pcan_ros.node.pipeline import Pipeline, Result
 
 CAR, PERSON = 2, 0
@@ -39,9 +37,12 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_squares(tmp_path_factory.mktemp("squares"))
 
 
-def test_only_an_engine_on_a_device_overlaps(telltale: Path, bench: Bench) -> None:
-    assert isinstance(bench.engine(telltale), Overlapping)
-    assert not isinstance(OnnxEngine(telltale, 1), Overlapping)
+def test_only_an_engine_on_a_device_lets_the_host_work_meanwhile(telltale: Path, bench: Bench) -> None:
+    for engine, passes in ((bench.engine(telltale), 2), (OnnxEngine(telltale, 1), 0)):
+        calls = list[int]()
+        engine.meanwhile = lambda calls=calls: calls.append(1)
+        step(engine, engine.start())
+        assert len(calls) == passes
 
 
 def test_pictures_that_come_up_early_change_no_result(telltale: Path, bench: Bench) -> None:
@@ -91,13 +92,13 @@ def forget_to_wait(patch: pytest.MonkeyPatch) -> None:
 
 
 def copy_over_what_is_read(patch: pytest.MonkeyPatch) -> None:
-    take = PictureSlots.take
+    take = ImageBuffers.take
 
-    def take_and_stay(self: PictureSlots, *arguments: Any) -> int:
+    def take_and_stay(self: ImageBuffers, *arguments: Any) -> int:
         self._next = take(self, *arguments)
         return self._next
 
-    patch.setattr(PictureSlots, "take", take_and_stay)
+    patch.setattr(ImageBuffers, "take", take_and_stay)
 
 
 def rewrite_what_is_copied(patch: pytest.MonkeyPatch) -> None:
@@ -181,7 +182,7 @@ def gate(squares: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a running pipeline and its sink; `at_work` is called in each pass, before the look ahead."""
     engine = bench.engine(squares)
     gate = Gate(engine)
-    pipeline = Pipeline(InTurn(Tracker(engine)), ("/left", "/right"), TimeLimits(), gate)
+    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), gate)
     look_ahead = pipeline._look_ahead
 
     def passes() -> None:

@@ -15,7 +15,7 @@ from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, build_engine, parse
 from pcan_model.inference.tensorrt.cache import EngineCache
-from pcan_model.inference.tensorrt.loaded_engine import Shop, open_plan
+from pcan_model.inference.tensorrt.loaded_engine import EngineProvider
 from pcan_model.inference.tensorrt.logger import make_logger
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
@@ -137,6 +137,6 @@ def test_without_a_gpu_a_built_engine_does_not_load_and_says_why(exported: Path,
     cudart = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")
     if cudart.cudaGetDeviceCount()[1]:
         pytest.skip("there is a CUDA device")
-    shop = Shop(BINDINGS, EngineCache(tmp_path), BuildOptions("8.9", level=0), lambda _: None)
+    provider = EngineProvider(BINDINGS, EngineCache(tmp_path), BuildOptions("8.9", level=0), lambda _: None)
     with pytest.raises(ModelError, match=r"a fresh engine does not load: .*CUDA driver version"):
-        open_plan(ModelFiles(exported), "instance", shop, build=True)
+        provider.load(ModelFiles(exported), "instance", build=True)
