@@ -22,9 +22,9 @@ from tqdm import tqdm
 from pcan_model.cli.arguments import at_least
 from pcan_model.core.errors import DataError
 from pcan_model.core.package_files import default_model
+from pcan_model.core.stamps import nanoseconds
 from pcan_model.core.structures import Tracks
 from pcan_model.data.bags.files import ImageBag, write_tracks
-from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import BagError
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.data.listed_times import timed_frames

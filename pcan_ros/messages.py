@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 from unique_identifier_msgs.msg import UUID
 
 from pcan_model.core.masks import Encoding, decode_crop, encode_crop
+from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Mask, TrackedInstance, Tracks, TrackState
 from pcan_ros.msg import InstanceMask, TrackedInstanceArray
 from pcan_ros.msg import TrackedInstance as InstanceMessage
@@ -79,7 +80,7 @@ def from_tracks(message: Any) -> Tracks:
     """Return what a message says of one frame; masks are decoded."""
     stamp = message.header.stamp
     return Tracks(
-        stamp=stamp.sec + stamp.nanosec * 1e-9,
+        stamp=stamp_seconds(stamp),
         height=message.image_height,
         width=message.image_width,
         frame_index=message.frame_index,

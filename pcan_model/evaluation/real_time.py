@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pcan_model.core.percentiles import percentiles
 from pcan_model.evaluation.report.summary import Summary
 
 
@@ -34,7 +35,7 @@ def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
     answered = [[value for value in clip if value is not None] for clip in clips]
     every = [value for clip in answered for value in clip]
     steps = [abs(step) for clip in answered for step in np.diff(clip)]
-    p50, p95, p99 = (float(p) for p in np.percentile(every, (50, 95, 99))) if every else (None,) * 3
+    p50, p95, p99 = percentiles(every, (50, 95, 99)) or (None,) * 3
     jitter = float(np.mean(steps)) if steps else None
     return Timing(rate, sum(map(len, clips)), len(every), p50, p95, p99, jitter)
 

@@ -17,9 +17,11 @@ from typing import Any
 from rclpy.serialization import serialize_message
 
 from pcan_model.core.masks import Encoding
+from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State
 from pcan_model.data.bags.files import check_replaceable, new_bag, put_in_place
 from pcan_model.data.bags.message_types import nanoseconds
+from pcan_model.data.bags.files import check_replaceable, image_topic, new_bag, put_in_place
 from pcan_model.data.bags.reading import Bag, BagError, Loss
 from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode
@@ -109,7 +111,7 @@ def _answer(stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]
         picture = decode(message)
     except Exception as error:  # a broken message shows in many ways
         return LabelAnswer(topic, b"", f"{topic}: {error}")
-    stamp = nanoseconds(message.header.stamp) * 1e-9
+    stamp = stamp_seconds(message.header.stamp)
     state, last = states.get(topic, (None, None))
     if state is None or time_jump(last, stamp, TimeLimits()):
         state = tracker.start()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from pcan_model.core.stamps import nanoseconds
 from pcan_model.data.bags.files import Record
-from pcan_model.data.bags.message_types import nanoseconds
 from pcan_ros.client.client import Answer, Client, ClientError
 
 PATIENCE = 20.0  # seconds for one image; the first of a network takes longest

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from pcan_model.core.percentiles import percentiles
 from pcan_model.core.structures import TrackState
 
 SEEN = (TrackState.NEW, TrackState.TRACKED)
@@ -79,8 +78,8 @@ def classes_of(messages: Iterable[Any]) -> dict[str, ClassReport]:
 
 def percentiles_of(seconds: Iterable[float]) -> LatencyReport | None:
     """Return median and 95th percentile in milliseconds; None of nothing."""
-    values = [1e3 * value for value in seconds]
-    return LatencyReport(*(round(float(p), 2) for p in np.percentile(values, (50, 95)))) if values else None
+    found = percentiles((1e3 * value for value in seconds), (50, 95))
+    return LatencyReport(*(round(p, 2) for p in found)) if found else None
 
 
 def _milliseconds(latency: LatencyReport | None) -> str:

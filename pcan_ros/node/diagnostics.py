@@ -1,4 +1,4 @@
-"""What the node says of itself on /diagnostics."""
+"""What is wrong with a camera, judged and worded for /diagnostics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from pcan_ros.node.camera import Camera
 from pcan_ros.node.mailbox import Counts
+from pcan_ros.node.statistics import CameraStatistics
 
 SILENCE = 3.0  # seconds without an image that are worth a warning
 PROFILE_HINT = (
@@ -63,8 +63,8 @@ def _silent(health: Health) -> str:
     return f"{health.topic} is advertised, {since} for {health.silence:.0f} s: {PROFILE_HINT}"
 
 
-def to_status(name: str, health: Health, camera: Camera, facts: dict[str, str]) -> DiagnosticStatus:
-    """Return one camera's diagnostics; `facts` hold for all cameras."""
+def to_status(name: str, health: Health, camera: CameraStatistics, facts: dict[str, str]) -> DiagnosticStatus:
+    """Return one camera's diagnostics; `facts` are those of all cameras."""
     level, message = judge(health)
     values = {**facts, **_counts(health), **_latencies(camera)}
     return DiagnosticStatus(
@@ -85,10 +85,10 @@ def _counts(health: Health) -> dict[str, str]:
     }
 
 
-def _latencies(camera: Camera) -> dict[str, str]:
+def _latencies(camera: CameraStatistics) -> dict[str, str]:
     texts = {}
     for name in ("network", "cyclic", "processing", "pipeline"):
-        found = camera.history.percentiles(name)
+        found = camera.percentiles(name)
         texts[f"{name} latency p50 / p95"] = (
             f"{found.p50 * 1e3:.1f} / {found.p95 * 1e3:.1f} ms" if found else "-"
         )

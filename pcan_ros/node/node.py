@@ -25,15 +25,18 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
+from pcan_model.core.engine import Engine
+from pcan_model.core.stamps import stamp_seconds
 from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
-from pcan_ros.node.node_status import NodeStatus
+from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
 from pcan_ros.node.outputs import Outputs
 from pcan_ros.node.parameters import ParameterError
-from pcan_ros.node.pipeline import Pipeline, Result, seconds
+from pcan_ros.node.pipeline import Pipeline, Result
+from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
 
@@ -53,14 +56,15 @@ class TrackerNode(LifecycleNode):
         self.pipeline: Pipeline | None = None
         self.tracker: Tracker | None = None
         self._topics: tuple[str, ...] = ()
+        self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
-        add_services(self)
+        add_services(self, reset=self.reset_tracks, enable=self.enable)
         refuse_impossible(self)
-        self.status = NodeStatus(self)
+        self.status = NodeStatus(self, self.parameters.settings.status_period, self.activity)
 
     # Lifecycle
 
@@ -75,7 +79,9 @@ class TrackerNode(LifecycleNode):
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
         config = opened.engine.config
-        self._outputs = [Outputs(self, prefix, config.classes) for prefix in prefixes(cameras)]
+        self._outputs = [
+            Outputs(self, prefix, config.classes, self._throttle) for prefix in prefixes(cameras)
+        ]
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
     @reported
@@ -86,9 +92,14 @@ class TrackerNode(LifecycleNode):
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        self.pipeline = Pipeline(self.tracker, self._topics, settings.time_limits, self)
-        self.status.begin(self._topics)
-        self.pipeline.start()
+        pipeline = Pipeline(self.tracker, len(self._topics), settings.time_limits, self)
+        self._statistics = tuple(
+            CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
+            for camera, topic in enumerate(self._topics)
+        )
+        self.status.begin(len(self._topics))
+        self.pipeline = pipeline
+        pipeline.start()
         self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
         self.get_logger().info(f"tracking {', '.join(self._topics)}")
 
@@ -127,46 +138,68 @@ class TrackerNode(LifecycleNode):
     # The pipeline's sink, called from its thread
 
     def on_result(self, result: Result) -> None:
-        """Publish one processed image: tracks first, pictures last."""
-        assert self.pipeline is not None
-        outputs, camera = self._outputs[result.camera], self.pipeline.cameras[result.camera]
+        """Publish one processed image: tracks first, debug images last."""
+        outputs, camera = self._outputs[result.camera], self._statistics[result.camera]
         if result.jump:
             how = "went back" if result.jump < 0 else "jumped ahead"
             text = f"{camera.topic}: time {how} by {abs(result.jump):.3f} s: tracks are reset"
             self.get_logger().warning(text)
         outputs.publish_tracks(result, self.parameters.settings)
-        age = self.get_clock().now().nanoseconds * 1e-9 - seconds(result.header.stamp)
+        age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
-        latency = camera.finish(taken=result.taken, now=now, age=age, network=result.network)
-        outputs.publish_status(self.status.message(result, latency))
-        outputs.publish_pictures(result)
+        latency = camera.book(taken=result.taken, now=now, age=age, network=result.network)
+        outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
+        outputs.publish_images(result)
 
     def on_bad(self, camera: int, error: Exception) -> None:
-        """Say what is wrong with an image, not for every image."""
-        assert self.pipeline is not None
+        """Log what is wrong with an image, not for every image."""
         reason = error if isinstance(error, ValueError) else repr(error)
-        text = f"{self.pipeline.cameras[camera].topic}: {reason}"
-        self.status.last_error = text
-        held = self._throttle.allow(f"{camera} {str(error).split(':')[0]}")
-        if held is not None:
-            self.get_logger().error(text + (f" ({held} more like this)" if held else ""))
+        text = f"{self._statistics[camera].topic}: {reason}"
+        self._statistics[camera].book_bad(text)
+        admitted = self._throttle.admit(f"{camera} {str(error).split(':')[0]}", text)
+        if admitted is not None:
+            self.get_logger().error(admitted)
 
-    def on_lost(self, error: UnrecoverableError) -> None:
+    def on_lost(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
         """Let the node's own thread deactivate it: the worker, which calls, cannot wait for itself."""
+        for camera in cameras:
+            self._statistics[camera].book_bad(str(error))
         self.lost = error
         self._gone.trigger()
 
+    # What the services and the diagnostics ask for
+
+    def reset_tracks(self) -> bool:
+        """Let every camera forget its tracks; return whether the node is active."""
+        if self.pipeline is not None:
+            self.pipeline.reset()
+        return self.pipeline is not None
+
+    def enable(self, enabled: bool) -> None:
+        """Take images or ignore them, also those that wait; tracking starts anew when enabled again."""
+        changed, self.enabled = enabled != self.enabled, enabled
+        if changed and self.pipeline is not None:
+            self.pipeline.discard()
+
+    def activity(self) -> Activity:
+        """Return what the node is doing now."""
+        cameras = self._statistics if self.pipeline is not None else ()
+        return Activity(self.parameters.settings, self._engine, cameras, self.enabled, self.lost)
+
     # The rest
+
+    @property
+    def _engine(self) -> Engine | None:
+        return self.tracker.engine if self.tracker else None
 
     def _give_up(self) -> None:
         """Become inactive rather than answer images with nothing or with garbage."""
         if self.lost is not None and self.pipeline is not None:
-            self.status.last_error = str(self.lost)
             self.get_logger().fatal(f"{self.lost.what}, the node becomes inactive: {self.lost}")
             self.trigger_deactivate()
 
     def _say(self, text: str) -> None:
-        """Tell what takes long, before the node spins."""
+        """Log what takes long, before the node spins."""
         self.get_logger().info(text)
         self.status.announce(text)
 

@@ -1,71 +1,64 @@
-"""What the node says of itself: a status per image, and diagnostics every now and then."""
+"""What the node reports: a status per image, and diagnostics every now and then."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock
+from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
 
+from pcan_model.core.engine import Engine
+from pcan_model.inference.errors import UnrecoverableError
 from pcan_ros.msg import TrackerStatus
-from pcan_ros.node.camera import Latency
 from pcan_ros.node.diagnostics import Health, to_status
-from pcan_ros.node.pipeline import Result
+from pcan_ros.node.parameters import Settings
+from pcan_ros.node.statistics import CameraStatistics, Latency
 
-if TYPE_CHECKING:
-    from pcan_ros.node.node import TrackerNode
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the node is doing at one moment."""
+
+    settings: Settings
+    engine: Engine | None  # None: not configured
+    cameras: tuple[CameraStatistics, ...]  # none: not active
+    enabled: bool
+    lost: UnrecoverableError | None  # why nothing is processed any more, if so
+
+
+@dataclass(slots=True)
+class LastReport:
+    """What the diagnostics reported last of one camera."""
+
+    time: float  # monotonic, of the newest image seen
+    received: int = 0
+    bad: int = 0
 
 
 class NodeStatus:
-    """Watches the pipeline and publishes /diagnostics."""
+    """Publishes /diagnostics from what the node is doing."""
 
-    def __init__(self, node: TrackerNode) -> None:
-        self._node = node
+    def __init__(self, node: Node, period: float, activity: Callable[[], Activity]) -> None:
+        """Take a node to publish by, the period in seconds, and what tells the node's activity."""
+        self._node, self._activity = node, activity
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        always = Clock()  # the system's: what is wrong is said also while /clock stands still
-        node.create_timer(node.parameters.settings.status_period, self._publish, clock=always)
-        self.last_error = ""
-        self.begin(())
+        always = Clock()  # the system's: problems are reported also while /clock stands still
+        node.create_timer(period, lambda: self._send(self._statuses()), clock=always)
+        self.begin(0)
 
-    def begin(self, topics: tuple[str, ...]) -> None:
+    def begin(self, cameras: int) -> None:
         """Forget what was seen before an activation."""
-        self._received = [0] * len(topics)
-        self._bad = [0] * len(topics)
-        self._last_image = [time.monotonic()] * len(topics)
-
-    def message(self, result: Result, latency: Latency) -> TrackerStatus:
-        """Return the status after one processed image."""
-        pipeline = self._node.pipeline
-        assert pipeline is not None
-        camera, counts = pipeline.cameras[result.camera], pipeline.mailbox.counts(result.camera)
-        return TrackerStatus(
-            header=result.header,
-            camera=camera.topic,
-            backend=self.backend,
-            frames_received=counts.received,
-            frames_processed=camera.processed,
-            frames_dropped=counts.replaced,
-            frames_bad=camera.bad,
-            cyclic_latency=latency.cyclic,
-            processing_latency=latency.processing,
-            pipeline_latency=latency.pipeline,
-        )
+        self._last = [LastReport(time.monotonic()) for _ in range(cameras)]
 
     def announce(self, text: str) -> None:
         """Publish what the node is busy with while it does not spin, such as building an engine."""
         name = self._node.get_fully_qualified_name()
         self._send([DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=text)])
-
-    @property
-    def backend(self) -> str:
-        """Return what runs the network."""
-        tracker = self._node.tracker
-        return tracker.engine.facts.backend if tracker else "none"
-
-    def _publish(self) -> None:
-        self._send(self._statuses())
 
     def _send(self, statuses: list[DiagnosticStatus]) -> None:
         message = DiagnosticArray(status=statuses)
@@ -73,51 +66,68 @@ class NodeStatus:
         self._publisher.publish(message)
 
     def _statuses(self) -> list[DiagnosticStatus]:
-        name, pipeline = self._node.get_fully_qualified_name(), self._node.pipeline
-        if pipeline is None:
-            lost = self._node.lost
-            level = DiagnosticStatus.ERROR if lost else DiagnosticStatus.OK
-            message = f"not active: {lost.what}: {lost}" if lost else "not active"
+        name, now = self._node.get_fully_qualified_name(), self._activity()
+        if not now.cameras:
+            level = DiagnosticStatus.ERROR if now.lost else DiagnosticStatus.OK
+            message = f"not active: {now.lost.what}: {now.lost}" if now.lost else "not active"
             return [DiagnosticStatus(level=level, name=name, message=message)]
-        facts = {"state": "active", "model": self._node.parameters.settings.model, **self._engine_facts()}
-        return [to_status(name, self._health(i), camera, facts) for i, camera in enumerate(pipeline.cameras)]
+        facts = {"state": "active", "model": now.settings.model, **engine_facts(now.engine)}
+        pairs = zip(now.cameras, self._last, strict=True)
+        return [to_status(name, self._health(camera, last, now), camera, facts) for camera, last in pairs]
 
-    def _engine_facts(self) -> dict[str, str]:
-        tracker = self._node.tracker
-        if tracker is None:
-            return {}
-        return {**tracker.engine.facts.texts(), "nms converged": str(tracker.engine.nms_ok).lower()}
-
-    def _health(self, index: int) -> Health:
-        pipeline = self._node.pipeline
-        assert pipeline is not None
-        camera, counts = pipeline.cameras[index], pipeline.mailbox.counts(index)
-        if counts.received > self._received[index] or not self._node.enabled:
-            self._last_image[index] = time.monotonic()
-        new_bad, self._bad[index] = camera.bad - self._bad[index], camera.bad
-        self._received[index] = counts.received
-        topic, offered = self._offers(camera.topic)
+    def _health(self, camera: CameraStatistics, last: LastReport, now: Activity) -> Health:
+        counts = camera.counts()
+        if counts.received > last.received or not now.enabled:
+            last.time = time.monotonic()
+        new_bad = camera.bad - last.bad
+        last.received, last.bad = counts.received, last.bad + new_bad
+        topic, offered = self._offers(camera.topic, now.settings)
         return Health(
             topic=topic,
             counts=counts,
             processed=camera.processed,
             bad=camera.bad,
             new_bad=new_bad,
-            silence=time.monotonic() - self._last_image[index],
+            silence=time.monotonic() - last.time,
             publishers=len(offered),
-            unreliable=self._unreliable(offered),
-            enabled=self._node.enabled,
-            last_error=self.last_error,
+            unreliable=unreliable(offered, now.settings),
+            enabled=now.enabled,
+            last_error=camera.last_error,
         )
 
-    def _offers(self, topic: str) -> tuple[str, list[QoSReliabilityPolicy]]:
+    def _offers(self, topic: str, settings: Settings) -> tuple[str, list[QoSReliabilityPolicy]]:
         """Return the subscribed topic and what reliability each of its publishers offers."""
-        topic = f"{topic}/compressed" if self._node.parameters.settings.compressed else topic
+        topic = f"{topic}/compressed" if settings.compressed else topic
         found = self._node.get_publishers_info_by_topic(topic)
         return topic, [publisher.qos_profile.reliability for publisher in found]
 
-    def _unreliable(self, offered: list[QoSReliabilityPolicy]) -> int:
-        """Return how many publishers offer less than the node asks for."""
-        if self._node.parameters.settings.reliability != "reliable":
-            return 0
-        return offered.count(QoSReliabilityPolicy.BEST_EFFORT)
+
+def unreliable(offered: list[QoSReliabilityPolicy], settings: Settings) -> int:
+    """Return how many publishers offer less than the node asks for."""
+    return offered.count(QoSReliabilityPolicy.BEST_EFFORT) if settings.reliability == "reliable" else 0
+
+
+def engine_facts(engine: Engine | None) -> dict[str, str]:
+    """Return what runs the network as keys and values of diagnostics."""
+    if engine is None:
+        return {}
+    return {**engine.facts.texts(), "nms converged": str(engine.nms_ok).lower()}
+
+
+def tracker_status(
+    header: Any, camera: CameraStatistics, latency: Latency, engine: Engine | None
+) -> TrackerStatus:
+    """Return the status after one processed image; `header` is the image's."""
+    counts = camera.counts()
+    return TrackerStatus(
+        header=header,
+        camera=camera.topic,
+        backend=engine.facts.backend if engine else "none",
+        frames_received=counts.received,
+        frames_processed=camera.processed,
+        frames_dropped=counts.replaced,
+        frames_bad=camera.bad,
+        cyclic_latency=latency.cyclic,
+        processing_latency=latency.processing,
+        pipeline_latency=latency.pipeline,
+    )

@@ -1,4 +1,4 @@
-"""The publishers of one camera; debug pictures are drawn only while somebody looks."""
+"""The publishers of one camera; debug images are drawn only while there are subscribers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 from pcan_ros.node.parameters import Settings
 from pcan_ros.node.pipeline import Result
+from pcan_ros.node.throttle import Throttle
 
 
 class Outputs:
     """Publishes what one camera's images become."""
 
-    def __init__(self, node: Node, prefix: str, classes: tuple[str, ...]) -> None:
-        self._node, self._classes = node, classes
+    def __init__(self, node: Node, prefix: str, classes: tuple[str, ...], throttle: Throttle) -> None:
+        self._node, self._classes, self._throttle = node, classes, throttle
         self._tracks = self._offer(TrackedInstanceArray, f"{prefix}/tracks", depth=5)
         self._status = self._offer(TrackerStatus, f"{prefix}/status", depth=5)
         self._overlay = self._offer(Image, f"{prefix}/overlay", depth=1)
@@ -43,8 +44,8 @@ class Outputs:
         """Publish how well the tracker keeps up."""
         self._publish(self._status, lambda: status)
 
-    def publish_pictures(self, result: Result) -> None:
-        """Publish overlay and label image, each only while somebody subscribes."""
+    def publish_images(self, result: Result) -> None:
+        """Publish overlay and label image, each only while there are subscribers."""
         if self._overlay.get_subscription_count():
             self._publish(self._overlay, lambda: self._draw(result))
         if self._labels.get_subscription_count():
@@ -65,13 +66,15 @@ class Outputs:
         )
 
     def _draw(self, result: Result) -> Image:
-        picture = draw(result.picture, result.tracks, self._classes)
-        return to_image(bgr(picture), "bgr8", result.header)
+        image = draw(result.image, result.tracks, self._classes)
+        return to_image(bgr(image), "bgr8", result.header)
 
     def _publish(self, publisher: Any, make: Callable[[], Any]) -> None:
         try:
             publisher.publish(make())
         except RuntimeError as error:  # rcl's: an overloaded reliable transport, or a context that shuts down
-            self._node.get_logger().warning(
-                f"{publisher.topic_name}: not published: {error}", throttle_duration_sec=5.0
+            text = self._throttle.admit(
+                publisher.topic_name, f"{publisher.topic_name}: not published: {error}"
             )
+            if text is not None:
+                self._node.get_logger().warning(text)

@@ -8,10 +8,9 @@ from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pcan_model.core.config import TrackerConfig
+from pcan_model.core.engine import Image
+from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State, Tracks
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
@@ -29,11 +28,11 @@ class Result:
 
     camera: int  # index into the list of cameras
     header: Any  # the image's
-    picture: NDArray[np.uint8]  # (H, W, 3) RGB
+    image: Image  # (H, W, 3) RGB
     tracks: Tracks
     taken: float  # monotonic time when the worker took the image
     jump: float  # seconds that time jumped if that made the camera start anew (back: < 0), else 0
-    network: float  # seconds in both passes of the network, of all cameras that were looked through at once
+    network: float  # seconds in both passes of the network, of all cameras that were run at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +44,7 @@ class Ready:
 
 
 class Sink(Protocol):
-    """Who gets what comes out; called from the worker thread."""
+    """Takes what comes out; called from the worker thread. Books of it are the sink's."""
 
     def on_result(self, result: Result) -> None:
         """Take one processed image."""
@@ -53,8 +52,8 @@ class Sink(Protocol):
     def on_bad(self, camera: int, error: Exception) -> None:
         """Take note of an image that could not be processed."""
 
-    def on_lost(self, error: UnrecoverableError) -> None:
-        """Take note that nothing will be processed any more."""
+    def on_lost(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
+        """Take note that nothing will be processed any more, nor these cameras' images at hand."""
 
 
 class Pipeline:
@@ -65,9 +64,9 @@ class Pipeline:
     before its turn, the newer one is tracked.
     """
 
-    def __init__(self, tracker: Tracker, topics: tuple[str, ...], limits: TimeLimits, sink: Sink) -> None:
-        self.cameras = tuple(Camera(topic, limits) for topic in topics)
-        self.mailbox = Mailbox(len(topics))
+    def __init__(self, tracker: Tracker, cameras: int, limits: TimeLimits, sink: Sink) -> None:
+        self.mailbox = Mailbox(cameras)
+        self._cameras = tuple(Camera(limits) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
         self._stopping = False
         self._ready: dict[int, Ready] = {}  # by camera
@@ -86,13 +85,18 @@ class Pipeline:
 
     def reset(self) -> None:
         """Let every camera forget its tracks before its next image."""
-        for camera in self.cameras:
+        for camera in self._cameras:
             camera.reset()
+
+    def discard(self) -> None:
+        """Forget all tracks, and the images that wait."""
+        self.reset()
+        self.mailbox.clear()
 
     def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
         """Use other thresholds from the next image on; tracks stay."""
         self._tracker = Tracker(self._engine, thresholds)
-        for camera in self.cameras:
+        for camera in self._cameras:
             camera.limits = limits
 
     def _work(self) -> None:
@@ -111,20 +115,22 @@ class Pipeline:
                 self._make_ready(arrival)
 
     def _make_ready(self, arrival: Arrival) -> None:
-        state = self.cameras[arrival.camera].state
+        state = self._cameras[arrival.camera].state
         try:
             self._ready[arrival.camera] = ready = Ready(arrival, self._prepare(arrival))
             if state is not None:
                 self._engine.stage(ready.prepared.image, state.memory)
         except EngineLost:
             raise
-        except Exception:  # it will come up again, and be said, in its own turn
+        except Exception:  # it will come up again, and be reported, in its own turn
             self._ready.pop(arrival.camera, None)
 
     def _prepare(self, arrival: Arrival) -> Prepared:
         message, fitted = arrival.message, self._engine.camera_format
         order = fitted.order if fitted else "rgb"
-        return self._tracker.prepare(Frame(decode(message, order), seconds(message.header.stamp), order))
+        return self._tracker.prepare(
+            Frame(decode(message, order), stamp_seconds(message.header.stamp), order)
+        )
 
     def _try(self, arrivals: list[Arrival]) -> None:
         """Process an image of one or several cameras; whatever is wrong, the next ones get their chance."""
@@ -134,14 +140,12 @@ class Pipeline:
             if ready:
                 self._process(ready, taken)
         except UnrecoverableError as error:
-            for camera in ready:
-                self.cameras[camera].bad += 1
             self._stopping = True
-            self._sink.on_lost(error)
+            self._sink.on_lost(tuple(ready), error)
         except Exception as error:  # the engine's state may be anything now: start these cameras anew
             for camera in ready:
-                self.cameras[camera].reset()
-                self._is_bad(camera, error)
+                self._cameras[camera].reset()
+                self._sink.on_bad(camera, error)
 
     def _take(self, arrival: Arrival) -> Ready | None:
         """Return an image that is ready for the network, or nothing where it cannot be read."""
@@ -152,13 +156,9 @@ class Pipeline:
             return Ready(arrival, self._prepare(arrival))
         except Exception as error:  # BadImage, or what a library raises of it
             if not isinstance(error, BadImage):
-                self.cameras[arrival.camera].reset()
-            self._is_bad(arrival.camera, error)
+                self._cameras[arrival.camera].reset()
+            self._sink.on_bad(arrival.camera, error)
             return None
-
-    def _is_bad(self, camera: int, error: Exception) -> None:
-        self.cameras[camera].bad += 1
-        self._sink.on_bad(camera, error)
 
     def _process(self, ready: dict[int, Ready], taken: float) -> None:
         """Track one image of each camera and hand on what comes out."""
@@ -166,16 +166,11 @@ class Pipeline:
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
             start = partial(self._tracker.start, camera=number)
-            states[number], jumps[number] = self.cameras[number].begin(each.frame.stamp, start)
+            states[number], jumps[number] = self._cameras[number].begin(each.frame.stamp, start)
         after = self._tracker.step_cameras(states, prepared, watch)
         for number, (state, _) in after.items():
-            self.cameras[number].keep(state, prepared[number].frame.stamp)
+            self._cameras[number].keep(state, prepared[number].frame.stamp)
         network = watch.timings.network
         for number, (_, tracks) in after.items():
-            header, picture = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
-            self._sink.on_result(Result(number, header, picture, tracks, taken, jumps[number], network))
-
-
-def seconds(stamp: Any) -> float:
-    """Return a builtin_interfaces/Time in seconds."""
-    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
+            header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
+            self._sink.on_result(Result(number, header, image, tracks, taken, jumps[number], network))

@@ -1,4 +1,4 @@
-"""Say the same thing at most every few seconds."""
+"""Log the same thing at most every few seconds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ class Throttle:
         self._last: dict[str, float] = {}
         self._held: dict[str, int] = {}
 
-    def allow(self, kind: str) -> int | None:
-        """Return how many of this kind were held back since the last one, or None to hold this one back."""
+    def admit(self, kind: str, text: str) -> str | None:
+        """Return a message, with how many of its kind were held back before it; None to hold it back."""
         now = self._clock()
         if kind in self._last and now - self._last[kind] < self._period:
             self._held[kind] = self._held.get(kind, 0) + 1
             return None
         self._last[kind] = now
-        return self._held.pop(kind, 0)
+        held = self._held.pop(kind, 0)
+        return text + (f" ({held} more like this)" if held else "")

@@ -18,8 +18,8 @@ from support.bags import CAR, cut, drive, image_message, write_bag
 from support.squares import export_squares, picture
 
 import pcan_ros.bag.label
+from pcan_model.core.stamps import nanoseconds
 from pcan_model.data.bags.labels import labels_of
-from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.image_decoding import decode
 from pcan_model.inference.onnx_engine import OnnxEngine

@@ -18,8 +18,8 @@ from support.squares import picture
 from support.videos import FRAMES, cut_off, write_video
 
 from pcan_model.core.errors import DataError
+from pcan_model.core.stamps import nanoseconds
 from pcan_model.data.bags.labels import IGNORE_ID, labels_of
-from pcan_model.data.bags.message_types import nanoseconds
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.image_decoding import decode

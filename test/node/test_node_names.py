@@ -53,7 +53,7 @@ def tracker_node(model: Path, *rules: str, **parameters: Any) -> Iterator[Tracke
 def test_remapping_a_camera_moves_its_compressed_topic_too(squares: Path, suffix: str) -> None:
     with tracker_node(squares, "~/image:=/front/image", compressed=bool(suffix)) as node:
         assert node.autostart()
-        assert [camera.topic for camera in node.pipeline.cameras] == ["/front/image"]
+        assert [camera.topic for camera in node.activity().cameras] == ["/front/image"]
         assert [subscription.topic_name for subscription in node._inputs] == [f"/front/image{suffix}"]
 
 
@@ -69,7 +69,7 @@ def test_a_namespace_and_a_name_move_every_topic(squares: Path) -> None:
 def test_a_camera_that_is_no_topic_is_named_before_the_model_is_loaded(squares: Path) -> None:
     with tracker_node(squares, cameras=["a b"]) as node:
         assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-        assert node.crew is None
+        assert node.tracker is None
         with pytest.raises(ParameterError, match="cameras: failed to resolve name: topic name must not"):
             node._resolved(("a b",))
 
@@ -87,7 +87,7 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
         for _ in range(2):
             assert node.autostart()
             wanted = replace(own, keep_lost=7, momentum=0.25)
-            assert node.crew.config == node.parameters.thresholds == wanted != TrackerConfig()
+            assert node.tracker.config == node.parameters.thresholds == wanted != TrackerConfig()
             assert node.get_parameter("tracker.init_score").value == own.init_score
             assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
 
@@ -112,7 +112,7 @@ def test_shutdown_ends_an_active_node_and_what_comes_later_is_refused(squares: P
     with tracker_node(squares) as node:
         assert node.autostart()
         assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
-        assert node.pipeline is None and node.crew is None
+        assert node.pipeline is None and node.tracker is None
         request, response = SimpleNamespace(transition=SimpleNamespace(id=1, label="")), SimpleNamespace()
         assert node._service_change_state.callback(request, response).success is False
 

@@ -9,8 +9,7 @@ import pytest
 
 from pcan_model.core.config import TrackerConfig
 from pcan_model.core.masks import Encoding
-from pcan_ros.node.camera import History, Latency
-from pcan_ros.node.mailbox import Mailbox
+from pcan_ros.node.mailbox import Counts, Mailbox
 from pcan_ros.node.parameters import (
     NOT_HERE,
     ParameterError,
@@ -20,6 +19,7 @@ from pcan_ros.node.parameters import (
     settings_from,
     thresholds_from,
 )
+from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.throttle import Throttle
 
 
@@ -136,21 +136,18 @@ def test_a_waiting_worker_wakes_for_a_message_and_for_the_end() -> None:
 def test_a_throttle_lets_one_of_a_kind_through_and_counts_the_rest() -> None:
     now = [0.0]
     throttle = Throttle(5.0, lambda: now[0])
-    assert [throttle.allow("a"), throttle.allow("a"), throttle.allow("b"), throttle.allow("a")] == [
-        0,
-        None,
-        0,
-        None,
-    ]
+    admitted = [throttle.admit(kind, "text") for kind in ("a", "a", "b", "a")]
+    assert admitted == ["text", None, "text", None]
     now[0] = 5.0
-    assert throttle.allow("a") == 2
+    assert throttle.admit("a", "text") == "text (2 more like this)"
 
 
 def test_latency_percentiles_look_back_over_the_last_frames() -> None:
-    history = History()
-    assert history.percentiles("processing") is None
+    camera = CameraStatistics("/image", Counts)
+    assert camera.percentiles("processing") is None
     for i in range(101):
-        history.append(Latency(0.0, i / 100, 0.0))
-    found = history.percentiles("processing")
+        camera.book(taken=0.0, now=i / 100, age=0.0)
+    found = camera.percentiles("processing")
+    assert camera.processed == 101
     assert found is not None
     assert (found.p50, found.p95) == pytest.approx((0.5, 0.95))

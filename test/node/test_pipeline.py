@@ -39,9 +39,9 @@ class Log:
             self.errors.append(f"{camera}: {error}")
             self.changed.notify()
 
-    def on_lost(self, error: EngineLost) -> None:
+    def on_lost(self, cameras: tuple[int, ...], error: EngineLost) -> None:
         with self.changed:
-            self.errors.append(f"lost: {error}")
+            self.errors.append(f"lost: {cameras}: {error}")
             self.changed.notify()
 
     def wait(self, count: int) -> None:
@@ -73,7 +73,7 @@ def log() -> Log:
 
 @pytest.fixture
 def pipeline(engine: Fragile, log: Log) -> Any:
-    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), log)
+    pipeline = Pipeline(Tracker(engine), 2, TimeLimits(), log)
     pipeline.start()
     yield pipeline
     pipeline.stop()
@@ -100,7 +100,6 @@ def test_a_failing_engine_costs_its_image_and_starts_the_camera_anew(
     log.wait(3)
     assert log.errors == ["0: out of memory"]
     assert [r.tracks.frame_index for r in log.results] == [0, 0]
-    assert pipeline.cameras[0].bad == 1 and pipeline.cameras[1].bad == 0
 
 
 def test_a_lost_engine_ends_the_work_and_says_so_once(
@@ -113,7 +112,7 @@ def test_a_lost_engine_ends_the_work_and_says_so_once(
     monkeypatch.setattr(engine, "broken", False)
     pipeline.mailbox.put(1, message(1.1), 0.0)
     time.sleep(0.1)
-    assert log.errors == ["lost: out of memory"] and not log.results
+    assert log.errors == ["lost: (0,): out of memory"] and not log.results
     pipeline.stop()
 
 
@@ -160,27 +159,32 @@ def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: 
 
 
 def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile, log: Log) -> None:
-    services = pytest.importorskip("std_srvs.srv")
-    from pcan_ros.node.node_services import add_services
-
-    calls: dict[str, Any] = {}
-    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
-    node: Any = SimpleNamespace(pipeline=pipeline, enabled=True)
-    node.create_service = lambda kind, name, call: calls.update({name: call})
-    add_services(node)
-
+    pipeline = Pipeline(Tracker(engine), 1, TimeLimits(), log)
     pipeline.mailbox.put(0, message(1.0), 0.0)
-    answer = calls["~/enable"](services.SetBool.Request(data=False), services.SetBool.Response())
+    pipeline.discard()
     pipeline.start()
     time.sleep(0.1)
     pipeline.stop()
+    assert not log.results and pipeline.mailbox.counts(0).replaced == 1
 
-    assert answer.success and not node.enabled and not log.results
-    assert pipeline.mailbox.counts(0).replaced == 1
+
+def test_the_services_answer_what_became_of_their_requests() -> None:
+    services = pytest.importorskip("std_srvs.srv")
+    from pcan_ros.node.node_services import add_services
+
+    calls, asked, active = dict[str, Any](), list[bool](), [False, True]
+    node: Any = SimpleNamespace(create_service=lambda kind, name, call: calls.update({name: call}))
+    add_services(node, reset=lambda: active.pop(0), enable=asked.append)
+    answers = [calls["~/reset"](services.Trigger.Request(), services.Trigger.Response()) for _ in range(2)]
+    assert [answer.success for answer in answers] == [False, True]
+    for wanted in (False, True):
+        request = services.SetBool.Request(data=wanted)
+        assert calls["~/enable"](request, services.SetBool.Response()).success
+    assert asked == [False, True]
 
 
 def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
-    pipeline = Pipeline(Tracker(engine), ("/left",), TimeLimits(), log)
+    pipeline = Pipeline(Tracker(engine), 1, TimeLimits(), log)
     pipeline.start()
     pipeline.stop()
     pipeline.mailbox.put(0, message(1.0), 0.0)

@@ -24,11 +24,6 @@ def our_types() -> Any:
     return store
 
 
-def nanoseconds(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
 @cache
 def _messages() -> dict[str, str]:
     return {f"pcan_ros/msg/{path.stem}": path.read_text() for path in sorted(shared("msg").glob("*.msg"))}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcan_model.core.config import CLASSES
+from pcan_model.core.percentiles import percentiles
 from pcan_model.evaluation.metrics.average_precision import Precision, TrackPrecision
 from pcan_model.evaluation.metrics.bdd100k import BddScores, bdd_plain, bdd_scores, count_clip
 from pcan_model.evaluation.metrics.scores import Report, Score, score_plain, to_plain
@@ -77,9 +78,10 @@ def summarise(
 def _speed(seconds: Sequence[float | None]) -> Speed:
     known = [value for value in seconds if value is not None]
     dropped = len(seconds) - len(known)
-    if not known:
+    found = percentiles(known, (50, 95))
+    if found is None:
         return Speed(0, dropped, None, None, None)
-    p50, p95 = (float(p) for p in np.percentile(known, (50, 95)))
+    p50, p95 = found
     return Speed(len(known), dropped, float(np.mean(known)), p50, p95)
 
 

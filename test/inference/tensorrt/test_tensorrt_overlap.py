@@ -161,7 +161,7 @@ class Gate:
     def on_bad(self, camera: int, error: Exception) -> None:
         self.errors.append(f"{camera}: {error}")
 
-    def on_lost(self, error: EngineLost) -> None:
+    def on_lost(self, cameras: tuple[int, ...], error: EngineLost) -> None:
         self.errors.append(f"lost: {error}")
 
     def wait(self, count: int) -> None:
@@ -182,7 +182,7 @@ def gate(squares: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a running pipeline and its sink; `at_work` is called in each pass, before the look ahead."""
     engine = bench.engine(squares)
     gate = Gate(engine)
-    pipeline = Pipeline(Tracker(engine), ("/left", "/right"), TimeLimits(), gate)
+    pipeline = Pipeline(Tracker(engine), 2, TimeLimits(), gate)
     look_ahead = pipeline._look_ahead
 
     def passes() -> None:
@@ -205,7 +205,7 @@ def test_the_node_prepares_the_next_image_while_the_device_works(gate: Any) -> N
     pipeline.mailbox.put(0, message(1.1, 7), 0.0)
     sink.wait(3)
     assert len(sink.staged) == 1, "once, though both passes look ahead"
-    assert sink.staged[0] is sink.results[2].picture
+    assert sink.staged[0] is sink.results[2].image
     assert [r.tracks.found()[0].box[0] for r in sink.results] == [5, 7, 9]
     assert [i.track_id for r in sink.results for i in r.tracks.found()] == [1, 1, 1]
 

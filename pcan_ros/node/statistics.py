@@ -1,0 +1,68 @@
+"""What became of a camera's images since activation, and how long they took: booked here only."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pcan_model.core.percentiles import percentiles
+from pcan_ros.node.mailbox import Counts
+
+WINDOW = 200  # frames that the latency percentiles look back
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of one result, in seconds."""
+
+    cyclic: float  # since the previous result, 0 in the first
+    processing: float  # from taking the image to publishing its tracks
+    pipeline: float  # from the image's capture stamp to publishing its tracks
+    network: float = 0.0  # in both passes of the network, host side included
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Over the last frames, in seconds."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(slots=True)
+class CameraStatistics:
+    """One camera's counters and latencies; the worker's thread books, any thread reads."""
+
+    topic: str
+    counts: Callable[[], Counts]  # what arrived and was replaced, which the mailbox counts
+    processed: int = 0
+    bad: int = 0
+    last_error: str = ""  # why the last bad image was bad
+    _latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    _published: float | None = None  # monotonic time of the last result
+
+    def book(self, *, taken: float, now: float, age: float, network: float = 0.0) -> Latency:
+        """Book a published result.
+
+        taken    monotonic time when the worker took the image
+        now      monotonic time of publishing
+        age      of the capture stamp by the node's clock, seconds
+        network  time in the network, seconds
+        """
+        cyclic = 0.0 if self._published is None else now - self._published
+        latency = Latency(cyclic, now - taken, age, network)
+        self._latencies.append(latency)
+        self.processed += 1
+        self._published = now
+        return latency
+
+    def book_bad(self, error: str) -> None:
+        """Book an image that could not be processed."""
+        self.bad += 1
+        self.last_error = error
+
+    def percentiles(self, name: str) -> Percentiles | None:
+        """Return median and 95th percentile of one field of Latency; None before the first frame."""
+        found = percentiles((getattr(latency, name) for latency in tuple(self._latencies)), (50, 95))
+        return Percentiles(*found) if found else None
