@@ -159,6 +159,6 @@ class State:
     memory: Any  # the engine's prototypes; only the engine looks inside
     session: UUID  # names the tracks of this run
     tracks: tuple[Track, ...] = ()
-    backdrops: tuple[Detections, ...] = ()  # unmatched detections of the last frames, newest first
+    unmatched: tuple[Detections, ...] = ()  # detections of the last frames without a track, newest first
     next_id: int = 1
     frame_index: int = 0  # frames processed so far

@@ -1,4 +1,4 @@
-"""The folder of an exported model: two graphs, the weights, and a manifest that says what they are."""
+"""The folder of an exported model: two graphs, the weights, and a manifest that describes them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def export(
     cameras: int = 1,
     camera: CameraFormat | None = None,
 ) -> Path:
-    """Write frame.onnx, instance.onnx, the weights and manifest.json; a folder whole or not at all.
+    """Write frame.onnx, instance.onnx, the weights and manifest.json; atomically.
 
     roi          how regions are read, one of manifest.ROI
     precision    of the heavy layers, one of manifest.PRECISIONS
@@ -59,7 +59,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name) / "model"
         partial.mkdir()
-        checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, half=True)
+        checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
         signatures = _signatures(net, roi, cameras, camera)
         for prefix, signature in signatures.items():

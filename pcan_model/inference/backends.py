@@ -78,7 +78,7 @@ def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say
 def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
     """Return the engine for an exported model; raises ModelError where it cannot be run as asked.
 
-    say  is told in one line what takes long, such as building a TensorRT engine
+    say  is called with one line for what takes long, such as building a TensorRT engine
     """
     files = ModelFiles(model)
     _check_precision(files, options.precision)

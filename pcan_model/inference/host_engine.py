@@ -49,10 +49,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What `segment` needs of one picture."""
+    """What `segment` needs of one image."""
 
     regions: tuple[Any, ...]  # what the networks hand on, graphs.features_of
-    frames: tuple[Any, ...]  # the frame memory with this picture in it
+    frames: tuple[Any, ...]  # the frame memory with this image in it
     count: int  # detections that are not padding
 
 
@@ -82,7 +82,7 @@ class HostEngine(Engine):
         )
 
     def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one picture; see `pcan_model.core.engine`."""
+        """Find the objects of one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         out = self._frame.run(image[None], *memory.frames)
         self.nms_ok = bool(self._frame.read(out[NMS_OK]))

@@ -148,7 +148,7 @@ class ModelFiles:
     def _inside(self, name: str, what: str) -> Path:
         """Return the path of a file of the model; raises ModelError for a name or link that leaves it.
 
-        what  says where the name stands, for the message
+        what  names where the name stands, for the message
         """
         if not _is_file_name(name):
             raise ModelError(

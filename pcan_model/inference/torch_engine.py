@@ -67,13 +67,13 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one picture (height, width, 3) uint8; see `pcan_model.core.engine`."""
+        """Find the objects of one image (height, width, 3) uint8; see `pcan_model.core.engine`."""
         size = self.camera_format or self.config.input
         expected = (size.height, size.width, 3)
         if image.shape != expected:
             raise ValueError(f"image: expected {expected}, got {image.shape}")
-        picture = torch.from_numpy(np.ascontiguousarray(image))[None]
-        values = self.signature.frame(picture, *memory.frames)
+        batch = torch.from_numpy(np.ascontiguousarray(image))[None]
+        values = self.signature.frame(batch, *memory.frames)
         out = dict(zip(self.signature.outputs["frame"], values, strict=True))
         frames = tuple(out[name] for name in following(self.signature.memory))
         rows = out["scores"].nonzero()[:, 0]

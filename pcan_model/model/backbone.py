@@ -1,4 +1,4 @@
-"""Picture to feature pyramid: torchvision's backbones and a feature pyramid network."""
+"""Image to feature pyramid: torchvision's backbones and a feature pyramid network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcan_model.core.config import BackboneConfig
 class Backbone(nn.Module):
     """The four stages C2..C5 (strides 4, 8, 16, 32) of a classification network.
 
-    Batch normalisation always uses its stored statistics: batches of pictures are too small for others.
+    Batch normalisation always uses its stored statistics: batches of images are too small for others.
     """
 
     def __init__(self, config: BackboneConfig) -> None:
@@ -24,7 +24,7 @@ class Backbone(nn.Module):
             stage.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return C2..C5 of normalised pictures (B, 3, H, W)."""
+        """Return C2..C5 of normalised images (B, 3, H, W)."""
         outputs = []
         for stage in self.stages:
             x = stage(x)

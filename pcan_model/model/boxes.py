@@ -37,7 +37,7 @@ def encode(boxes: Tensor, references: Tensor, std: tuple[float, float]) -> Tenso
 
 
 def decode(offsets: Tensor, references: Tensor, std: tuple[float, float], size: tuple[int, int]) -> Tensor:
-    """Boxes from offsets, cut to a picture of size (height, width); (..., 4) each."""
+    """Boxes from offsets, cut to an image of size (height, width); (..., 4) each."""
     origin, scale = _centre_size(references)
     centre = origin + offsets[..., :2] * std[0] * scale
     half = 0.5 * scale * (offsets[..., 2:] * std[1]).clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp()
@@ -45,7 +45,7 @@ def decode(offsets: Tensor, references: Tensor, std: tuple[float, float], size: 
 
 
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut boxes (..., 4) to a picture of size (height, width)."""
+    """Cut boxes (..., 4) to an image of size (height, width)."""
     x, y = boxes[..., 0::2].clamp(0, size[1]), boxes[..., 1::2].clamp(0, size[0])
     return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1)
 

@@ -18,17 +18,17 @@ from pcan_model.core.config import Config, ConfigError, config_from_dict, config
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that does not fit: says file, key, expected and got."""
+    """A checkpoint that does not fit: names file, key, expected and got."""
 
 
-def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *, half: bool = False) -> None:
-    """Write weights whole or not at all; half stores floating point in 16 bits.
+def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *, fp16: bool = False) -> None:
+    """Write weights atomically; fp16 stores floating point in 16 bits.
 
     Raises CheckpointError that names a tensor which is not finite (in 16 bits).
     """
     state = {name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}
     state = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
-    if half:
+    if fp16:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
@@ -42,7 +42,7 @@ def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *,
 def _whole(path: Path) -> Iterator[Path]:
     """Hand out a name to write to; the file takes its own when all is written, and else vanishes.
 
-    Raises OSError, or CheckpointError with what the library says that writes.
+    Raises OSError, or CheckpointError with the reason of the library that writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -108,6 +108,6 @@ def load_torch(path: Path) -> Any:
 
 
 def save_torch(path: Path, value: Any) -> None:
-    """Write any tensors whole or not at all."""
+    """Write any tensors atomically."""
     with _whole(path) as partial:
         torch.save(value, partial)

@@ -32,26 +32,26 @@ class Detector(nn.Module):
         self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn pictures (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
+        """Turn images (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
 
         Widened first: TensorRT takes uint8 into nothing but a cast.
         """
         return (images.float().permute(0, 3, 1, 2) - self.mean) / self.std
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before any memory is read."""
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
 
     def level_sizes(self) -> list[tuple[int, int]]:
-        """Return height and width of P2..P5 of the configuration's pictures, padded to cells of P5."""
+        """Return height and width of P2..P5 of the configuration's images, padded to cells of P5."""
         size, coarsest = self.config.input, STRIDES[3]
         height, width = (side + -side % coarsest for side in (size.height, size.width))
         return [(height // stride, width // stride) for stride in STRIDES[:4]]
 
-    def pool(self, levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
-        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the pictures (R,)."""
-        return pool_by_level(levels, boxes, picture, cells, samples=self.config.heads.cell_samples)
+    def pool(self, levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
+        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images (R,)."""
+        return pool_by_level(levels, boxes, image, cells, samples=self.config.heads.cell_samples)
 
 
 def with_p6(levels: list[Tensor]) -> list[Tensor]:

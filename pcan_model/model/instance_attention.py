@@ -13,7 +13,7 @@ from pcan_model.model.prototypes import assign, fit_prototypes, propagate, unit_
 
 
 class InstanceAttention(nn.Module):
-    """Contrastive foreground and background prototypes of each track, and what they say of its mask.
+    """Contrastive foreground and background prototypes of each track, and how they refine its mask.
 
     Decisions where the paper is silent: foreground and background weights are the initial mask's
     probability and its complement inside the same RoI; the maps are read from the accumulated

@@ -51,9 +51,9 @@ class ProposalHead(nn.Module):
         size: tuple[int, int],
         count: int,
     ) -> tuple[Tensor, Tensor]:
-        """Choose the best `count` = P boxes of each picture, with static shapes.
+        """Choose the best `count` = P boxes of each image, with static shapes.
 
-        returns (B, P, 4) boxes cut to the picture `size` (height, width), by falling score, and
+        returns (B, P, 4) boxes cut to the image `size` (height, width), by falling score, and
                 () bool: whether the suppression settled
         """
         best = [self._best(*level, size) for level in zip(logits, offsets, anchors, strict=True)]

@@ -1,7 +1,7 @@
 """Which detection continues which track (pure functions on arrays).
 
-Quasi-dense matching by appearance has the rules of the released PCAN tracker (QDTrack's), told in
-`TrackerConfig`'s terms. SortIoU, the baseline of Table 2, matches boxes by their overlap alone.
+Quasi-dense matching by appearance follows the rules of the released PCAN tracker (QDTrack's), in the terms
+of `TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by their overlap alone.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pcan_model.core.config import TrackerConfig
 from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Detections, Track
 
-NONE = -1  # a detection without a track: may start one, or become a backdrop
-SUPPRESSED = -2  # too weak to continue the track it looks like, and no backdrop either
+NONE = -1  # a detection without a track: may start one, or stay unmatched
+SUPPRESSED = -2  # too weak to continue the track it looks like, and not remembered either
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What detections are compared with: K tracks first, then the backdrops."""
+    """What detections are compared with: K tracks, then B earlier unmatched ones (QDTrack: backdrops)."""
 
     boxes: NDArray[np.float32]  # (K + B, 4) where the object should be now, network pixels
     labels: NDArray[np.int64]  # (K + B,)
@@ -47,8 +47,8 @@ def _overlaps_better(boxes: NDArray[np.float32], limit: NDArray[Any]) -> NDArray
     return cast(NDArray[np.bool_], np.tril(box_iou(boxes, boxes) > limit[:, None], -1).any(1))
 
 
-def candidates(tracks: Sequence[Track], backdrops: Sequence[Detections], stamp: float) -> Candidates:
-    """Gather what this frame's detections may match; tracks move on, backdrops stand still.
+def candidates(tracks: Sequence[Track], unmatched: Sequence[Detections], stamp: float) -> Candidates:
+    """Gather what this frame's detections may match; tracks move on, unmatched detections stand still.
 
     tracks  at least one
     """
@@ -56,9 +56,9 @@ def candidates(tracks: Sequence[Track], backdrops: Sequence[Detections], stamp: 
     labels = np.array([track.label for track in tracks], np.int64)
     embeds = np.stack([track.embed for track in tracks])
     return Candidates(
-        np.concatenate([boxes, *(b.boxes for b in backdrops)]),
-        np.concatenate([labels, *(b.labels for b in backdrops)]),
-        np.concatenate([embeds, *(b.embeds for b in backdrops)]),
+        np.concatenate([boxes, *(b.boxes for b in unmatched)]),
+        np.concatenate([labels, *(b.labels for b in unmatched)]),
+        np.concatenate([embeds, *(b.embeds for b in unmatched)]),
         len(tracks),
     )
 
@@ -72,7 +72,7 @@ def predict(track: Track, stamp: float) -> NDArray[np.float32]:
 def match(
     found: Detections,
     tracks: Sequence[Track],
-    backdrops: Sequence[Detections],
+    unmatched: Sequence[Detections],
     *,
     stamp: float,
     config: TrackerConfig,
@@ -82,7 +82,7 @@ def match(
         return np.full(len(found), NONE, np.int64)
     if config.association == "sort_iou":
         return match_by_overlap(found, tracks, stamp=stamp, config=config)
-    known = candidates(tracks, backdrops, stamp)
+    known = candidates(tracks, unmatched, stamp)
     return assign(similarity(found, known, config), found.scores, known.tracks, config)
 
 
@@ -154,7 +154,7 @@ def assign(
 ) -> NDArray[np.int64]:
     """Let every detection, the surest first, take the free track it fits best.
 
-    A detection that fits a backdrop best gets no track: it may be clutter seen before.
+    A detection that fits an earlier unmatched one best gets no track: it may be clutter seen before.
 
     score      (N, K + B)  similarity, rows by falling confidence
     confidence (N,)        detection scores
@@ -174,7 +174,7 @@ def assign(
     return result
 
 
-def new_backdrops(found: Detections, assigned: NDArray[np.int64], config: TrackerConfig) -> Detections:
+def unmatched_detections(found: Detections, assigned: NDArray[np.int64], config: TrackerConfig) -> Detections:
     """Return the detections without a track that overlap no better box.
 
     assigned (N,)  NONE where a detection neither continued nor started a track

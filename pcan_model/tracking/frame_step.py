@@ -74,7 +74,7 @@ class FrameStep:
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.backdrops, stamp=stamp, config=self.config)
+        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
     def slots(self, state: State, update: TrackUpdate) -> Slots:
@@ -99,13 +99,13 @@ class FrameStep:
         return self.network.form == "released" and self.network.released.idle_when_empty
 
     def _next(self, state: State, update: TrackUpdate, memory: Any) -> State:
-        new = () if self._idles and not len(update.kept_rows) else (update.backdrops,)
-        backdrops = (*new, *state.backdrops)[: self.config.keep_backdrops]
+        new = () if self._idles and not len(update.kept_rows) else (update.unmatched,)
+        unmatched = (*new, *state.unmatched)[: self.config.keep_backdrops]
         return State(
             memory=memory,
             session=state.session,
             tracks=update.kept,
-            backdrops=backdrops,
+            unmatched=unmatched,
             next_id=update.next_id,
             frame_index=state.frame_index + 1,
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.config import TrackerConfig
 from pcan_model.core.structures import Detections, Slots, State, Track
-from pcan_model.tracking.association import NONE, new_backdrops
+from pcan_model.tracking.association import NONE, unmatched_detections
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class TrackUpdate:
     kept_rows: NDArray[np.int64]  # rows of all detections without duplicates, tracked or not
     lost: tuple[Track, ...]  # not seen, may come back
     removed: tuple[Track, ...]  # unseen for too long, or made room for new ones
-    backdrops: Detections  # detections that belong to no track
+    unmatched: Detections  # detections that belong to no track
     next_id: int
 
     @property
@@ -58,8 +58,8 @@ def update_tracks(
             next_id += 1
         else:
             tracks.append(_continue(state, int(assigned[row]), found, row, stamp, config))
-    backdrops = new_backdrops(found, np.where(starts, 0, assigned), config)
-    return TrackUpdate(tuple(tracks), found.rows[rows], found.rows, lost, removed, backdrops, next_id)
+    unmatched = unmatched_detections(found, np.where(starts, 0, assigned), config)
+    return TrackUpdate(tuple(tracks), found.rows[rows], found.rows, lost, removed, unmatched, next_id)
 
 
 def unchanged_tracks(state: State, found: Detections) -> TrackUpdate:

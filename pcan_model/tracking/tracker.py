@@ -42,7 +42,7 @@ class Timings:
 
 
 class Stopwatch:
-    """Takes the times of a step for who hands one in; `timings` are the last step's."""
+    """Takes the times of a step, if one is passed in; `timings` are the last step's."""
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock

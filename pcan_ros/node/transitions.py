@@ -1,4 +1,4 @@
-"""Lifecycle transitions that say why they fail."""
+"""Lifecycle transitions that log why they fail."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_a_mask_lies_where_its_crop_says() -> None:
 
 def test_a_new_state_has_seen_nothing() -> None:
     state = State(memory=None, session=UUID(int=1))
-    assert (state.tracks, state.backdrops, state.next_id, state.frame_index) == ((), (), 1, 0)
+    assert (state.tracks, state.unmatched, state.next_id, state.frame_index) == ((), (), 1, 0)
 
 
 def test_the_states_of_a_track_are_numbered_as_in_the_messages() -> None:

@@ -46,7 +46,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(path: Path) -> None
     net, other = nn.Linear(500, 100), nn.Linear(500, 100)
     save(path, net, CONFIG, {})
     whole = path.stat().st_size
-    save(path, net, CONFIG, {}, half=True)
+    save(path, net, CONFIG, {}, fp16=True)
     assert path.stat().st_size < 0.6 * whole
     load_weights(path, other)
     assert other.weight.dtype == torch.float32
@@ -58,11 +58,11 @@ def test_half_precision_halves_the_file_and_loads_as_float32(path: Path) -> None
 )
 def test_weights_that_are_not_finite_are_refused_and_the_old_file_stays(path: Path, value: float) -> None:
     net = nn.Linear(2, 2)
-    save(path, net, CONFIG, {}, half=True)
+    save(path, net, CONFIG, {}, fp16=True)
     before = path.read_bytes()
     nn.init.constant_(net.bias, value)
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: bias: expected finite"):
-        save(path, net, CONFIG, {}, half=True)
+        save(path, net, CONFIG, {}, fp16=True)
     assert path.read_bytes() == before
 
 

@@ -112,11 +112,11 @@ def test_a_frame_without_detections_changes_nothing_but_the_bank(net: ReleasedPC
     unseeing.load_state_dict(net.state_dict())
     after, tracks = Tracker(ReleasedEngine(blind, unseeing)).step(state, Frame(pictures(2)[1], 1.0))
     assert state.tracks and [t.track_id for t in after.tracks] == [t.track_id for t in state.tracks]
-    assert after.backdrops is not state.backdrops or after.backdrops == state.backdrops
-    assert [len(b) for b in after.backdrops] == [len(b) for b in state.backdrops]
+    assert after.unmatched is not state.unmatched or after.unmatched == state.unmatched
+    assert [len(b) for b in after.unmatched] == [len(b) for b in state.unmatched]
     assert tracks.found() == () and after.frame_index == 2
     assert not torch.equal(after.memory.bank.features[0], state.memory.bank.features[0])
-    assert unchanged_tracks(state, state.backdrops[0].take(np.arange(0))).removed == ()
+    assert unchanged_tracks(state, state.unmatched[0].take(np.arange(0))).removed == ()
 
 
 def test_without_refinement_masks_stay_the_initial_ones(net: ReleasedPCAN) -> None:
@@ -151,7 +151,7 @@ def test_references_are_those_of_the_recorded_tracker() -> None:
         found = detections(boxes[:, :4], boxes[:, 4], labels, embeds)
         kept = unique_detections(found, CONFIG)
         now = replace(state, frame_index=frame)
-        assigned = match(kept, now.tracks, now.backdrops, stamp=float(frame), config=CONFIG)
+        assigned = match(kept, now.tracks, now.unmatched, stamp=float(frame), config=CONFIG)
         update = update_tracks(now, kept, assigned, stamp=float(frame), config=CONFIG)
         slots = bank_slots(update, frame, detections=len(found), capacity=CONFIG.capacity)
         own = torch.from_numpy(masks[np.arange(len(labels)), labels])

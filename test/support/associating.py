@@ -40,11 +40,11 @@ def advance(
     """Associate one frame; returns the kept detections' ids counted from 0, the next state and those."""
     found = unique_detections(found, config)
     state = replace(state, frame_index=frame)
-    assigned = match(found, state.tracks, state.backdrops, stamp=float(frame), config=config)
+    assigned = match(found, state.tracks, state.unmatched, stamp=float(frame), config=config)
     update = update_tracks(state, found, assigned, stamp=float(frame), config=config)
     owner = {int(r): t.track_id - 1 for r, t in zip(update.rows, update.found, strict=True)}
     lost = {int(r): int(a) for r, a in zip(found.rows, assigned, strict=True) if a < 0}
     ids = [owner.get(int(row), lost.get(int(row), NONE)) for row in found.rows]
-    backdrops = (update.backdrops, *state.backdrops)[: config.keep_backdrops]
-    state = replace(state, tracks=update.kept, backdrops=backdrops, next_id=update.next_id)
+    unmatched = (update.unmatched, *state.unmatched)[: config.keep_backdrops]
+    state = replace(state, tracks=update.kept, unmatched=unmatched, next_id=update.next_id)
     return ids, state, found

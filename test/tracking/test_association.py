@@ -23,9 +23,9 @@ from pcan_model.tracking.association import (
     assign,
     bisoftmax,
     match,
-    new_backdrops,
     predict,
     unique_detections,
+    unmatched_detections,
 )
 
 PARITY = Path(__file__).parents[3] / "shared" / "parity" / "unit"
@@ -171,7 +171,7 @@ def test_backdrops_are_the_ownerless_that_overlap_no_better_box() -> None:
     boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [50, 0, 60, 10], [80, 0, 90, 10]]
     found = detections(boxes, [0.9, 0.6, 0.5, 0.4])
 
-    kept = new_backdrops(found, np.array([3, NONE, NONE, SUPPRESSED]), CONFIG)
+    kept = unmatched_detections(found, np.array([3, NONE, NONE, SUPPRESSED]), CONFIG)
 
     assert kept.rows.tolist() == [2]
 
@@ -236,9 +236,9 @@ def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
         own = [motions[t.track_id] for t in state.tracks]
         assert [m.count for m in own] == record[f"{at}_mem_acc_frame"][order].tolist()
         close([m.mean for m in own], record[f"{at}_mem_velocity"][order], f"{at} velocities")
-        assert [len(b) for b in state.backdrops] == record[f"{at}_backdrop_counts"].tolist()
+        assert [len(b) for b in state.unmatched] == record[f"{at}_backdrop_counts"].tolist()
         for theirs, ours in (("bboxes", "boxes"), ("embeds", "embeds"), ("labels", "labels")):
-            backdrops = np.concatenate([getattr(b, ours) for b in state.backdrops])
+            backdrops = np.concatenate([getattr(b, ours) for b in state.unmatched])
             expected = record[f"{at}_backdrop_{theirs}"]
             close(backdrops, expected[:, :4] if ours == "boxes" else expected, f"{at} backdrops")
         assert state.next_id - 1 == int(record[f"{at}_num_tracklets"])

@@ -111,7 +111,7 @@ def test_an_empty_frame_ages_the_tracks_and_clears_the_backdrops() -> None:
     first, _ = tracker.step(tracker.start(), blank(0))
     second, said = tracker.step(first, blank(0.1))
 
-    assert len(first.backdrops[0]) == 1 and len(second.backdrops[0]) == 0
+    assert len(first.unmatched[0]) == 1 and len(second.unmatched[0]) == 0
     assert said.instances[0].time_since_update == 1 and second.frame_index == 2
 
 
@@ -243,5 +243,39 @@ def test_a_long_run_keeps_its_state_small() -> None:
     for index in range(300):
         state, said = tracker.step(state, Frame(blank(0).image, index / 10))
         slots = [track.slot for track in state.tracks]
-        assert len(set(slots)) == len(slots) <= 8 and len(state.backdrops) <= 1
+        assert len(set(slots)) == len(slots) <= 8 and len(state.unmatched) <= 1
         assert len({i.track_id for i in said.instances}) == len(said.instances)
+
+
+class Together(ScriptedEngine):
+    """Runs several cameras at once, and keeps which came together."""
+
+    cameras_at_once = 2
+
+    def detect_cameras(self, images: Any, memories: Any, *, remember: Any) -> Any:
+        self.launches = [*getattr(self, "launches", []), sorted(images)]
+        return super().detect_cameras(images, memories, remember=remember)
+
+
+class InTurn(Together):
+    cameras_at_once = 1
+
+
+@pytest.mark.parametrize(("kind", "launches"), [(Together, [[0, 1], [1]]), (InTurn, [[0], [1], [1]])])
+def test_cameras_are_run_together_where_the_engine_can_and_in_turn_elsewhere(
+    kind: type[Together], launches: list[list[int]]
+) -> None:
+    engine = kind([[CAR], [CAR.moved(4)], [CAR.moved(8)]])
+    tracker = Tracker(engine)
+    states = {camera: tracker.start(SESSION, camera=camera) for camera in (0, 1)}
+    after = tracker.step_cameras(states, {0: blank(0.0), 1: blank(0.0)})
+    states = {camera: state for camera, (state, _) in after.items()}
+    after |= tracker.step_cameras(states, {1: blank(0.1)})
+    assert engine.launches == launches
+    alone, state = Tracker(ScriptedEngine(engine.script)), tracker.start(SESSION)
+    for camera, stamp in ((0, 0.0), (1, 0.1)):
+        state, expected = alone.step(state, blank(stamp))
+        assert [i.box.tolist() for i in after[camera][1].instances] == [
+            i.box.tolist() for i in expected.instances
+        ]
+        assert after[camera][0].frame_index == state.frame_index

@@ -26,9 +26,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """A claim on the features of the last pictures."""
+    """A claim on the features of the last images."""
 
-    memories: Mapping[int, Memory]  # that the pictures were looked at with, by camera
+    memories: Mapping[int, Memory]  # that the images were detected with, by camera
     counts: Mapping[int, int]  # detections that are not padding
 
 

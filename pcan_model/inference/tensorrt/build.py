@@ -16,13 +16,13 @@ Progress = Callable[[str, int, int], None]
 
 
 def in_tenths(say: Callable[[str], None]) -> Progress:
-    """Return a progress that tells in one line whenever another tenth of a phase is done."""
-    told: dict[str, int] = {}
+    """Return a progress that reports in one line whenever another tenth of a phase is done."""
+    reported: dict[str, int] = {}
 
     def report(phase: str, done: int, steps: int) -> None:
-        before, told[phase] = told.get(phase, 0), 10 * done // max(steps, 1)
-        if told[phase] > before:
-            say(f"{phase}: {10 * told[phase]} % done")
+        before, reported[phase] = reported.get(phase, 0), 10 * done // max(steps, 1)
+        if reported[phase] > before:
+            say(f"{phase}: {10 * reported[phase]} % done")
 
     return report
 

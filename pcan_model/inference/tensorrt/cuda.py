@@ -27,7 +27,7 @@ class Cuda:
         """Return how many devices there are; 0 also without a driver."""
         try:
             error, count = self._cudart.cudaGetDeviceCount()
-        except RuntimeError:  # so says cuda-python 12.6 that there is no driver
+        except RuntimeError:  # so cuda-python 12.6 reports that there is no driver
             return 0
         return int(count) if error == self._cudart.cudaError_t.cudaSuccess else 0
 

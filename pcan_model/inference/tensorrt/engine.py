@@ -34,9 +34,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """A claim on the features of the last picture."""
+    """A claim on the features of the last image."""
 
-    memory: Memory  # that the picture was looked at with
+    memory: Memory  # that the image was detected with
     count: int  # detections that are not padding
 
 
@@ -73,7 +73,7 @@ class TensorRtEngine(Engine):
             memory.lease.session.stage(image)
 
     def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one picture; see `pcan_model.core.engine`."""
+        """Find the objects of one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         session = _session(memory)
         with self._pair.alive():
@@ -88,7 +88,7 @@ class TensorRtEngine(Engine):
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         session = _session(memory)
         if features.memory is not memory:
-            raise ValueError("features: expected those of this camera's last picture")
+            raise ValueError("features: expected those of this camera's last image")
         with self._pair.alive():
             if features.count:
                 logits = masks(session.segment(slots, self._while_busy), features.count)

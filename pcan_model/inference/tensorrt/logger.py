@@ -1,4 +1,4 @@
-"""TensorRT's log: what it complained of last, so that a failure can say why."""
+"""TensorRT's log: its last errors, so that a failure can name its reason."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pcan_model.core.config import FrameAttentionConfig
 class FrameAttention(nn.Module):
     """Reads past frames into the features of the current one, on one pyramid level.
 
-    A kind says what a frame leaves in the memory (`encode`, `condense`) and how it is read (`read`);
+    A kind defines what a frame leaves in the memory (`encode`, `condense`) and how it is read (`read`);
     perhaps a shorter way to it where the frame itself reads nothing (`remember`).
     The fusion is the same for all: a residual 1x1 convolution that starts at zero, so that an
     untrained memory changes nothing.
@@ -47,7 +47,7 @@ class FrameAttention(nn.Module):
     def read(
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> Tensor:
-        """Return what the memory says at each position (B, H * W, Cv); `values` where there is none."""
+        """Return the reading of the memory at each position (B, H * W, Cv); `values` where there is none."""
         raise NotImplementedError
 
     def forward(

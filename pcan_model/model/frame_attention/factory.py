@@ -25,9 +25,9 @@ def memory_shapes(config: Config) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
     N is the largest level's; of a level that needs fewer rows the last ones are unused.
     """
-    frame, picture = config.frame_attention, config.input
+    frame, image = config.frame_attention, config.input
     kind = KINDS[frame.kind]
-    positions = [(picture.height >> level) * (picture.width >> level) for level in frame.levels]
+    positions = [(image.height >> level) * (image.width >> level) for level in frame.levels]
     rows, channels = kind.row_shape(frame, max(positions, default=0))
     shape = (len(frame.levels), frame.memory_frames, rows)
     return (*shape, channels), (*shape, frame.value_channels)

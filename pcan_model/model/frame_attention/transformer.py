@@ -28,7 +28,7 @@ class TransformerAttention(FrameAttention):
 
     @staticmethod
     def row_shape(config: FrameAttentionConfig, positions: int) -> tuple[int, int]:
-        """Return one row per position, with its row and column in the picture."""
+        """Return one row per position, with its row and column in the image."""
         return positions, 2
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

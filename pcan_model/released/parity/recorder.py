@@ -79,7 +79,7 @@ class Recorder:
             if track.seen == last:
                 self.motions[track.track_id] = moved(self.motions.get(track.track_id), box, last)
         motions = [self.motions[t.track_id] for t in tracks]
-        backdrops = self.state.backdrops or (self.engine.found.take(np.arange(0)),)
+        backdrops = self.state.unmatched or (self.engine.found.take(np.arange(0)),)
         return {
             "mem_ids": np.array([t.track_id - 1 for t in tracks], np.int64),
             "num_tracklets": np.array(self.state.next_id - 1),
@@ -174,7 +174,7 @@ def _association(engine: WatchedEngine, before: State, after: State, letterbox: 
     found, config, frame = engine.found, engine.config.tracker, before.frame_index
     kept = unique_detections(found, config)
     order = np.argsort(-found.scores, kind="stable")
-    ids = np.minimum(match(kept, before.tracks, before.backdrops, stamp=float(frame), config=config), -1)
+    ids = np.minimum(match(kept, before.tracks, before.unmatched, stamp=float(frame), config=config), -1)
     for track in after.tracks:
         if track.seen == frame:
             ids[kept.rows == engine.slots.owner[track.slot]] = track.track_id - 1

@@ -108,6 +108,35 @@ def test_hundreds_of_frames_are_those_of_single_cameras_on_onnx_runtime(model: P
     assert "4 CUDA graphs" in ours.facts.engine and bench.trt.launched_alone == 4
 
 
+def test_one_camera_of_several_is_run_alone_as_by_an_engine_for_one(model: Path, bench: Bench) -> None:
+    ours, theirs = TensorRtBatchEngine(bench.source(model)), OnnxEngine(model, 1)
+    eyes = [Eye(seed) for seed in range(CAMERAS)]
+    memories = [ours.start(n) for n in range(CAMERAS)]
+    references = [theirs.start() for _ in range(CAMERAS)]
+    random = np.random.default_rng(2)
+    for _ in range(60):
+        camera = int(random.integers(CAMERAS))
+        seen = eyes[camera].see()
+        mine, memories[camera] = alone(ours, memories[camera], seen)
+        expected, references[camera] = alone(theirs, references[camera], seen)
+        same(mine, expected)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_closed_engine_gives_everything_back_and_runs_nothing(
+    model: Path, bench: Bench, several: bool
+) -> None:
+    engine = TensorRtBatchEngine(bench.source(model)) if several else bench.engine(model)
+    memory: Any = engine.start()
+    for _ in range(2):
+        engine.close()
+    left = bench.cudart
+    assert not (left.device or left.pinned or left.streams or left.events)
+    for act in (lambda: engine.detect(picture({}), memory), lambda: engine.start()):
+        with pytest.raises(EngineLost, match="the engine is closed"):
+            act()
+
+
 def test_a_warm_round_is_two_launches_for_all_cameras(model: Path, bench: Bench) -> None:
     engine = TensorRtBatchEngine(bench.source(model))
     tracker = Tracker(engine, replace(engine.config.tracker, init_score=0.5))

@@ -128,7 +128,7 @@ def test_only_the_newest_memory_is_on_the_device(telltale: Path, bench: Bench) -
         engine.detect(picture({}), old)
     _, features = engine.detect(picture({}), new)
     newer = engine.segment(features, nothing(), new, remember=True)[1]
-    with pytest.raises(ValueError, match="features: expected those of this camera's last picture"):
+    with pytest.raises(ValueError, match="features: expected those of this camera's last image"):
         engine.segment(features, nothing(), newer, remember=True)
 
 
