@@ -17,7 +17,6 @@ from pcan_model.core.structures import Detections, Frame, Slots
 from pcan_model.data.clips import Clip, ClipFrame, seconds
 from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
-from pcan_model.data.timing import time_of
 from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
 from pcan_model.model.pass_names import SLOTS
 from pcan_model.tracking.tracker import Tracker

@@ -12,10 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from support.moving import moving_blocks
 
-from pcan_model.core.engine import CameraPicture
-from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.core.engine import CameraFormat
-from pcan_model.data.clips import Clip, LabeledFrame
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision
 from pcan_model.export.quantise import LAYERS
