@@ -11,6 +11,7 @@ EBML, SEGMENT = 0x1A45DFA3, 0x18538067  # Matroska and WebM (RFC 8794, RFC 9559)
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # header object of .wmv and .asf
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # its file properties object
 HEAD = 8192  # bytes in which ASF has its file properties
+MOST_BOXES = 200_000  # that are looked at; a recording of hours in fragments has fewer
 PACKET = 188  # bytes of a packet of an MPEG transport stream
 SYNC = 0x47  # first byte of every packet
 
@@ -42,13 +43,15 @@ def _announced(file: BinaryIO, head: bytes, size: int) -> int:
 def _boxes(file: BinaryIO, size: int, length: Callable[[bytes], int]) -> int:
     """Step over boxes that follow each other to the end of the last one that says its length."""
     place = 0
-    while place < size:
+    for _ in range(MOST_BOXES):
+        if place >= size:
+            return place
         file.seek(place)
         step = length(file.read(16))
         if step < 8:
             return 0
         place += step
-    return place
+    return 0
 
 
 def _riff_chunk(head: bytes) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, ClipFrame, EndOfClip
 from pcan_model.data.containers import missing_bytes
+from pcan_model.data.edit_lists import shown_seconds
 
 VIDEOS = (  # endings of video files, raw streams among them
     *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".vob", ".gif"),
@@ -22,6 +23,7 @@ VIDEOS = (  # endings of video files, raw streams among them
     *(".h264", ".264", ".h265", ".265", ".hevc", ".m2v", ".mjpg", ".mjpeg"),
 )
 RATE = 25.0  # frames per second where the file does not say
+EDITED = (".mp4", ".m4v", ".mov", ".3gp")  # endings of files that may have an edit list
 LONGEST = 10**9  # frames; a header that says more says nothing
 TOLERANCE = 10  # a whole file may lack one of so many frames that its header estimates
 OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -58,6 +60,9 @@ class VideoClip(Clip):
         self._lasted = 0.0  # seconds that these frames take
         self.rate = self._decoder.rate
         self._hint = self._decoder.hint
+        shown = shown_seconds(path) if self._hint and path.suffix.lower() in EDITED else None
+        if self._hint and shown:  # the header counts hidden frames, too
+            self._hint = min(self._hint, max(1, round(shown * self.rate)))
 
     def __reduce__(self) -> tuple[Callable[[Path], VideoClip], tuple[Path]]:
         return VideoClip, (self._path,)  # another process decodes by itself

@@ -10,10 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from support.videos import FRAMES, announce, cut_off, decoded, without_length, write_video
+from support.videos import FRAMES, announce, cut_off, decoded, trim, without_length, write_video
 
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import EndOfClip
+from pcan_model.data.edit_lists import shown_seconds
 from pcan_model.data.registry import open_clip, recognise
 from pcan_model.data.video import OPTIONS, VideoClip
 
@@ -89,6 +90,35 @@ def test_a_video_that_lacks_its_index_is_refused_as_cut_off(tmp_path: Path) -> N
     path = cut_off(write_video(tmp_path / "v.mp4", "mp4v"), 0.02)
     with pytest.raises(DataError, match="expected a video that OpenCV can read, got a file that is cut off"):
         VideoClip(path)
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mov"])
+def test_frames_that_an_edit_list_hides_are_not_missing(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, "mp4v")
+    assert shown_seconds(path) == FRAMES / 25
+    trim(path, 10, 15)
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES, "its header counts them"
+    clip = VideoClip(path)
+    assert (clip.count, len(list(clip.frames())), clip.problems()) == (15, 15, ())
+
+
+def test_a_trimmed_video_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    clip = VideoClip(cut_off(trim(write_video(tmp_path / "v.mp4", "mp4v"), 4, 20), 0.7))
+    count = len(list(clip.frames()))
+    assert 0 < count < 20 and f"ended after {count} of 20 frames: the file is cut off" in clip.problems()[0]
+
+
+def test_an_edit_list_of_any_bytes_gives_a_length_or_none(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), write_video(tmp_path / "v.mp4", "mp4v")
+    whole = path.read_bytes()
+    end = whole.index(b"mdat")
+    for _ in range(300):
+        data = bytearray(whole[:end])
+        for place in rng.integers(0, end, 20):
+            data[place] = rng.integers(256)
+        path.write_bytes(data[: rng.integers(end + 1)])
+        shown = shown_seconds(path)
+        assert shown is None or shown > 0
 
 
 @pytest.mark.parametrize("said", [24, 26, 27])
