@@ -32,11 +32,9 @@ __all__ = [
     "FlatFrame",
     "LabeledFrame",
     "check_names",
-    "flatten",
     "pixel_counts",
     "seconds",
     "time_of",
-    "unflatten",
     "with_image",
     "without_image",
 ]
@@ -214,23 +212,6 @@ def _check_lengths(noun: str, **arrays: NDArray[np.generic]) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{noun}: fields disagree on N: {lengths}")
-
-
-def flatten(frame: LabeledFrame) -> FlatFrame:
-    """Write the masks of a frame into one picture of numbers."""
-    index = np.zeros(frame.image.shape[:2], np.int16)
-    index[frame.ignore] = IGNORE
-    for k, mask in enumerate(frame.masks):
-        np.copyto(index, np.int16(k + 1), where=mask)
-    return FlatFrame(frame.image, index, frame.labels, frame.ids)
-
-
-def unflatten(flat: FlatFrame) -> LabeledFrame:
-    """Give every object its own mask again; those unseen are left out, those without outline ignored."""
-    seen = np.flatnonzero((flat.areas() > 0) & ~flat.boxed)
-    masks = flat.index[None] == (seen + 1)[:, None, None].astype(np.int16)
-    ignore = (flat.index != BACKGROUND) & ~masks.any(0)
-    return LabeledFrame(flat.image, masks, flat.labels[seen], flat.ids[seen], ignore)
 
 
 def with_image(image: NDArray[np.uint8], labels: FrameLabels) -> LabeledFrame:

@@ -12,7 +12,7 @@ import pytest
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.clips import LabeledFrame, flatten, unflatten
+from pcan_model.data.clips import IGNORE, ClipFrame, LabeledFrame, without_image
 from pcan_model.data.datasets.scalabel import read_clips, read_stills, write_clip
 from pcan_model.data.formats.polygons import fill_polygons
 
@@ -123,9 +123,13 @@ def test_a_curve_bulges_beyond_the_line_between_its_ends() -> None:
 
 def test_a_flat_frame_holds_the_same_as_its_masks() -> None:
     frame = make_frame(3)
-    again = unflatten(flatten(frame))
-    np.testing.assert_array_equal(again.masks, frame.masks)
-    np.testing.assert_array_equal(again.ignore, frame.ignore)
+    clip_frame = ClipFrame(frame.image, 0, 10**9, "0.jpg", without_image(frame))
+    flat, again = clip_frame.flat(), clip_frame.labeled()
+    for k, mask in enumerate(frame.masks):
+        np.testing.assert_array_equal(flat.index == k + 1, mask)
+    np.testing.assert_array_equal(flat.index == IGNORE, frame.ignore)
+    for field in ("masks", "labels", "ids", "ignore"):
+        np.testing.assert_array_equal(getattr(again, field), getattr(frame, field))
 
 
 def test_an_unknown_category_is_refused_with_file_and_label(tmp_path: Path) -> None:
