@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from pcan_model.cli.arguments import at_least
 from pcan_model.core.package_files import default_model
+from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
-from pcan_model.data.clips import Clip, seconds
+from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
 from pcan_model.inference.manifest import ModelError

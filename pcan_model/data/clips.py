@@ -47,12 +47,6 @@ def time_of(index: int, rate: float) -> int:
     return START + round(index * 1e9 / rate)
 
 
-def seconds(time: int) -> float:
-    """Return a time in seconds, rounded as by a node that gets seconds and nanoseconds apart."""
-    whole, rest = divmod(time, 1_000_000_000)
-    return float(whole) + float(rest) * 1e-9
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LabeledFrame:
     """One picture with the N objects visible in it; N may be 0."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
-from pcan_model.data.clips import Clip, ClipFrame, seconds
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 

@@ -14,7 +14,7 @@ from pcan_model.core.engine import CameraFormat, Engine, Image
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Detections, Frame, Slots
-from pcan_model.data.clips import Clip, ClipFrame, seconds
+from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
 from pcan_model.inference.torch_engine import Features, Memory, TorchEngine

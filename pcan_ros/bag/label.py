@@ -19,7 +19,7 @@ from rclpy.serialization import serialize_message
 from pcan_model.core.masks import Encoding
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State
-from pcan_model.data.bags.files import check_replaceable, image_topic, new_bag, put_in_place
+from pcan_model.data.bags.files import check_replaceable, new_bag, put_in_place
 from pcan_model.data.bags.reading import Bag, BagError, Loss
 from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode

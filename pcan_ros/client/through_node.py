@@ -13,7 +13,7 @@ from pcan_model.core.config import Config
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Tracks
 from pcan_model.data.bags.files import ImageBag
-from pcan_model.data.clips import Clip, seconds
+from pcan_model.data.clips import Clip
 from pcan_model.evaluation.predict import Answer, NoAnswer
 from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.bag.make import make_bag

@@ -10,8 +10,7 @@ from support.bags import Squares
 
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Tracks
-from pcan_model.data.clips import START, seconds, time_of
-from pcan_model.data.timing import START, time_of
+from pcan_model.data.clips import START, time_of
 from pcan_model.evaluation.predict import Answer
 from pcan_model.evaluation.predictions import answer
 from pcan_model.evaluation.real_time import Cost, timing_of

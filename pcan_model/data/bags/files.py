@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from pcan_model.core.stamps import nanoseconds
-from pcan_model.data.bags.message_types import COMPRESSED, TRACKS, nanoseconds, our_types
+from pcan_model.data.bags.message_types import COMPRESSED, TRACKS, our_types
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.bags.topics import image_topic
 
