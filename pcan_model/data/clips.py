@@ -33,7 +33,6 @@ __all__ = [
     "LabeledFrame",
     "check_names",
     "pixel_counts",
-    "seconds",
     "time_of",
     "with_image",
     "without_image",
