@@ -22,6 +22,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "visualization",
     "training",
     "released",
+    "one_stage",
     "factory",
     "evaluation",
     "export",

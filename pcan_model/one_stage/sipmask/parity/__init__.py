@@ -1,0 +1,1 @@
+"""Our SipMask beside numbers recorded from the public code, file by file."""
