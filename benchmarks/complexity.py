@@ -28,8 +28,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.complexity_report import KINDS, LENGTHS, Work, plot, tables
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import FrameAttentionConfig
-from pcan_model.data.files import write_whole
 from pcan_model.model.frame_attention.base import FrameAttention
 from pcan_model.model.frame_attention.factory import make_frame_attention
 
@@ -209,7 +209,7 @@ def main() -> int:
     cells = [work(*cell, limits, known.get(cell, {})) for cell in product(KINDS, LENGTHS)]
     print(tables(cells))
     if file:
-        write_whole(file, (json.dumps([asdict(c) for c in cells], indent=1) + "\n").encode())
+        write_bytes(file, (json.dumps([asdict(c) for c in cells], indent=1) + "\n").encode())
         plot(cells, file.with_suffix(".png"))
     return 0
 

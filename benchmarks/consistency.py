@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcan_model.cli.attention import load, pictures
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
+from pcan_model.visualization.attention_maps import load, pictures
 from pcan_model.visualization.attention_recorder import Look, Seen, watch
 
 

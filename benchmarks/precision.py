@@ -23,13 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tqdm import tqdm
 
-from pcan_model.cli import export as command
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.predict import Answer, follow
 from pcan_model.evaluation.predictions import answer
 from pcan_model.evaluation.report.summary import summarise
 from pcan_model.export.calibration import calibration_clips
+from pcan_model.export.checkpoint_export import export_checkpoint
+from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
 from pcan_model.export.track_agreement import likeness
 from pcan_model.inference.backends import EngineOptions, open_engine
@@ -67,9 +68,10 @@ def _exported(name: str, options: argparse.Namespace) -> Path:
     drives = options.out / "drives"
     write_drives(drives, range(FITTED), length=8)
     precision, _, rest = name.partition("+")
-    words = ["--weights", str(options.weights), "--precision", precision, "--out", str(folder)]
-    words += ["--rest", rest] if rest else []
-    command.main([*words, "--calibration", *options.calibration, str(drives)])
+    how = ExportOptions(precision=precision, rest=rest or None)  # type: ignore[arg-type]  # told by the name
+    calibration = [*options.calibration, str(drives)]
+    for line in export_checkpoint(folder, how, weights=options.weights, calibration=calibration):
+        print(line)
     return folder
 
 

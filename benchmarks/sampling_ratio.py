@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from support.seeded import seeded_state
 
 from benchmarks.precision import FIRST, accuracy, heads
-from pcan_model.cli.convert import convert, expected_shapes
 from pcan_model.core.config import Config, load_config
 from pcan_model.core.engine import Engine
 from pcan_model.core.geometry import fit_picture
@@ -43,6 +42,7 @@ from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector, with_p6
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.roi_pooling import pool_by_level
+from pcan_model.released.convert_checkpoint import convert, expected_shapes
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.dump import changed
 from pcan_model.synthetic.drive import SyntheticDrive

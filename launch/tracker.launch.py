@@ -13,17 +13,14 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
+from pcan_model.core.config import TrackerConfig
+from pcan_ros.node.parameters import parameters
 
 CONFIG = [FindPackageShare("pcan_ros"), "config"]
-PARAMETERS = {  # name: description; empty is what the parameter file says
-    "model": "folder of the exported model",
-    "cameras": "image topics as a list, one camera each: \"['/front/image', '/rear/image']\"",
-    "backend": "what runs the network: auto, onnxruntime, openvino or tensorrt",
-    "engine_cache": "folder of TensorRT engines",
-    "threads": "CPU threads of the network, 0 for one per core",
-    "compressed": "subscribe to CompressedImage on <topic>/compressed",
-    "reliability": "of the image subscriptions: best_effort or reliable",
-    "autostart": "configure and activate without a lifecycle manager",
+# Parameters that are arguments; an empty one is what the parameter file says.
+NAMES = ("model", "cameras", "backend", "engine_cache", "threads", "compressed", "reliability", "autostart")
+KNOWN = parameters(TrackerConfig())
+PARAMETERS = {name: KNOWN[name].description for name in NAMES} | {
     "use_sim_time": "take the time from /clock, as with `ros2 bag play --clock`",
 }
 LITERALS = ("cameras", "threads", "compressed", "autostart", "use_sim_time")  # those that are not strings

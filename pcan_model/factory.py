@@ -1,4 +1,4 @@
-"""The two forms of PCAN and the ways to train them, chosen by the configuration once and nowhere else."""
+"""The two variants of PCAN and the ways to train them, chosen by the configuration once and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from pcan_model.released import static as released
 from pcan_model.released.engine import ReleasedEngine
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.stages import STAGES as RELEASED
+from pcan_model.training.pretrained import initialise
 from pcan_model.training.stages import STAGES as PAPER
 
-SIGNATURES: dict[str, dict[str, MakeSignature]] = {  # what is exported, by form and by how regions are read
+SIGNATURES: dict[str, dict[str, MakeSignature]] = {  # exported, by variant and by how regions are read
     "paper": {"roialign": paper.sparse, "gridsample": paper.grid_sample},
     "released": {"roialign": released.static, "gridsample": released.grid_sample},
 }
@@ -31,7 +32,16 @@ REFERENCES: dict[str, dict[str, MakeSignature]] = {  # what agrees with these, a
 
 def make_net(config: Config) -> PCAN | ReleasedPCAN:
     """Return the network with random weights."""
-    return ReleasedPCAN(config) if config.form == "released" else PCAN(config)
+    return ReleasedPCAN(config) if config.variant == "released" else PCAN(config)
+
+
+def make_training(config: Config, backbone: Path | None = None) -> tuple[Detector, nn.Module]:
+    """Return the network as a training begins, and the pass that turns pairs into losses.
+
+    backbone  file of the backbone's weights, see `training.pretrained.initialise`
+    """
+    net = initialise(make_net(config), backbone)
+    return net, make_pass(net)
 
 
 def make_engine(net: PCAN | ReleasedPCAN) -> Engine:
@@ -41,18 +51,20 @@ def make_engine(net: PCAN | ReleasedPCAN) -> Engine:
 
 def load_engine(config: Config, weights: Path) -> Engine:
     """Return what runs the trained weights of a configuration by torch."""
-    return (ReleasedEngine if config.form == "released" else TorchEngine)(config, weights)
+    return (ReleasedEngine if config.variant == "released" else TorchEngine)(config, weights)
 
 
 def make_pass(net: Detector) -> nn.Module:
     """Return what turns pairs into losses, and freeze what `train.stage` leaves alone.
 
-    Raises ConfigError for a stage that the network's form does not have.
+    Raises ConfigError for a stage that the network's variant does not have.
     """
     config, stage = net.config, net.config.train.stage
     if isinstance(net, ReleasedPCAN) and stage in RELEASED:
         return RELEASED[stage](net)
     if isinstance(net, PCAN) and stage in PAPER:
         return PAPER[stage](net)
-    known = " or ".join(RELEASED if config.form == "released" else PAPER)
-    raise ConfigError(f"{config.name}: train.stage: expected {known} for form {config.form}, got {stage!r}")
+    known = " or ".join(RELEASED if config.variant == "released" else PAPER)
+    raise ConfigError(
+        f"{config.name}: train.stage: expected {known} for variant {config.variant}, got {stage!r}"
+    )

@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,21 +18,22 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least
-from pcan_model.core.errors import DataError
+from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.run import report_problems, run
+from pcan_model.core.atomic_write import write_bytes
+from pcan_model.core.fields import setting
 from pcan_model.core.package_files import default_model
 from pcan_model.core.stamps import nanoseconds
 from pcan_model.core.structures import Tracks
 from pcan_model.data.bags.files import ImageBag, write_tracks
-from pcan_model.data.bags.reading import BagError
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.data.listed_times import timed_frames
 from pcan_model.data.registry import open_clip
 from pcan_model.data.street_clip import bikes
 from pcan_model.inference.backends import BACKENDS
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.visualization.overlay import Picture
-from pcan_model.visualization.render import render, save_bytes
+from pcan_model.visualization.render import render
 from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
@@ -44,24 +44,43 @@ from pcan_ros.messages import from_tracks
 START = 90.0  # seconds that the node may take to load its model
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; returns 1 where a part of the input could not be read, 2 after an error to mend."""
-    options = _parser().parse_args(arguments)
+EXPLANATION = """\
+Play a video or a bag through the real node over DDS; write what it saw as video, sheet and report.
+
+  python -m pcan_ros.demo --out demo
+  python -m pcan_ros.demo --video street.mp4 --backend openvino --set tracker.init_score=0.6
+  python -m pcan_ros.demo --bag drive --rate 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """One demonstration."""
+
+    out: Path = setting(Path("demo"), "folder to write")
+    video: Path | None = setting(None, "video file or folder of images; a street clip without it")
+    bag: Path | None = setting(None, "rosbag2 with an image topic")
+    topic: str = setting("", "image topic of the bag; the camera's without it")
+    data: Path = setting(Path("data"), "folder for downloads")
+    model: Path | None = setting(None, "folder of an exported model; models/pcan_street_tiny without it")
+    backend: str = setting("auto", "what runs the network", choices=BACKENDS)
+    rate: float = setting(0.0, "play in real time at this multiple, drops and all", low=0.0)
+    keep_bag: bool = setting(False, "keep the rosbag2 made of the video, as OUT/images")
+    set: tuple[tuple[str, object], ...] = ()  # parameters of the node and their values
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; returns the exit code."""
+    return run("demo", _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parsed = _parser().parse_args(arguments)
     os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
-    try:
-        missing = run(options)
-    except (DataError, BagError, ClientError, ModelError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return 130
-    for problem in missing:
-        print(f"demo: {problem}", file=sys.stderr)
-    return 1 if missing else 0
+    return report_problems("demo", show(read_options(DemoOptions, parsed, set=tuple(parsed.set))))
 
 
-def run(options: argparse.Namespace) -> tuple[str, ...]:
+def show(options: DemoOptions) -> tuple[str, ...]:
     """Bring the input into a bag, play it, draw and report; returns what of the input was missing."""
     out: Path = options.out
     model = options.model or default_model()
@@ -74,13 +93,13 @@ def run(options: argparse.Namespace) -> tuple[str, ...]:
         found = [(p.stamp, p.answer.raw) for p in played if p.answer]
         write_tracks(found, out / "tracks")
         _draw(bag, played, classes, out)
-    save_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
+    write_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
     print(report.text())
     print(f"written: {out}/overlay.mp4, contact_sheet.png, report.json, tracks (rosbag2)")
     return missing
 
 
-def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag, tuple[str, ...]]:
+def _input(options: DemoOptions, folder: Path) -> tuple[str, ImageBag, tuple[str, ...]]:
     """Return the name of what is shown, a bag of it, and what is missing."""
     if options.bag:
         bag = ImageBag(options.bag, options.topic)
@@ -91,9 +110,7 @@ def _input(options: argparse.Namespace, folder: Path) -> tuple[str, ImageBag, tu
     return str(source), ImageBag(folder), clip.problems()
 
 
-def _play(
-    options: argparse.Namespace, model: Path, source: str, bag: ImageBag
-) -> tuple[Report, list[Played]]:
+def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tuple[Report, list[Played]]:
     namespace = f"/pcan_demo_{os.getpid()}"  # nobody else's topics
     parameters = {
         "model": str(model.resolve()),
@@ -121,9 +138,7 @@ def _play(
         return _report(options, model, source, played, client), played
 
 
-def _report(
-    options: argparse.Namespace, model: Path, source: str, played: list[Played], client: Client
-) -> Report:
+def _report(options: DemoOptions, model: Path, source: str, played: list[Played], client: Client) -> Report:
     answered = [p.answer for p in played if p.answer]
     duration = max((a.time for a in answered), default=0.0) - min((p.sent for p in played), default=0.0)
     classes = classes_of(answer.message for answer in answered)
@@ -184,17 +199,11 @@ def _last_line(log: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pcan_ros.demo", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--out", type=Path, default=Path("demo"), help="folder to write (default: demo)")
+    parser = command_parser("python -m pcan_ros.demo", EXPLANATION)
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--video", type=Path, help="video file or folder of images (default: a street clip)")
-    source.add_argument("--bag", type=Path, help="rosbag2 with an image topic")
-    add("--topic", default="", help="image topic of the bag (default: the camera's)")
-    add("--data", type=Path, default=Path("data"), help="folder for downloads (default: data)")
-    add("--model", type=Path, help="folder of an exported model (default: models/pcan_street_tiny)")
-    add("--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)")
-    add(
+    add_options(source, DemoOptions, only=("video", "bag"))
+    add_options(parser, DemoOptions, skip=("video", "bag"))
+    parser.add_argument(
         "--set",
         type=_assignment,
         action="append",
@@ -202,10 +211,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a node's parameter",
     )
-    add("--rate", type=at_least(0.0), default=0.0, help="play in real time at this multiple, drops and all")
-    add("--keep-bag", action="store_true", help="keep the rosbag2 made of the video, as OUT/images")
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least
-from pcan_model.inference.errors import EngineLost
+from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.run import run
+from pcan_model.core.fields import setting
 from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
 from pcan_model.inference.tensorrt.build import BuildOptions
@@ -31,29 +32,40 @@ it is for; TensorRT-RTX also without one: then say --capability.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class BuildEngineOptions:
+    """Which engines are built where."""
+
+    model: Path | None = setting(None, "folder of an exported model")
+    engine_cache: Path = setting(default_cache(), "folder of the engines")
+    capability: str | None = setting(None, "compute capability, such as 8.9; without it that of the GPU here")
+    level: int = setting(3, "0 builds fast, 5 runs fast", low=0, high=5)
+    workspace: int = setting(0, "limit of scratch memory; 0 for none", unit="MiB", low=0)
+    force: bool = setting(False, "build also what is there")
+    list: bool = setting(False, "show the engines of the cache")
+    prune: bool = setting(False, "remove those that are broken or of another TensorRT")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, or 2 after an error that the user can mend."""
-    options = _parser().parse_args(arguments)
+    """Run `pcan-build-engine`; returns the exit code."""
+    return run("pcan-build-engine", _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = read_options(BuildEngineOptions, _parser().parse_args(arguments))
     cache = EngineCache(options.engine_cache.expanduser())
-    try:
-        if options.list:
-            return _show(cache.entries(), cache)
-        bindings = load_bindings()
-        if options.prune:
-            gone = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
-            return _show(gone, cache, "removed ")
-        if options.model is None:
-            raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
-        return _build(ModelFiles(options.model), bindings, cache, options)
-    except (ModelError, EngineLost, OSError) as error:
-        print(f"pcan-build-engine: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("pcan-build-engine: interrupted", file=sys.stderr)
-        return 2
+    if options.list:
+        return _show(cache.entries(), cache)
+    bindings = load_bindings()
+    if options.prune:
+        gone = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
+        return _show(gone, cache, "removed ")
+    if options.model is None:
+        raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
+    return _build(ModelFiles(options.model), bindings, cache, options)
 
 
-def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: argparse.Namespace) -> int:
+def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: BuildEngineOptions) -> int:
     check_buildable(files)
     if options.capability and not bindings.is_rtx:
         raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
@@ -111,26 +123,10 @@ def _show(entries: list[Entry], cache: EngineCache, what: str = "") -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "pcan-build-engine", description=EXPLANATION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("model", type=Path, nargs="?", help="folder of an exported model")
-    add("--engine-cache", type=Path, default=default_cache(), help="folder (default: %(default)s)")
-    add("--capability", help="compute capability, such as 8.9 (default: of the GPU here)")
-    add("--level", type=int, choices=range(6), default=3, help="0 builds fast, 5 runs fast (default: 3)")
-    add(
-        "--workspace",
-        type=at_least(0),
-        default=0,
-        metavar="MIB",
-        help="limit of scratch memory (default: none)",
-    )
-    add("--force", action="store_true", help="build also what is there")
-    add("--list", action="store_true", help="show the engines of the cache")
-    add("--prune", action="store_true", help="remove those that are broken or of another TensorRT")
+    parser = command_parser("pcan-build-engine", EXPLANATION)
+    add_options(parser, BuildEngineOptions, positional=("model",))
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least
+from pcan_model.cli.arguments import at_least, command_parser
+from pcan_model.cli.run import report_problems, run
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.check import Findings, check, describe
@@ -32,14 +32,14 @@ Look at a data set of any format that training and evaluation read; it is recogn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 where something is wrong or missing, or 2 after an error to mend."""
+    """Run `pcan-data`; returns the exit code, 1 after problems that check found."""
+    return run("pcan-data", _data, arguments)
+
+
+def _data(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        work: Callable[[argparse.Namespace], int] = options.work
-        return work(options)
-    except (DataError, OSError) as error:
-        print(f"pcan-data: {error}", file=sys.stderr)
-        return 2
+    work: Callable[[argparse.Namespace], int] = options.work
+    return work(options)
 
 
 def _open(options: argparse.Namespace, on_error: OnError = raise_error) -> list[Clip]:
@@ -52,7 +52,7 @@ def _check(options: argparse.Namespace) -> int:
     findings = Findings()
     try:
         clips = _open(options, lambda error: findings.problems.append(str(error)))
-        _run(check(clips, CLASSES, findings), clips, "check")
+        _go_through(check(clips, CLASSES, findings), clips, "check")
     except DataError as error:
         findings.problems.append(str(error))
     print(describe(findings))
@@ -72,20 +72,17 @@ def _show(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     clips = _open(options)
     steps = convert(clips, options.to, options.out, split=options.out_split)
-    _run(steps, clips, "convert")
+    _go_through(steps, clips, "convert")
     print(f"{options.out}: {len(clips)} clips as {options.to}")
     return _report_problems(clips)
 
 
 def _report_problems(clips: Sequence[Clip]) -> int:
     """Name what was missing of the clips; returns the exit code."""
-    problems = [problem for clip in clips for problem in clip.problems()]
-    for problem in problems:
-        print(f"pcan-data: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    return report_problems("pcan-data", [problem for clip in clips for problem in clip.problems()])
 
 
-def _run(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
+def _go_through(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
     """Go through frame by frame with a progress bar."""
     counts = [clip.count for clip in clips]
     total = None if None in counts else sum(count or 0 for count in counts)
@@ -96,13 +93,9 @@ def _run(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    formats = "\n".join(f"  {known.name:18} {known.expected}" for known in DATASET_FORMATS)
-    parser = argparse.ArgumentParser(
-        "pcan-data",
-        description=EXPLANATION,
-        epilog=f"formats, and the files they are recognised by:\n{formats}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    formats = "\n".join(f"  {layout.name:18} {layout.expected}" for layout in DATASET_FORMATS)
+    epilog = f"formats, and the files they are recognised by:\n{formats}"
+    parser = command_parser("pcan-data", EXPLANATION, epilog)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "check", "count what is there, name every problem (exit code 1)", _check)
     show = _command(commands, "show", "draw frames with their labels into one picture", _show)
@@ -130,4 +123,4 @@ def _command(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -6,52 +6,53 @@ import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
 import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least
+from pcan_model.cli.arguments import at_least, command_parser
+from pcan_model.cli.run import report_problems, run
 from pcan_model.core.package_files import default_model
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
-from pcan_model.inference.manifest import ModelError
 from pcan_model.tracking.tracker import Tracker
 from pcan_model.visualization.overlay import Picture
 from pcan_model.visualization.render import render
 
+EXPLANATION = """\
+Track a video or a folder of images and draw what was found.
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run `pcan-track`; returns 1 where a part of the clip could not be read, 2 after an error to mend."""
+  pcan-track street.mp4 --out tracks.mp4 --sheet tracks.png
+  pcan-track drive/ --model models/robot --backend openvino
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `pcan-track`; returns the exit code."""
+    return run("pcan-track", _track, arguments)
+
+
+def _track(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        how = EngineOptions(options.backend, threads=options.threads)
-        opened = open_engine(options.model or default_model(), how)
-        tracker = Tracker(opened.engine)
-        clip = open_clip(options.input)
-        _check_outputs(options)
-        classes = tracker.engine.config.classes
-        render(
-            track(tracker, clip),
-            classes,
-            rate=clip.rate,
-            video=options.out,
-            sheet=options.sheet,
-        )
-    except (ModelError, OSError, ValueError) as error:
-        print(f"pcan-track: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("pcan-track: interrupted", file=sys.stderr)
-        return 130
+    how = EngineOptions(options.backend, threads=options.threads)
+    opened = open_engine(options.model or default_model(), how)
+    tracker = Tracker(opened.engine)
+    clip = open_clip(options.input)
+    _check_outputs(options)
+    classes = tracker.engine.config.classes
+    render(
+        track(tracker, clip),
+        classes,
+        rate=clip.rate,
+        video=options.out,
+        sheet=options.sheet,
+    )
     print(f"written: {options.out}")
-    for problem in clip.problems():
-        print(f"pcan-track: {problem}", file=sys.stderr)
-    return 1 if clip.problems() else 0
+    return report_problems("pcan-track", clip.problems())
 
 
 def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
@@ -70,7 +71,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pcan-track", description="Track a video and draw what was found.")
+    parser = command_parser("pcan-track", EXPLANATION)
     parser.add_argument("input", type=Path, help="video, image, folder of images, or bag")
     parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
     parser.add_argument(
@@ -85,4 +86,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

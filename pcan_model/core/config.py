@@ -1,183 +1,244 @@
-"""One configuration: every constant of the paper is a field with its unit and meaning."""
+"""One configuration: every constant of the paper is a field with its unit, meaning, limits and choices."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
-from pcan_model.core.config_limits import faults
+from pcan_model.core.errors import UserError
+from pcan_model.core.fields import faults, setting, share
+from pcan_model.core.plain_values import PlainValueError, from_plain, renamed, to_plain
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parents[1] / "configs"
+RENAMED = {"form": "variant"}  # keys of older files to today's
+
+Association = Literal["quasi_dense", "sort_iou"]
+Stage = Literal["joint", "heads", "instance", "detector", "masks", "refinement"]
+log = logging.getLogger(__name__)
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A configuration that cannot be read: says file, key, expected and got."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
-    """The picture that the network sees."""
+    """The image that the network sees."""
 
-    fit: str = "letterbox"  # letterbox: always height x width | resize: within it, no border (released)
-    height: int = 736  # pixels, a multiple of 32 unless only a limit
-    width: int = 1280
-    mean: tuple[float, ...] = (123.675, 116.28, 103.53)  # RGB, of ImageNet, 0..255
-    std: tuple[float, ...] = (58.395, 57.12, 57.375)  # RGB
+    fit: Literal["letterbox", "resize"] = setting(
+        "letterbox", "letterbox: always height x width; resize: within it, no border (released)"
+    )
+    height: int = setting(
+        736, "of the network's input, a multiple of 32 unless it is only a limit", unit="pixels"
+    )
+    width: int = setting(
+        1280, "of the network's input, a multiple of 32 unless it is only a limit", unit="pixels"
+    )
+    mean: tuple[float, ...] = setting((123.675, 116.28, 103.53), "RGB, of ImageNet", low=0.0, high=255.0)
+    std: tuple[float, ...] = setting((58.395, 57.12, 57.375), "RGB, of ImageNet", low=1e-3)
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneConfig:
-    """Picture to pyramid P2..P5 (strides 4..32); P6 (stride 64) serves proposals only."""
+    """Image to pyramid P2..P5 (strides 4..32); P6 (stride 64) serves proposals only."""
 
-    kind: str = "resnet50"  # resnet50 | mobilenet_v2
-    channels: int = 256  # C, of every pyramid level
-    separable: bool = False  # depthwise separable 3x3 convolutions in pyramid and proposals
-    frozen: int = 1  # leading backbone stages that training leaves alone
+    kind: Literal["resnet50", "mobilenet_v2"] = setting("resnet50", "network that reads the image")
+    channels: int = setting(256, "C, of every pyramid level", low=1)
+    separable: bool = setting(False, "depthwise separable 3x3 convolutions in pyramid and proposals")
+    frozen: int = setting(1, "leading backbone stages that training leaves alone", low=0)
 
 
 @dataclass(frozen=True, slots=True)
 class FrameAttentionConfig:
     """Frame-level attention (sec. 3.3.1), and the baselines it is compared with."""
 
-    enabled: bool = True  # False: past frames change nothing (ablation)
-    kind: str = "prototypical"  # prototypical | non_local | transformer (Table 5)
-    levels: tuple[int, ...] = (3, 4, 5)  # pyramid levels that carry a memory
-    memory_frames: int = 8  # T, frames kept
-    memory_interval: int = 1  # keep every n-th frame
-    prototypes: int = 64  # N per memory frame and level (Table 8)
-    em_steps: int = 6  # EM iterations (Table 9)
-    sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
-    key_channels: int = 64  # D of the keys
-    value_channels: int = 256  # channels of the values
-    heads: int = 8  # of the transformer; divides value_channels
-    layers: int = 1  # of the transformer
+    enabled: bool = setting(True, "without it past frames change nothing (ablation)")
+    kind: Literal["prototypical", "non_local", "transformer"] = setting(
+        "prototypical", "the paper's, or one of the baselines of Table 5"
+    )
+    levels: tuple[int, ...] = setting((3, 4, 5), "pyramid levels that carry a memory", low=2, high=5)
+    memory_frames: int = setting(8, "T, frames kept", low=1, high=32)
+    memory_interval: int = setting(1, "frames from one that is kept to the next", low=1, high=10_000)
+    prototypes: int = setting(64, "N per memory frame and level (Table 8)", low=1, high=4096)
+    em_steps: int = setting(6, "EM iterations (Table 9)", low=1, high=100)
+    sigma2: float = setting(0.05, "constant variance of Eq. 2; 1/20, see prototypes.py", low=1e-6)
+    key_channels: int = setting(64, "D of the keys", low=1)
+    value_channels: int = setting(256, "channels of the values", low=1)
+    heads: int = setting(8, "of the transformer; divides value_channels", low=1, high=64)
+    layers: int = setting(1, "of the transformer", low=1, high=64)
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalConfig:
     """Region proposals."""
 
-    anchor_scale: float = 8.0  # anchor side in strides
-    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # height / width
-    per_level: int = 1000  # kept per pyramid level before NMS
-    count: int = 1000  # proposals handed to the box head
-    nms_iou: float = 0.7
-    nms_steps: int = 12  # fixed-point steps of the static NMS
+    anchor_scale: float = setting(8.0, "anchor side in strides", low=1e-3)
+    ratios: tuple[float, ...] = setting((0.5, 1.0, 2.0), "height / width", low=1e-3)
+    per_level: int = setting(1000, "kept per pyramid level before NMS", low=1)
+    count: int = setting(1000, "proposals handed to the box head", low=1)
+    nms_iou: float = share(0.7, "of two proposals that overlap more, the better one stays")
+    nms_steps: int = setting(12, "fixed-point steps of the static NMS", low=1)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
     """Box, mask and embedding heads on RoI features."""
 
-    box_size: int = 7  # cells of the RoI grid for boxes and embeddings
-    mask_size: int = 14  # cells of the RoI grid for masks; masks have twice as many
-    box_channels: int = 1024  # of the two hidden layers of the box head
-    cell_samples: int = 2  # samples of a cell along each axis; 0: as many as its pixels (released)
-    mask_layers: int = 4
-    embed_layers: int = 4
-    embed_channels: int = 256  # length of the appearance embedding
-    class_agnostic: bool = False  # one box and one mask per RoI instead of one per class
-    score_threshold: float = 0.05  # weaker detections are dropped
-    nms_iou: float = 0.5
-    detections: int = 100  # D, padded detections of a frame
+    box_size: int = setting(7, "cells of the RoI grid for boxes and embeddings", low=1)
+    mask_size: int = setting(14, "cells of the RoI grid for masks; masks have twice as many", low=1)
+    box_channels: int = setting(1024, "of the two hidden layers of the box head", low=1)
+    cell_samples: int = setting(
+        2, "samples of a cell along each axis; 0: as many as its pixels (released)", low=0
+    )
+    mask_layers: int = setting(4, "3x3 convolutions of the mask head", low=0)
+    embed_layers: int = setting(4, "3x3 convolutions of the embedding head", low=0)
+    embed_channels: int = setting(256, "length of the appearance embedding", low=1)
+    class_agnostic: bool = setting(False, "one box and one mask per RoI instead of one per class")
+    score_threshold: float = share(0.05, "weaker detections are dropped")
+    nms_iou: float = share(0.5, "of two detections of a class that overlap more, the better one stays")
+    detections: int = setting(100, "D, padded detections of a frame", low=1)
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceAttentionConfig:
     """Instance-level prototypical cross-attention (sec. 3.3.2)."""
 
-    enabled: bool = True  # False: the initial masks are the final ones (ablation)
-    foreground: int = 30  # prototypes (Table 6); 0 for none
-    background: int = 30
-    em_steps: int = 6
-    sigma2: float = 0.05  # constant variance of Eq. 2; 1/20, see prototypes.py
-    propagation: str = "momentum"  # none | initial (kept as a track began) | momentum (Eq. 8); Table 7
-    update_rate: float = 0.2  # lambda of Eq. 8 (Table 7)
-    key_channels: int = 64  # D of the keys
-    layers: int = 4  # 3x3 convolutions of the temporal segmentation head
+    enabled: bool = setting(True, "without it the initial masks are the final ones (ablation)")
+    foreground: int = setting(30, "prototypes of the object (Table 6); 0 for none", low=0, high=4096)
+    background: int = setting(30, "prototypes of what is around it (Table 6); 0 for none", low=0, high=4096)
+    em_steps: int = setting(6, "EM iterations (Table 9)", low=1, high=100)
+    sigma2: float = setting(0.05, "constant variance of Eq. 2; 1/20, see prototypes.py", low=1e-6)
+    propagation: Literal["none", "initial", "momentum"] = setting(
+        "momentum", "initial: kept as a track began; momentum: Eq. 8 (Table 7)"
+    )
+    update_rate: float = share(0.2, "lambda of Eq. 8 (Table 7)")
+    key_channels: int = setting(64, "D of the keys", low=1)
+    layers: int = setting(4, "3x3 convolutions of the temporal segmentation head", low=0)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasedConfig:
-    """What the released form has beyond the paper (docs/released.md); unused in the paper's form.
+    """What the released variant has beyond the paper (docs/released.md); the paper's does not use it.
 
     Prototype numbers, levels and EM steps are those of the attention parts above; the temperature of
     its clustering is 1 / sigma2.
     """
 
-    own_share: float = 0.75  # of a level's own features in its fusion with the memory
-    bank_rate: float = 0.75  # share of the newest fused level in the bank
-    start_rate: float = 0.5  # share of the newest frame prototypes in the next start
-    drift_rate: float = 0.05  # share of the newest instance prototypes in the starts when they drift
-    drift: bool = False  # starts drift during inference too, so that results depend on the past
-    dice_weight: float = 0.0  # of the dice loss beside the masks' cross-entropy in training; 0: none
-    reference_mask: bool = False  # the refinement also sees the reference's mask
-    idle_when_empty: bool = True  # a frame without detections leaves tracks and backdrops as they are
+    own_share: float = share(0.75, "of a level's own features in its fusion with the memory")
+    bank_rate: float = share(0.75, "share of the newest fused level in the bank")
+    start_rate: float = share(0.5, "share of the newest frame prototypes in the next start")
+    drift_rate: float = share(0.05, "share of the newest instance prototypes in the starts when they drift")
+    drift: bool = setting(False, "starts drift during inference too, so that results depend on the past")
+    dice_weight: float = setting(
+        0.0, "of the dice loss beside the masks' cross-entropy in training; 0 for none", low=0.0
+    )
+    reference_mask: bool = setting(False, "the refinement also sees the reference's mask")
+    idle_when_empty: bool = setting(
+        True, "a frame without detections leaves tracks and backdrops as they are"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerConfig:
     """Association; scores in [0, 1], times in frames."""
 
-    association: str = "quasi_dense"  # quasi_dense (by appearance) | sort_iou (by overlap, a baseline)
-    similarity: str = "bisoftmax"  # of embeddings: bisoftmax (PCAN's) | softmax | cosine
-    match_classes: str = "same"  # same | any: which classes a track's detections may have
-    init_score: float = 0.7  # a detection above this may start a track
-    track_score: float = 0.3  # a detection above this may continue one
-    match_score: float = 0.5  # least similarity of a match
-    match_iou: float = 0.3  # least overlap of a match of sort_iou, with the track's predicted box
-    suppress_score: float = 0.5  # above this similarity a weak detection is no backdrop either
-    duplicate_iou: float = 0.7  # of two detections that overlap more, the better one stays
-    backdrop_iou: float = 0.3  # an unmatched detection overlapping a better one is no backdrop
-    iou_weight: float = 0.0  # share of box overlap in the similarity; 0 is the paper's appearance only
-    momentum: float = 0.8  # share of the new embedding in a track's running mean
-    velocity_momentum: float = 0.5  # share of the newest motion in a track's running mean velocity
-    keep_lost: int = 10  # frames a track survives unseen
-    keep_backdrops: int = 1  # frames an unmatched detection competes for matches
-    capacity: int = 128  # M, rows of the prototype bank, most tracks at a time
+    association: Association = setting(
+        "quasi_dense", "quasi_dense: by appearance; sort_iou: by overlap, a baseline"
+    )
+    similarity: Literal["bisoftmax", "softmax", "cosine"] = setting(
+        "bisoftmax", "of embeddings; PCAN's is bisoftmax", runtime=True
+    )
+    match_classes: Literal["same", "any"] = setting(
+        "same", "which classes a track's detections may have", runtime=True
+    )
+    init_score: float = share(0.7, "a detection above this may start a track", runtime=True)
+    track_score: float = share(0.3, "a detection above this may continue one", runtime=True)
+    match_score: float = share(0.5, "least similarity of a match", runtime=True)
+    match_iou: float = share(0.3, "least overlap of a match of sort_iou, with the track's predicted box")
+    suppress_score: float = share(
+        0.5, "above this similarity a weak detection is no backdrop either", runtime=True
+    )
+    duplicate_iou: float = share(
+        0.7, "of two detections that overlap more, the better one stays", runtime=True
+    )
+    backdrop_iou: float = share(
+        0.3, "an unmatched detection overlapping a better one is no backdrop", runtime=True
+    )
+    iou_weight: float = share(
+        0.0, "share of box overlap in the similarity; the paper's appearance only is 0", runtime=True
+    )
+    momentum: float = share(0.8, "share of the new embedding in a track's running mean", runtime=True)
+    velocity_momentum: float = share(
+        0.5, "share of the newest motion in a track's running mean velocity", runtime=True
+    )
+    keep_lost: int = setting(
+        10, "how long a track survives unseen", unit="frames", low=0, high=10_000, runtime=True
+    )
+    keep_backdrops: int = setting(
+        1,
+        "how long an unmatched detection competes for matches",
+        unit="frames",
+        low=0,
+        high=10_000,
+        runtime=True,
+    )
+    capacity: int = setting(128, "M, rows of the prototype bank, most tracks at a time", low=1, high=10_000)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """The training recipe (QDTrack's, which the paper follows)."""
 
-    stage: str = "joint"  # joint | heads, instance (stages.py) | detector, masks, refinement (released)
-    augment: str = "strong"  # strong | flip: nothing but mirroring, half of the pairs (released)
-    iterations: int = 90_000
-    batch: int = 16  # pairs per step over all processes; the learning rate is for this many
-    optimizer: str = "sgd"  # sgd (the paper's) | adamw
-    learning_rate: float = 0.02
-    backbone_rate: float = 1.0  # of the backbone, relative to learning_rate
-    momentum: float = 0.9  # of sgd
-    weight_decay: float = 1e-4
-    warmup: int = 1000  # iterations
-    schedule: str = "step"  # step (x0.1 after 2/3 and 11/12 of the iterations) | cosine
-    gradient_clip: float = 0.0  # largest gradient norm, 0 for none
-    average: float = 0.999  # share of the old in the running mean of the weights that is saved; 0: none
-    mixed_precision: bool = True  # float16 on a GPU, bfloat16 on a CPU
-    proposals: int = 1000  # regions per picture before drawing
-    memory_share: float = 0.85  # of the keys read their reference; the others learn a drive's first frame
-    embedding_weight: float = 0.25  # of the contrastive loss
-    reference_range: int = 3  # the reference is at most this many frames away
-    crop_height: int = 736  # pixels of a training picture
-    crop_width: int = 1280
-    rpn_samples: int = 256  # anchors per picture in the loss
-    roi_samples: int = 512  # proposals per picture in the loss
-    roi_positives: float = 0.25  # largest share of positives among them
-    mask_samples: int = 0  # of these positives, how many per picture teach masks; 0: all
+    stage: Stage = setting(
+        "joint", "what learns: all at once; heads, then instance (stages.py); or the released stages"
+    )
+    augment: Literal["strong", "flip"] = setting(
+        "strong", "flip: nothing but mirroring, half of the pairs (released)"
+    )
+    iterations: int = setting(90_000, "optimiser steps", low=0)
+    batch: int = setting(16, "pairs per step over all processes; the learning rate is for this many", low=1)
+    optimizer: Literal["sgd", "adamw"] = setting("sgd", "the paper's is sgd")
+    learning_rate: float = setting(0.02, "of all but the backbone, for a batch of `batch`", low=0.0)
+    backbone_rate: float = setting(1.0, "of the backbone, relative to learning_rate", low=0.0)
+    momentum: float = share(0.9, "of sgd")
+    weight_decay: float = setting(1e-4, "of the optimiser", low=0.0)
+    warmup: int = setting(1000, "iterations until the full learning rate", low=0)
+    schedule: Literal["step", "cosine"] = setting("step", "step: x0.1 after 2/3 and 11/12 of the iterations")
+    gradient_clip: float = setting(0.0, "largest gradient norm, 0 for none", low=0.0)
+    average: float = share(
+        0.999, "share of the old in the running mean of the weights that is saved; 0 for none"
+    )
+    mixed_precision: bool = setting(True, "float16 on a GPU, bfloat16 on a CPU")
+    proposals: int = setting(1000, "regions per image before drawing", low=1)
+    memory_share: float = share(
+        0.85, "of the keys read their reference; the others learn a drive's first frame"
+    )
+    embedding_weight: float = setting(0.25, "of the contrastive loss", low=0.0)
+    reference_range: int = setting(3, "the reference is at most this many frames away", low=1)
+    crop_height: int = setting(736, "of a training image", unit="pixels", low=1)
+    crop_width: int = setting(1280, "of a training image", unit="pixels", low=1)
+    rpn_samples: int = setting(256, "anchors per image in the loss", low=1)
+    roi_samples: int = setting(512, "proposals per image in the loss", low=1)
+    roi_positives: float = share(0.25, "largest share of positives among them")
+    mask_samples: int = setting(0, "of these positives, how many per image teach masks; 0: all", low=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that decides what the network computes and how it is trained."""
 
-    name: str = "pcan_r50_bdd100k"
-    form: str = "paper"  # paper | released
-    classes: tuple[str, ...] = CLASSES
+    name: str = setting("pcan_r50_bdd100k", "of the network, for people")
+    variant: Literal["paper", "released"] = setting(
+        "paper", "PCAN as the paper has it, or as its authors released it"
+    )
+    classes: tuple[str, ...] = setting(CLASSES, "names, in the order of the class heads")
     input: InputConfig = field(default_factory=InputConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     frame_attention: FrameAttentionConfig = field(default_factory=FrameAttentionConfig)
@@ -189,8 +250,28 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        for fault in faults(self):
+        for fault in _faults(self):
             raise ConfigError(f"{self.name}: {fault}")
+
+
+def _faults(config: Config) -> Iterator[str]:
+    """Yield for each value that does not fit, alone or beside others: key, expected and got."""
+    step = 32 if config.input.fit == "letterbox" else 1
+    for side in ("height", "width"):
+        value = getattr(config.input, side)
+        if value <= 0 or value % step:
+            yield f"input.{side}: expected a multiple of {step}, got {value}"
+    yield from faults(config)
+    for part in fields(config):
+        record = getattr(config, part.name)
+        if is_dataclass(record):
+            yield from (f"{part.name}.{fault}" for fault in faults(record))
+    frame, rows, found = config.frame_attention, config.tracker.capacity, config.heads.detections
+    if frame.kind == "transformer" and frame.value_channels % frame.heads:
+        expected = f"a divisor of value_channels ({frame.value_channels})"
+        yield f"frame_attention.heads: expected {expected}, got {frame.heads}"
+    if rows < found:
+        yield f"tracker.capacity: expected at least heads.detections ({found}), got {rows}"
 
 
 def load_config(source: str | Path) -> Config:
@@ -209,48 +290,31 @@ def load_config(source: str | Path) -> Config:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"{path}: expected YAML, got: {line}") from error
+    _, old = renamed(values, RENAMED) if isinstance(values, dict) else (None, {})
+    for key, new in old.items():
+        _warn_once(path, key, new)
     return config_from_dict({} if values is None else values, str(path))
 
 
+@cache
+def _warn_once(path: Path, key: str, new: str) -> None:
+    log.warning("%s: %s: is called %s now, and was read as that", path, key, new)
+
+
 def config_from_dict(values: dict[str, Any], where: str = "config") -> Config:
-    """Build a Config from nested plain values, as in YAML; unknown keys are refused."""
-    config: Config = _build(Config, values, where)
+    """Build a Config from nested plain values, as in YAML; unknown keys are refused.
+
+    Keys of older files are read as today's: checkpoints and manifests keep what they were written with.
+    """
+    try:
+        known = renamed(values, RENAMED)[0] if isinstance(values, dict) else values
+        config: Config = from_plain(Config, known, where)
+    except PlainValueError as error:
+        raise ConfigError(str(error)) from None
     return config
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Return nested plain values that `config_from_dict` turns into the same Config."""
-    plain: dict[str, Any] = yaml.safe_load(yaml.safe_dump(_plain(asdict(config))))
+    plain: dict[str, Any] = to_plain(config)
     return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _build(kind: Any, values: Any, where: str) -> Any:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: expected keys and values, got {values!r}")
-    hints = get_type_hints(kind)
-    unknown = set(values) - {f.name for f in fields(kind)}
-    if unknown:
-        key = min(unknown, key=str)
-        raise ConfigError(f"{where}: {key}: expected one of {sorted(hints)}, got an unknown key")
-    return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()})
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if is_dataclass(kind):
-        return _build(kind, value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    origin = getattr(kind, "__origin__", kind)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_value(kind.__args__[0], item, where) for item in value)
-    if not isinstance(value, kind if isinstance(kind, type) and origin is kind else tuple):
-        raise ConfigError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
-    if kind is int and isinstance(value, bool):
-        raise ConfigError(f"{where}: expected int, got {value!r}")
-    return value

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pcan_model.core.atomic_write import atomic_folder
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, check_names
@@ -36,11 +36,8 @@ def convert(
     if out.exists():
         raise DataError(out, "out", "a folder that is not there yet", "one that is")
     check_names(clips, out)
-    partial = out.with_name(f".{out.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
-    partial.mkdir(parents=True)
-    yield from _write(clips, target, partial, split, names)
-    partial.replace(out)
+    with atomic_folder(out) as partial:
+        yield from _write(clips, target, partial, split, names)
 
 
 def _write(clips: Sequence[Clip], target: str, out: Path, split: str, names: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.core.natural_order import natural_order
 from pcan_model.data.clips import Clip, ClipFrame
@@ -121,17 +122,8 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
 
 
 def write_picture(path: Path, picture: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    """Encode a picture as its name says, whole or not at all; OSError where that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Encode a picture as its name says; OSError where that fails."""
     done, data = cv2.imencode(path.suffix, picture, list(settings))
     if not done:
         raise OSError(f"{path}: the picture could not be written")
-    write_whole(path, data.tobytes())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under another name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    write_bytes(path, data.tobytes())

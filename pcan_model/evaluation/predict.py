@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pcan_model.core.errors import UserError
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip, ClipFrame
@@ -21,7 +22,7 @@ class Answer:
     dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
 
 
-class NoAnswer(RuntimeError):
+class NoAnswer(UserError, RuntimeError):
     """What should answer is not there, or went away."""
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.data.clips import IGNORE, Clip, ClipFrame
-from pcan_model.data.files import write_whole
 from pcan_model.evaluation.metrics.average_precision import Tube, Video
 from pcan_model.evaluation.metrics.comparison import Objects, encode, predicted
 from pcan_model.evaluation.predict import Follow
@@ -109,7 +109,7 @@ def write_answered(path: Path, answered: Answered) -> None:
         for t in range(len(answered))
     ]
     plain = {"name": answered.name, "key": answered.key, "frames": frames}
-    write_whole(path, json.dumps(plain).encode())
+    write_bytes(path, json.dumps(plain).encode())
 
 
 def read_answered(path: Path, key: str) -> Answered | None:

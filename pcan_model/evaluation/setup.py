@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict, load_config
+from pcan_model.core.config import (
+    Association,
+    Config,
+    ConfigError,
+    config_from_dict,
+    config_to_dict,
+    load_config,
+)
 from pcan_model.core.engine import Engine
+from pcan_model.core.fields import about, setting
 from pcan_model.evaluation.predict import Follow, follow
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.tracking.tracker import Tracker
@@ -23,14 +32,18 @@ MODULES = ("frame_attention", "instance_attention")  # what an ablation may swit
 class Setup:
     """Everything that decides what is answered; made of plain values, so that processes can pass it on."""
 
-    model: str  # configuration (name or file) for torch; folder of a model for the others
-    engine: str = "torch"  # torch | onnx | another backend of the node, such as openvino
-    weights: Path | None = None  # .safetensors, for torch
-    association: str | None = None  # of TrackerConfig; None: the configuration's own
-    without: tuple[str, ...] = ()  # of MODULES, switched off
-    threads: int = 1  # of the network's arithmetic; another number may round otherwise
-    via: str = "files"  # files: the tracker reads them itself | node: a ROS 2 node gets them as a bag
-    rate: float = 0.0  # via node in real time, at this multiple of the clips' pace; 0 in lock-step
+    model: str = field(
+        metadata=about("configuration (name or YAML file); a model folder with another --engine than torch")
+    )
+    engine: Literal["torch", "onnx", "openvino"] = setting("torch", "what runs the network")
+    weights: Path | None = setting(None, "trained weights (.safetensors), for --engine torch")
+    association: Association | None = setting(None, "instead of the configuration's own")
+    without: tuple[str, ...] = setting((), "modules to switch off (--engine torch)", choices=MODULES)
+    threads: int = setting(1, "of the network's arithmetic; others may round otherwise", low=1)
+    via: Literal["files", "node"] = setting(
+        "files", "files: the tracker reads them itself; node: a ROS 2 node gets them as a bag, in lock-step"
+    )
+    rate: float = setting(0.0, "--via node: then in real time, at this multiple of the clips' pace", low=0.0)
 
     def open(self) -> tuple[Follow, Config]:
         """Load the network; returns what answers clips, and the configuration it runs by.

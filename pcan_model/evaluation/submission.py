@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.files import write_picture, write_whole
+from pcan_model.data.files import write_picture
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
 from pcan_model.evaluation.metrics.comparison import Objects
@@ -63,7 +64,7 @@ def write_submission(
         else:
             results += _youtube_vis(frames, ids.videos.get(answered.name, number), ids)
     if kind == "youtube_vis":
-        write_whole(folder / "results.json", json.dumps(results).encode())
+        write_bytes(folder / "results.json", json.dumps(results).encode())
 
 
 def labels_of(objects: Objects, size: tuple[int, int]) -> FrameLabels:
@@ -80,7 +81,7 @@ def _kitti_mots(frames: Sequence[FrameLabels], path: Path, classes: Sequence[str
         for time, frame in enumerate(frames)
         for line in kitti_mots.to_lines(frame, time, classes, identities, other=BACKGROUND)
     ]
-    write_whole(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
 def _bdd100k(
@@ -99,7 +100,7 @@ def _scalabel(frames: Sequence[FrameLabels], path: Path, answered: Answered, cla
         )
         for t, frame in enumerate(frames)
     ]
-    write_whole(path, json.dumps(entries).encode())
+    write_bytes(path, json.dumps(entries).encode())
 
 
 def _youtube_vis(frames: Sequence[FrameLabels], video: int, ids: VideoIds) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import Config, config_to_dict
-from pcan_model.data.files import write_whole
 from pcan_model.experiments.tables import Table, Variation
 from pcan_model.synthetic.drive import write_drives
 
@@ -73,7 +73,9 @@ def runs(tables: list[Table], seeds: list[int]) -> Iterator[Run]:
 def fingerprint(config: Config, study: Study, *, clips: bool = True) -> str:
     """Return a short hash of a configuration, its start and drives; without `clips` not of those counted."""
     drives = (study.drives, study.length, study.held_out if clips else 0)
-    content = json.dumps([config_to_dict(config), drives, _start(study)], sort_keys=True)
+    values = config_to_dict(config)
+    values["form"] = values.pop("variant")  # its name when the results that are kept were made
+    content = json.dumps([values, drives, _start(study)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -107,4 +109,4 @@ def read_results(path: Path) -> list[Result]:
 
 def write_results(path: Path, results: list[Result]) -> None:
     """Save all results as JSON lines, whole or not at all."""
-    write_whole(path, "".join(json.dumps(asdict(result)) + "\n" for result in results).encode())
+    write_bytes(path, "".join(json.dumps(asdict(result)) + "\n" for result in results).encode())

@@ -8,22 +8,20 @@ taught side by side on the very same regions; each learns what it would alone.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-import yaml
 from tqdm import tqdm
 
-from pcan_model.core.config import Config, config_to_dict
-from pcan_model.data.files import write_whole
+from pcan_model.core.config import Config, Stage
 from pcan_model.experiments.runs import Study, fingerprint, training_drives
-from pcan_model.training import trainer as train
+from pcan_model.factory import make_training
 from pcan_model.training.loader import make_loader
+from pcan_model.training.options import TrainOptions
 from pcan_model.training.stages import InstanceStage
-from pcan_model.training.trainer import Trainer
+from pcan_model.training.trainer import Trainer, begin, resolve, train
 
 WEIGHTS = "weights.safetensors"
 MODULES = ("frame_attention", "instance_attention")  # what a row draws anew
@@ -61,19 +59,27 @@ def _folder(config: Config, seed: int, study: Study) -> Path:
     return study.folder / f"{fingerprint(config, study, clips=False)}-{seed}"
 
 
-def _words(folder: Path, config: Config, seed: int, study: Study) -> list[str]:
-    """Return the arguments of `pcan-train` for a training that goes on where it was stopped."""
-    write_config(folder / "config.yaml", config)
-    words = [str(folder / "config.yaml"), "--data", str(training_drives(study)), "--out", str(folder)]
-    words += ["--resume", "--seed", str(seed), "--workers", str(study.workers), "--log-every", "100"]
-    return words + (["--backbone", str(study.backbone)] if study.backbone else [])
+def _options(folder: Path, seed: int, study: Study) -> TrainOptions:
+    """Return how a training runs that goes on where it was stopped."""
+    return TrainOptions(
+        data=(str(training_drives(study)),),
+        out=folder,
+        backbone=study.backbone,
+        resume=True,
+        workers=study.workers,
+        seed=seed,
+        log_every=100,
+    )
 
 
-def _complete(config: Config, seed: int, study: Study, *start: str) -> Path:
-    """Return the weights of one training by `pcan-train`."""
+def _complete(
+    config: Config, seed: int, study: Study, start: Path | None = None, fresh: tuple[str, ...] = ()
+) -> Path:
+    """Return the weights of one training; `fresh` parts of those it starts from are drawn anew."""
     folder = _folder(config, seed, study)
     if not (folder / "done").exists():
-        train.main([*_words(folder, config, seed, study), *start])
+        options = replace(_options(folder, seed, study), weights=start, fresh=fresh)
+        train(config, options, make_training)
         (folder / "done").touch()
     return folder / WEIGHTS
 
@@ -81,7 +87,7 @@ def _complete(config: Config, seed: int, study: Study, *start: str) -> Path:
 def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weights: Path) -> list[Path]:
     """Run both halves; where the instance module is switched off the first one is all."""
     first = in_stage("heads", without_instance(configs[0], study))
-    heads = _complete(first, seed, study, "--weights", str(weights), "--fresh", *MODULES)
+    heads = _complete(first, seed, study, weights, MODULES)
     files = [_folder(c, seed, study) / WEIGHTS if c.instance_attention.enabled else heads for c in configs]
     rows = {file.parent: in_stage("instance", c) for file, c in zip(files, configs, strict=True)}
     missing = {folder: c for folder, c in rows.items() if not (folder / "done").exists()}
@@ -94,11 +100,12 @@ def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weigh
 
 def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path) -> None:
     """Teach the instance modules of several networks on the same regions of the same pairs."""
-    parsed = [train.parser().parse_args(_words(folder, c, seed, study)) for folder, c in rows.items()]
-    trainers = [_begin(args, heads) for args in parsed]
-    first, begin = trainers[0], min(trainer.step for trainer in trainers)
-    batches = make_loader(parsed[0], first.config, 0, 1, begin)
-    for step in tqdm(range(begin, first.config.train.iterations), unit="step", mininterval=5):
+    trainers = [_begin(config, folder, seed, study, heads) for folder, config in rows.items()]
+    first, done = trainers[0], min(trainer.step for trainer in trainers)
+    batches = make_loader(
+        resolve(_options(heads.parent, seed, study), first.config), first.config, 0, 1, done
+    )
+    for step in tqdm(range(done, first.config.train.iterations), unit="step", mininterval=5):
         torch.manual_seed(hash((seed, 0, step)))  # as pcan-train does
         batch = next(batches).to(first.device)
         with first.precision():
@@ -113,15 +120,11 @@ def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path
                 trainer.save(folder)
 
 
-def _begin(args: argparse.Namespace, heads: Path) -> Trainer:
+def _begin(config: Config, folder: Path, seed: int, study: Study, heads: Path) -> Trainer:
     """Return a row's trainer as it begins, or where it was stopped."""
-    config = train.configure(args, 1)
-    torch.manual_seed(args.seed)
-    trainer = Trainer(config, torch.device(args.device), args.batch, args.backbone)
-    trainer.begin_with(heads, ["instance_attention"])
-    if (args.out / "resume.pt").is_file():
-        trainer.resume(args.out)
-    return trainer
+    options = replace(_options(folder, seed, study), weights=heads, fresh=("instance_attention",))
+    options = resolve(options, config)
+    return begin(config, options, make_training, torch.device(options.device))
 
 
 def _stage(trainer: Trainer) -> InstanceStage:
@@ -129,11 +132,6 @@ def _stage(trainer: Trainer) -> InstanceStage:
     return trainer.model
 
 
-def in_stage(stage: str, config: Config) -> Config:
+def in_stage(stage: Stage, config: Config) -> Config:
     """Return a configuration to be trained in a stage."""
     return replace(config, train=replace(config.train, stage=stage))
-
-
-def write_config(path: Path, config: Config) -> None:
-    """Save a configuration as YAML, whole or not at all."""
-    write_whole(path, yaml.safe_dump(config_to_dict(config), sort_keys=False).encode())

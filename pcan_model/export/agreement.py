@@ -35,7 +35,7 @@ def agreement(
     session = onnxruntime.InferenceSession(str(folder / "frame.onnx"), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
     roi = ModelManifest.read(folder).roi
-    signature = REFERENCES[net.config.form][roi](net)
+    signature = REFERENCES[net.config.variant][roi](net)
     if camera is not None:
         signature = fitted(signature, net.config, camera)
     (image, *memory), _ = example_inputs(net.config, signature)

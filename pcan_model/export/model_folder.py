@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pcan_model.core.atomic_write import atomic_folder
 from pcan_model.core.config import Config, ConfigError
 from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
@@ -55,10 +54,7 @@ def export(
     _check_form(net.config, roi, cameras)
     _check_cameras(net.config, roi, cameras=cameras, camera=camera)
     rest = _rest(roi, precision, rest)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        partial = Path(name) / "model"
-        partial.mkdir()
+    with atomic_folder(folder, durable=True) as partial:
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
         signatures = _signatures(net, roi, cameras, camera)
@@ -71,8 +67,6 @@ def export(
         _write_manifest(net.config, signatures, partial, roi=roi, precision=precision, rest=rest)
         if folder.exists():
             _keep_others(folder, partial)
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
     return folder
 
 
@@ -98,7 +92,7 @@ def _check_form(config: Config, roi: str, cameras: int) -> None:
         raise ConfigError(
             f"heads.cell_samples: expected {SAMPLES} with --roi gridsample, got {config.heads.cell_samples}"
         )
-    if config.form == "paper":
+    if config.variant == "paper":
         return
     if config.released.drift:
         raise ConfigError("released.drift: expected false: an exported graph's starts of EM stand still")
@@ -128,7 +122,7 @@ def _signatures(
     net: PCAN | ReleasedPCAN, roi: str, cameras: int, camera: CameraFormat | None
 ) -> dict[str, PassSignature]:
     """Return the passes to write by the prefix of the graphs' names: for one camera, and for several."""
-    signatures = {"": SIGNATURES[net.config.form][roi](net)}
+    signatures = {"": SIGNATURES[net.config.variant][roi](net)}
     if cameras > 1:
         assert isinstance(net, PCAN), "refused before"
         signatures[BATCH] = several(net, cameras)

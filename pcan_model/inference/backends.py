@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcan_model.core.engine import Engine
+from pcan_model.core.fields import faults, setting
 from pcan_model.inference import manifest
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.manifest import ModelError, ModelFiles
@@ -26,22 +27,31 @@ Say = Callable[[str], None]
 class EngineOptions:
     """How to run a model; the node's parameters of the same names."""
 
-    backend: str = "auto"  # one of BACKENDS
-    provider: str = "auto"  # of ONNX Runtime, one of PROVIDER_NAMES
-    precision: str = "auto"  # what the model must have been exported in; auto takes what it is
-    threads: int = 0  # of the CPU, 0 for one per core
-    engine_cache: str = ""  # folder of TensorRT engines, empty for the user's cache folder
-    engine_build: bool = True  # build a TensorRT engine that is not in the cache
-    batch_cameras: bool = True  # on TensorRT: all cameras in one launch where the model was exported for it
+    backend: str = setting(
+        "auto", "what runs the network; auto takes the best that works here and logs why", choices=BACKENDS
+    )
+    provider: str = setting(
+        "auto",
+        "execution provider of ONNX Runtime; auto is cuda where it has it, else cpu",
+        choices=PROVIDER_NAMES,
+    )
+    precision: str = setting(
+        "auto", "what the model must have been exported in; auto takes what it is", choices=PRECISIONS
+    )
+    threads: int = setting(0, "CPU threads of the network, 0 for one per core", low=0, high=256)
+    engine_cache: str = setting(
+        "", "folder of TensorRT engines; empty for the user's cache, ~/.cache/pcan_ros/engines"
+    )
+    engine_build: bool = setting(
+        True, "build a TensorRT engine that the cache lacks, for minutes; else say how to"
+    )
+    batch_cameras: bool = setting(
+        True, "TensorRT: all cameras in one launch, if the model was exported for so many"
+    )
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("backend", BACKENDS),
-            ("provider", PROVIDER_NAMES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in choices:
-                raise ModelError(f"{name}: expected one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        for fault in faults(self):
+            raise ModelError(fault)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from pcan_model.core.atomic_write import atomic_file
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
+from pcan_model.core.errors import UserError
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint that does not fit: names file, key, expected and got."""
 
 
@@ -34,26 +35,19 @@ def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *,
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name}: expected finite {tensor.dtype}, got infinity or NaN")
     metadata = {"config": json.dumps(config_to_dict(config)), "metrics": json.dumps(metrics)}
-    with _whole(path) as partial:
+    with _written(path) as partial:
         save_file(state, partial, metadata)
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Hand out a name to write to; the file takes its own when all is written, and else vanishes.
-
-    Raises OSError, or CheckpointError with the reason of the library that writes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
+def _written(path: Path) -> Iterator[Path]:
+    """Yield a name to write to, see `atomic_file`; CheckpointError with what the writing library says."""
     try:
-        yield partial
-        partial.chmod(0o644)  # safetensors lets only the owner read
-        os.replace(partial, path)
+        with atomic_file(path, durable=True) as partial:
+            yield partial
+            partial.chmod(0o644)  # safetensors lets only the owner read
     except (SafetensorError, RuntimeError) as error:  # the latter is torch's
         raise CheckpointError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
@@ -109,5 +103,5 @@ def load_torch(path: Path) -> Any:
 
 def save_torch(path: Path, value: Any) -> None:
     """Write any tensors atomically."""
-    with _whole(path) as partial:
+    with _written(path) as partial:
         torch.save(value, partial)

@@ -96,7 +96,7 @@ class FrameStep:
 
     @property
     def _idles(self) -> bool:
-        return self.network.form == "released" and self.network.released.idle_when_empty
+        return self.network.variant == "released" and self.network.released.idle_when_empty
 
     def _next(self, state: State, update: TrackUpdate, memory: Any) -> State:
         new = () if self._idles and not len(update.kept_rows) else (update.unmatched,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from pcan_model.core.config import Config
 from pcan_model.data.pairs import Sample
 from pcan_model.data.sources import read_sources
+from pcan_model.training.options import TrainOptions
 from pcan_model.training.targets import Truth
 
 
@@ -40,24 +40,27 @@ def collate(pairs: list[tuple[int, tuple[Sample, Sample]]]) -> Batch:
     return Batch(images, truths, [index for index, _ in pairs])
 
 
-def make_loader(
-    args: argparse.Namespace, config: Config, rank: int, world: int, start: int
-) -> Iterator[Batch]:
-    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only."""
-    total = config.train.iterations * args.batch
+def make_loader(options: TrainOptions, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:
+    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only.
+
+    rank, world  this process and how many there are
+    start        step of the first batch
+    """
+    batch = options.batch or config.train.batch
+    total = config.train.iterations * batch
     dataset = read_sources(
-        args.data, args.hold_out, config.train, seed=args.seed, length=total, names=config.classes
+        options.data, options.hold_out, config.train, seed=options.seed, length=total, names=config.classes
     )
-    numbered = Numbered(dataset, start * args.batch)
+    numbered = Numbered(dataset, start * batch)
     sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
     return iter(
         DataLoader(
             numbered,
-            batch_size=args.batch // world,
+            batch_size=batch // world,
             sampler=sampler,
-            num_workers=args.workers,
+            num_workers=options.workers,
             collate_fn=collate,
-            pin_memory=args.device == "cuda",
+            pin_memory=options.device == "cuda",
             worker_init_fn=_one_thread,
         )
     )

@@ -1,11 +1,9 @@
-"""`pcan-train`: from pairs of frames to a checkpoint, one process or many."""
+"""From pairs of frames to a checkpoint, in one process or many, so that it can be resumed exactly."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,30 +15,19 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least
-from pcan_model.core.config import Config, ConfigError, TrainConfig, load_config
-from pcan_model.data.sources import SourceError
-from pcan_model.factory import make_net, make_pass
+from pcan_model.core.config import Config, ConfigError, TrainConfig
+from pcan_model.core.errors import UserError
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
 from pcan_model.training.loader import Batch, make_loader
 from pcan_model.training.losses import Losses
-from pcan_model.training.pretrained import initialise
+from pcan_model.training.options import TrainOptions
 
-EXPLANATION = """\
-Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
-seg_track has them), or on its single pictures (images/*.jpg, annotation_rle.json).
-
-  pcan-train pcan_street_tiny --data street:1 drives:0.5 --hold-out b1c66a42 --out runs/street
-  pcan-train pcan_street_tiny --data street#plaza:0.5 street#kitti_0926,highway_white:1 --out runs/part
-  torchrun --nproc_per_node 4 -m pcan_model.training.trainer pcan_r50_bdd100k --data bdd100k --batch 16
-
-Writes weights.safetensors, resume.pt and TensorBoard's events to --out. The learning rate of a
-configuration is for its own batch and scales with --batch.
-"""
+Build = Callable[[Config, Path | None], tuple[Detector, nn.Module]]
+"""Returns a configuration's network, its backbone filled from a file, and the pass that gives its losses."""
 
 
-class NonFiniteLoss(RuntimeError):
+class NonFiniteLoss(UserError, RuntimeError):
     """Training cannot go on: says at which step, on which pairs, and which part of the loss."""
 
     def __init__(self, step: int, batch: Batch, losses: Losses) -> None:
@@ -81,18 +68,22 @@ def make_optimizer(net: Detector, train: TrainConfig, rate: float) -> torch.opti
 
 
 class Trainer:
-    """The network with everything that a resumed training needs to go on exactly."""
+    """The network with everything that a resumed training needs to go on exactly.
 
-    def __init__(self, config: Config, device: torch.device, batch: int, backbone: Path | None) -> None:
-        train = config.train
-        self.config, self.device, self.step = config, device, 0
-        self.net = initialise(make_net(config), backbone).to(device)
-        network_pass = make_pass(self.net)  # before the optimiser asks what learns
+    net           the network, which decides by its parameters' requires_grad what learns
+    network_pass  wraps it: images (2B, H, W, 3) and the truth of each to losses
+    batch         pairs per step over all processes
+    """
+
+    def __init__(self, net: Detector, network_pass: nn.Module, device: torch.device, batch: int) -> None:
+        train = net.config.train
+        self.config, self.device, self.step = net.config, device, 0
+        self.net = net.to(device)
         self.average = AveragedModel(self.net, avg_fn=running_mean(train.average))
         self.optimizer = make_optimizer(self.net, train, train.learning_rate * batch / train.batch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rate_at(step, train))
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-        self.model: nn.Module = network_pass
+        self.model: nn.Module = network_pass.to(device)
         if torch.distributed.is_initialized():
             self.model = DistributedDataParallel(self.model, find_unused_parameters=True)
         self.model.train()
@@ -156,54 +147,62 @@ class Trainer:
         self.step = state["step"]
 
 
-def train(args: argparse.Namespace) -> Path:
-    """Run the training that the command line describes; return the folder of the checkpoint."""
+def train(config: Config, options: TrainOptions, build: Build) -> Path:
+    """Run a training; returns the folder of the checkpoint.
+
+    build  makes the network and its training pass; handed in, as it knows both variants of the network
+    """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    config, device = configure(args, world), torch.device("cpu")
-    if args.device == "cuda":
+    options, device = resolve(options, config, world), torch.device("cpu")
+    if options.device == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
-    torch.manual_seed(args.seed)
     if world > 1:
-        torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
-    trainer = Trainer(config, device, args.batch, args.backbone)
-    if args.weights:
-        trainer.begin_with(args.weights, args.fresh)
-    if args.resume and (args.out / "resume.pt").is_file():
-        trainer.resume(args.out)
-    batches = make_loader(args, config, rank, world, trainer.step)
-    writer = SummaryWriter(str(args.out)) if rank == 0 else None
+        torch.distributed.init_process_group("nccl" if options.device == "cuda" else "gloo")
+    trainer = begin(config, options, build, device)
+    batches = make_loader(options, config, rank, world, trainer.step)
+    writer = SummaryWriter(str(options.out)) if rank == 0 else None
     steps = range(trainer.step, config.train.iterations)
     for step in tqdm(
         steps, initial=trainer.step, total=config.train.iterations, disable=rank > 0, mininterval=5
     ):
-        torch.manual_seed(hash((args.seed, rank, step)))  # what is drawn does not depend on resuming
+        torch.manual_seed(hash((options.seed, rank, step)))  # what is drawn does not depend on resuming
         losses = trainer.update(next(batches).to(device))
         last = step + 1 == config.train.iterations
-        if writer and (last or step % args.log_every == 0):
+        if writer and (last or step % options.log_every == 0):
             _log(writer, step, losses, float(trainer.scheduler.get_last_lr()[0]), tqdm.write)
-        if rank == 0 and (last or (step + 1) % args.save_every == 0):
-            trainer.save(args.out)
+        if rank == 0 and (last or (step + 1) % options.save_every == 0):
+            trainer.save(options.out)
     if writer:
         writer.close()
     if world > 1:
         torch.distributed.destroy_process_group()
-    return Path(args.out)
+    return options.out
 
 
-def configure(args: argparse.Namespace, world: int) -> Config:
-    """Read the configuration, and put the command line and its defaults into each other."""
-    config = load_config(args.config)
-    if args.iterations:
-        config = replace(config, train=replace(config.train, iterations=args.iterations))
-    args.batch = args.batch or config.train.batch
-    if args.batch % world:
-        raise ConfigError(f"--batch: expected a multiple of the {world} processes, got {args.batch}")
-    if args.device == "cuda" and not torch.cuda.is_available():
+def begin(config: Config, options: TrainOptions, build: Build, device: torch.device) -> Trainer:
+    """Return a trainer as a training begins, or where it was stopped; the options are resolved."""
+    assert options.batch is not None, "resolve comes first"
+    torch.manual_seed(options.seed)
+    trainer = Trainer(*build(config, options.backbone), device, options.batch)
+    if options.weights:
+        trainer.begin_with(options.weights, options.fresh)
+    if options.resume and (options.out / "resume.pt").is_file():
+        trainer.resume(options.out)
+    return trainer
+
+
+def resolve(options: TrainOptions, config: Config, world: int = 1) -> TrainOptions:
+    """Return the options with the batch and the device that they leave open."""
+    batch = options.batch or config.train.batch
+    if batch % world:
+        raise ConfigError(f"--batch: expected a multiple of the {world} processes, got {batch}")
+    if options.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: expected an NVIDIA GPU that torch can use, got none")
-    if args.device == "auto":
-        args.device = "cuda" if torch.cuda.is_available() else "cpu"
-    return config
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return replace(options, batch=batch, device=device)
 
 
 def _log(writer: SummaryWriter, step: int, losses: Losses, rate: float, say: Callable[[str], None]) -> None:
@@ -212,54 +211,3 @@ def _log(writer: SummaryWriter, step: int, losses: Losses, rate: float, say: Cal
         writer.add_scalar(f"loss/{name}", value, step)
     writer.add_scalar("learning_rate", rate, step)
     say(f"step {step} total {sum(parts.values()):.3f} " + " ".join(f"{k} {v:.3f}" for k, v in parts.items()))
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line of `pcan-train`."""
-    p = argparse.ArgumentParser(
-        prog="pcan-train",
-        description=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    p.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
-    p.add_argument("--data", nargs="+", required=True, metavar="PATH[@FORMAT][@SPLIT][#VIDEO,…][:WEIGHT]",
-                   help="data sets (`pcan-data -h` lists the formats; the first that fits, split train "
-                   "and all videos by default); the weight says how often each is drawn; "
-                   "`pcan-drive` renders such folders")  # fmt: skip
-    p.add_argument("--hold-out", nargs="*", default=[], metavar="VIDEO", help="videos never trained on")
-    p.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoint and logs")
-    p.add_argument(
-        "--backbone",
-        type=Path,
-        help="weights of the backbone: a torch state, or a frozen TensorFlow detector (.pb); "
-        "default: ImageNet's, found for mobilenet_v2",
-    )
-    p.add_argument("--weights", type=Path, help="trained weights to start from, such as an earlier stage's")
-    p.add_argument("--fresh", nargs="+", default=[], metavar="PART",
-                   help="parts that are not taken from --weights, such as instance_attention")  # fmt: skip
-    p.add_argument(
-        "--batch", type=at_least(1), help="pairs per step over all processes (default: the config's)"
-    )
-    p.add_argument("--iterations", type=at_least(1), help="steps (default: the config's)")
-    p.add_argument("--resume", action="store_true", help="go on from --out, if something is there")
-    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    p.add_argument("--workers", type=at_least(0), default=1, help="processes that load data")
-    p.add_argument("--seed", type=at_least(0), default=0)
-    p.add_argument("--save-every", type=at_least(1), default=500, metavar="STEPS")
-    p.add_argument("--log-every", type=at_least(1), default=20, metavar="STEPS")
-    return p
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 0, or 2 after an error that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        print(f"trained: {train(args) / 'weights.safetensors'}")
-    except (ValueError, OSError, NonFiniteLoss, SourceError) as error:
-        print(f"pcan-train: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

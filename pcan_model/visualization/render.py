@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pcan_model.core.atomic_write import atomic_file, write_bytes
 from pcan_model.core.structures import Tracks
 from pcan_model.visualization.overlay import Picture, contact_sheet, draw, tile
 
@@ -47,16 +46,12 @@ class OverlayVideo:
 @contextmanager
 def overlay_video(path: Path, rate: float) -> Iterator[OverlayVideo]:
     """Yield a video to write to; it is at `path` when the block ends well, and nowhere else otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as name:
-        partial = Path(name) / "overlay.mp4"
+    with atomic_file(path, keep_suffix=True) as partial:
         video = OverlayVideo(partial, rate)
         try:
             yield video
         finally:
             video.close()
-        if partial.exists():
-            os.replace(partial, path)
 
 
 def evenly(frames: int, most: int = SHEET) -> list[int]:
@@ -119,17 +114,9 @@ def render(
 
 def save_picture(path: Path, picture: Picture) -> None:
     """Write an RGB picture as PNG, atomically."""
-    save_bytes(path, cv2.imencode(".png", bgr(picture))[1].tobytes())
+    write_bytes(path, cv2.imencode(".png", bgr(picture))[1].tobytes())
 
 
 def bgr(picture: Picture) -> Picture:
     """Return a picture in the order of channels that OpenCV writes."""
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
-
-
-def save_bytes(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -20,7 +20,7 @@ from pcan_model.data.bags.recovery import Stored
 from pcan_model.data.image_decoding import decode
 from pcan_model.visualization.overlay import draw
 from pcan_model.visualization.render import bgr
-from pcan_ros.bag.journal import LabelAnswer
+from pcan_ros.bag.chunk_file import LabelAnswer
 from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
 from pcan_ros.msg import TrackedInstanceArray
 

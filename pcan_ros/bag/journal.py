@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pcan_model.core.atomic_write import write_bytes
+from pcan_model.core.errors import DataError
 from pcan_model.core.structures import State
-from pcan_model.visualization.render import save_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LabelAnswer:
-    """What the tracker said of one image."""
-
-    topic: str  # of the image
-    tracks: bytes  # serialised TrackedInstanceArray; empty where the image could not be read
-    error: str = ""  # why not
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """Answers in a row, and where the tracker stands after them."""
-
-    answers: tuple[LabelAnswer, ...]
-    states: dict[str, tuple[State, float]]  # topic to state and last stamp in seconds
+from pcan_ros.bag.chunk_file import Chunk, LabelAnswer, read_chunk, write_chunk
 
 
 @dataclass(slots=True)
 class Journal:
-    """A folder of chunks; a job that differs from the one before it starts anew."""
+    """A folder of chunks; a job that differs from the one before it starts anew.
+
+    A chunk that cannot be read, and all behind it, are made again; so are those behind which the engine's
+    memory was not kept, unless they are followed by one where it was.
+    """
 
     folder: Path
     job: dict[str, Any]  # what decides the answers
+    empty: Any  # the engine's memory before the first frame
+    tell: Callable[[str], object] = print  # takes in a line what cannot be read
     done: int = field(default=0, init=False)  # images answered
     states: dict[str, tuple[State, float]] = field(default_factory=dict, init=False)
 
@@ -46,35 +35,40 @@ class Journal:
         text = json.dumps(self.job, indent=1, sort_keys=True)
         if not note.is_file() or note.read_text() != text:
             shutil.rmtree(self.folder, ignore_errors=True)
-            save_bytes(note, text.encode())
-        for chunk in self._chunks():
-            self.done += len(chunk.answers)
-            self.states = chunk.states
+            write_bytes(note, text.encode())
+        self._resume()
 
     def append(self, chunk: Chunk) -> None:
-        """Save a chunk, whole or not at all."""
-        buffer = io.BytesIO()
-        _Pickler(buffer).dump(chunk)
-        save_bytes(self.folder / f"{self.done:09d}.chunk", buffer.getvalue())
+        """Save a chunk."""
+        write_chunk(self.folder / f"{self.done:09d}.chunk", chunk)
         self.done += len(chunk.answers)
-        self.states = chunk.states
+        self.states = chunk.states or {}
 
     def answers(self) -> Iterator[LabelAnswer]:
         """Yield everything that was answered, in order."""
-        for chunk in self._chunks():
-            yield from chunk.answers
+        for path in self._paths():
+            yield from read_chunk(path, self.empty).answers
 
-    def _chunks(self) -> Iterator[Chunk]:
-        for path in sorted(self.folder.glob("*.chunk")):
-            with path.open("rb") as file:
-                yield pickle.load(file)
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*.chunk"))
 
+    def _resume(self) -> None:
+        """Go on behind the last chunk that can be; remove what is behind it."""
+        read, kept, paths = 0, 0, self._paths()
+        for number, path in enumerate(paths):
+            try:
+                chunk = self._next(path, read)
+            except DataError as error:
+                self.tell(f"{error}; its images are tracked again")
+                break
+            read += len(chunk.answers)
+            if chunk.states is not None:
+                self.done, self.states, kept = read, chunk.states, number + 1
+        for path in paths[kept:]:
+            path.unlink()
 
-class _Pickler(pickle.Pickler):
-    """Writes values that live inside ONNX Runtime as arrays."""
-
-    def reducer_override(self, value: Any) -> Any:
-        """Say how a runtime's value is made again; everything else as usual."""
-        if type(value).__name__ == "OrtValue":
-            return type(value).ortvalue_from_numpy, (value.numpy(),)
-        return NotImplemented
+    def _next(self, path: Path, place: int) -> Chunk:
+        """Read a chunk; DataError also where it does not follow the last one."""
+        if path.stem != f"{place:09d}":
+            raise DataError(path, "name", f"{place:09d}.chunk", path.name)
+        return read_chunk(path, self.empty)

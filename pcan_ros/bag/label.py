@@ -24,8 +24,9 @@ from pcan_model.data.bags.reading import Bag, BagError, Loss
 from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode
 from pcan_model.tracking.tracker import Tracker
+from pcan_ros.bag.chunk_file import Chunk, LabelAnswer
 from pcan_ros.bag.copy import CopyStyle, write_copy
-from pcan_ros.bag.journal import Chunk, Journal, LabelAnswer
+from pcan_ros.bag.journal import Journal
 from pcan_ros.messages import to_tracks
 from pcan_ros.node.camera import TimeLimits, time_jump
 
@@ -53,10 +54,12 @@ def label_bag(
     topics: tuple[str, ...] = (),
     style: CopyStyle | None = None,
     progress: Progress = lambda items, count, what: items,
+    tell: Callable[[str], object] = print,
 ) -> Labelled:
     """Track the images of some topics (the camera's if none is named) and write the copy.
 
     model  names weights and runtime: what another one answered before an interruption is not used
+    tell   takes in a line which part of an interrupted run cannot be used
 
     Raises BagError when a topic is not there, or when `out` is the source itself.
     """
@@ -69,7 +72,8 @@ def label_bag(
         names = tuple(c.topic for c in chosen)
         style.check(bag, names)
         folder = out.with_name(f".{out.name}.part")
-        journal = Journal(folder, _job(source, tracker, model, names))
+        job = _job(source, tracker, model, names)
+        journal = Journal(folder, job, tracker.start().memory, tell)
         resumed = journal.done
         images = progress(bag.messages(names), sum(c.msgcount for c in chosen), "tracking")
         _track(images, tracker, journal, bag.types())

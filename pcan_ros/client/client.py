@@ -15,13 +15,14 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
+from pcan_model.core.errors import UserError
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 
 SETTLE = 0.2  # seconds after discovery that the other side may need to know of us
 ANSWERS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 
 
-class ClientError(RuntimeError):
+class ClientError(UserError, RuntimeError):
     """The node is not there, or went away."""
 
 

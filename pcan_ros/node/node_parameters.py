@@ -12,9 +12,10 @@ from rclpy.parameter import Parameter
 
 from pcan_model.core.config import TrackerConfig
 from pcan_model.core.package_files import default_model
+from pcan_model.core.plain_values import renamed
 from pcan_model.inference.manifest import ModelError, ModelFiles
-from pcan_ros.node.parameters import Parameter as Declared
 from pcan_ros.node.parameters import (
+    RENAMED,
     ParameterError,
     Settings,
     parameters,
@@ -22,6 +23,7 @@ from pcan_ros.node.parameters import (
     settings_from,
     thresholds_from,
 )
+from pcan_ros.node.parameters import Parameter as Declared
 
 
 class NodeParameters:
@@ -29,6 +31,7 @@ class NodeParameters:
 
     def __init__(self, node: Node, on_change: Callable[[], None]) -> None:
         overrides = node._parameter_overrides  # rclpy has no public way to see what nobody declared
+        _rename(node, overrides)
         model = overrides["model"].value if "model" in overrides else ""
         folder = Path(model or default_model()).expanduser()
         self._base = _thresholds(folder)
@@ -85,18 +88,29 @@ def _thresholds(folder: Path) -> TrackerConfig:
         return TrackerConfig()
 
 
+def _rename(node: Node, overrides: dict[str, Any]) -> None:
+    """Put what was given under older names under today's, with one warning each."""
+    given, old = renamed(dict(overrides), RENAMED)
+    for name, new in old.items():
+        node.get_logger().warning(f"{name}: is called {new} now, and was read as that")
+        given[new] = Parameter(new, value=given[new].value)
+        del overrides[name]
+    overrides.update(given)
+
+
 def _declare(node: Node, parameter: Declared) -> Any:
     return node.declare_parameter(parameter.name, parameter.default, _descriptor(parameter)).value
 
 
 def _descriptor(parameter: Declared) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.read_only)
-    if parameter.choices:
-        descriptor.additional_constraints = f"one of {', '.join(parameter.choices)}"
-    if parameter.limits and isinstance(parameter.default, float):
-        low, high = parameter.limits
+    choices, low, high = parameter.field.choices, parameter.field.low, parameter.field.high
+    if choices:
+        descriptor.additional_constraints = f"one of {', '.join(choices)}"
+    if low is None or high is None:
+        return descriptor
+    if parameter.field.kind is float:
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
-    elif parameter.limits:
-        low, high = parameter.limits
+    else:
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
     return descriptor

@@ -136,6 +136,23 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
     assert "300 images tracked, " in again.stdout and "by an earlier run" in again.stdout
     assert [frame for frame, _ in said(tmp_path / "out")] == list(range(300))
     assert not list(tmp_path.glob(".*"))
+    label_bag(source, tmp_path / "whole", Tracker(OnnxEngine(squares, 1)), style=CopyStyle(pictures=False))
+    assert said(tmp_path / "out") == said(tmp_path / "whole"), "as without the kill"
+
+
+def test_a_chunk_that_was_tampered_with_is_made_again(
+    tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, told = write_bag(tmp_path / "bag", drive(STAMPS)), list[str]()
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(pcan_ros.bag.label, "CHUNK", 3)
+        patch.setattr(pcan_ros.bag.label, "write_copy", lambda *_: 1 / 0)
+        label_bag(source, tmp_path / "out", tracker)
+    (tmp_path / ".out.part" / "000000003.chunk").write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
+    done = label_bag(source, tmp_path / "out", tracker, tell=told.append)
+    assert (done.images, done.resumed) == (8, 3) and len(told) == 1 and "000000003.chunk" in told[0]
+    label_bag(source, tmp_path / "whole", tracker)
+    assert said(tmp_path / "out") == said(tmp_path / "whole")
 
 
 def test_another_source_of_the_same_name_starts_anew(

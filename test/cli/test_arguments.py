@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pcan_model.cli import ablate, attention, export
+from pcan_model.cli import ablate, attention, export, train
 from pcan_model.cli import build_engine as build_command
 from pcan_model.cli import drive as render
 from pcan_model.cli.arguments import at_least
-from pcan_model.training import trainer as train
 
 NONSENSE: dict[Callable[[list[str]], int], tuple[list[str], list[str]]] = {
     train.main: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import timeit
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from pcan_model.core.config import PRESETS, Config, ConfigError, config_from_dict, config_to_dict, load_config
+from pcan_model.core.fields import faults, settings_of
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
@@ -93,12 +95,15 @@ def test_what_does_not_fit_is_named_with_file_and_key(text: str, message: str, t
             {"tracker": {"capacity": 3}},
             r"tracker.capacity: expected at least heads.detections \(100\), got 3",
         ),
-        ({"backbone": {"kind": "vgg"}}, "backbone.kind: expected one of .*'resnet50'.*, got 'vgg'"),
+        ({"variant": "draft"}, "variant: expected one of paper, released; got 'draft'"),
+        ({"tracker": {"momentum": 1.2}}, r"tracker.momentum: expected 0.0 to 1.0, got 1.2"),
+        ({"frame_attention": {"levels": [3, 7]}}, "frame_attention.levels: expected 2 to 5, got 7"),
+        ({"backbone": {"kind": "vgg"}}, "backbone.kind: expected one of resnet50, mobilenet_v2; got 'vgg'"),
         (
             {"tracker": {"association": "iou"}},
-            "tracker.association: expected one of .*'sort_iou'.*, got 'iou'",
+            "tracker.association: expected one of .*sort_iou; got 'iou'",
         ),
-        ({"train": {"schedule": "cosin"}}, "train.schedule: expected one of .*'cosine'.*, got 'cosin'"),
+        ({"train": {"schedule": "cosin"}}, "train.schedule: expected one of .*cosine; got 'cosin'"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: str) -> None:
@@ -123,3 +128,42 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("")
     assert load_config(path) == Config()
+
+
+def test_the_old_key_of_a_file_is_read_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("form: released\ninput: {fit: resize}\n")
+    assert load_config(path).variant == load_config(path).variant == "released"
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{path}: form: is called variant now, and was read as that"
+    ]
+
+
+def test_old_keys_of_checkpoints_and_manifests_are_read_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = config_to_dict(load_config("pcan_released_bdd100k"))
+    values["form"] = values.pop("variant")
+    assert config_from_dict(values) == load_config("pcan_released_bdd100k")
+    assert not caplog.records
+
+
+def test_todays_key_wins_over_the_old_one() -> None:
+    assert config_from_dict({"form": "released", "variant": "paper"}) == Config()
+
+
+def test_every_constant_is_described_and_every_default_fits() -> None:
+    for part in (Config(), *(v for f in fields(Config) if is_dataclass(v := getattr(Config(), f.name)))):
+        known = settings_of(type(part))
+        own = {f.name for f in fields(part) if not is_dataclass(getattr(part, f.name))}
+        assert set(known) == own, type(part).__name__
+        assert all(len(setting.description) > 5 for setting in known.values())
+        assert not list(faults(part))
+
+
+def test_a_configuration_becomes_plain_values_in_less_than_two_milliseconds() -> None:
+    config = Config()
+    best = min(timeit.repeat(lambda: config_to_dict(config), number=1, repeat=20))
+    assert best < 0.002

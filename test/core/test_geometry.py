@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.shared import PARITY, needs
 
 from pcan_model.core.geometry import Letterbox, box_iou, paste_mask, remove_overlaps, sigmoid, trim
 from pcan_model.core.structures import EMPTY_MASK, Mask
 
-PARITY = Path(__file__).parents[3] / "shared" / "parity" / "unit" / "blocks.npz"
+BLOCKS = PARITY / "unit" / "blocks.npz"
 
 
 def f32(values: Any) -> NDArray[np.float32]:
@@ -143,9 +143,9 @@ def test_pasting_a_typical_object_takes_well_under_a_millisecond() -> None:
     assert np.median(times) < 1e-3  # 0.1 ms on a quiet core
 
 
-@pytest.mark.skipif(not PARITY.is_file(), reason="the recorded numbers in ../shared are absent")
+@needs(BLOCKS)
 def test_pasting_equals_the_released_implementation() -> None:
-    recorded = np.load(PARITY)
+    recorded = np.load(BLOCKS)
     for probability, box, expected in zip(
         recorded["paste_masks"][:, 0], recorded["paste_boxes"], recorded["paste_bool"], strict=True
     ):

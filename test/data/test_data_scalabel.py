@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from support.shared import DATA, needs
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
@@ -16,8 +17,7 @@ from pcan_model.data.clips import IGNORE, ClipFrame, LabeledFrame, without_image
 from pcan_model.data.datasets.scalabel import read_clips, read_stills, write_clip
 from pcan_model.data.formats.polygons import fill_polygons
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not here")
+needs_shared = needs(DATA)
 
 
 def make_frame(objects: int = 2) -> LabeledFrame:
@@ -179,7 +179,7 @@ def test_a_video_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @needs_shared
 def test_street_loads_as_its_readme_says() -> None:
-    clips = read_clips(SHARED / "street")
+    clips = read_clips(DATA / "street")
     assert {c.name: len(c) for c in clips}["kitti_0926"] == 78
     assert sum(map(len, clips)) == 544
     frame = next(c for c in clips if c.name == "kitti_0926").frame(10)
@@ -189,7 +189,7 @@ def test_street_loads_as_its_readme_says() -> None:
 
 @needs_shared
 def test_the_bdd100k_clip_loads_with_all_its_objects() -> None:
-    (clip,) = read_clips(SHARED / "bdd100k_mots_00091078_6f")
+    (clip,) = read_clips(DATA / "bdd100k_mots_00091078_6f")
     frames = [clip.frame(i) for i in range(len(clip))]
     labels = np.concatenate([f.labels for f in frames])
     counts = [int((labels == CLASSES.index(name)).sum()) for name in ("car", "pedestrian", "truck")]
@@ -199,7 +199,7 @@ def test_the_bdd100k_clip_loads_with_all_its_objects() -> None:
 
 @needs_shared
 def test_polygons_and_run_lengths_of_a_still_agree() -> None:
-    root = SHARED / "bdd100k_stills" / "ins_seg"
+    root = DATA / "bdd100k_stills" / "ins_seg"
     a, b = (
         read_stills(root / f, root / "images")[0].frame(0) for f in ("annotation.json", "annotation_rle.json")
     )

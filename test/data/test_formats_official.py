@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco
+from support.shared import DATA, needs
 
 from pcan_model.core import rle
 from pcan_model.core.config import CLASSES
@@ -15,12 +15,11 @@ from pcan_model.data.datasets.bdd100k import read_bitmask
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import FrameLabels
 
-SHARED = Path(os.environ.get("PCAN_SHARED", Path(__file__).parents[3] / "shared")) / "data"
-TOOLKIT = SHARED / "official_bdd100k_tests" / "label"
-GOLDEN = SHARED / "golden_mots" / "bdd100k_00091078_6f_seed0"
+TOOLKIT = DATA / "official_bdd100k_tests" / "label"
+GOLDEN = DATA / "golden_mots" / "bdd100k_00091078_6f_seed0"
 VIDEO, SIZE, PER_VIDEO = "00091078-875c1f73", (720, 1280), 3
 needs_toolkit = pytest.mark.skipif(not TOOLKIT.is_dir(), reason=f"no cases of the toolkit at {TOOLKIT}")
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no clip in four formats at {GOLDEN}")
+needs_golden = needs(GOLDEN)
 
 
 def polygons(file: Path) -> FrameLabels:

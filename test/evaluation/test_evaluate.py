@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
@@ -15,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 from support.scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing, small_config
+from support.shared import DATA, present
 
 from pcan_model.cli import evaluate
-from pcan_model.cli.score import score
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, LabeledFrame
@@ -29,13 +28,13 @@ from pcan_model.evaluation.report.provenance import precision_of
 from pcan_model.evaluation.report.summary import summarise, summary_plain
 from pcan_model.evaluation.report.worst_frames import Moment, moments, worst
 from pcan_model.evaluation.run import Run, Shard
+from pcan_model.evaluation.score import score
 from pcan_model.evaluation.setup import Setup
 from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
 from pcan_model.tracking.tracker import Tracker
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
 PERSON, CAR = CLASSES.index("pedestrian"), CLASSES.index("car")
-SHARED = Path(os.environ.get("PCAN_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 
 
 def script(shift: int) -> list[list[Thing]]:
@@ -230,9 +229,7 @@ def test_the_worst_moments_are_switches_and_misses_and_not_neighbours(tmp_path: 
 
 
 def test_each_ignored_object_of_a_file_is_a_region_of_its_own() -> None:
-    clip_folder = SHARED / "bdd100k_mots_00091078_6f"
-    if not clip_folder.is_dir():
-        pytest.skip(f"no BDD100K clip at {clip_folder} (set PCAN_SHARED)")
+    clip_folder = present(DATA / "bdd100k_mots_00091078_6f")
     clip = read_clips(clip_folder)[0]
     entries = json.loads(next((clip_folder / "labels").glob("*.json")).read_text())
     crowds = [[e for e in frame["labels"] if e["attributes"].get("crowd")] for frame in entries]
@@ -312,7 +309,7 @@ def test_the_page_needs_nothing_else_and_says_where_it_comes_from(
     pytest.importorskip("matplotlib")
     write_set(tmp_path / "set", 1)
     monkeypatch.setattr(Setup, "make_engine", lambda _: ScriptedEngine(script(0)))
-    monkeypatch.setattr(evaluate, "weights_hash", lambda _: "abc")
+    monkeypatch.setattr("pcan_model.evaluation.evaluate.weights_hash", lambda _: "abc")
     command = ["tiny", "--data", str(tmp_path / "set"), "--out", str(tmp_path / "out")]
 
     assert evaluate.main([*command, "--published", "bdd100k_seg_track"]) == 0

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from support.clips import DrawnClip
 from support.scripted_engine import HEIGHT, WIDTH, ScriptedEngine, Thing
+from support.shared import DATA, needs
 
-from pcan_model.cli import evaluate
+from pcan_model.cli.evaluate import main
 from pcan_model.core.config import CLASSES, ConfigError
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.registry import DATASET_FORMATS
+from pcan_model.evaluation import evaluate
 from pcan_model.evaluation.metrics.comparison import Objects, compare, encode
 from pcan_model.evaluation.metrics.scores import Recall, Report, mean_of, to_plain, to_text
 from pcan_model.evaluation.metrics.tracking import Scorer
@@ -26,7 +28,7 @@ from pcan_model.evaluation.setup import Setup
 from pcan_model.tracking.tracker import Tracker
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
-GOLDEN = Path(__file__).parents[3] / "shared/data/golden_mots/bdd100k_00091078_6f_seed0"
+GOLDEN = DATA / "golden_mots/bdd100k_00091078_6f_seed0"
 PERSON, RIDER, CAR, TRUCK = range(4)
 
 
@@ -221,7 +223,7 @@ def test_the_command_writes_its_report_and_says_where_it_comes_from(
     monkeypatch.setattr(evaluate, "weights_hash", lambda _: "abc")
     monkeypatch.setattr(evaluate, "recognise", lambda *_: DATASET_FORMATS[-1])
 
-    assert evaluate.main(["tiny", "--data", "drives", "--out", str(tmp_path)]) == 0
+    assert main(["tiny", "--data", "drives", "--out", str(tmp_path)]) == 0
 
     report = json.loads((tmp_path / "report.json").read_text())
     origin = report["provenance"]
@@ -234,10 +236,10 @@ def test_the_command_writes_its_report_and_says_where_it_comes_from(
 def test_the_command_names_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluate.main(["tiny", "--data", str(tmp_path)]) == 2
+    assert main(["tiny", "--data", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
     monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [])
-    assert evaluate.main(["tiny", "--data", str(tmp_path)]) == 2
+    assert main(["tiny", "--data", str(tmp_path)]) == 2
     assert "--weights: expected a .safetensors file" in capsys.readouterr().err
 
 
@@ -255,7 +257,7 @@ def _golden_frame(labels: list[dict[str, Any]]) -> Objects:
     return Objects(encode(masks[~crowd]), classes[~crowd], ids[~crowd], ignore=ignore)
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden case in ../shared is absent")
+@needs(GOLDEN)
 def test_figures_equal_the_official_bdd100k_tool() -> None:
     report = count(golden("scalabel/gt.json"), golden("scalabel/pred.json"))
     official = json.loads((GOLDEN / "expected.json").read_text())
@@ -273,7 +275,7 @@ def test_figures_equal_the_official_bdd100k_tool() -> None:
     assert report.mean.motsa == pytest.approx(sum(p["MOTA"] for p in present) / 300)
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden case in ../shared is absent")
+@needs(GOLDEN)
 def test_figures_equal_the_official_kitti_mots_tool() -> None:
     report = count(golden("scalabel/gt.json"), golden("scalabel/pred.json"))
     official = json.loads((GOLDEN / "expected.json").read_text())["trackeval_kitti_mots"]

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.shared import DATA, absent
 
-from pcan_model.cli.score import main, score
+from pcan_model.cli.score import main
 from pcan_model.core.rle import encode
 from pcan_model.data.files import write_picture
 from pcan_model.evaluation.metrics.average_precision import Tube, Video, track_precision
 from pcan_model.evaluation.metrics.bdd100k import bdd_scores, count_class
 from pcan_model.evaluation.metrics.clear import Tally
 from pcan_model.evaluation.metrics.comparison import Compared
+from pcan_model.evaluation.score import score
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
-SHARED = Path(os.environ.get("PCAN_SHARED", Path(__file__).parents[3] / "shared")) / "data"
-GOLDEN = sorted((SHARED / "golden_mots").glob("*"))
+GOLDEN = sorted((DATA / "golden_mots").glob("*"))
 
 
 def mask(first: int, last: int) -> NDArray[np.bool_]:
@@ -295,7 +295,7 @@ def equal(expected: Any, found: Any, where: str = "") -> None:
         assert found == (None if expected is None else pytest.approx(expected, abs=1e-9)), where
 
 
-@pytest.mark.skipif(not GOLDEN, reason=f"no golden cases below {SHARED} (set PCAN_SHARED)")
+@pytest.mark.skipif(not GOLDEN, reason=absent(DATA / "golden_mots"))
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda path: path.name)
 def test_golden_cases_equal_the_official_tools_in_all_four_formats(case: Path) -> None:
     expected = json.loads((case / "expected.json").read_text())
@@ -311,7 +311,7 @@ def test_golden_cases_equal_the_official_tools_in_all_four_formats(case: Path) -
     equal(expected["youtube_vis"], score("youtube_vis", vis / "instances.json", vis / "results.json"))
 
 
-BDD = SHARED / "official_bdd100k_tests/mots"
+BDD = DATA / "official_bdd100k_tests/mots"
 
 
 @pytest.mark.skipif(not BDD.is_dir(), reason=f"the toolkit's own case is not at {BDD}")
@@ -324,7 +324,7 @@ def test_the_bdd100k_toolkits_own_case() -> None:
     assert [found[k] for k in ("FP", "FN", "IDSw", "MT", "PT", "ML", "FM")] == [0, 1, 0, 2, 0, 1, 0]
 
 
-INS_SEG = SHARED / "official_bdd100k_tests/ins_seg"
+INS_SEG = DATA / "official_bdd100k_tests/ins_seg"
 
 
 @pytest.mark.skipif(not INS_SEG.is_dir(), reason=f"the toolkit's own case is not at {INS_SEG}")
@@ -341,7 +341,7 @@ def test_the_bdd100k_toolkits_own_case_of_single_pictures() -> None:
     assert classes["car"] == pytest.approx(0.15816831683168317) and classes["bus"] is None
 
 
-VIS = SHARED / "official_mmtracking_tests/demo_vis_data"
+VIS = DATA / "official_mmtracking_tests/demo_vis_data"
 
 
 @pytest.mark.skipif(not VIS.is_dir(), reason=f"mmtracking's own case is not at {VIS}")
@@ -365,7 +365,7 @@ def test_mmtrackings_own_case_of_youtube_vis(tmp_path: Path) -> None:
     assert (stats["AP"], stats["AP50"]) == (pytest.approx(1.0), pytest.approx(1.0))
 
 
-MOT15 = SHARED / "official_mmtracking_tests/demo_MOT15_data/train"
+MOT15 = DATA / "official_mmtracking_tests/demo_MOT15_data/train"
 
 
 @pytest.mark.skipif(not MOT15.is_dir(), reason=f"mmtracking's own case is not at {MOT15}")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from support.small import HEIGHT, WIDTH, small_config, small_net
 
 from pcan_model.cli.ablate import main
+from pcan_model.core.config import config_to_dict
 from pcan_model.evaluation.predict import follow
 from pcan_model.evaluation.predictions import answer
 from pcan_model.experiments import trainings
@@ -122,7 +124,7 @@ def test_trainings_side_by_side_go_on_where_they_were_stopped(
 def test_a_table_runs_from_one_detector_and_rows_may_be_left_out(small_study: Study, tmp_path: Path) -> None:
     pytest.importorskip("trackeval")
     config = tmp_path / "small.yaml"
-    trainings.write_config(config, small_study.base)
+    config.write_text(yaml.safe_dump(config_to_dict(small_study.base)))
     start = ["--weights", str(small_study.weights), "--backbone", str(small_study.backbone)]
     tiny = ["--seeds", "0", "--drives", "1", "--held-out", "1", "--length", "2", "--workers", "0"]
     folders = ["--out", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]

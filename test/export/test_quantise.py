@@ -19,6 +19,7 @@ from support.small import small_config, small_net
 from pcan_model.cli import export as command
 from pcan_model.core.config import ConfigError
 from pcan_model.core.structures import Frame
+from pcan_model.export import checkpoint_export
 from pcan_model.export.calibration import STRETCH, Samples, calibration_clips, record, stretches
 from pcan_model.export.model_folder import export
 from pcan_model.export.quantise import LAYERS
@@ -196,7 +197,7 @@ def test_another_size_is_exported_and_a_bad_one_refused(
         sizes.append((net.config.input.height, net.config.input.width))
         raise ConfigError("enough")
 
-    monkeypatch.setattr(command, "export", keep)
+    monkeypatch.setattr(checkpoint_export, "export", keep)
     words = ["--weights", str(tmp_path / "w.safetensors"), "--out", str(tmp_path / "model"), "--size"]
     for size, message in (("96", "enough"), ("100", "--size: expected multiples of 32, got 100 160")):
         assert command.main([*words, size, "160"]) == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pcan_model.cli.evaluate import _parser, _setup
+from pcan_model.cli.evaluate import read
 from pcan_model.core.config import TrackerConfig
 from pcan_ros.client.process import node_environment
-from pcan_ros.node.parameters import Settings, parameters
+from pcan_ros.node.parameters import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_parameter_file_holds_every_setting_with_its_default() -> None:
     values = yaml.safe_load((ROOT / "config" / "tracker.yaml").read_text())["/**"]["ros__parameters"]
     known = parameters(TrackerConfig())
-    assert values == {f.name: known[f.name].default for f in fields(Settings)}
+    assert values == {name: p.default for name, p in known.items() if not name.startswith("tracker.")}
 
 
 def test_the_launch_file_starts_the_node_with_its_defaults() -> None:
@@ -138,10 +137,9 @@ def test_the_evaluation_that_is_launched_is_one_that_the_command_understands(eva
     assert evaluation.arguments(context) == ["m", "--engine", "onnx", "--via", "node", "--data", "/data"]
 
     values |= {"dataset": "kitti_mots", "split": "val", "rate": "0.5", "out": "r.json", "videos": "0002 0006"}
-    options = _parser().parse_args(evaluation.arguments(context))
+    setup, options = read(evaluation.arguments(context))
     assert (options.data, options.format, options.split) == (Path("/data"), "kitti_mots", "val")
-    assert (options.videos, options.out) == (["0002", "0006"], Path("r.json"))
-    setup = _setup(options)
+    assert (options.videos, options.out) == (("0002", "0006"), Path("r.json"))
     assert (setup.via, setup.rate, setup.engine, setup.model) == ("node", 0.5, "onnx", "m")
 
 

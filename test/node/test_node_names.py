@@ -23,6 +23,7 @@ from support.squares import export_squares
 
 from pcan_model.core.config import TrackerConfig
 from pcan_model.inference.manifest import ModelFiles
+from pcan_ros.node import node_parameters
 from pcan_ros.node.node import TrackerNode
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.transitions import refuse_impossible
@@ -90,6 +91,18 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
             assert node.tracker.config == node.parameters.thresholds == wanted != TrackerConfig()
             assert node.get_parameter("tracker.init_score").value == own.init_score
             assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_parameter_is_read_under_its_older_name_with_one_warning(
+    squares: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = {"bank_time": "tracker.keep_lost", "masks": "mask_encoding"}
+    monkeypatch.setattr(node_parameters, "RENAMED", old)
+    with tracker_node(squares, bank_time=7, masks="mono8", mask_encoding="none") as node:
+        assert node.get_parameter("tracker.keep_lost").value == 7 == node.parameters.thresholds.keep_lost
+        assert node.parameters.settings.mask_encoding == "none", "today's name wins"
+    said = capfd.readouterr().err
+    assert said.count("bank_time: is called tracker.keep_lost now, and was read as that") == 1
 
 
 def test_quality_of_service_can_be_overridden_and_survives_a_cleanup(squares: Path) -> None:

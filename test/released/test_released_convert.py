@@ -13,10 +13,11 @@ from support.released import small_released_config
 from support.seeded import seeded_state
 from torch import Tensor
 
-from pcan_model.cli.convert import convert, expected_shapes, main
+from pcan_model.cli.convert import main
 from pcan_model.core.config import config_to_dict, load_config
 from pcan_model.model import checkpoint
 from pcan_model.model.checkpoint import CheckpointError
+from pcan_model.released.convert_checkpoint import convert, expected_shapes
 from pcan_model.released.network import ReleasedPCAN
 
 

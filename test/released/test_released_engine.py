@@ -15,13 +15,13 @@ from support.parity import recorded_arrays, recorded_clip, worst
 from support.released import small_released, small_released_config
 from support.small import blocks
 
+from pcan_model.cli.parity_dump import main
 from pcan_model.core.config import InputConfig
 from pcan_model.core.geometry import fit_picture
 from pcan_model.core.structures import Frame, State
 from pcan_model.evaluation.setup import Setup
 from pcan_model.released.engine import Memory, ReleasedEngine, _references, _rematched
 from pcan_model.released.network import ReleasedPCAN, pad
-from pcan_model.released.parity import dump
 from pcan_model.released.refinement import Regions
 from pcan_model.tracking.association import match, unique_detections
 from pcan_model.tracking.track_management import bank_slots, unchanged_tracks, update_tracks
@@ -227,13 +227,13 @@ def test_a_dump_holds_every_frame_and_bad_input_is_one_line(
     checkpoint.save(weights, net, net.config, {})
     np.save(clip, np.stack(pictures(2)))
     common = ["--weights", str(weights), "--out", str(tmp_path / "out")]
-    assert dump.main([str(clip), *common, "--set", "tracker.init_score=0.25", "released.drift=true"]) == 0
+    assert main([str(clip), *common, "--set", "tracker.init_score=0.25", "released.drift=true"]) == 0
     with np.load(tmp_path / "out" / "frame1.npz") as arrays:
         assert len(arrays["det_bboxes"]) == len(arrays["track_feats"]) > 0
-    assert dump.main([str(clip), *common, "--set", "tracker.unknown=1"]) == 2
-    assert dump.main([str(tmp_path / "no.png"), *common]) == 2
+    assert main([str(clip), *common, "--set", "tracker.unknown=1"]) == 2
+    assert main([str(tmp_path / "no.png"), *common]) == 2
     errors = capsys.readouterr().err.splitlines()
-    lines = [line for line in errors if line.startswith("dump: ")]
+    lines = [line for line in errors if line.startswith("parity_dump: ")]
     assert "expected part.key=value" in lines[0] and "no.png" in lines[1]
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.parity import ROOT, recorded_arrays, recorded_clip, worst
+from support.parity import recorded_arrays, recorded_clip, worst
 from support.seeded import checksum, seeded_state
+from support.shared import PARITY
 
 Arrays = dict[str, NDArray[Any]]
-CLIPS = sorted(path.name for path in (ROOT / "e2e").glob("clip*")) or ["clipA"]
+CLIPS = sorted(path.name for path in (PARITY / "e2e").glob("clip*")) or ["clipA"]
 SETTINGS = ["tracker.init_score=0.6", "tracker.duplicate_iou=0.4", "released.drift=true"]
 FLOAT32, FLOAT64 = 3.0, 1.05  # times the table, whose numbers have two digits
 PYRAMID, BOXES, EMBEDS, MASKS, STARTS = 6e-6, 2e-4, 2e-5, 3e-5, 1.4e-5
@@ -50,7 +51,7 @@ class Run:
 
     def __init__(self, clip: str, weights: Path, *, double: bool = False) -> None:
         self.factor = FLOAT64 if double else FLOAT32
-        count = max(1, len(list((ROOT / "e2e" / clip).glob("frame*.npz"))))
+        count = max(1, len(list((PARITY / "e2e" / clip).glob("frame*.npz"))))
         expected = [recorded_arrays(f"e2e/{clip}/frame{i}.npz") for i in range(count)]
         source, inside = (expected[0][name][:2].tolist() for name in ("ori_shape", "img_shape"))
         self.frames = list(zip(computed(source, inside, count, weights, double), expected, strict=True))
@@ -81,8 +82,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the generated weights, through a checkpoint file and `pcan-convert`."""
     import torch
 
-    from pcan_model.cli.convert import expected_shapes, main
+    from pcan_model.cli.convert import main
     from pcan_model.core.config import load_config
+    from pcan_model.released.convert_checkpoint import expected_shapes
     from pcan_model.released.network import ReleasedPCAN
 
     recorded_clip()  # or skip

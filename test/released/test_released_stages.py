@@ -14,10 +14,10 @@ from support.parity import recorded, recorded_arrays, recorded_clip, worst
 from support.released import small_batch, small_released
 from support.seeded import seeded_state
 
-from pcan_model.cli.convert import convert, expected_shapes
 from pcan_model.core.config import ConfigError, load_config
 from pcan_model.factory import make_net, make_pass
 from pcan_model.released.checkpoint_names import released_name
+from pcan_model.released.convert_checkpoint import convert, expected_shapes
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.dump import changed
 from pcan_model.released.parity.recorder import plain_convolutions
@@ -88,7 +88,7 @@ def test_a_stage_that_the_form_does_not_have_is_refused() -> None:
         make_pass(small_released())
     paper = changed(load_config("pcan_street_tiny"), ["train.stage=masks"])
     with pytest.raises(
-        ConfigError, match=r"train\.stage: expected joint or heads or instance for form paper, got 'masks'"
+        ConfigError, match=r"train\.stage: expected joint or heads or instance for variant paper, got 'masks'"
     ):
         make_pass(make_net(paper))
 

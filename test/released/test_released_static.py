@@ -125,7 +125,11 @@ def test_exported_it_tracks_as_the_dynamic_one(
 
 def test_the_graphs_read_regions_by_sampling_and_need_no_plugin(released: Path) -> None:
     manifest = json.loads((released / "manifest.json").read_text())
-    assert (manifest["roi"], manifest["opset"], manifest["config"]["form"]) == ("gridsample", 19, "released")
+    assert (manifest["roi"], manifest["opset"], manifest["config"]["variant"]) == (
+        "gridsample",
+        19,
+        "released",
+    )
     for name, samplers in (("frame", 3), ("instance", 0)):
         graph = onnx.load(released / f"{name}.onnx", load_external_data=False).graph
         kinds = [node.op_type for node in graph.node]

@@ -12,16 +12,16 @@ from support.released import small_batch, small_released_config
 from pcan_model.core.config import TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.pairs import PairDataset
-from pcan_model.factory import make_net
+from pcan_model.factory import make_net, make_training
 from pcan_model.model import checkpoint
 from pcan_model.synthetic.drive import SyntheticDrive
-from pcan_model.training.trainer import Trainer, parser
+from pcan_model.training.trainer import Trainer
 
 
 def trainer(stage: str) -> Trainer:
     torch.manual_seed(0)
     config = small_released_config(train={"stage": stage, "average": 0.0, "learning_rate": 0.001})
-    return Trainer(config, torch.device("cpu"), 2, None)
+    return Trainer(*make_training(config), torch.device("cpu"), 2)
 
 
 @pytest.mark.parametrize("stage", ["detector", "masks", "refinement"])
@@ -40,11 +40,6 @@ def test_a_stage_starts_from_the_last_ones_weights_and_leaves_the_rest(stage: st
     parts = {"masks": {"mask_head"}, "refinement": {"refine"}}
     whole = {"backbone", "pyramid", "proposals", "box_head", "embedding_head"}
     assert moved and moved <= parts.get(stage, whole)
-
-
-def test_the_command_takes_weights_to_start_from() -> None:
-    args = parser().parse_args(["pcan_released_masks", "--data", "x", "--weights", "w.safetensors"])
-    assert args.weights == Path("w.safetensors")
 
 
 def test_pairs_are_mirrored_together_and_nothing_else() -> None:

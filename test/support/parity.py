@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
+from support import shared
+from support.shared import PARITY
 from torch import Tensor
 
-ROOT = Path(os.environ.get("PCAN_PARITY", Path(__file__).parents[3] / "shared" / "parity"))
-FOLDER = ROOT / "unit"
+FOLDER = PARITY / "unit"
 
 
 def recorded(name: str) -> dict[str, Tensor]:
     """Return the arrays of one unit file, or skip the test."""
-    path = FOLDER / f"{name}.npz"
-    if not path.is_file():
-        pytest.skip(f"no recorded outputs of the released code at {path} (set PCAN_PARITY)")
-    with np.load(path) as arrays:
+    with np.load(shared.present(FOLDER / f"{name}.npz")) as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays if arrays[key].dtype.kind != "U"}
 
 
@@ -36,9 +32,7 @@ def recorded_arrays(path: str) -> dict[str, NDArray[Any]]:
 
 def present(path: str) -> Path:
     """Return a file of the recorded numbers, or skip the test."""
-    if not (ROOT / path).is_file():
-        pytest.skip(f"no recorded outputs of the released code at {ROOT / path} (set PCAN_PARITY)")
-    return ROOT / path
+    return shared.present(PARITY / path)
 
 
 def recorded_clip() -> ModuleType:

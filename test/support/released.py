@@ -16,7 +16,7 @@ from pcan_model.released.network import ReleasedPCAN
 __all__ = ["dimmed", "fixed_released", "small_batch", "small_released", "small_released_config"]
 
 RELEASED: dict[str, Any] = VALUES | {
-    "form": "released",
+    "variant": "released",
     "input": {"fit": "resize", "height": 120, "width": 190},
     "backbone": {"kind": "mobilenet_v2", "channels": 16},
     "frame_attention": {"levels": [2, 3], "prototypes": 6, "em_steps": 3},

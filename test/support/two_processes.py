@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
-from pcan_model.training import trainer as train
+from pcan_model.cli import train
+from pcan_model.training import trainer
 from pcan_model.training.loader import Batch
 from pcan_model.training.losses import Losses
 
 
-class Watched(train.Trainer):
+class Watched(trainer.Trainer):
     """A trainer that remembers itself and its pairs."""
 
     last: Watched
@@ -30,7 +31,7 @@ class Watched(train.Trainer):
 
 
 if __name__ == "__main__":
-    train.Trainer = Watched  # type: ignore[misc, assignment]
+    trainer.Trainer = Watched  # type: ignore[misc, assignment]
     train.main(sys.argv[1:])
     out = Path(sys.argv[sys.argv.index("--out") + 1])
     weights = {name: value.detach() for name, value in Watched.last.net.state_dict().items()}

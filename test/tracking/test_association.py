@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.associating import CONFIG, Floats, advance, detections, f32
+from support.shared import PARITY, needs
 from support.slow_tracker import SlowTracker
 
 from pcan_model.core.config import TrackerConfig
@@ -28,7 +28,7 @@ from pcan_model.tracking.association import (
     unmatched_detections,
 )
 
-PARITY = Path(__file__).parents[3] / "shared" / "parity" / "unit"
+UNIT = PARITY / "unit"
 
 
 def track(box: Any, look: int, **other: Any) -> Track:
@@ -205,10 +205,10 @@ def close(ours: Any, expected: NDArray[Any], name: str) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the recorded numbers in ../shared are absent")
+@needs(UNIT)
 @pytest.mark.parametrize("name", RECORDED)
 def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
-    record = np.load(PARITY / f"{name}.npz")
+    record = np.load(UNIT / f"{name}.npz")
     config = configured(json.loads(str(record["cfg"])))
     if "frames_used" in record:
         frames = dict(zip(record["frames_used"].tolist(), record["frame_ids"].tolist(), strict=True))

@@ -15,11 +15,11 @@ import yaml
 from safetensors.torch import load_file
 from support.small import VALUES, small_batch, small_config, small_net
 
-from pcan_model.cli import evaluate, export
+from pcan_model.cli import evaluate, export, train
 from pcan_model.core.config import ConfigError, TrainConfig
+from pcan_model.factory import make_training
 from pcan_model.model import checkpoint
 from pcan_model.synthetic.drive import write_drives
-from pcan_model.training import trainer as train
 from pcan_model.training.trainer import NonFiniteLoss, Trainer, rate_at
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,8 @@ def command(drives: Path, backbone: Path, config: Path) -> list[str]:
 
 def trainer(backbone: Path, pairs: int = 2, **settings: Any) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(small_config(train=settings), torch.device("cpu"), pairs, backbone)
+    config = small_config(train=settings)
+    return Trainer(*make_training(config, backbone), torch.device("cpu"), pairs)
 
 
 def said_at(output: str) -> dict[int, str]:
@@ -189,14 +190,15 @@ def test_a_training_begins_with_weights_but_for_fresh_parts(backbone: Path, tmp_
 
 
 def test_help_teaches_the_layout_of_the_data_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {}
     for name, run in (("train", train.main), ("export", export.main), ("evaluate", evaluate.main)):
         with pytest.raises(SystemExit) as ended:
             run(["--help"])
-        said = capsys.readouterr().out
-        assert ended.value.code == 0 and f"\n  pcan-{name} " in said, "an example on a line of its own"
+        said[name] = capsys.readouterr().out
+        assert ended.value.code == 0 and f"\n  pcan-{name} " in said[name], "an example on a line of its own"
         if name != "export":
-            assert "images/<video>/" in said and "labels/<video>.json" in said
-    assert "torchrun" in train.parser().format_help()
+            assert "images/<video>/" in said[name] and "labels/<video>.json" in said[name]
+    assert "torchrun" in said["train"]
 
 
 def test_errors_of_the_user_are_one_line(

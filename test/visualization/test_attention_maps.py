@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
 
-from pcan_model.cli.attention import choose, main
+from pcan_model.cli.attention import main
 from pcan_model.core.config import ConfigError
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
 from pcan_model.visualization.attention_figure import attended, busiest, colours, draw
+from pcan_model.visualization.attention_maps import choose
 from pcan_model.visualization.attention_recorder import SIDE, Look, Seen, cut, watch
 
 S = 4  # cells of a side of the maps made here

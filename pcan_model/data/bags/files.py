@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import Any, Literal
 
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from pcan_model.core.atomic_write import replace_folder
 from pcan_model.core.stamps import nanoseconds
 from pcan_model.data.bags.message_types import COMPRESSED, TRACKS, our_types
 from pcan_model.data.bags.reading import Bag, BagError
@@ -96,10 +95,4 @@ def check_replaceable(folder: Path) -> None:
 def put_in_place(partial: Path, folder: Path) -> None:
     """Give a complete bag its final name, in place of a bag that has it now; BagError for anything else."""
     check_replaceable(folder)
-    if folder.exists():
-        old = partial.with_name(f"{partial.name}.old")
-        os.replace(folder, old)
-        os.replace(partial, folder)
-        shutil.rmtree(old)
-    else:
-        os.replace(partial, folder)
+    replace_folder(partial, folder)

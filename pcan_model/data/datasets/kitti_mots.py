@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.files import (
@@ -17,7 +18,6 @@ from pcan_model.data.files import (
     read_picture,
     visible,
     write_picture,
-    write_whole,
 )
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.formats.labels import FrameLabels
@@ -141,10 +141,10 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
         write_picture(root / "instances" / clip.name / f"{time:06d}.png", values)
         yield
     text = "".join(f"{line}\n" for line in lines)
-    write_whole(root / "instances_txt" / f"{clip.name}.txt", text.encode())
+    write_bytes(root / "instances_txt" / f"{clip.name}.txt", text.encode())
 
 
 def write_list(root: Path, clips: Sequence[Clip], split: str) -> None:
     """Save which sequences a split has, as a seqmap."""
     text = "".join(f"{clip.name} empty 000000 {len(clip) - 1:06d}\n" for clip in clips)
-    write_whole(root / f"{split}.seqmap", text.encode())
+    write_bytes(root / f"{split}.seqmap", text.encode())

@@ -10,10 +10,11 @@ from typing import Any
 
 import cv2
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, LabeledFrame, without_image
-from pcan_model.data.files import FileClip, visible, write_picture, write_whole
+from pcan_model.data.files import FileClip, visible, write_picture
 from pcan_model.data.formats import scalabel
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError, raise_error, read_all
@@ -139,7 +140,7 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterato
     for time, path, labels in transfer(clip, lambda time: folder / stem(clip, time), (".jpg", ".png")):
         entries.append(scalabel.encode(labels, names, name=path.name, video=clip.name, time=time))
         yield
-    write_whole(root / "labels" / f"{clip.name}.json", json.dumps(entries).encode())
+    write_bytes(root / "labels" / f"{clip.name}.json", json.dumps(entries).encode())
 
 
 def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality: int = 92) -> None:
@@ -150,4 +151,4 @@ def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality
         write_picture(path, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         labels = without_image(frame)
         entries.append(scalabel.encode(labels, CLASSES, name=path.name, video=name, time=time))
-    write_whole(Path(root) / "labels" / f"{name}.json", json.dumps(entries).encode())
+    write_bytes(Path(root) / "labels" / f"{name}.json", json.dumps(entries).encode())

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
-from pcan_model.data.files import FileClip, LabelSource, NoLabels, write_whole
+from pcan_model.data.files import FileClip, LabelSource, NoLabels
 from pcan_model.data.formats import youtube_vis
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError
@@ -109,4 +110,4 @@ class Writer:
             "categories": youtube_vis.categories(self._names),
             "annotations": self._annotations,
         }
-        write_whole(self._root / self._split / "instances.json", json.dumps(data).encode())
+        write_bytes(self._root / self._split / "instances.json", json.dumps(data).encode())

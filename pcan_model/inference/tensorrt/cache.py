@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from pcan_model.core.atomic_write import atomic_folder, write_bytes
+
 PLAN, MANIFEST = "engine.plan", "manifest.json"
 NAME = re.compile(r".+-[0-9a-f]{16}")  # of an engine's folder: nothing else in the cache's is touched
 
@@ -78,17 +80,11 @@ class EngineCache:
 
     def put(self, key: EngineKey, plan: bytes) -> Path:
         """Keep an engine, in place of what is there under its key."""
-        self.root.mkdir(parents=True, exist_ok=True)
         target = self.root / key.folder
-        with tempfile.TemporaryDirectory(dir=self.root, prefix=".part-") as name:
-            partial = Path(name) / "engine"
-            partial.mkdir()
+        with atomic_folder(target) as partial:
             (partial / PLAN).write_bytes(plan)
             manifest = {"key": asdict(key), "sha256": hashlib.sha256(plan).hexdigest()}
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-            if target.exists():
-                os.replace(target, Path(name) / "old")
-            os.replace(partial, target)
         return target
 
     def remove(self, key: EngineKey) -> None:
@@ -103,11 +99,8 @@ class EngineCache:
             return b""
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a file beside the engines, whole or not at all."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.root, prefix=".part-", delete=False) as file:
-            file.write(content)
-        os.replace(file.name, self.root / name)
+        """Keep a file beside the engines."""
+        write_bytes(self.root / name, content)
 
     def entries(self) -> list[Entry]:
         """Return every engine, the broken ones too, by name."""

@@ -1,0 +1,68 @@
+"""The rows of chosen tables, run one group after another, from where the last run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pcan_model.core.atomic_write import write_bytes
+from pcan_model.core.config import ConfigError, load_config
+from pcan_model.experiments.counting import run, together
+from pcan_model.experiments.options import AblateOptions
+from pcan_model.experiments.report import plot, to_markdown
+from pcan_model.experiments.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
+from pcan_model.experiments.tables import TABLES, Table
+
+
+def ablate(options: AblateOptions) -> Iterator[str]:
+    """Run what is missing and write results, tables and plots; yields each table's text.
+
+    With `dry_run` nothing is run: yields the title of every row that is left to do.
+    """
+    study = study_of(options)
+    tables, seeds = [TABLES[number] for number in options.tables], list(options.seeds)
+    results = read_results(options.docs / "results.jsonl")
+    wanted = [one for one in runs(tables, seeds) if one.variation.name not in options.skip]
+    waiting = [one for one in wanted if not _find(one, study, results)]
+    if options.dry_run:
+        yield from [one.title() for one in waiting] or ["nothing is left to do"]
+        return
+    with tqdm(total=len(waiting), unit="run") as bar:
+        for group in together(waiting, study):
+            bar.set_postfix_str(group[0].title())
+            results += run(group, study)
+            write_results(options.docs / "results.jsonl", results)
+            bar.update(len(group))
+    for table in tables:
+        own = [r for one in runs([table], seeds) if (r := _find(one, study, results))]
+        yield _report(table, own, options.docs)
+
+
+def study_of(options: AblateOptions) -> Study:
+    """Return what all rows have in common; ConfigError where options contradict each other."""
+    base = load_config(options.config)
+    if options.iterations == 0 and not options.weights:
+        raise ConfigError("--iterations 0: expected --weights to count with, got none")
+    if options.iterations is not None:
+        base = replace(base, train=replace(base.train, iterations=options.iterations))
+    sizes = options.drives, options.held_out, options.length
+    return Study(base, *sizes, options.out, options.backbone, options.workers, options.weights)
+
+
+def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
+    """Return what is known of a run of this very study."""
+    mark = fingerprint(one.variation.apply(study.base), study)
+    key = (one.table, one.variation.name, one.seed, mark)
+    return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)
+
+
+def _report(table: Table, results: list[Result], folder: Path) -> str:
+    """Write a table and its plot; returns the text."""
+    rows = to_markdown(table, results)
+    title = f"Table {table.number}: {table.title}"
+    write_bytes(folder / f"table{table.number}.md", f"# {title}\n\n{rows}\n".encode())
+    plot(table, results, folder / f"table{table.number}.png")
+    return f"{title}\n{rows}"

@@ -1,0 +1,87 @@
+"""Where the prototypes of a track look, frame by frame: chosen from a tracked clip and drawn (Figure 6)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pcan_model.core.atomic_write import write_bytes
+from pcan_model.core.config import ConfigError
+from pcan_model.data.clips import Clip
+from pcan_model.data.registry import open_clip
+from pcan_model.model import checkpoint
+from pcan_model.model.pcan import PCAN
+from pcan_model.visualization.attention_figure import draw
+from pcan_model.visualization.attention_options import AttentionOptions
+from pcan_model.visualization.attention_recorder import Look, watch
+
+
+def draw_attention(options: AttentionOptions) -> tuple[str, tuple[str, ...]]:
+    """Track the clip and write the figure; returns in words what is on it, and what the clip lacks."""
+    net = load(options.weights)
+    clip = open_clip(options.clip)
+    tracks = follow(net, clip, options.until)
+    looks = choose(tracks, options.track, options.frames, options.every)
+    write(options.out, draw(looks, net.config.instance_attention.foreground, options.prototypes))
+    name = net.config.classes[looks[0].label]
+    shown = f"track {looks[0].track_id}, {name}, frames {[look.frame for look in looks]}"
+    return shown, tuple(clip.problems())
+
+
+def load(weights: Path) -> PCAN:
+    """Return the network of a checkpoint; ConfigError if it has no instance prototypes."""
+    config, _ = checkpoint.load_header(weights)
+    part = config.instance_attention
+    if not part.enabled or not part.foreground + part.background:
+        raise ConfigError(f"{weights}: instance_attention: expected prototypes, got none")
+    net = PCAN(config).eval()
+    checkpoint.load_weights(weights, net)
+    return net
+
+
+def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[Look]]:
+    """Return the looks of every track by its id."""
+    tracks: dict[int, list[Look]] = defaultdict(list)
+    images = (frame.image for frame in islice(clip.frames(), until))
+    for seen in tqdm(watch(net, images), unit="frame"):
+        for look in seen.looks:
+            tracks[look.track_id].append(look)
+    return dict(tracks)
+
+
+def choose(tracks: dict[int, list[Look]], track: int | None, frames: int, every: int) -> list[Look]:
+    """Return the frames to draw of a track, by default of the one that was seen largest and longest.
+
+    every  frames from one drawn look to the next
+    """
+    if not tracks:
+        raise ConfigError("expected a clip in which something is tracked, got none")
+    if track is not None and track not in tracks:
+        raise ConfigError(f"--track: expected one of {sorted(tracks)}, got {track}")
+    number = max(tracks, key=lambda k: sum(_area(look) for look in tracks[k])) if track is None else track
+    looks = tracks[number]
+    largest = max(range(len(looks)), key=lambda i: _area(looks[i]))
+    first = max(0, min(largest - every * (frames // 2), len(looks) - 1 - every * (frames - 1)))
+    return looks[first::every][:frames]
+
+
+def _area(look: Look) -> float:
+    x1, y1, x2, y2 = look.box.tolist()
+    return (x2 - x1) * (y2 - y1)
+
+
+def write(path: Path, image: NDArray[np.uint8]) -> None:
+    """Save an RGB image."""
+    try:
+        done, data = cv2.imencode(path.suffix, image[..., ::-1])
+    except cv2.error:
+        done = False
+    if not done:
+        raise OSError(f"{path}: expected a name of an image, such as car.png")
+    write_bytes(path, data.tobytes())

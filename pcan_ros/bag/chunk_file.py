@@ -1,0 +1,213 @@
+"""A chunk of the journal as a file: NumPy arrays and JSON, so that reading one runs nothing.
+
+What an engine's memory holds is written as arrays, and made again beside an empty memory of the same engine,
+which says of what kind, shape and type each value has to be.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.atomic_write import write_bytes
+from pcan_model.core.errors import DataError
+from pcan_model.core.structures import Detections, State, Track
+
+Arrays = dict[str, NDArray[Any]]
+Record = TypeVar("Record")
+HEADER, TRACKS = "header", "tracks"  # names of the JSON text and of the serialised messages, as bytes
+BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class NotKept(TypeError):
+    """A memory that only the process knows which made it, such as one on a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelAnswer:
+    """What the tracker found in one image."""
+
+    topic: str  # of the image
+    tracks: bytes  # serialised TrackedInstanceArray; empty where the image could not be read
+    error: str = ""  # why not
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Answers in a row, and where the tracker stands after them."""
+
+    answers: tuple[LabelAnswer, ...]
+    states: dict[str, tuple[State, float]] | None  # topic to state and last stamp in seconds; None: not kept
+
+
+def write_chunk(path: Path, chunk: Chunk) -> None:
+    """Save a chunk, without its states where their memories cannot be kept."""
+    arrays: Arrays = {TRACKS: _bytes(b"".join(answer.tracks for answer in chunk.answers))}
+    answers = [[answer.topic, len(answer.tracks), answer.error] for answer in chunk.answers]
+    try:
+        states = _pack_states(chunk.states, arrays)
+    except NotKept:
+        states = None
+    arrays[HEADER] = _bytes(json.dumps({"answers": answers, "states": states}).encode())
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue(), durable=True)
+
+
+def read_chunk(path: Path, empty: Any) -> Chunk:
+    """Read a chunk; raises DataError where it is not one that `write_chunk` could have written.
+
+    empty  memory of the engine before the first frame
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays: Arrays = dict(file)
+        header = json.loads(arrays[HEADER].tobytes())
+        answers = tuple(_unpack_answers(header["answers"], arrays[TRACKS].tobytes()))
+        return Chunk(answers, _unpack_states(header["states"], arrays, empty))
+    except BROKEN as error:
+        got = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(path, "chunk", "what `pcan-bag label` writes", got) from None
+
+
+def _bytes(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)
+
+
+def _unpack_answers(entries: Sequence[Any], data: bytes) -> Iterator[LabelAnswer]:
+    place = 0
+    for topic, length, error in entries:
+        if not (isinstance(topic, str) and isinstance(error, str) and type(length) is int and length >= 0):
+            raise ValueError(f"an answer of {topic!r}, {length!r}, {error!r}")
+        yield LabelAnswer(topic, data[place : place + length], error)
+        place += length
+    if place != len(data):
+        raise ValueError(f"{len(data)} bytes of tracks, {place} named")
+
+
+def _pack_states(states: dict[str, tuple[State, float]] | None, arrays: Arrays) -> list[Any] | None:
+    """Put the arrays of states into `arrays`; returns the rest as plain values."""
+    if states is None:
+        return None
+    packed = []
+    for number, (topic, (state, stamp)) in enumerate(states.items()):
+        name = f"state{number}"
+        for k, leaf in enumerate(_leaves(state.memory)):
+            arrays[f"{name}.memory{k}"] = _array_of(leaf)
+        packed.append(
+            {
+                "topic": topic,
+                "stamp": stamp,
+                "session": state.session.hex,
+                "next_id": state.next_id,
+                "frame_index": state.frame_index,
+                "tracks": [_pack(t, f"{name}.track{k}", arrays) for k, t in enumerate(state.tracks)],
+                "unmatched": [
+                    _pack(d, f"{name}.unmatched{k}", arrays) for k, d in enumerate(state.unmatched)
+                ],
+            }
+        )
+    return packed
+
+
+def _unpack_states(packed: Any, arrays: Arrays, empty: Any) -> dict[str, tuple[State, float]] | None:
+    if packed is None:
+        return None
+    states = {}
+    for number, values in enumerate(packed):
+        name = f"state{number}"
+        state = State(
+            memory=_rebuild(empty, (arrays[f"{name}.memory{k}"] for k in range(len(list(_leaves(empty)))))),
+            session=UUID(hex=values["session"]),
+            tracks=_unpack_all(Track, values["tracks"], f"{name}.track", arrays),
+            unmatched=_unpack_all(Detections, values["unmatched"], f"{name}.unmatched", arrays),
+            next_id=_whole(values["next_id"]),
+            frame_index=_whole(values["frame_index"]),
+        )
+        states[str(values["topic"])] = state, float(values["stamp"])
+    return states
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r} for a whole number")
+    return value
+
+
+def _pack(record: Any, name: str, arrays: Arrays) -> dict[str, Any]:
+    """Put a record's arrays into `arrays`; returns its numbers by field."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    arrays.update({f"{name}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)})
+    return {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
+
+
+def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> tuple[Record, ...]:
+    return tuple(_unpack(kind, entry, f"{name}{k}", arrays) for k, entry in enumerate(entries))
+
+
+def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arrays) -> Record:
+    """Build a record of numbers and arrays; ValueError where a number is of another type."""
+    values: dict[str, Any] = {}
+    for key, hint in get_type_hints(kind).items():
+        if hint not in (int, float):
+            values[key] = arrays[f"{name}.{key}"]
+        elif type(numbers[key]) is hint:
+            values[key] = numbers[key]
+        else:
+            raise ValueError(f"{kind.__name__}.{key}: {numbers[key]!r}")
+    return kind(**values)
+
+
+def _leaves(memory: Any) -> Iterator[Any]:
+    """Yield the values in a memory, a dataclass of values and tuples of them, in their order."""
+    if is_dataclass(memory):
+        for field in fields(memory):
+            yield from _leaves(getattr(memory, field.name))
+    elif isinstance(memory, tuple):
+        for item in memory:
+            yield from _leaves(item)
+    else:
+        yield memory
+
+
+def _rebuild(empty: Any, arrays: Iterator[NDArray[Any]]) -> Any:
+    """Return a memory like `empty` with other values, in the order of `_leaves`."""
+    if is_dataclass(empty):
+        parts = {field.name: _rebuild(getattr(empty, field.name), arrays) for field in fields(empty)}
+        return type(empty)(**parts)  # type: ignore[misc]
+    if isinstance(empty, tuple):
+        return tuple(_rebuild(item, arrays) for item in empty)
+    known, array = _array_of(empty), next(arrays)
+    if (array.shape, array.dtype) != (known.shape, known.dtype):
+        raise ValueError(f"a memory of {array.shape} {array.dtype} for {known.shape} {known.dtype}")
+    return _value_like(empty, array)
+
+
+def _array_of(value: Any) -> NDArray[Any]:
+    """Return an array, or a runtime's value as one; NotKept for anything else."""
+    if isinstance(value, np.ndarray):
+        return value
+    if type(value).__name__ == "OrtValue":  # of ONNX Runtime
+        return np.asarray(value.numpy())
+    if type(value).__name__ == "Tensor" and isinstance(value.data, np.ndarray):  # of OpenVINO
+        return value.data
+    raise NotKept(f"{type(value).__name__}: not kept between runs")
+
+
+def _value_like(value: Any, array: NDArray[Any]) -> Any:
+    """Return an array as a value of the same runtime and device."""
+    if isinstance(value, np.ndarray):
+        return array
+    if type(value).__name__ == "OrtValue":
+        return type(value).ortvalue_from_numpy(array, value.device_name())
+    return type(value)(array.copy())
