@@ -64,7 +64,8 @@ def named(array: str, text: str) -> bool:
 
 
 def source(module: str) -> str:
-    return next(Path(__file__).parents[1].rglob(f"test_{module}.py")).read_text()
+    (path,) = Path(__file__).parents[1].rglob(f"test_{module}.py")
+    return path.read_text()
 
 
 def files() -> list[Path]:
