@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
-from support.parity import ROOT
+from support.shared import PARITY, present
 
 from pcan_model.core.config import BackboneConfig
 from pcan_model.one_stage.sipmask.config import HeadConfig, SipMaskConfig
 from pcan_model.one_stage.sipmask.network import SipMask
 from pcan_model.training.targets import Truth
 
-SHARED = os.environ.get("PCAN_SHARED")
-SIPMASK = (Path(SHARED) / "parity" if SHARED else ROOT) / "sipmask"
+SIPMASK = PARITY / "sipmask"
 SMALL = SipMaskConfig(
     classes=3,
     backbone=BackboneConfig(kind="mobilenet_v2", channels=16, frozen=0),
@@ -29,10 +26,7 @@ SMALL = SipMaskConfig(
 
 def recorded_file(name: str) -> Path:
     """Return a recorded file, such as unit/nms.npz, or skip the test."""
-    path = SIPMASK / name
-    if not path.is_file():
-        pytest.skip(f"no recorded outputs of SipMask-VIS at {path} (set PCAN_SHARED or PCAN_PARITY)")
-    return path
+    return present(SIPMASK / name)
 
 
 def small_sipmask(seed: int = 0, **parts: object) -> SipMask:
