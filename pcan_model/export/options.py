@@ -7,9 +7,8 @@ from typing import Literal
 
 from pcan_model.core.engine import CameraFormat
 from pcan_model.core.fields import setting
+from pcan_model.inference.manifest import Precision, Roi
 
-Roi = Literal["roialign", "gridsample"]
-Precision = Literal["fp32", "fp16", "int8", "fp8"]
 Rest = Literal["fp16", "fp32"]
 
 

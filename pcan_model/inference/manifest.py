@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
 from pcan_model.core.engine import CameraFormat
@@ -17,8 +17,10 @@ from pcan_model.model.pass_names import GRAPHS
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 BATCH = "batch_"  # before the names of the graphs for several cameras at once
-PRECISIONS = ("fp32", "fp16", "int8", "fp8")
-ROI = ("roialign", "gridsample")  # the operator; grid sampling, which TensorRT builds anywhere
+Precision = Literal["fp32", "fp16", "int8", "fp8"]
+Roi = Literal["roialign", "gridsample"]  # the operator; grid sampling, which TensorRT builds anywhere
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+ROI: tuple[Roi, ...] = get_args(Roi)
 NAME_BYTES = 255  # of a file, as file systems have it
 MANIFEST_BYTES = 16 << 20  # no manifest is larger
 TENSOR_VALUES = 1 << 28  # of one tensor, 1 GiB in fp32: no graph of ours has larger ones
