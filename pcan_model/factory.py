@@ -13,10 +13,12 @@ from pcan_model.model import pass_signature as paper
 from pcan_model.model.detector import Detector
 from pcan_model.model.pass_signature import MakeSignature
 from pcan_model.model.pcan import PCAN
+from pcan_model.one_stage.network import OneStagePCAN, make_pcan
 from pcan_model.released import static as released
 from pcan_model.released.engine import ReleasedEngine
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.stages import STAGES as RELEASED
+from pcan_model.training.one_stage.stages import STAGES as ONE_STAGE
 from pcan_model.training.pretrained import initialise
 from pcan_model.training.stages import STAGES as PAPER
 
@@ -32,7 +34,7 @@ REFERENCES: dict[str, dict[str, MakeSignature]] = {  # what agrees with these, a
 
 def make_net(config: Config) -> PCAN | ReleasedPCAN:
     """Return the network with random weights."""
-    return ReleasedPCAN(config) if config.variant == "released" else PCAN(config)
+    return ReleasedPCAN(config) if config.variant == "released" else make_pcan(config)
 
 
 def make_training(config: Config, backbone: Path | None = None) -> tuple[Detector, nn.Module]:
@@ -62,9 +64,14 @@ def make_pass(net: Detector) -> nn.Module:
     config, stage = net.config, net.config.train.stage
     if isinstance(net, ReleasedPCAN) and stage in RELEASED:
         return RELEASED[stage](net)
-    if isinstance(net, PCAN) and stage in PAPER:
+    if isinstance(net, OneStagePCAN) and stage in ONE_STAGE:
+        return ONE_STAGE[stage](net)
+    if isinstance(net, PCAN) and not isinstance(net, OneStagePCAN) and stage in PAPER:
         return PAPER[stage](net)
-    known = " or ".join(RELEASED if config.variant == "released" else PAPER)
+    known = (
+        RELEASED if config.variant == "released" else PAPER if config.detector == "mask_rcnn" else ONE_STAGE
+    )
+    of = config.variant if config.detector == "mask_rcnn" else f"{config.variant} with {config.detector}"
     raise ConfigError(
-        f"{config.name}: train.stage: expected {known} for variant {config.variant}, got {stage!r}"
+        f"{config.name}: train.stage: expected {' or '.join(known)} for variant {of}, got {stage!r}"
     )

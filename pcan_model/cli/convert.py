@@ -1,4 +1,4 @@
-"""`pcan-convert`: the checkpoint that PCAN's authors publish, as ours."""
+"""`pcan-convert`: a network that others publish as ours: the released PCAN, or YOLOX-Nano as a start."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from pcan_model.cli.run import run
 from pcan_model.core.config import load_config
 
 PRESET = "pcan_released_bdd100k"
+YOLOX, YOLOX_PRESET = ".onnx", "pcan_street"
 EXPLANATION = """\
 Turn the checkpoint of the released PCAN (BDD100K, ResNet-50; its authors publish it in the model
 zoo of github.com/SysCV/pcan) into weights of the preset pcan_released_bdd100k.
 
   pcan-convert pcan_pretrained_model.pth --out weights.safetensors
   pcan-evaluate pcan_released_bdd100k --weights weights.safetensors --data bdd100k/val
+
+Or turn YOLOX-Nano (ONNX, trained on COCO) into weights of the preset pcan_street: the detector works at
+once, masks and identities are there to be trained.
+
+  pcan-convert yolox_nano.onnx --out start.safetensors
+  pcan-train pcan_street --weights start.safetensors --data street --out runs/street
 """
 
 
@@ -30,18 +37,23 @@ def _convert(arguments: Sequence[str]) -> None:
     import torch  # only now: the help needs none
 
     from pcan_model.released.convert_checkpoint import convert_file
+    from pcan_model.training.one_stage.convert_yolox import convert_yolox_file
 
     torch.set_num_threads(1)
-    count = convert_file(options.checkpoint, options.out, load_config(options.config))
+    yolox = options.checkpoint.suffix == YOLOX
+    config = load_config(options.config or (YOLOX_PRESET if yolox else PRESET))
+    count = (convert_yolox_file if yolox else convert_file)(options.checkpoint, options.out, config)
     print(f"written: {options.out} ({count:,} parameters)")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-convert", EXPLANATION)
-    parser.add_argument("checkpoint", type=Path, help="the released .pth file")
+    parser.add_argument("checkpoint", type=Path, help="the released .pth file, or YOLOX-Nano's .onnx")
     out = Path("weights.safetensors")
     parser.add_argument("--out", type=Path, default=out, help="file to write (default: %(default)s)")
-    parser.add_argument("--config", default=PRESET, help="preset or YAML file (default: %(default)s)")
+    parser.add_argument(
+        "--config", help=f"preset or YAML file (default: {PRESET}, or {YOLOX_PRESET} for .onnx)"
+    )
     return parser
 
 

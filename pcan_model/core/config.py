@@ -20,7 +20,8 @@ PRESETS = Path(__file__).parents[1] / "configs"
 RENAMED = {"form": "variant"}  # keys of older files to today's
 
 Association = Literal["quasi_dense", "sort_iou"]
-Stage = Literal["joint", "heads", "instance", "detector", "masks", "refinement"]
+Stage = Literal["joint", "heads", "instance", "regions", "memory", "whole", "detector", "masks", "refinement"]
+BACKBONES = {"mask_rcnn": ("resnet50", "mobilenet_v2"), "yolox": ("darknet_nano",)}  # by detector
 log = logging.getLogger(__name__)
 
 
@@ -43,13 +44,18 @@ class InputConfig:
     )
     mean: tuple[float, ...] = setting((123.675, 116.28, 103.53), "RGB, of ImageNet", low=0.0, high=255.0)
     std: tuple[float, ...] = setting((58.395, 57.12, 57.375), "RGB, of ImageNet", low=1e-3)
+    border: tuple[float, ...] = setting(
+        (), "RGB beside a letterboxed image; without it the mean", low=0.0, high=255.0
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneConfig:
     """Image to pyramid P2..P5 (strides 4..32); P6 (stride 64) serves proposals only."""
 
-    kind: Literal["resnet50", "mobilenet_v2"] = setting("resnet50", "network that reads the image")
+    kind: Literal["resnet50", "mobilenet_v2", "darknet_nano"] = setting(
+        "resnet50", "network that reads the image; darknet_nano is of the detector yolox"
+    )
     channels: int = setting(256, "C, of every pyramid level", low=1)
     separable: bool = setting(False, "depthwise separable 3x3 convolutions in pyramid and proposals")
     frozen: int = setting(1, "leading backbone stages that training leaves alone", low=0)
@@ -197,7 +203,9 @@ class TrainConfig:
     """The training recipe (QDTrack's, which the paper follows)."""
 
     stage: Stage = setting(
-        "joint", "what learns: all at once; heads, then instance (stages.py); or the released stages"
+        "joint",
+        "what learns: all at once; heads, then instance (stages.py); regions, memory, then the whole of the "
+        "one-stage form (one_stage); or the released stages",
     )
     augment: Literal["strong", "flip"] = setting(
         "strong", "flip: nothing but mirroring, half of the pairs (released)"
@@ -238,6 +246,9 @@ class Config:
     variant: Literal["paper", "released"] = setting(
         "paper", "PCAN as the paper has it, or as its authors released it"
     )
+    detector: Literal["mask_rcnn", "yolox"] = setting(
+        "mask_rcnn", "two stages, or one (YOLOX; of the variant paper)"
+    )
     classes: tuple[str, ...] = setting(CLASSES, "names, in the order of the class heads")
     input: InputConfig = field(default_factory=InputConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -262,6 +273,11 @@ def _faults(config: Config) -> Iterator[str]:
         if value <= 0 or value % step:
             yield f"input.{side}: expected a multiple of {step}, got {value}"
     yield from faults(config)
+    if config.backbone.kind not in BACKBONES[config.detector]:
+        expected = f"one of {BACKBONES[config.detector]} for detector {config.detector}"
+        yield f"backbone.kind: expected {expected}, got {config.backbone.kind!r}"
+    if config.detector != "mask_rcnn" and config.variant != "paper":
+        yield f"variant: expected paper for detector {config.detector}, got {config.variant!r}"
     for part in fields(config):
         record = getattr(config, part.name)
         if is_dataclass(record):

@@ -88,13 +88,14 @@ class Resize(Letterbox):
 def fit_picture(source: tuple[int, ...], config: InputConfig) -> Letterbox:
     """Say how a picture of (height, width) becomes the network's input.
 
-    letterbox  into the input's size, the border close to 0 once the mean is subtracted
+    letterbox  into the input's size; unless told, the border is close to 0 once the mean is subtracted
     resize     as large as its sides fit in the input's, lying or standing, without a border
     """
     height, width = source[:2]
     limit = config.height, config.width
     if config.fit == "letterbox":
-        return Letterbox((height, width), limit, tuple(round(channel) for channel in config.mean))
+        fill = config.border or config.mean
+        return Letterbox((height, width), limit, tuple(round(channel) for channel in fill))
     ratio = min(max(limit) / max(height, width), min(limit) / min(height, width))
     target = int(height * ratio + 0.5), int(width * ratio + 0.5)
     return Resize((height, width), (max(1, target[0]), max(1, target[1])))

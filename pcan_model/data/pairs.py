@@ -24,7 +24,7 @@ from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placemen
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
 
-CACHED_FRAMES = 32  # decoded frames kept per process
+CACHED_BYTES = 1 << 30  # of decoded frames kept per process
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +75,7 @@ class PairDataset:
         self._length = length
         self._chances = _chances(self._clips, weights)
         self._cache: OrderedDict[tuple[int, int], FlatFrame] = OrderedDict()
+        self._cached = 0  # bytes
         self._bank = self._make_bank(names)
 
     def __len__(self) -> int:
@@ -115,9 +116,10 @@ class PairDataset:
 
     def _frame(self, clip: int, number: int) -> FlatFrame:
         if (clip, number) not in self._cache:
-            self._cache[clip, number] = self._clips[clip].flat(number)
-            if len(self._cache) > CACHED_FRAMES:
-                self._cache.popitem(last=False)
+            new = self._cache[clip, number] = self._clips[clip].flat(number)
+            self._cached += _bytes(new)
+            while self._cached > CACHED_BYTES and len(self._cache) > 2:
+                self._cached -= _bytes(self._cache.popitem(last=False)[1])
         self._cache.move_to_end((clip, number))
         return self._cache[clip, number]
 
@@ -139,6 +141,10 @@ class PairDataset:
         return [
             paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, (places, moved), strict=True)
         ]
+
+
+def _bytes(frame: FlatFrame) -> int:
+    return frame.image.nbytes + frame.index.nbytes
 
 
 def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
 from pcan_model.model.pass_names import DETECTIONS, SLOTS, following
 from pcan_model.model.pass_signature import MakeSignature, PassSignature, sparse
-from pcan_model.model.pcan import PCAN
+from pcan_model.one_stage.network import make_pcan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class TorchEngine(Engine):
         signature  makes the passes of the network's form
         """
         self.config = config
-        net = PCAN(config) if isinstance(weights, Path) else weights
+        net = make_pcan(config) if isinstance(weights, Path) else weights
         if isinstance(weights, Path):
             checkpoint.load_weights(weights, net)
         self.signature = signature(net)

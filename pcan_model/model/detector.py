@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
 from pcan_model.model.backbone import Backbone, Pyramid
-from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead
+from pcan_model.model.boxes import decode, suppress
+from pcan_model.model.heads import STD, BoxHead, EmbeddingHead, MaskHead
 from pcan_model.model.proposals import STRIDES, ProposalHead
 from pcan_model.model.roi_pooling import pool_by_level
 
@@ -21,6 +24,11 @@ class Detector(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self._make_detector(config)
+        self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
+
+    def _make_detector(self, config: Config) -> None:
         channels, classes = config.backbone.channels, len(config.classes)
         self.backbone = Backbone(config.backbone)
         self.pyramid = Pyramid(self.backbone.channels, config.backbone)
@@ -28,8 +36,6 @@ class Detector(nn.Module):
         self.box_head = BoxHead(channels, classes, config.heads)
         self.mask_head = MaskHead(channels, classes, config.heads)
         self.embedding_head = EmbeddingHead(channels, config.heads)
-        self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.input.std).view(3, 1, 1), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turn images (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
@@ -43,11 +49,44 @@ class Detector(nn.Module):
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
 
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are trained at `train.backbone_rate`."""
+        return list(self.backbone.parameters())
+
+    def complete(self, levels: list[Tensor]) -> list[Tensor]:
+        """Return the pyramid that heads read, once memories are read into its levels: here as it is."""
+        return levels
+
     def level_sizes(self) -> list[tuple[int, int]]:
         """Return height and width of P2..P5 of the configuration's images, padded to cells of P5."""
         size, coarsest = self.config.input, STRIDES[3]
         height, width = (side + -side % coarsest for side in (size.height, size.width))
         return [(height // stride, width // stride) for stride in STRIDES[:4]]
+
+    def detect(
+        self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the best D boxes of one picture, their scores and labels, and whether suppression settled.
+
+        pool  reads regions (R, C, cells, cells) of the pyramid, given boxes (R, 4) and cells
+        """
+        head, config = self.proposals, self.config.heads
+        size = self.config.input.height, self.config.input.width
+        pyramid = with_p6(levels)
+        logits, offsets = head(pyramid)
+        count = head.config.count
+        proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
+        logits, offsets = self.box_head(pool(proposals[0], config.box_size))
+        boxes = decode(offsets, proposals[0][:, None], STD, size)
+        classes = logits.shape[1] - 1
+        scores = logits.softmax(1)[:, :classes]
+        boxes = boxes.expand(-1, classes, -1).flatten(0, 1)
+        best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
+        boxes, labels = boxes[order], order % classes
+        keep, ok = suppress(boxes[None], labels[None], config.nms_iou, self.config.proposals.nms_steps)
+        best, order = (best * keep[0]).topk(config.detections)
+        best = best * (best > config.score_threshold)
+        return boxes[order], best, labels[order], ok & proposals_ok
 
     def pool(self, levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
         """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images (R,)."""

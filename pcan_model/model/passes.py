@@ -47,7 +47,7 @@ class FramePass(StaticDetection):
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Read the memory into each attended level, and condense this frame for the next."""
         if not self.net.attended():
-            return levels, memory_keys.clone(), memory_values.clone()
+            return self.net.complete(levels), memory_keys.clone(), memory_values.clone()
         new_keys, new_values = [], []
         for i, (level, module) in enumerate(self.net.attended()):
             keys, values = module.encode(levels[level])
@@ -58,7 +58,7 @@ class FramePass(StaticDetection):
             new_k, new_v = (with_rows(new, old_k.shape[2]) for new in (new_k, new_v))
             new_keys.append(torch.cat([new_k, old_k[0, :-1]]))
             new_values.append(torch.cat([new_v, old_v[0, :-1]]))
-        return levels, torch.stack(new_keys), torch.stack(new_values)
+        return self.net.complete(levels), torch.stack(new_keys), torch.stack(new_values)
 
 
 class InstancePass(nn.Module):

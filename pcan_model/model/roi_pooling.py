@@ -110,7 +110,7 @@ def pack(levels: list[Tensor]) -> tuple[Tensor, Tensor]:
     height = others[0].shape[2]
     row = torch.cat([functional.pad(x, (0, 0, 0, height - x.shape[2])) for x in others], 3)
     width = max(row.shape[3], finest.shape[3])
-    parts = [functional.pad(x, (0, width - x.shape[3])) for x in (finest, row)]
+    parts = [functional.pad(x, (0, width - x.shape[3])) if width > x.shape[3] else x for x in (finest, row)]
     return torch.cat(parts, 2), corners([(x.shape[2], x.shape[3]) for x in levels])
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from pcan_model.model.boxes import decode, suppress
-from pcan_model.model.detector import Detector, with_p6
-from pcan_model.model.heads import STD, choose
+from pcan_model.model.detector import Detector
+from pcan_model.model.heads import choose
 from pcan_model.model.roi_pooling import levels_of, pack_with_edges, pool_packed, sample_regions
 
 
@@ -37,24 +38,7 @@ class StaticDetection(nn.Module):
         self, levels: list[Tensor], source: Tensor | list[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the best D boxes, their scores and labels, and whether suppression settled."""
-        head, config = self.net.proposals, self.net.config.heads
-        size = self.net.config.input.height, self.net.config.input.width
-        pyramid = with_p6(levels)
-        logits, offsets = head(pyramid)
-        count = head.config.count
-        proposals, proposals_ok = head.propose(logits, offsets, head.anchors(pyramid), size, count)
-        regions = self._pool(source, proposals[0], config.box_size)
-        logits, offsets = self.net.box_head(regions)
-        boxes = decode(offsets, proposals[0][:, None], STD, size)
-        classes = logits.shape[1] - 1
-        scores = logits.softmax(1)[:, :classes]
-        boxes = boxes.expand(-1, classes, -1).flatten(0, 1)
-        best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
-        boxes, labels = boxes[order], order % classes
-        keep, ok = suppress(boxes[None], labels[None], config.nms_iou, self.net.config.proposals.nms_steps)
-        best, order = (best * keep[0]).topk(config.detections)
-        best = best * (best > config.score_threshold)
-        return boxes[order], best, labels[order], ok & proposals_ok
+        return self.net.detect(levels, partial(self._pool, source))
 
     def _describe(
         self, source: Tensor | list[Tensor], boxes: Tensor, labels: Tensor

@@ -1,1 +1,1 @@
-"""The one-stage form of PCAN: its detectors, and the attention modules on them."""
+"""One-stage PCAN: the paper's modules on a detector that needs no proposals."""

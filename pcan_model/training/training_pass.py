@@ -56,7 +56,7 @@ class TrainingPass(nn.Module):
             keys, values = module.encode(levels[level])
             mu, v_mu = (x[:, None].repeat(2, 1, 1, 1) for x in module.condense(keys[pairs:], values[pairs:]))
             levels[level] = module(levels[level], keys, values, mu, v_mu, valid)
-        return levels
+        return self.net.complete(levels)
 
     def _propose(self, levels: list[Tensor]) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor]]:
         """Return logits (B, A), offsets (B, A, 4) and anchors (A, 4), and each picture's proposals (P, 4)."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.sipmask import random_boxes
 
-from pcan_model.one_stage.sipmask.association import (
+from pcan_model.sipmask.association import (
     NONE,
     Objects,
     matching_scores,
@@ -14,7 +14,7 @@ from pcan_model.one_stage.sipmask.association import (
     results,
     track,
 )
-from pcan_model.one_stage.sipmask.config import AssociationConfig
+from pcan_model.sipmask.config import AssociationConfig
 
 CONFIG = AssociationConfig()
 

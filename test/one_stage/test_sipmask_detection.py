@@ -11,12 +11,12 @@ from support.sipmask import random_boxes
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.one_stage.sipmask.boxes import cell_points, overlap  # noqa: E402
-from pcan_model.one_stage.sipmask.config import STRIDES, DetectionConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.decode import best_cells, candidates, detect  # noqa: E402
-from pcan_model.one_stage.sipmask.head import HeadMaps  # noqa: E402
-from pcan_model.one_stage.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
-from pcan_model.one_stage.sipmask.suppression import fast_nms  # noqa: E402
+from pcan_model.sipmask.boxes import cell_points, overlap  # noqa: E402
+from pcan_model.sipmask.config import STRIDES, DetectionConfig  # noqa: E402
+from pcan_model.sipmask.decode import best_cells, candidates, detect  # noqa: E402
+from pcan_model.sipmask.head import HeadMaps  # noqa: E402
+from pcan_model.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
+from pcan_model.sipmask.suppression import fast_nms  # noqa: E402
 
 
 def iou(a: np.ndarray, b: np.ndarray, extra: int = 0) -> np.float32:

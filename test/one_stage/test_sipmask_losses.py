@@ -9,14 +9,14 @@ from support.sipmask import SMALL, small_sipmask, truth
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.one_stage.sipmask.config import TargetConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.detection_losses import box_loss, centre_loss, class_loss  # noqa: E402
-from pcan_model.one_stage.sipmask.embeddings import centre_cells, embeddings  # noqa: E402
-from pcan_model.one_stage.sipmask.losses import SipMaskLosses, assign_batch, losses  # noqa: E402
-from pcan_model.one_stage.sipmask.mask_loss import mask_loss, mask_targets, mask_weights  # noqa: E402
-from pcan_model.one_stage.sipmask.match_loss import match_logits, move, reference_columns  # noqa: E402
-from pcan_model.one_stage.sipmask.network import SipMask  # noqa: E402
-from pcan_model.one_stage.sipmask.positives import Kept  # noqa: E402
+from pcan_model.sipmask.config import TargetConfig  # noqa: E402
+from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss  # noqa: E402
+from pcan_model.sipmask.embeddings import centre_cells, embeddings  # noqa: E402
+from pcan_model.sipmask.losses import SipMaskLosses, assign_batch, losses  # noqa: E402
+from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights  # noqa: E402
+from pcan_model.sipmask.match_loss import match_logits, move, reference_columns  # noqa: E402
+from pcan_model.sipmask.network import SipMask  # noqa: E402
+from pcan_model.sipmask.positives import Kept  # noqa: E402
 from pcan_model.training.targets import Truth  # noqa: E402
 
 SIZE = (64, 96)
@@ -181,8 +181,8 @@ def test_an_object_without_an_outline_teaches_no_mask() -> None:
 
 
 def test_a_small_network_learns_one_image_by_heart() -> None:
-    from pcan_model.one_stage.sipmask.decode import candidates, detect
-    from pcan_model.one_stage.sipmask.masks import crop_masks
+    from pcan_model.sipmask.decode import candidates, detect
+    from pcan_model.sipmask.masks import crop_masks
 
     net, scene = small_sipmask(), truth(SCENE, SIZE)
     torch.manual_seed(2)

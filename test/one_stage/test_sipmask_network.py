@@ -9,11 +9,11 @@ from support.sipmask import SMALL, small_sipmask
 torch = pytest.importorskip("torch")
 
 from pcan_model.core.config import BackboneConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.alignment import FeatureAlignment, stop_outside  # noqa: E402
-from pcan_model.one_stage.sipmask.backbone import sipmask_backbone  # noqa: E402
-from pcan_model.one_stage.sipmask.config import ImageConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.image import ImageFit, fit_image, network_input  # noqa: E402
-from pcan_model.one_stage.sipmask.names import load_public, public_names  # noqa: E402
+from pcan_model.sipmask.alignment import FeatureAlignment, stop_outside  # noqa: E402
+from pcan_model.sipmask.backbone import sipmask_backbone  # noqa: E402
+from pcan_model.sipmask.config import ImageConfig  # noqa: E402
+from pcan_model.sipmask.image import ImageFit, fit_image, network_input  # noqa: E402
+from pcan_model.sipmask.names import load_public, public_names  # noqa: E402
 
 RESNET = {"backbone": BackboneConfig(channels=16), "caffe": True}
 

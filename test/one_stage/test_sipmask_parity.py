@@ -16,10 +16,10 @@ from support.sipmask import SIPMASK, recorded_file
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.one_stage.sipmask.names import public_names  # noqa: E402
-from pcan_model.one_stage.sipmask.parity.__main__ import main, report  # noqa: E402
-from pcan_model.one_stage.sipmask.parity.files import compare_file, compare_place  # noqa: E402
-from pcan_model.one_stage.sipmask.parity.weights import (  # noqa: E402
+from pcan_model.sipmask.names import public_names  # noqa: E402
+from pcan_model.sipmask.parity.__main__ import main, report  # noqa: E402
+from pcan_model.sipmask.parity.files import compare_file, compare_place  # noqa: E402
+from pcan_model.sipmask.parity.weights import (  # noqa: E402
     generated,
     generated_network,
     random_maps,
@@ -60,7 +60,7 @@ def is_input(stem: str, array: str) -> bool:
 
 
 def check(recording: object) -> None:
-    from pcan_model.one_stage.sipmask.parity.recording import Recording
+    from pcan_model.sipmask.parity.recording import Recording
 
     assert isinstance(recording, Recording)
     wrong = report(recording, quiet=False)

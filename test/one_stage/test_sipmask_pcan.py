@@ -16,11 +16,11 @@ from pcan_model.core.geometry import paste_mask  # noqa: E402
 from pcan_model.core.structures import Frame  # noqa: E402
 from pcan_model.inference.torch_engine import TorchEngine  # noqa: E402
 from pcan_model.model.frame_attention.factory import memory_shapes  # noqa: E402
-from pcan_model.one_stage.sipmask.decode import candidates, detect  # noqa: E402
-from pcan_model.one_stage.sipmask.embeddings import embeddings  # noqa: E402
-from pcan_model.one_stage.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
-from pcan_model.one_stage.sipmask.pcan import SipMaskFramePass, SipMaskPCAN, grid_sample, static  # noqa: E402
-from pcan_model.one_stage.sipmask.region_masks import region_masks  # noqa: E402
+from pcan_model.sipmask.decode import candidates, detect  # noqa: E402
+from pcan_model.sipmask.embeddings import embeddings  # noqa: E402
+from pcan_model.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
+from pcan_model.sipmask.pcan import SipMaskFramePass, SipMaskPCAN, grid_sample, static  # noqa: E402
+from pcan_model.sipmask.region_masks import region_masks  # noqa: E402
 from pcan_model.tracking.tracker import Tracker  # noqa: E402
 
 CONFIG = small_config(proposals={"nms_steps": 1}, heads={"score_threshold": 0.03, "detections": 10})

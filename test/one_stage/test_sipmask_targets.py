@@ -8,9 +8,9 @@ from support.sipmask import truth
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.one_stage.sipmask.config import STRIDES, TargetConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.losses import not_ignored  # noqa: E402
-from pcan_model.one_stage.sipmask.targets import BACKGROUND, assign, centreness, image_cells  # noqa: E402
+from pcan_model.sipmask.config import STRIDES, TargetConfig  # noqa: E402
+from pcan_model.sipmask.losses import not_ignored  # noqa: E402
+from pcan_model.sipmask.targets import BACKGROUND, assign, centreness, image_cells  # noqa: E402
 
 CONFIG = TargetConfig()
 SIZES = [(12, 20), (6, 10), (3, 5), (2, 3), (1, 2)]

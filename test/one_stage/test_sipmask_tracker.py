@@ -11,8 +11,8 @@ from support.sipmask import small_sipmask
 torch = pytest.importorskip("torch")
 
 from pcan_model.core.structures import Frame, TrackState  # noqa: E402
-from pcan_model.one_stage.sipmask.config import DetectionConfig, ImageConfig  # noqa: E402
-from pcan_model.one_stage.sipmask.tracker import SipMaskTracker  # noqa: E402
+from pcan_model.sipmask.config import DetectionConfig, ImageConfig  # noqa: E402
+from pcan_model.sipmask.tracker import SipMaskTracker  # noqa: E402
 
 
 def tracker(*, overlap: bool = False, score: float = 0.03) -> SipMaskTracker:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (  # folders of pcan_model; a module may use its own room and those before it
     "core",
     "model",
+    "one_stage",
     "tracking",
     "inference",
     "data",
@@ -22,7 +23,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "visualization",
     "training",
     "released",
-    "one_stage",
+    "sipmask",
     "factory",
     "evaluation",
     "export",

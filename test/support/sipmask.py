@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from support.shared import PARITY, present
 
 from pcan_model.core.config import BackboneConfig
-from pcan_model.one_stage.sipmask.config import HeadConfig, SipMaskConfig
-from pcan_model.one_stage.sipmask.network import SipMask
+from pcan_model.sipmask.config import HeadConfig, SipMaskConfig
+from pcan_model.sipmask.network import SipMask
 from pcan_model.training.targets import Truth
 
 SIPMASK = PARITY / "sipmask"

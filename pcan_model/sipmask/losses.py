@@ -1,0 +1,148 @@
+"""The training losses of SipMask-VIS for a batch of key and reference images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pcan_model.sipmask.config import SipMaskConfig
+from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss
+from pcan_model.sipmask.flat_maps import FlatMaps, flatten
+from pcan_model.sipmask.head import HeadMaps
+from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights, predict_masks
+from pcan_model.sipmask.match_loss import match_logits, move, reference_columns
+from pcan_model.sipmask.positives import Kept, keep
+from pcan_model.sipmask.targets import Cells, CellTargets, assign, image_cells
+from pcan_model.training.targets import Truth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SipMaskLosses:
+    """The parts of the total loss, each a number ()."""
+
+    classes: Tensor
+    boxes: Tensor
+    centres: Tensor
+    masks: Tensor
+    match: Tensor
+
+    def total(self) -> Tensor:
+        """Return the sum of all parts."""
+        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assigned:
+    """A batch with what its cells learn."""
+
+    flat: FlatMaps
+    cells: Cells
+    targets: list[CellTargets]  # of each image
+    kept: list[Kept]  # positives of each image whose predicted box has an area
+
+
+def assign_batch(maps: HeadMaps, truths: Sequence[Truth], config: SipMaskConfig) -> Assigned:
+    """Assign the cells of all key images; raises ValueError as the public code does when asked to."""
+    if config.reference:
+        refuse_empty(truths)
+    flat, sizes = flatten(maps), [(x.shape[2], x.shape[3]) for x in maps.logits]
+    cells = image_cells(sizes, config.targets, maps.basis.device)
+    targets = [assign(cells, truth.boxes, truth.labels, config.targets) for truth in truths]
+    kept = [keep(*both) for both in zip(flat.boxes(cells.points), targets, strict=True)]
+    if config.reference and not any(len(k.cells) for k in kept):
+        raise ZeroDivisionError("no predicted box has an area, which the public code divides by")
+    return Assigned(flat, cells, targets, kept)
+
+
+def refuse_empty(truths: Sequence[Truth]) -> None:
+    """Raise ValueError for an image without objects, as the public code does."""
+    for number, truth in enumerate(truths):
+        if not len(truth.boxes):
+            raise ValueError(f"image {number}: expected objects, got none, which the public code cannot read")
+
+
+def losses(
+    maps: HeadMaps,
+    reference: Tensor,
+    truths: Sequence[Truth],
+    reference_truths: Sequence[Truth],
+    config: SipMaskConfig,
+    *,
+    jitters: Sequence[Tensor] | None = None,
+) -> SipMaskLosses:
+    """Compute all losses.
+
+    maps              of B key images
+    reference         (B, E, h, w) tracking map of their reference images
+    truths            of the key images; images may be without objects
+    reference_truths  of the reference images; only boxes and ids are read
+    jitters           (G, 4) per reference image instead of random ones
+    """
+    batch = assign_batch(maps, truths, config)
+    labels = torch.cat([t.labels for t in batch.targets])
+    counted = torch.cat([not_ignored(batch.cells, truth) for truth in truths])
+    every = batch.flat.logits.flatten(0, 1)
+    positive = [(t.positive, t) for t in batch.targets]
+    points = torch.cat([batch.cells.points[p] for p, _ in positive])
+    goal = torch.cat([t.distances[p] for p, t in positive])
+    distances, centres = (
+        torch.cat([x[i, p] for i, (p, _) in enumerate(positive)])
+        for x in (batch.flat.distances, batch.flat.centres)
+    )
+    jitters = jitters or [random_jitter(truth.boxes, config.targets.jitter) for truth in reference_truths]
+    return SipMaskLosses(
+        class_loss(every, labels, counted, len(truths), config.targets),
+        box_loss(points, distances, goal),
+        centre_loss(centres, goal),
+        all_mask_losses(maps, batch, truths),
+        all_match_losses(maps.track, reference, batch, truths, reference_truths, jitters, config.reference),
+    )
+
+
+def all_mask_losses(maps: HeadMaps, batch: Assigned, truths: Sequence[Truth]) -> Tensor:
+    """Return the mean over images of their mask losses; objects without an outline are left out."""
+    parts = []
+    for image, (kept, truth) in enumerate(zip(batch.kept, truths, strict=True)):
+        drawn = truth.outlined[kept.objects]
+        kept = Kept(kept.cells[drawn], kept.objects[drawn], kept.boxes[drawn])
+        logits, coefficients = batch.flat.logits[image], batch.flat.coefficients[image]
+        weights = mask_weights(kept, truth.boxes, logits, truth.labels)
+        predicted = predict_masks(maps.basis[image], coefficients, kept)
+        parts.append(mask_loss(predicted, mask_targets(truth.masks, kept), kept.basis_boxes, weights))
+    return torch.stack(parts).sum() / len(truths)
+
+
+def all_match_losses(
+    track: Tensor,
+    reference: Tensor,
+    batch: Assigned,
+    truths: Sequence[Truth],
+    reference_truths: Sequence[Truth],
+    jitters: Sequence[Tensor],
+    as_reference: bool,
+) -> Tensor:
+    """Return the mean over images of the cross-entropy of their positives' matches."""
+    parts = []
+    for image, kept in enumerate(batch.kept):
+        moved = move(reference_truths[image].boxes, jitters[image])
+        logits = match_logits(track[image], reference[image], kept.boxes, moved, as_reference=as_reference)
+        columns = reference_columns(truths[image].ids, reference_truths[image].ids)[kept.objects]
+        parts.append(functional.cross_entropy(logits, columns, reduction="sum") / max(len(columns), 1))
+    return torch.stack(parts).sum() / len(truths)
+
+
+def not_ignored(cells: Cells, truth: Truth) -> Tensor:
+    """Say which cells (P,) are not in the ignore region; those beyond the image are not."""
+    height, width = truth.ignore.shape
+    x, y = cells.points.long().unbind(1)
+    hidden = truth.ignore[y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    return ~(hidden & (y < height) & (x < width))
+
+
+def random_jitter(boxes: Tensor, most: float) -> Tensor:
+    """Draw moves (G, 4) within `most` for boxes (G, 4)."""
+    return (torch.rand_like(boxes) * 2 - 1) * most

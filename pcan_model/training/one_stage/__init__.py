@@ -1,0 +1,1 @@
+"""How one-stage PCAN gets its weights: the published detector, and what is trained on it here."""

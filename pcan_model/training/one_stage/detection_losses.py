@@ -1,0 +1,59 @@
+"""The losses of a one-stage detector: objectness of all cells, classes and boxes of those that answer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pcan_model.one_stage.cells import Cells, decode_cells
+from pcan_model.training.one_stage.assignment import assign_cells
+from pcan_model.training.targets import BACKGROUND, UNUSED, Truth
+
+BOX_WEIGHT = 5.0  # YOLOX's, of the overlap loss
+WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely before may well be an object
+
+
+def detection_losses(
+    cells: Cells, places: Tensor, truths: list[Truth], before: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the losses of objectness, classes and boxes, each over the number of cells that answer.
+
+    places   (A, 3)  see `grid`
+    before   (B, A)  best scores of the detector before training: labels miss much that is far, so an
+                     unlabelled cell in WEAK is neither object nor background; None: nothing is spared
+    """
+    assigned = [assign_cells(cells, places, truth, i) for i, truth in enumerate(truths)]
+    found, overlap = (torch.stack(parts) for parts in zip(*assigned, strict=True))  # (B, A)
+    if before is not None:
+        weak = (before > WEAK[0]) & (before < WEAK[1])
+        found = torch.where((found == BACKGROUND) & weak, UNUSED, found)
+    positive = found >= 0
+    count = positive.sum().clamp_min(1)
+    used = found != UNUSED
+    objectness = functional.binary_cross_entropy_with_logits(
+        cells.objectness[used].float(), positive[used].float(), reduction="sum"
+    )
+    labels, boxes = _answers(found, positive, truths)
+    logits = cells.classes[positive].float()
+    goal = functional.one_hot(labels, logits.shape[1]) * overlap[positive][:, None]
+    classes = functional.binary_cross_entropy_with_logits(logits, goal, reduction="sum")
+    own = decode_cells(cells.offsets[positive].float(), places.expand(len(truths), -1, -1)[positive])
+    lost = (1 - paired_overlap(own, boxes).square()).sum()
+    return objectness / count, classes / count, BOX_WEIGHT * lost / count
+
+
+def _answers(found: Tensor, positive: Tensor, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+    """Return label (P,) and box (P, 4) that each cell should give."""
+    pairs = list(zip(truths, found, positive, strict=True))
+    labels = [truth.labels[index[chosen]] for truth, index, chosen in pairs]
+    boxes = [truth.boxes[index[chosen]] for truth, index, chosen in pairs]
+    return torch.cat(labels), torch.cat(boxes)
+
+
+def paired_overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes (P, 4) with the box of the same row."""
+    sides = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0)
+    shared = sides.prod(1)
+    areas = sum((x[:, 2:] - x[:, :2]).prod(1) for x in (a, b))
+    return shared / (areas - shared).clamp_min(1e-6)

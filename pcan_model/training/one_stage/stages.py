@@ -1,0 +1,148 @@
+"""The ways to train one-stage PCAN, each on what the one before has learnt.
+
+regions  masks, embeddings and instance attention, on a detector that stays as it is and remembers nothing
+memory   these and frame attention, whose features the unchanged detector must find its objects in
+whole    all, the detector at `train.backbone_rate`
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import cast
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from pcan_model.model.boxes import clip
+from pcan_model.model.roi_pooling import pool_by_level
+from pcan_model.one_stage.cells import Cells, decode_cells
+from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.yolox import LevelHead
+from pcan_model.training.losses import Losses
+from pcan_model.training.one_stage.detection_losses import detection_losses
+from pcan_model.training.roi_sampling import draw_regions
+from pcan_model.training.targets import Truth
+from pcan_model.training.training_pass import TrainingPass
+
+REGIONS = ("lateral.", "mask_head.", "embedding_head.", "instance_attention.")
+JITTER = 0.08  # of a box's sides, of the true boxes that teach beside the detector's own
+COPIES = 2  # jittered, of every true box
+ASLEEP, WAKE = -12.0, 19.0  # a class bias below this is raised by so much
+PROPOSED = 0.05  # least score of a detection that is a region
+
+
+class RegionsStage(TrainingPass):
+    """Masks, embeddings and instance attention on the frozen detector; frame attention is not used."""
+
+    trained: tuple[str, ...] = REGIONS
+
+    def __init__(self, net: OneStagePCAN) -> None:
+        super().__init__(net)
+        self.detector = net
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith(self.trained))
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        levels = self._look(images)
+        with torch.no_grad():
+            boxes = proposed(self.detector, levels, self.detector.cells(levels))
+        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, truths)
+        zero = masks.detach() * 0
+        return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
+
+    def _look(self, images: Tensor) -> list[Tensor]:
+        """Return the pyramid of pictures, of which only P2 has anything to learn."""
+        net = self.detector
+        with torch.no_grad():
+            finest, levels = net.trunk(images)
+        return net.complete([net.lateral(finest), *levels])
+
+    def _region_losses(
+        self, levels: list[Tensor], boxes: list[Tensor], truths: list[Truth]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
+        train, heads = self.net.config.train, self.net.config.heads
+        near = [torch.cat([own, jitter(truth.boxes)]) for own, truth in zip(boxes, truths, strict=True)]
+        regions = draw_regions(near, truths, train)
+        features = pool_by_level(levels, regions.boxes, regions.picture, heads.box_size)
+        masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
+        embedding, auxiliary = self._embedding_losses(features, regions, truths)
+        return masks, embedding, auxiliary, refined
+
+
+class MemoryStage(RegionsStage):
+    """Frame attention too: keys read the prototypes of their references."""
+
+    trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
+
+    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        seen, before = self._see(images)
+        levels = self._read_references(seen)
+        cells = self.detector.cells(levels)
+        places = self.detector.grid(levels)
+        objectness, classes, corners = detection_losses(cells, places, truths, before)
+        boxes = proposed(self.detector, levels, cells)
+        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, truths)
+        zero = masks.detach() * 0
+        return Losses(objectness, zero, classes, corners, masks, embedding, auxiliary, refined)
+
+    def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return P2..P5 before a memory is read, and the best score of each cell without any, (B, A)."""
+        net = self.detector
+        with torch.no_grad():
+            finest, levels = net.trunk(images)
+            before = net.cells([finest, *levels]).scores().amax(-1)
+        return [net.lateral(finest), *levels], before
+
+
+class WholeStage(MemoryStage):
+    """The detector too, which is spared what it knew when this stage began (or went on)."""
+
+    trained: tuple[str, ...] = ("",)
+    _before: tuple[OneStagePCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
+
+    def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """See MemoryStage; the scores are those of the detector as it was."""
+        if not self._before:  # weights are loaded after a stage is made
+            self._before = (deepcopy(self.detector).eval().requires_grad_(False),)
+            wake(self.detector)
+        (old,) = self._before
+        with torch.no_grad():
+            before = old.cells(old.features(images)).scores().amax(-1)
+        return self.detector.features(images), before
+
+
+@torch.no_grad()
+def wake(net: OneStagePCAN) -> None:
+    """Let classes that COCO does not have, and that never win untaught, begin just below their model."""
+    for head in net.heads:
+        bias = cast(LevelHead, head).classes.bias
+        assert bias is not None
+        bias.add_(WAKE * (bias < ASLEEP))
+
+
+@torch.no_grad()
+def proposed(net: OneStagePCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
+    """Return what the detector finds in each picture, at most `train.proposals` boxes (P, 4)."""
+    size = 4 * levels[0].shape[-2], 4 * levels[0].shape[-1]
+    boxes = clip(decode_cells(cells.offsets.float(), net.grid(levels)), size)
+    scores, labels = cells.scores().float().max(-1)
+    found = []
+    for own, score, label in zip(boxes, scores, labels, strict=True):
+        likely = (score > PROPOSED).nonzero()[:, 0]
+        likely = likely[score[likely].topk(min(len(likely), 4 * net.config.train.proposals)).indices]
+        kept = batched_nms(own[likely], score[likely], label[likely], 0.7)[: net.config.train.proposals]
+        found.append(own[likely][kept])
+    return found
+
+
+def jitter(boxes: Tensor) -> Tensor:
+    """Return copies of boxes (N, 4) whose sides are moved a little, (COPIES * N, 4)."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(COPIES, 2)
+    return boxes.repeat(COPIES, 1) + sides * JITTER * torch.randn_like(sides).clamp(-2, 2)
+
+
+STAGES: dict[str, type[RegionsStage]] = {"regions": RegionsStage, "memory": MemoryStage, "whole": WholeStage}
