@@ -120,7 +120,7 @@ def test_one_set_of_weights_serves_several_sizes_of_input(tmp_path: Path) -> Non
     save(tmp_path / "weights.safetensors", net, net.config, {})
     larger = OneStagePCAN(one_stage_config(input={"height": 192, "width": 320})).eval()
     load_weights(tmp_path / "weights.safetensors", larger)
-    made = lean(larger)
+    made = sparse(larger)
     with torch.inference_mode():
         boxes, scores, *_ = made.frame(blocks(192, 320), *empty_memory(made).frames)
     assert scores.max() > 0.05
@@ -200,7 +200,7 @@ def test_the_other_detector_stays_what_it_was() -> None:
     [
         ({"detector": "yolov8"}, "detector: expected one of"),
         ({"backbone": {"kind": "resnet50", "channels": 64}}, "backbone.kind: expected one of"),
-        ({"form": "released"}, "form: expected paper"),
+        ({"variant": "released"}, "variant: expected paper"),
     ],
 )
 def test_a_detector_that_does_not_fit_is_refused(change: dict[str, object], what: str) -> None:
