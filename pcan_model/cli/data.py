@@ -12,7 +12,6 @@ from tqdm import tqdm
 from pcan_model.cli.arguments import at_least, command_parser
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.config import CLASSES
-from pcan_model.core.errors import DataError
 from pcan_model.data.check import Findings, check, describe
 from pcan_model.data.clips import Clip
 from pcan_model.data.convert import TARGETS, convert
@@ -53,7 +52,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         clips = _open(options, lambda error: findings.problems.append(str(error)))
         _go_through(check(clips, CLASSES, findings), clips, "check")
-    except DataError as error:
+    except (ValueError, OSError) as error:
         findings.problems.append(str(error))
     print(describe(findings))
     return 1 if findings.problems else 0

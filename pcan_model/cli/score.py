@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _score(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
+    logging.basicConfig(format="pcan-score: %(message)s")  # what is left out
     scores = score(options.format, options.truth, options.results, options.seqmap, _note)
     text = json.dumps(scores, indent=1) + "\n"
     if options.out is None:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from pcan_model.core.errors import DataError
+from pcan_model.data.formats.numbers import whole
 
 Rle = dict[str, Any]  # size: [H, W]; counts: compressed (str, bytes) or a list of runs
+MOST_PIXELS = 1 << 28  # of a picture; more are a mistake that would take the machine's memory
+MOST_BITS = 35  # of a run length
 
 
 def encode(mask: NDArray[np.generic]) -> Rle:
@@ -40,41 +43,81 @@ def paint(index: NDArray[np.int16], rle: object, value: int, *, file: Path | str
 
     Raises DataError when the run lengths are none, or of another size than the picture.
     """
-    size = rle.get("size") if isinstance(rle, dict) else None
-    if size is not None and tuple(size) != index.shape:
-        raise DataError(file, f"{key}.size", f"that of the picture {index.shape}", size)
-    checked = check(rle, file=file, key=key)
+    checked = check(rle, file=file, key=key, size=(index.shape[0], index.shape[1]))
     x, y, w, h = (int(side) for side in coco.toBbox(checked))
     box = (slice(y, y + h), slice(x, x + w))
     np.copyto(index[box], np.int16(value), where=coco.decode(checked)[box].astype(bool))
 
 
-def check(rle: object, *, file: Path | str, key: str) -> Rle:
-    """Return run lengths in compressed form; DataError unless they cover their size exactly."""
+def check(
+    rle: object,
+    *,
+    file: Path | str,
+    key: str,
+    size: tuple[int, int] | None = None,
+    whose: str = "the picture",
+) -> Rle:
+    """Return run lengths in compressed form; DataError unless they cover their size exactly.
+
+    size   H, W that they must have, of `whose`; None: any
+    """
     if not isinstance(rle, dict) or "size" not in rle or "counts" not in rle:
         raise DataError(file, key, "COCO run lengths (size, counts)", _short(rle))
-    size, counts = rle["size"], rle["counts"]
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise DataError(file, f"{key}.size", "[height, width]", size)
+    own = size_of(rle)
+    if own is None:
+        raise DataError(
+            file, f"{key}.size", f"[height, width], at most {MOST_PIXELS} pixels", _short(rle["size"])
+        )
+    if size is not None and own != tuple(size):
+        raise DataError(file, f"{key}.size", f"that of {whose} {tuple(size)}", rle["size"])
+    counts = rle["counts"]
     try:
-        runs = counts if isinstance(counts, list) else run_lengths(_bytes(counts))
-        whole = bool(runs) and min(runs) >= 0 and sum(runs) == size[0] * size[1]
+        runs = _runs(counts) if isinstance(counts, list) else run_lengths(_bytes(counts))
+        whole = bool(runs) and min(runs) >= 0 and sum(runs) == own[0] * own[1]
     except (TypeError, ValueError, IndexError):
         whole = False
     if not whole:  # the library reads past its buffer on counts that do not add up
-        raise DataError(file, f"{key}.counts", f"run lengths that cover {tuple(size)}", _short(counts))
+        expected = f"run lengths that cover {own}"
+        if str(counts).startswith(("b'", 'b"')):
+            expected += ", decoded to text and not Python's print of bytes"
+        raise DataError(file, f"{key}.counts", expected, _short(counts))
     if isinstance(counts, list):
-        compressed: Rle = coco.frPyObjects({"size": size, "counts": counts}, size[0], size[1])
+        compressed: Rle = coco.frPyObjects({"size": list(own), "counts": counts}, own[0], own[1])
         return compressed
-    return {"size": size, "counts": _bytes(counts)}
+    return {"size": list(own), "counts": _bytes(counts)}
+
+
+def size_of(rle: object) -> tuple[int, int] | None:
+    """Return H, W that run lengths say; None where they say none that a picture can have."""
+    size = rle.get("size") if isinstance(rle, dict) else None
+    return size_from(*size) if isinstance(size, (list, tuple)) and len(size) == 2 else None
+
+
+def size_from(height: object, width: object) -> tuple[int, int] | None:
+    """Return H, W as numbers; None unless a picture can have them."""
+    sides = whole(height), whole(width)
+    if sides[0] is None or sides[1] is None or min(sides[0], sides[1]) < 1:
+        return None
+    return (sides[0], sides[1]) if sides[0] * sides[1] <= MOST_PIXELS else None
+
+
+def _runs(counts: list[Any]) -> list[int]:
+    if not all(type(run) is int for run in counts):
+        raise TypeError("expected whole numbers")
+    return counts
 
 
 def run_lengths(counts: bytes) -> list[int]:
-    """Return the run lengths of COCO's compressed string: 5 bits a byte, from the third on as differences."""
+    """Return the run lengths of COCO's compressed string: 5 bits a byte, from the third on as differences.
+
+    Raises ValueError for bytes that no such string has.
+    """
     runs: list[int] = []
     value = shift = 0
     for byte in counts:
         byte -= 48
+        if not 0 <= byte < 64 or shift > MOST_BITS:
+            raise ValueError("expected bytes of COCO's run lengths")
         value |= (byte & 0x1F) << shift
         shift += 5
         if byte & 0x20:
@@ -83,11 +126,15 @@ def run_lengths(counts: bytes) -> list[int]:
             value |= -1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
+    if shift:
+        raise ValueError("expected the end of a run length")
     return runs
 
 
-def _bytes(counts: str | bytes) -> bytes:
-    return counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
+def _bytes(counts: object) -> bytes:
+    if not isinstance(counts, (str, bytes)):
+        raise TypeError("expected text or bytes")
+    return counts.encode("ascii") if isinstance(counts, str) else counts
 
 
 def _short(value: object) -> str:

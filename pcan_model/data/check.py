@@ -42,7 +42,7 @@ def check(clips: Sequence[Clip], names: Sequence[str], findings: Findings) -> It
                 _count(clip.name, clip.read(index), names, findings, classes)
             except EndOfClip:
                 break
-            except DataError as error:
+            except (ValueError, OSError) as error:  # of data sets, of bags, and of the file system
                 findings.problems.append(str(error))
             yield clip.name
         findings.problems += clip.problems()

@@ -83,7 +83,7 @@ class CutOutBank:
     def draw(self, shares: Mapping[str, float], rng: np.random.Generator) -> CutOut:
         """Draw a class first, by the relative shares (1 where none is given), then one of its cut-outs."""
         known = sorted(self._by_class)
-        chances = np.array([shares.get(self._names[label], 1.0) for label in known])
+        chances = np.array([shares.get(self._names[label], 1.0) for label in known], np.float64)
         chances += 1e-9  # a bank of unwanted classes works too
         kept = self._by_class[known[rng.choice(len(known), p=chances / chances.sum())]]
         return kept[rng.integers(len(kept))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -14,8 +15,10 @@ from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.core.natural_order import natural_order
 from pcan_model.data.clips import Clip, ClipFrame
+from pcan_model.data.formats.jpeg import is_jpeg, is_whole
 from pcan_model.data.formats.labels import FrameLabels, labelled
 
+NUMBER = re.compile(r"[0-9]{1,18}$", re.ASCII)
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 RATE = 10.0  # frames per second of a folder, which says nothing of time
 
@@ -92,7 +95,20 @@ def visible(paths: Iterable[Path], endings: Sequence[str] = ()) -> list[Path]:
 
 def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
     """Return whether a path is not hidden, and has one of the endings where some are given."""
-    return not path.name.startswith(".") and (not endings or path.suffix.lower() in endings)
+    return not path.name.startswith(".") and (not endings or path.name.lower().endswith(tuple(endings)))
+
+
+def frame_numbers(pictures: Sequence[Path]) -> list[int]:
+    """Return the numbers at the end of the names of pictures; DataError unless each has one of its own."""
+    numbers: dict[int, Path] = {}
+    for path in pictures:
+        digits = NUMBER.search(path.stem)
+        if digits is None:
+            raise DataError(path, "name", "one that ends in the number of its frame", path.name)
+        if other := numbers.get(int(digits[0])):
+            raise DataError(path, "name", f"another number than that of {other.name}", int(digits[0]))
+        numbers[int(digits[0])] = path
+    return list(numbers)
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -112,13 +128,25 @@ def read_folder(path: Path) -> Clip:
 
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
-    """Decode a picture as OpenCV does; DataError where there is none."""
+    """Decode a picture as OpenCV does; DataError where there is none, or a JPEG that is cut off."""
+    data = read_bytes(path)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # of no bytes, and of sizes that nobody means
+        picture = None
+    if picture is None:
+        raise DataError(path, "image", "a readable picture", f"{len(data)} other bytes")
+    return cast(NDArray[Any], picture)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a picture without decoding it; DataError where there is none, or a JPEG that is cut off."""
     if not path.is_file():
         raise DataError(path, "image", "a picture", "no such file")
-    picture = cv2.imread(str(path), flags)
-    if picture is None:
-        raise DataError(path, "image", "a readable picture", f"{path.stat().st_size} other bytes")
-    return cast(NDArray[Any], picture)
+    data = path.read_bytes()
+    if is_jpeg(data) and not is_whole(data):
+        raise DataError(path, "image", "a whole jpeg", f"one cut off after {len(data)} bytes")
+    return data
 
 
 def write_picture(path: Path, picture: NDArray[Any], settings: Sequence[int] = ()) -> None:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.data.formats.jpeg import is_jpeg, is_whole
+
 # encoding: (channels, conversion to RGB); Bayer names of OpenCV start at the second row's second pixel.
 EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
@@ -133,12 +135,15 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
     if not len(data):
         raise BadImage(f"data: expected a {message.format or 'compressed'} picture, got 0 bytes")
     # The decoder fills what is missing of a cut JPEG with grey and reports nothing.
-    if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:].tobytes():
+    if is_jpeg(data.data) and not is_whole(data.data):
         raise BadImage(f"data: expected a whole jpeg, got one cut off after {len(data)} bytes")
     kind, conversion = cv2.IMREAD_COLOR, cv2.COLOR_BGR2RGB
     if (mosaic := _mosaic(message.format)) is not None:
         kind, conversion = cv2.IMREAD_GRAYSCALE, mosaic
-    picture = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        picture = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # of sizes that nobody means
+        picture = None
     if picture is None:
         raise BadImage(
             f"data: expected a {message.format or 'compressed'} picture, cannot decode {len(data)} bytes"

@@ -16,7 +16,7 @@ from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.video import VIDEOS, VideoClip, is_video
 
 Names = Sequence[str]
-BAGS = (".mcap", ".db3")
+BAGS = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".bag")  # the last are ROS 1's, and told how to convert
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def read_sources(
     Without FORMAT the files tell; without SPLIT it is train, where there are any; without VIDEO every video.
 
     A folder is drawn from in proportion to its weight, its clips to the square root of their lengths.
-    Raises SourceError for a bad weight, clips without labels or a video that is nowhere.
+    Raises SourceError for a bad weight, clips without labels or frames, or a video that is nowhere.
     """
     clips: list[Clip] = []
     weights: list[float] = []
@@ -40,6 +40,8 @@ def read_sources(
     for source in sources:
         path, weight = split_weight(source)
         found = _open(path, names)
+        if empty := [clip.name for clip in found if not len(clip)]:
+            raise SourceError(f"--data {source}: expected clips with frames, got none in {empty[:5]}")
         kept = [clip for clip in found if clip.name not in hold_out]
         total = sum(math.sqrt(len(clip)) for clip in kept)
         clips += kept
@@ -47,6 +49,8 @@ def read_sources(
         known |= {clip.name for clip in found}
     if unknown := [name for name in hold_out if name not in known]:
         raise SourceError(f"--hold-out: expected a video of {list(sources)}, got {unknown}")
+    if not clips:
+        raise SourceError(f"--data: expected clips to train on, got none in {list(sources)}")
     return PairDataset(
         clips,
         height=train.crop_height,

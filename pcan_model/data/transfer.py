@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
 import cv2
 
+from pcan_model.core.atomic_write import write_bytes
 from pcan_model.data.clips import Clip, EndOfClip
-from pcan_model.data.files import write_picture
+from pcan_model.data.files import read_bytes, write_picture
 from pcan_model.data.formats.labels import FrameLabels
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -36,9 +36,8 @@ def _transfer(clip: Clip, index: int, target: Path, endings: Sequence[str]) -> t
     source = clip.file(index)
     if source is not None and source.suffix in endings and source.is_file():
         path = target.with_name(target.name + source.suffix)
-        path.parent.mkdir(parents=True, exist_ok=True)
         labels = clip.labels(index)
-        shutil.copyfile(source, path)
+        write_bytes(path, read_bytes(source))
         return path, labels
     frame = clip.read(index)
     path = target.with_name(target.name + endings[0])

@@ -56,7 +56,7 @@ def write_submission(
     for number, answered in enumerate(answers, start=1):
         frames = [labels_of(one, size) for one, size in zip(answered.said, answered.sizes, strict=True)]
         if kind == "kitti_mots":
-            _kitti_mots(frames, folder / f"{answered.name}.txt", classes)
+            _kitti_mots(frames, folder / f"{answered.name}.txt", answered.pictures, classes)
         elif kind == "bdd100k":
             _bdd100k(frames, folder / answered.name, answered.pictures, classes)
         elif kind == "scalabel":
@@ -74,14 +74,24 @@ def labels_of(objects: Objects, size: tuple[int, int]) -> FrameLabels:
     return from_masks(masks, objects.labels, objects.ids, scores=scores).objects()
 
 
-def _kitti_mots(frames: Sequence[FrameLabels], path: Path, classes: Sequence[str]) -> None:
+def _kitti_mots(
+    frames: Sequence[FrameLabels], path: Path, pictures: Sequence[str], classes: Sequence[str]
+) -> None:
     identities = kitti_mots.Identities()
     lines = [
         line
-        for time, frame in enumerate(frames)
+        for time, frame in zip(times_of(pictures), frames, strict=True)
         for line in kitti_mots.to_lines(frame, time, classes, identities, other=BACKGROUND)
     ]
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+
+
+def times_of(pictures: Sequence[str]) -> list[int]:
+    """Return the numbers of frames: those that are the pictures' names, else their places from 0 on."""
+    names = [Path(picture).stem for picture in pictures]
+    if all(name.isascii() and name.isdecimal() for name in names) and len(set(map(int, names))) == len(names):
+        return list(map(int, names))
+    return list(range(len(names)))
 
 
 def _bdd100k(

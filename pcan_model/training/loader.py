@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,8 +30,17 @@ class Batch:
         return Batch(images, [truth.to(device) for truth in self.truths], self.names)
 
 
-def collate(pairs: list[tuple[int, tuple[Sample, Sample]]]) -> Batch:
-    """Stack pairs from the data set into one batch."""
+Pair = tuple[Sample, Sample]
+Unread = ValueError | OSError  # why a pair could not be read
+
+
+def collate(items: Sequence[tuple[int, Pair | Unread]]) -> Batch | Unread:
+    """Stack pairs from the data set into one batch; the first error, where one could not be read."""
+    pairs = []
+    for index, pair in items:
+        if isinstance(pair, (ValueError, OSError)):
+            return pair
+        pairs.append((index, pair))
     samples = [pair[i] for i in range(2) for _, pair in pairs]
     images = torch.stack([torch.from_numpy(s.image) for s in samples])
     truths = [
@@ -45,6 +54,7 @@ def make_loader(options: TrainOptions, config: Config, rank: int, world: int, st
 
     rank, world  this process and how many there are
     start        step of the first batch
+    Raises the ValueError or OSError of a pair that cannot be read, whichever process met it.
     """
     batch = options.batch or config.train.batch
     total = config.train.iterations * batch
@@ -53,7 +63,7 @@ def make_loader(options: TrainOptions, config: Config, rank: int, world: int, st
     )
     numbered = Numbered(dataset, start * batch)
     sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
-    return iter(
+    return _read(
         DataLoader(
             numbered,
             batch_size=batch // world,
@@ -66,8 +76,18 @@ def make_loader(options: TrainOptions, config: Config, rank: int, world: int, st
     )
 
 
-class Numbered(torch.utils.data.Dataset[tuple[int, tuple[Sample, Sample]]]):
-    """Pairs with their number, from number `start` on."""
+def _read(batches: Iterable[Batch | Unread]) -> Iterator[Batch]:
+    for batch in batches:
+        if not isinstance(batch, Batch):
+            raise batch
+        yield batch
+
+
+class Numbered(torch.utils.data.Dataset[tuple[int, Pair | Unread]]):
+    """Pairs with their number, from number `start` on; an error in place of one that cannot be read.
+
+    What a worker process raises would arrive as its whole traceback.
+    """
 
     def __init__(self, pairs: object, start: int) -> None:
         self.pairs, self.start = pairs, start
@@ -75,8 +95,11 @@ class Numbered(torch.utils.data.Dataset[tuple[int, tuple[Sample, Sample]]]):
     def __len__(self) -> int:
         return len(self.pairs) - self.start  # type: ignore[arg-type]
 
-    def __getitem__(self, index: int) -> tuple[int, tuple[Sample, Sample]]:
-        return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
+    def __getitem__(self, index: int) -> tuple[int, Pair | Unread]:
+        try:
+            return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
+        except (ValueError, OSError) as error:
+            return index + self.start, error
 
 
 def _one_thread(worker: int) -> None:

@@ -76,7 +76,7 @@ def test_check_goes_on_after_every_bad_file_and_frame(root: Path, capsys: pytest
     assert main(["check", str(root)]) == 1
     out = capsys.readouterr().out
 
-    assert "2 clips, 3 frames" in out  # both frames of a, one of d
+    assert "2 clips, 4 frames" in out  # both frames of a, two of d, one of them without its bad label
     found = [line for line in out.splitlines() if line.startswith("problem: ")]
     expected = [
         "b.json: file: expected JSON, got ",

@@ -178,8 +178,7 @@ def test_mot15_has_no_distractors(tmp_path: Path) -> None:
         ("1,7,0,0,10", "A.txt: line 1: fields: expected 7 finite numbers or more"),
         ("1,7,0,0,ten,8,1", "A.txt: line 1: fields: expected numbers between commas"),
         ("0,7,0,0,10,8,1", "A.txt: line 1: frame, id: expected whole numbers"),
-        ("\n1,7,0,0,10,8,1", "File A.txt cannot be read"),
-        ("1,7,0,0,10,8,1\n1,7,0,0,10,8,1", "same ID more than once"),
+        ("1,7,0,0,10,8,1\n1,7,0,0,10,8,1", "line 2: id: expected once in a frame, got frame 1 id 7 again"),
     ],
 )
 def test_wrong_lines_of_mot_challenge_are_refused_in_one_line(

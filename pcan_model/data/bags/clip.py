@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -78,6 +79,9 @@ class BagClip(Clip):
         if (message.image_height, message.image_width) != image.shape[:2]:
             size = f"{message.image_width}x{message.image_height}"
             raise DataError(self._path, f"frame {index}: ground truth", "the size of its image", size)
+        ids = Counter(instance.track_id for instance in message.instances)
+        if twice := [identity for identity, count in ids.items() if count > 1]:
+            raise DataError(self._path, f"frame {index}: ids", "one object each", f"twice {twice}")
         return self._frame(index, image, without_image(labels_of(message, image, self._names)))
 
     def _record(self, index: int) -> Record:

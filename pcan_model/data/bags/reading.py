@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
 from pcan_model.data.bags.message_types import our_types
+from pcan_model.data.bags.packed import ENDING, how_to_convert, is_ros1, unpack_file, unpack_message
 from pcan_model.data.bags.recovery import Stored, rescue
 from pcan_model.data.files import visible
 
@@ -43,10 +45,13 @@ class Bag:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise BagError(f"{path}: no such bag")
+        if is_ros1(path):
+            raise BagError(f"{path}: expected a rosbag2, got {how_to_convert(path)}")
         self.path = path
         self.losses: list[Loss] = []
         self._stack = ExitStack()
         self._stores: list[tuple[str, Any]] = []  # file name and its reader
+        self._plain: dict[Path, Path] = {}  # compressed files, and where they are unpacked
         self._open()
         self.connections: list[Connection] = _merge(self._stores)
         self._check_count()
@@ -79,14 +84,19 @@ class Bag:
         wanted = [c for c in store.connections if not topics or c.topic in topics]
         for connection, time, raw in store.messages(wanted) if wanted else ():
             last.note(connection.topic, time)
-            yield Stored(known[_name(connection)], time, bytes(raw))
+            try:
+                message = unpack_message(bytes(raw))
+            except ValueError as error:
+                self._lose(self.path.name, str(error), "the other messages are read")
+                continue
+            yield Stored(known[_name(connection)], time, message)
 
     def _behind(self, name: str, topics: Collection[str], last: _Last) -> Iterator[Stored]:
         """Yield what a damaged storage file still holds behind the last message that was read."""
         files = [self.path] if self.path.is_file() else _storage_files(self.path)
         for file in [f for f in files if f.name == name] or files:  # all, where the folder was read as one
             try:
-                store = rescue(file)
+                store = rescue(self._unpacked(file))
             except (OSError, ValueError) as error:
                 self._lose(file.name, str(error), "nothing read of it")
                 continue
@@ -132,13 +142,24 @@ class Bag:
         if not self._stores:
             raise BagError(f"{self.path}: nothing can be read: {'; '.join(map(str, self.losses))}")
 
+    def _unpacked(self, file: Path) -> Path:
+        """Return where a storage file lies that is not compressed as a whole."""
+        if file.suffix != ENDING:
+            return file
+        if file not in self._plain:
+            folder = Path(self._stack.enter_context(TemporaryDirectory()))
+            self._plain[file], problem = unpack_file(file, folder)
+            if problem:
+                self._lose(file.name, problem, "what came out before is read")
+        return self._plain[file]
+
     def _open_file(self, file: Path) -> None:
         try:
-            reader: Any = Reader(file)
+            reader: Any = Reader(self._unpacked(file))
             reader.open()
         except Exception:  # not whole
             try:
-                reader = rescue(file)
+                reader = rescue(self._unpacked(file))
             except (OSError, ValueError) as error:
                 self._lose(file.name, str(error), "nothing read of it")
                 return
@@ -195,8 +216,9 @@ def _merge(stores: list[tuple[str, Any]]) -> list[Connection]:
 
 
 def _storage_files(folder: Path) -> list[Path]:
-    """Return the storage files in natural order."""
-    return visible(folder.iterdir(), STORAGE)
+    """Return the storage files in natural order; a compressed one only where it is not there unpacked."""
+    files = [path for path in visible(folder.iterdir()) if path.name.removesuffix(ENDING).endswith(STORAGE)]
+    return [path for path in files if path.suffix != ENDING or path.with_suffix("") not in files]
 
 
 def _promised(path: Path) -> int:

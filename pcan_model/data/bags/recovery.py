@@ -24,6 +24,7 @@ from rosbags.rosbag2.metadata import parse_qos
 MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
 FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+MOST_OF_CHUNK = 1 << 30  # bytes
 FARTHEST = 1 << 20  # rows that the search behind a damaged place skips at most
 
 
@@ -78,7 +79,7 @@ def _scan_mcap(path: Path, owner: Rescued) -> Iterator[Stored]:
         ended = False
         while not ended and file.tell() < size:
             start = file.tell()
-            code, body, whole = _record(file)
+            code, body, whole = _record(file, size - start)
             yield from reader.read(code, body)
             ended = whole and code == DATA_END
             if not whole:
@@ -89,13 +90,16 @@ def _scan_mcap(path: Path, owner: Rescued) -> Iterator[Stored]:
             owner.problem = f"cut off at byte {size}, before the end of the data"
 
 
-def _record(file: BinaryIO) -> tuple[int, bytes, bool]:
-    """Return opcode, body (as much as is there), and whether it is whole."""
+def _record(file: BinaryIO, left: int) -> tuple[int, bytes, bool]:
+    """Return opcode, body (as much as is there), and whether it is whole.
+
+    left  bytes of the file from here on; a damaged length may say any number
+    """
     head = file.read(9)
     if len(head) < 9:
         return 0, b"", False
     code, length = struct.unpack("<BQ", head)
-    body = file.read(length)
+    body = file.read(min(length, left))
     return code, body, len(body) == length
 
 
@@ -142,11 +146,11 @@ class _McapRecords:
     def _chunk(self, data: _Fields) -> Iterator[Stored]:
         _, _, size, _ = data.number("Q"), data.number("Q"), data.number("Q"), data.number("I")
         compression, _ = data.text(), data.number("Q")
-        records = _decompress(data.rest(), compression)
+        records = _decompress(data.rest(), compression, min(size, MOST_OF_CHUNK))
         self.broken += len(records) < size
         inner = io.BytesIO(records)
         while inner.tell() < len(records):
-            code, body, whole = _record(inner)
+            code, body, whole = _record(inner, len(records) - inner.tell())
             if whole and code != CHUNK:
                 yield from self.read(code, body)
 
@@ -177,8 +181,8 @@ class _Fields:
         return self._body[self.place :]
 
 
-def _decompress(data: bytes, compression: str) -> bytes:
-    """Return what comes out of the beginning of a chunk."""
+def _decompress(data: bytes, compression: str, most: int) -> bytes:
+    """Return what comes out of the beginning of a chunk, hardly more than `most` bytes."""
     if not compression:
         return data
     engine: Any = zstd.ZstdDecompressor() if compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
@@ -186,6 +190,8 @@ def _decompress(data: bytes, compression: str) -> bytes:
     try:
         for start in range(0, len(data), 4096):  # in pieces, so that a fault costs what is behind it only
             out += engine.decompress(data[start : start + 4096])
+            if len(out) > most:
+                break
     except (RuntimeError, zstd.ZstdError, EOFError):
         pass
     return out

@@ -51,8 +51,8 @@ DET = Task("100k", "det_20", stills="det", masks=False)
 class BitmaskLabels:
     """The labels of a clip as RGBA pictures."""
 
-    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
-        self._files, self._names = files, names
+    def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
+        self._files, self._names, self._complain = files, names, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
@@ -60,7 +60,7 @@ class BitmaskLabels:
         picture = read_bitmask(file)
         if size is not None and picture.shape[:2] != size:
             raise DataError(file, "picture", f"the image's size {size}", picture.shape[:2])
-        return bdd100k.from_picture(picture, self._names, file)
+        return bdd100k.from_picture(picture, self._names, file, self._complain)
 
 
 def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -107,14 +107,18 @@ def _open(labels: Path, images: Path, names: Sequence[str], on_error: OnError) -
     folders = sorted(p for p in visible(labels.iterdir()) if p.is_dir())
     if folders:
         return read_all(
-            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names), folders, on_error
+            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names, on_error),
+            folders,
+            on_error,
         )
-    return [_bitmask_clip(file.stem, [file], images, names) for file in list_pictures(labels)]
+    return [_bitmask_clip(file.stem, [file], images, names, on_error) for file in list_pictures(labels)]
 
 
-def _bitmask_clip(name: str, files: Sequence[Path], images: Path, names: Sequence[str]) -> Clip:
+def _bitmask_clip(
+    name: str, files: Sequence[Path], images: Path, names: Sequence[str], on_error: OnError
+) -> Clip:
     pictures = [images / f"{file.stem}.jpg" for file in files]
-    return FileClip(name, pictures, BitmaskLabels(files, names), rate=scalabel.RATE)
+    return FileClip(name, pictures, BitmaskLabels(files, names, on_error), rate=scalabel.RATE)
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Iterator[None]:

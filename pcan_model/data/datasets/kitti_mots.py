@@ -9,11 +9,13 @@ import numpy as np
 
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
+from pcan_model.core.rle import size_from
 from pcan_model.data.clips import Clip
 from pcan_model.data.files import (
     FileClip,
     LabelSource,
     NoLabels,
+    frame_numbers,
     list_pictures,
     read_picture,
     visible,
@@ -21,7 +23,7 @@ from pcan_model.data.files import (
 )
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import OnError, read_all
+from pcan_model.data.formats.reading import OnError, leaving_out, read_all, read_rows
 from pcan_model.data.transfer import transfer
 
 LAYOUT = "image_02/<sequence>/*.png with instances/<sequence>/*.png or instances_txt/<sequence>.txt"
@@ -32,8 +34,8 @@ SPLITS = {"train": kitti_mots.TRAIN, "val": kitti_mots.VAL}  # of the MOTS paper
 class PictureLabels:
     """The labels of a sequence as 16-bit pictures."""
 
-    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
-        self._files, self._names = files, names
+    def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
+        self._files, self._names, self._complain = files, names, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
@@ -41,23 +43,41 @@ class PictureLabels:
         values = read_picture(file)
         if size is not None and values.shape != size:
             raise DataError(file, "picture", f"the image's size {size}", values.shape)
-        return kitti_mots.from_values(np.asarray(values), self._names, file)
+        return kitti_mots.from_values(np.asarray(values), self._names, file, self._complain)
 
 
 class LineLabels:
-    """The labels of a sequence as lines of run lengths, read when first asked for."""
+    """The labels of a sequence as lines of run lengths, read when first asked for.
 
-    def __init__(self, file: Path, names: Sequence[str]) -> None:
-        self._file, self._names = file, names
+    numbers   of the frames that have pictures, in their order
+    on_error  takes the error of each line that is left out
+    """
+
+    def __init__(self, file: Path, numbers: Sequence[int], names: Sequence[str], on_error: OnError) -> None:
+        self._file, self._numbers, self._names, self._complain = file, numbers, names, on_error
         self._lines: dict[int, list[kitti_mots.Line]] | None = None
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         if self._lines is None:
-            self._lines = kitti_mots.read_lines(self._file)
-        lines = self._lines.get(index, [])
-        size = lines[0].size if lines and size is None else size
-        return None if size is None else kitti_mots.from_lines(lines, size, self._names)
+            self._lines = self._read()
+        lines = self._lines.get(self._numbers[index], [])
+        if size is None and lines:
+            size = size_from(*lines[0].size)
+        return None if size is None else kitti_mots.from_lines(lines, size, self._names, self._complain)
+
+    def _read(self) -> dict[int, list[kitti_mots.Line]]:
+        """Read the lines, and name those whose frame has no picture."""
+        lines = kitti_mots.read_lines(self._file, self._complain)
+        for time in sorted(set(lines) - set(self._numbers)):
+            expected = f"a frame with a picture, {span(self._numbers)}"
+            leaving_out(self._complain)(DataError(lines[time][0].source, "time", expected, time))
+        return lines
+
+
+def span(numbers: Sequence[int]) -> str:
+    """Return the first and last of some numbers, for people."""
+    return f"{min(numbers)} to {max(numbers)}" if numbers else "of none"
 
 
 def found(root: Path) -> bool:
@@ -78,7 +98,9 @@ def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: On
     wanted = list(folders) if split is None else _sequences(root, split)
     if missing := [name for name in wanted if name not in folders]:
         raise DataError(home / "image_02", f"split {split}", f"the sequences {missing}", list(folders))
-    return read_all(lambda name: _clip(folders[name], _labels(root, folders[name], names)), wanted, on_error)
+    return read_all(
+        lambda name: _clip(folders[name], _labels(root, folders[name], names, on_error)), wanted, on_error
+    )
 
 
 def _clip(images: Path, labels: LabelSource) -> Clip:
@@ -100,7 +122,7 @@ def _folders(images: Path) -> list[Path]:
 def _sequences(root: Path, split: str) -> Sequence[str]:
     seqmap = root / f"{split}.seqmap"
     if seqmap.is_file():
-        return [_sequence(line) for line in seqmap.read_text().splitlines() if line.strip()]
+        return [_sequence(line) for _, line in read_rows(seqmap, "a seqmap")]
     if split not in SPLITS:
         raise DataError(root, "split", f"one of {[*SPLITS, 'test']} or the name of a .seqmap", split)
     return SPLITS[split]
@@ -112,15 +134,17 @@ def _sequence(line: str) -> str:
     return name if len(rest) == 3 and all(part.isdigit() for part in rest[1:]) else line.strip()
 
 
-def _labels(root: Path, images: Path, names: Sequence[str]) -> LabelSource:
-    """Prefer pictures to lines: they need no reading beforehand."""
+def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -> LabelSource:
+    """Prefer pictures to lines: they need no reading beforehand. Both belong to their frame by its number."""
     for home in (root, images.parent.parent):
         pictures, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
         if pictures.is_dir():
             files = [pictures / f"{image.stem}.png" for image in list_pictures(images)]
-            return PictureLabels(files, names)
+            for path in sorted(set(pictures.glob("*.png")) - set(files)):
+                leaving_out(on_error)(DataError(path, "name", f"that of a picture in {images}", path.name))
+            return PictureLabels(files, names, on_error)
         if lines.is_file():
-            return LineLabels(lines, names)
+            return LineLabels(lines, frame_numbers(list_pictures(images)), names, on_error)
     raise DataError(root, f"labels of {images.name}", LAYOUT, "neither")
 
 

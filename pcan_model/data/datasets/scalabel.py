@@ -28,15 +28,22 @@ RATE = 5.0  # frames per second that BDD100K labels
 class ScalabelLabels:
     """The labels of one clip, checked when it is opened and decoded frame by frame."""
 
-    def __init__(self, frames: Sequence[tuple[scalabel.Label, ...]], sources: Sequence[str]) -> None:
-        self._frames, self._sources = frames, sources
+    def __init__(
+        self,
+        frames: Sequence[tuple[scalabel.Label, ...]],
+        sources: Sequence[str],
+        on_error: OnError = raise_error,
+    ) -> None:
+        self._frames, self._sources, self._complain = frames, sources, on_error
         self._ids = scalabel.number_ids(self._frames)
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         labels = self._frames[index]
         size = size or scalabel.size_of(labels)
-        return None if size is None else scalabel.decode(labels, size, self._ids, self._sources[index])
+        if size is None:
+            return None
+        return scalabel.decode(labels, size, self._ids, self._sources[index], self._complain)
 
 
 def read_clips(
@@ -69,7 +76,7 @@ def _read_file(labels: Path, images: Path, names: Sequence[str], on_error: OnErr
     if (images / labels.stem).is_dir():
         return [read_video(labels, images / labels.stem, names, on_error)]
     groups: dict[str, list[dict[str, Any]]] = {}
-    for frame in scalabel.read_frames(labels):
+    for frame in scalabel.read_frames(labels, on_error):
         groups.setdefault(frame.get("videoName") or "", []).append(frame)
     reader = _Reader(labels, names, on_error)
     stills = [reader.clip(Path(f["name"]).stem, [f], images) for f in groups.pop("", [])]
@@ -99,7 +106,7 @@ def read_video(
     labels: Path, images: Path, names: Sequence[str] = CLASSES, on_error: OnError = raise_error
 ) -> Clip:
     """Open one label file as one clip, frames by frameIndex."""
-    frames = _in_order(scalabel.read_frames(labels))
+    frames = _in_order(scalabel.read_frames(labels, on_error))
     return _Reader(labels, names, on_error).clip(labels.stem, frames, images)
 
 
@@ -108,7 +115,7 @@ def read_stills(
 ) -> list[Clip]:
     """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
     reader = _Reader(labels, names, on_error)
-    frames = scalabel.read_frames(labels)
+    frames = scalabel.read_frames(labels, on_error)
     return [reader.clip(Path(frame["name"]).stem, [frame], images) for frame in frames]
 
 
@@ -122,12 +129,22 @@ class _Reader:
 
     def clip(self, name: str, frames: Sequence[dict[str, Any]], images: Path) -> Clip:
         """Check the labels of some frames and hold them as a clip."""
-        checked = read_all(self._check, frames, self.on_error)
-        labels = ScalabelLabels([labels for _, labels in checked], [self._source(f) for f, _ in checked])
+        checked = read_all(self._check, self._once(frames), self.on_error)
+        sources = [self._source(frame) for frame, _ in checked]
+        labels = ScalabelLabels([labels for _, labels in checked], sources, self.on_error)
         return FileClip(name, [images / frame["name"] for frame, _ in checked], labels, rate=RATE)
 
     def _check(self, frame: dict[str, Any]) -> tuple[dict[str, Any], tuple[scalabel.Label, ...]]:
-        return frame, scalabel.labels_of(frame, self.names, self._source(frame))
+        return frame, scalabel.labels_of(frame, self.names, self._source(frame), self.on_error)
+
+    def _once(self, frames: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Leave out what stands there twice."""
+        known: dict[tuple[str, int], dict[str, Any]] = {}
+        for frame in frames:
+            if known.setdefault((frame["name"], frame.get("frameIndex") or 0), frame) is not frame:
+                name = frame["name"]
+                self.on_error(DataError(self.file, "frames.name", "once in a video", f"{name} again"))
+        return list(known.values())
 
     def _source(self, frame: dict[str, Any]) -> str:
         return f"{self.file}: {frame['name']}"

@@ -24,15 +24,15 @@ HELD_OUT = 10  # every tenth video of train makes val_sub, the others train_sub
 class TubeLabels:
     """The labels of a video."""
 
-    def __init__(self, video: youtube_vis.Video) -> None:
-        self._video = video
+    def __init__(self, video: youtube_vis.Video, on_error: OnError) -> None:
+        self._video, self._complain = video, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         video = self._video
         if size is not None and size != video.size:
             raise DataError(video.files[index], "image", f"the size of the labels {video.size}", size)
-        return youtube_vis.decode(video, index)
+        return youtube_vis.decode(video, index, self._complain)
 
 
 def found(root: Path) -> bool:
@@ -72,11 +72,11 @@ def _open(root: Path, split: str, names: Sequence[str], on_error: OnError) -> li
     assert file is not None
     videos = sorted(youtube_vis.read_videos(file, names, on_error), key=lambda video: video.name)
     images = root / split / "JPEGImages"
-    return [_clip(video, images) for video in videos]
+    return [_clip(video, images, on_error) for video in videos]
 
 
-def _clip(video: youtube_vis.Video, images: Path) -> Clip:
-    labels: LabelSource = NoLabels() if video.instances is None else TubeLabels(video)
+def _clip(video: youtube_vis.Video, images: Path, on_error: OnError) -> Clip:
+    labels: LabelSource = NoLabels() if video.instances is None else TubeLabels(video, on_error)
     return FileClip(video.name, [images / name for name in video.files], labels, rate=RATE)
 
 

@@ -13,6 +13,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.identities import Numbers, only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+from pcan_model.data.formats.reading import OnError, raise_error
 
 CATEGORIES = {name: number for number, name in enumerate(CLASSES, start=1)}
 LAST_ID = 65_535
@@ -56,18 +57,21 @@ def parse(picture: NDArray[np.uint8], file: Path | str) -> Bitmask:
     return Bitmask(table[positions], *(v[real].astype(np.int64) for v in (ids, categories, attributes)))
 
 
-def from_picture(picture: NDArray[np.uint8], names: Sequence[str], file: Path | str) -> FrameLabels:
+def from_picture(
+    picture: NDArray[np.uint8], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
+) -> FrameLabels:
     """Read one frame; crowd and ignored objects keep their class and are marked.
 
-    A class that `names` does not hold is ignored. Raises DataError for a category that is none.
+    A class that `names` does not hold is ignored. `on_error` takes the error of each object whose category
+    is none; it is ignored.
     """
     bitmask = parse(picture, file)
-    wrong = np.flatnonzero((bitmask.categories < 1) | (bitmask.categories > len(CATEGORIES)))
-    if len(wrong):
-        where, got = f"id {bitmask.ids[wrong[0]]}: category", bitmask.categories[wrong[0]]
-        raise DataError(file, where, f"1 to {len(CATEGORIES)}", got)
-    table = np.array([names.index(name) if name in names else IGNORE for name in CATEGORIES])
-    labels = table[bitmask.categories - 1]
+    for k in np.flatnonzero((bitmask.categories < 1) | (bitmask.categories > len(CATEGORIES))):
+        where = f"id {bitmask.ids[k]}: category"
+        on_error(DataError(file, where, f"1 to {len(CATEGORIES)}", bitmask.categories[k]))
+    table = np.full(256, IGNORE)
+    table[1 : len(CATEGORIES) + 1] = [names.index(name) if name in names else IGNORE for name in CATEGORIES]
+    labels = table[bitmask.categories]
     ignored = (bitmask.attributes & UNCOUNTED) > 0
     frame = labelled(bitmask.index, labels.tolist(), bitmask.ids.tolist(), ignored.tolist())
     return keep(frame, np.flatnonzero(labels != IGNORE), IGNORE)

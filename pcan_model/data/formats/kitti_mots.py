@@ -13,6 +13,8 @@ from pcan_model.core import rle
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.identities import Numbers, only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+from pcan_model.data.formats.numbers import whole_text
+from pcan_model.data.formats.reading import OnError, raise_error, read_all, read_rows
 
 CATEGORIES = {"car": 1, "pedestrian": 2}
 PER_CLASS = 1000  # ids 0 .. 999 of each class
@@ -50,10 +52,13 @@ def to_values(
     return np.array([IGNORED_VALUE, 0, *values], np.uint16)[frame.index + 1]
 
 
-def from_values(values: NDArray[np.uint16], names: Sequence[str], file: Path | str) -> FrameLabels:
+def from_values(
+    values: NDArray[np.uint16], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
+) -> FrameLabels:
     """Read the picture of a frame, (H, W); an id is the whole value, so that it is one in the clip.
 
-    A class that `names` does not hold is ignored. Raises DataError for a value that KITTI-MOTS does not know.
+    A class that `names` does not hold is ignored. `on_error` takes the error of each value that KITTI-MOTS
+    does not know; its pixels are ignored.
     """
     if values.dtype != np.uint16 or values.ndim != 2:
         raise DataError(file, "picture", "(H, W) of 16 bit", f"{values.shape} {values.dtype}")
@@ -61,8 +66,11 @@ def from_values(values: NDArray[np.uint16], names: Sequence[str], file: Path | s
     table = np.zeros(len(found), np.int16)
     objects: list[tuple[int, int]] = []
     for k, value in enumerate(found.tolist()):
-        if value:
-            table[k] = _enter(value, names, objects, file)
+        try:
+            table[k] = _enter(value, names, objects, file) if value else 0
+        except DataError as error:
+            table[k] = IGNORE
+            on_error(error)
     return _frame(table[positions], objects)
 
 
@@ -86,39 +94,65 @@ def to_lines(
 class Line:
     """One object of one frame in `instances_txt`, its mask still encoded."""
 
-    value: int  # class * 1000 + id
+    time: int  # number of the frame
+    value: int  # class * 1000 + id in labels; any number from 0 up in results
+    category: int  # of CATEGORIES, or IGNORED_CATEGORY
     size: tuple[int, int]  # H, W in pixels
     counts: str
     source: str  # file and line number, for error messages
 
 
-def read_lines(file: Path) -> dict[int, list[Line]]:
-    """Read a clip's lines by time; frames without objects are not there."""
+def read_lines(
+    file: Path, on_error: OnError = raise_error, *, results: bool = False
+) -> dict[int, list[Line]]:
+    """Read a clip's lines by time; frames without objects are not there.
+
+    on_error  takes the error of each line that is left out
+    results   whether ids need not say their class
+    """
     frames: dict[int, list[Line]] = {}
-    try:
-        text = file.read_text().splitlines()
-    except FileNotFoundError as error:
-        raise DataError(file, "file", "KITTI-MOTS lines", "no such file") from error
-    for number, line in enumerate(text, start=1):
-        parts = line.split()
-        source = f"{file}: line {number}"
-        if len(parts) != 6 or not all(part.isdigit() for part in parts[:5]):
-            raise DataError(source, "fields", "time, id, class, height, width, run lengths", repr(line[:60]))
-        time, value, category, height, width = (int(part) for part in parts[:5])
-        if value // PER_CLASS != category:
-            raise DataError(source, "class", f"that of the id {value}, {value // PER_CLASS}", category)
-        frames.setdefault(time, []).append(Line(value, (height, width), parts[5], source))
+    rows = read_rows(file, "KITTI-MOTS lines")
+    for line in read_all(lambda row: _line(row[1], f"{file}: line {row[0]}", results), rows, on_error):
+        frames.setdefault(line.time, []).append(line)
     return frames
 
 
-def from_lines(lines: Iterable[Line], size: tuple[int, int], names: Sequence[str]) -> FrameLabels:
-    """Decode the objects of one frame; `size` is that of the picture."""
+def _line(text: str, source: str, results: bool) -> Line:
+    parts = text.split()
+    if len(parts) != 6:
+        expected = "time, id, class, height, width, run lengths"
+        raise DataError(source, "fields", expected, repr(text[:60]))
+    numbers = [whole_text(part) for part in parts[:5]]
+    for key, number, part in zip(("time", "id", "class", "height", "width"), numbers, parts, strict=False):
+        if number is None:
+            raise DataError(source, key, "a whole number from 0 up", repr(part))
+    time, value, category, height, width = (number or 0 for number in numbers)
+    if not results and value // PER_CLASS != category:
+        raise DataError(source, "class", f"that of the id {value}, {value // PER_CLASS}", category)
+    return Line(time, value, category, (height, width), parts[5], source)
+
+
+def from_lines(
+    lines: Iterable[Line], size: tuple[int, int], names: Sequence[str], on_error: OnError = raise_error
+) -> FrameLabels:
+    """Decode the objects of one frame.
+
+    size      that of the picture
+    on_error  takes the error of each line that is left out
+    """
     index = np.zeros(size, np.int16)
     objects: list[tuple[int, int]] = []
     for line in lines:
-        number = _enter(line.value, names, objects, line.source)
-        run = {"size": list(line.size), "counts": line.counts}
-        rle.paint(index, run, number, file=line.source, key="rle")
+        try:
+            known = len(objects)
+            number = _enter(line.value, names, objects, line.source)
+            if number > 0 and line.value in [value for _, value in objects[:known]]:
+                raise DataError(line.source, "id", "once in a frame", f"{line.value} again")
+            run = {"size": list(line.size), "counts": line.counts}
+            rle.paint(index, run, number, file=line.source, key="rle")
+        except DataError as error:
+            del objects[known:]
+            on_error(error)
     return _frame(index, objects)
 
 

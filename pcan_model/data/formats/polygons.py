@@ -8,18 +8,68 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from pcan_model.core.rle import Rle
+from pcan_model.data.formats.numbers import finite
 
 CURVE_STEPS = 32  # straight pieces per curve
 SHIFT = 4  # binary digits after the point that cv2 takes
+FEWEST = 3  # corners that hold a surface
+FARTHEST = 1e6  # a corner may be from the picture's first, pixels
+LONGEST = 4e6  # an outline may be, pixels
 
 
 def fill_polygons(polygons: Iterable[dict[str, Any]], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill the union of closed polygons, (H, W); (0, 0) is the corner of the first pixel, as in BDD100K."""
+    """Fill the union of closed polygons, (H, W); (0, 0) is the corner of the first pixel, as in BDD100K.
+
+    Parts of fewer than FEWEST corners hold nothing. Raises ValueError for what is no polygon.
+    """
     canvas = np.zeros(size, np.uint8)
     for polygon in polygons:
-        points = outline(np.array(polygon["vertices"], np.float64), polygon.get("types"))
-        cv2.fillPoly(canvas, [np.round((points - 0.5) * 2**SHIFT).astype(np.int32)], 1, shift=SHIFT)
+        points = outline(*corners(polygon))
+        if len(points) >= FEWEST:
+            cv2.fillPoly(canvas, [np.round((points - 0.5) * 2**SHIFT).astype(np.int32)], 1, shift=SHIFT)
     return canvas.astype(bool)
+
+
+def corners(polygon: Any) -> tuple[NDArray[np.float64], str]:
+    """Return the vertices (N, 2) of a polygon and their kinds; ValueError where they are none."""
+    if not isinstance(polygon, dict) or not isinstance(polygon.get("vertices"), list):
+        raise ValueError("no list of vertices")
+    points = [point for point in polygon["vertices"] if isinstance(point, list) and len(point) == 2]
+    values = [finite(side) for point in points for side in point]
+    if len(points) < len(polygon["vertices"]) or not all(
+        v is not None and abs(v) <= FARTHEST for v in values
+    ):
+        raise ValueError("vertices that are not two numbers near the picture")
+    kinds = polygon.get("types") or "L" * len(points)
+    if not isinstance(kinds, str) or len(kinds) != len(points) or set(kinds) - {"L", "C"}:
+        raise ValueError(f"types other than L or C for each of {len(points)} vertices")
+    return np.array(values, np.float64).reshape(-1, 2), kinds
+
+
+def run_lengths(parts: Any, size: tuple[int, int]) -> tuple[Rle | None, int]:
+    """Return COCO's polygons, lists of x, y, x, y, … each, as run lengths, and how many were left out.
+
+    Those of fewer than FEWEST corners are left out, as they hold nothing; None where no other is there.
+    Raises ValueError for what is no polygon.
+    """
+    if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
+        raise ValueError("no list of polygons, each a list of x, y, x, y, …")
+    kept = [part for part in parts if len(part) >= 2 * FEWEST]
+    for part in kept:
+        values = [finite(side) for side in part]
+        if len(part) % 2 or not all(map(_near, values)):
+            raise ValueError("a polygon that is not pairs of numbers near the picture")
+        if np.abs(np.diff(np.array(values).reshape(-1, 2), axis=0)).sum() > LONGEST:
+            raise ValueError("an outline that is too long")  # the library's memory grows with it
+    left_out = len(parts) - len(kept) if parts else 1
+    return (coco.merge(coco.frPyObjects(kept, *size)) if kept else None), left_out
+
+
+def _near(side: float | None) -> bool:
+    return side is not None and abs(side) <= FARTHEST
 
 
 def outline(vertices: NDArray[np.float64], types: str | None) -> NDArray[np.float64]:

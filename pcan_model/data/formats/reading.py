@@ -1,9 +1,13 @@
-"""What a reader does with what it cannot read: raise the error, or hand it on and read the rest."""
+"""What a reader does with what it cannot read, and how it opens text and JSON."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pcan_model.core.errors import DataError
 
@@ -17,6 +21,24 @@ def raise_error(error: DataError) -> None:
     raise error
 
 
+def warn(error: DataError) -> None:
+    """Say it on the standard error, once in a process, and go on."""
+    _warn(str(error))
+
+
+@lru_cache(maxsize=4096)
+def _warn(text: str) -> None:
+    logging.getLogger("pcan_model").warning("%s", text)
+
+
+def leaving_out(on_error: OnError) -> OnError:
+    """Return what takes the error of an object that nobody can use, and that is left out.
+
+    It is `on_error`, but for the one that would stop there: training and evaluation go on and say it.
+    """
+    return warn if on_error is raise_error else on_error
+
+
 def read_all(read: Callable[[Item], Found], items: Iterable[Item], on_error: OnError) -> list[Found]:
     """Return what `read` makes of the items; its DataErrors go to `on_error`, which raises or goes on."""
     found = []
@@ -26,3 +48,28 @@ def read_all(read: Callable[[Item], Found], items: Iterable[Item], on_error: OnE
         except DataError as error:
             on_error(error)
     return found
+
+
+def read_text(file: Path, expected: str) -> str:
+    """Read a text, with or without a byte order mark; DataError where the file is missing or is no text."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(file, "file", expected, "no such file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(file, "file", f"{expected} as text", error) from error
+
+
+def read_rows(file: Path, expected: str) -> list[tuple[int, str]]:
+    """Return the lines of a text that are not blank, with their numbers from 1."""
+    lines = enumerate(read_text(file, expected).split("\n"), start=1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def read_json(file: Path, expected: str) -> Any:
+    """Read a JSON file; DataError where it is missing, or something else."""
+    text = read_text(file, expected)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(file, "file", "JSON", error) from error

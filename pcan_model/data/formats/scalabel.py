@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,9 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.identities import only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.data.formats.polygons import fill_polygons
+from pcan_model.data.formats.numbers import finite, whole
+from pcan_model.data.formats.polygons import FEWEST, corners, fill_polygons
+from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
 
 NAMES = {name: name for name in CLASSES} | {  # the name mapping of BDD100K's own config
     "person": "pedestrian",
@@ -36,6 +38,7 @@ IGNORED_NAMES = {  # its ignored mapping
 EXTRA_NAMES = {"traffic light", "traffic sign"}  # of det_20: no moving objects, background here
 CATEGORIES = {name: name for name in CLASSES}
 FIRST_IGNORED_ID = 30_001
+PLAIN = re.compile(r"[0-9]{1,18}", re.ASCII)  # an identity that is a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,74 +57,100 @@ class Label:
         """Whether only the object's box is known."""
         return self.rle is None and not self.polygons
 
+    @property
+    def outlined(self) -> bool:
+        """Whether polygons say where the object is."""
+        return self.rle is None and bool(self.polygons)
 
-def read_frames(file: Path) -> list[dict[str, Any]]:
+
+def read_frames(file: Path, on_error: OnError = raise_error) -> list[dict[str, Any]]:
     """Read the list of frames, which Scalabel keeps bare or under the key `frames`.
 
-    Raises DataError where the file is no such list, or a frame has no name.
+    on_error  takes the error of each frame that is left out
+
+    Raises DataError where the file is no such list.
     """
-    try:
-        data = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise DataError(file, "file", "a Scalabel label file", "no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(file, "file", "JSON", error) from error
+    data = read_json(file, "a Scalabel label file")
     frames = data.get("frames") if isinstance(data, dict) else data
     if not isinstance(frames, list):
         raise DataError(file, "frames", "a list of frames", type(frames).__name__)
-    for index, frame in enumerate(frames):
-        if not isinstance(frame, dict) or not isinstance(frame.get("name"), str):
-            raise DataError(file, f"frames[{index}].name", "the name of a picture", frame)
-        if not isinstance(frame.get("frameIndex") or 0, (int, float)):
-            raise DataError(file, f"frames[{index}].frameIndex", "a number", repr(frame["frameIndex"]))
-    return cast(list[dict[str, Any]], frames)
+    return read_all(lambda item: _frame(item[1], f"frames[{item[0]}]", file), enumerate(frames), on_error)
 
 
-def labels_of(frame: dict[str, Any], names: Sequence[str], source: str) -> tuple[Label, ...]:
+def _frame(frame: Any, key: str, file: Path) -> dict[str, Any]:
+    """Check what says which frame it is."""
+    if not isinstance(frame, dict) or not isinstance(frame.get("name"), str) or not frame["name"]:
+        raise DataError(file, f"{key}.name", "the name of a picture", frame)
+    if frame.get("frameIndex") is not None and whole(frame["frameIndex"]) is None:
+        raise DataError(file, f"{key}.frameIndex", "a number", repr(frame["frameIndex"]))
+    if not isinstance(frame.get("videoName") or "", str):
+        raise DataError(file, f"{key}.videoName", "the name of a video", repr(frame["videoName"]))
+    return cast(dict[str, Any], frame)
+
+
+def labels_of(
+    frame: dict[str, Any], names: Sequence[str], source: str, on_error: OnError = raise_error
+) -> tuple[Label, ...]:
     """Check a frame's labels; those that are background to us are left out.
 
     names   of the classes that labels count; other classes of BDD100K are ignored
     source  label file and frame name, for error messages
+    on_error  takes the error of each label that is left out
     """
     entries = frame.get("labels") or ()
     if not isinstance(entries, (list, tuple)):
         raise DataError(source, "labels", "a list", type(entries).__name__)
-    found = (_label(entry, names, source) for entry in entries)
+    found = read_all(lambda entry: _label(entry, names, source), entries, on_error)
     return tuple(label for label in found if label is not None)
 
 
 def number_ids(frames: Sequence[Sequence[Label]]) -> dict[str, int]:
     """Give every identity a number: its own where all are numbers, else 1, 2, … as they appear."""
     known = list(dict.fromkeys(label.identity for labels in frames for label in labels))
-    if all(name.isdecimal() for name in known) and len({int(name) for name in known}) == len(known):
+    numbers = all(PLAIN.fullmatch(name) for name in known)
+    if numbers and len({int(name) for name in known}) == len(known):
         return {identity: int(identity) for identity in known}
     return {identity: number for number, identity in enumerate(known, start=1)}
 
 
 def size_of(labels: Sequence[Label]) -> tuple[int, int] | None:
     """Return H, W of a frame, as the first run lengths say; None where there are none."""
-    sizes = (label.rle.get("size") for label in labels if isinstance(label.rle, dict))
-    size = next(sizes, None)
-    return (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    return next((rle.size_of(label.rle) for label in labels if isinstance(label.rle, dict)), None)
 
 
-def decode(labels: Sequence[Label], size: tuple[int, int], ids: dict[str, int], source: str) -> FrameLabels:
+def decode(
+    labels: Sequence[Label],
+    size: tuple[int, int],
+    ids: dict[str, int],
+    source: str,
+    on_error: OnError = raise_error,
+) -> FrameLabels:
     """Paint a frame's labels on (H, W) = `size`; the later one keeps a pixel that two claim.
 
     An object known by its box only is its rectangle, ignored as FrameLabels says; rectangles lie below
     outlines, larger ones below smaller ones. One that smaller ones hide altogether is not seen.
+    A box outside the picture or turned inside out, and an outline of less than three corners, is left out.
+    Polygons of one identity are one object, as for the toolkit; other labels must have one of their own.
 
-    ids  number of every identity of the clip
+    ids       number of every identity of the clip
+    on_error  takes the error of each label that is left out
     """
     index = np.zeros(size, np.int16)
-    numbers: dict[tuple[str, int, bool], int] = {}  # two labels of one object share one
+    numbers: dict[tuple[str, int, bool], int] = {}
     objects: list[Label] = []
     for label in sorted(labels, key=_layer):
-        number = IGNORE
-        if label.label != IGNORE:
-            number = numbers.setdefault((label.identity, label.label, label.ignored), len(numbers) + 1)
-            objects += [label] if number > len(objects) else []
-        _paint(index, label, number, source)
+        key = (label.identity, label.label, label.ignored)
+        number = IGNORE if label.label == IGNORE else numbers.get(key, len(objects) + 1)
+        try:
+            if key in numbers and not (label.ignored or (label.outlined and objects[number - 1].outlined)):
+                raise DataError(source, f"label {label.identity}: id", "one label of each id", "another")
+            painted = _paint(index, label, number, source, on_error)
+        except DataError as error:
+            on_error(error)
+            continue
+        if painted and number > len(objects):
+            numbers[key] = number
+            objects.append(label)
     return labelled(
         index,
         [label.label for label in objects],
@@ -191,49 +220,87 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
     for key in ("id", "category"):
         if key not in entry:
             raise DataError(source, f"labels.{key}", "a value", f"keys {sorted(entry)}")
+    identity = identity_of(entry["id"])
+    if identity is None:
+        raise DataError(source, "labels.id", "text or a whole number", repr(entry["id"]))
     for key, kind in (("category", str), ("attributes", dict), ("poly2d", list)):
-        if not isinstance(entry.get(key) or kind(), kind):
-            raise DataError(source, f"label {entry['id']}: {key}", f"a {kind.__name__}", repr(entry[key]))
-    category, identity = entry["category"], str(entry["id"])
+        if entry.get(key) is not None and not isinstance(entry[key], kind):
+            raise DataError(source, f"label {identity}: {key}", f"a {kind.__name__}", repr(entry[key]))
+    category = entry["category"] or ""
     meant = (NAMES | IGNORED_NAMES).get(category, category)
     if meant not in names and meant not in CATEGORIES and category not in EXTRA_NAMES:
         known = ", ".join(sorted({*names, *NAMES, *IGNORED_NAMES, *EXTRA_NAMES}))
         raise DataError(source, f"label {identity}: category", f"one of {known}", repr(category))
     if category in EXTRA_NAMES and category not in names:
         return None
-    flags = entry | (entry.get("attributes") or {})
-    ignored = category in IGNORED_NAMES or bool(flags.get("crowd")) or bool(flags.get("ignored"))
     return Label(
         names.index(meant) if meant in names else IGNORE,
         identity,
-        ignored,
+        category in IGNORED_NAMES or is_ignored(entry, f"{source}: label {identity}"),
         entry.get("rle"),
         tuple(entry.get("poly2d") or ()),
         _box(entry.get("box2d"), f"label {identity}: box2d", source),
     )
 
 
+def identity_of(value: object) -> str | None:
+    """Return an identity as text; None where it is neither text nor a whole number."""
+    if isinstance(value, str):
+        return value
+    number = whole(value)
+    return None if number is None else str(number)
+
+
+def is_ignored(entry: dict[str, Any], source: str) -> bool:
+    """Whether a label is a crowd or ignored, as its attributes or, in old files, its own keys say."""
+    flags = entry | (entry.get("attributes") or {})
+    values = [flags.get(key) or False for key in ("crowd", "ignored")]
+    if not all(isinstance(value, bool) or value == 1 for value in values):
+        raise DataError(source, "crowd, ignored", "true or false", values)
+    return any(values)
+
+
 def _box(box: Any, key: str, source: str) -> tuple[float, ...] | None:
     if box is None:
         return None
-    try:
-        return tuple(float(box[side]) for side in ("x1", "y1", "x2", "y2"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(source, key, "x1, y1, x2, y2", box) from error
+    sides = [finite(box.get(side)) if isinstance(box, dict) else None for side in ("x1", "y1", "x2", "y2")]
+    known = tuple(side for side in sides if side is not None)
+    if len(known) < len(sides):
+        raise DataError(source, key, "x1, y1, x2, y2", box)
+    return known
 
 
-def _paint(index: NDArray[np.int16], label: Label, value: int, source: str) -> None:
+def _paint(index: NDArray[np.int16], label: Label, value: int, source: str, on_error: OnError) -> bool:
+    """Paint a label, in place; returns whether there was anything to paint."""
     key = f"label {label.identity}"
     if label.rle is not None:
         rle.paint(index, label.rle, value, file=source, key=f"{key}: rle")
-    elif label.polygons:
-        height, width = index.shape
-        try:
-            index[fill_polygons(label.polygons, (height, width))] = value
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(source, f"{key}: poly2d", "polygons with vertices [x, y]", error) from error
-    elif label.box is not None:
-        x1, y1, x2, y2 = (max(0, round(side)) for side in label.box)
-        index[y1 : y2 + 1, x1 : x2 + 1] = value
-    else:
+        return True
+    if label.polygons:
+        return _paint_polygons(index, label, value, source, on_error)
+    if label.box is None:
         raise DataError(source, key, "rle, poly2d or box2d", "none of them")
+    height, width = index.shape
+    x1, y1, x2, y2 = label.box
+    if not (x1 <= x2 and y1 <= y2 and x1 < width and y1 < height and x2 >= 0 and y2 >= 0):
+        inside = f"x1 <= x2, y1 <= y2 and a part within the picture, {width} x {height}"
+        leaving_out(on_error)(DataError(source, f"{key}: box2d", inside, label.box))
+        return False
+    left, top, right, bottom = (max(0, round(side)) for side in label.box)
+    index[top : bottom + 1, left : right + 1] = value
+    return True
+
+
+def _paint_polygons(
+    index: NDArray[np.int16], label: Label, value: int, source: str, on_error: OnError
+) -> bool:
+    key, expected = f"label {label.identity}: poly2d", f"polygons of vertices [x, y], {FEWEST} or more"
+    try:
+        counts = [len(corners(polygon)[0]) for polygon in label.polygons]
+        mask = fill_polygons(label.polygons, (index.shape[0], index.shape[1]))
+    except ValueError as error:
+        raise DataError(source, key, expected, error) from error
+    if min(counts) < FEWEST:
+        leaving_out(on_error)(DataError(source, key, expected, f"one of {min(counts)}"))
+    index[mask] = value
+    return max(counts) >= FEWEST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +13,11 @@ from pycocotools import mask as coco
 
 from pcan_model.core import rle
 from pcan_model.core.errors import DataError
+from pcan_model.core.rle import size_from
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.data.formats.reading import OnError, raise_error, read_all
+from pcan_model.data.formats.numbers import whole
+from pcan_model.data.formats.polygons import FEWEST, run_lengths
+from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
 
 NAMES = {"person": "pedestrian", "sedan": "car", "motorbike": "motorcycle"}  # what street classes are called
 
@@ -38,6 +41,7 @@ class Video:
     size: tuple[int, int]  # H, W in pixels
     files: tuple[str, ...]  # pictures, below JPEGImages
     instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
+    number: int = 0  # id in the file
 
 
 def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Video]:
@@ -52,58 +56,104 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
     """
     data = _load(file)
     table = categories_to_labels(data["categories"], names, file)
-    instances: dict[int, list[Instance]] = {}
-    entries = data["annotations"] or ()
-    for number, instance in read_all(lambda entry: _instance(entry, table, file), entries, on_error):
-        instances.setdefault(number, []).append(instance)
     hidden = data["annotations"] is None
-
-    def read(entry: Any) -> Video:
-        if not isinstance(entry, dict):
-            raise DataError(file, "videos", "id, height, width, file_names", entry)
-        return _video(entry, None if hidden else instances.pop(entry.get("id", -1), []), file)
-
-    videos = read_all(read, data["videos"], on_error)
-    called = [video.name for video in videos]
-    videos = [
-        replace(video, name=f"{video.name}-{number}") if called.count(video.name) > 1 else video
+    entries = read_all(lambda entry: _instance(entry, table, file), data["annotations"] or (), on_error)
+    videos = read_all(lambda entry: _video(entry, hidden, file), data["videos"], on_error)
+    instances = _by_video(entries, videos, file, on_error)
+    called = Counter(video.name for video in videos)
+    return [
+        replace(
+            video,
+            name=video.name if called[video.name] == 1 else f"{video.name}-{number}",
+            instances=None if hidden else tuple(instances[video.number]),
+        )
         for number, video in enumerate(videos, start=1)
     ]
-    if instances:
-        on_error(DataError(file, "annotations.video_id", "an id of videos", sorted(instances)[:5]))
-    return videos
+
+
+def _by_video(
+    entries: Sequence[tuple[int, Instance]], videos: Sequence[Video], file: Path, on_error: OnError
+) -> dict[int, list[Instance]]:
+    """Give every video its objects: each with a mask, or none, for every frame, and an id of its own."""
+    found: dict[int, list[Instance]] = {video.number: [] for video in videos}
+    lengths = {video.number: len(video.files) for video in videos}
+    known: set[tuple[int, int]] = set()
+    strangers: set[int] = set()
+    for number, instance in entries:
+        got = len(instance.segmentations)
+        if number not in found:
+            strangers.add(number)
+        elif got != lengths[number]:
+            on_error(DataError(instance.source, "segmentations", f"one per frame, {lengths[number]}", got))
+        elif instance.label != IGNORE and (number, instance.identity) in known:
+            on_error(DataError(instance.source, "id", "once in a video", f"{instance.identity} again"))
+        else:
+            found[number].append(instance)
+            if instance.label != IGNORE:
+                known.add((number, instance.identity))
+    if strangers:
+        on_error(DataError(file, "annotations.video_id", "an id of videos", sorted(strangers)[:5]))
+    return found
 
 
 def categories_to_labels(categories: Any, names: Sequence[str], file: Path | str) -> dict[int, int]:
     """Return the label of every category id: an index into `names`, or IGNORE."""
     table: dict[int, int] = {}
     for entry in categories:
-        if not isinstance(entry, dict) or "id" not in entry or "name" not in entry:
+        number = whole(entry.get("id")) if isinstance(entry, dict) else None
+        if number is None or not isinstance(entry.get("name"), str):
             raise DataError(file, "categories", "entries with id and name", entry)
+        if number in table:
+            raise DataError(file, "categories.id", "one of its own for each", f"{number} twice")
         name = entry["name"] if entry["name"] in names else NAMES.get(entry["name"])
-        table[entry["id"]] = names.index(name) if name in names else IGNORE
+        table[number] = names.index(name) if name in names else IGNORE
     if all(label == IGNORE for label in table.values()):
         found = [entry["name"] for entry in categories]
         raise DataError(file, "categories", f"some of the classes {list(names)}", found)
     return table
 
 
-def decode(video: Video, time: int) -> FrameLabels:
-    """Paint one frame; the later annotation keeps a pixel that two claim."""
+def decode(video: Video, time: int, on_error: OnError = raise_error) -> FrameLabels:
+    """Paint one frame; the later annotation keeps a pixel that two claim.
+
+    on_error  takes the error of each object that is left out
+    """
     index = np.zeros(video.size, np.int16)
     shown: list[Instance] = []
     for instance in sorted(video.instances or (), key=lambda instance: instance.label != IGNORE):
-        segmentation = instance.segmentations[time]
-        if segmentation is None:
+        key = f"segmentations[{time}]"
+        value = len(shown) + 1 if instance.label != IGNORE else IGNORE
+        try:
+            run = outline_of(instance.segmentations[time], video.size, instance.source, key, on_error)
+            if run is None:
+                continue
+            rle.paint(index, run, value, file=instance.source, key=key)
+        except DataError as error:
+            on_error(error)
             continue
         if instance.label != IGNORE:
             shown.append(instance)
-        run = _run(segmentation, video.size)
-        value = len(shown) if instance.label != IGNORE else IGNORE
-        rle.paint(index, run, value, file=instance.source, key=f"segmentations[{time}]")
     return labelled(
         index, [i.label for i in shown], [i.identity for i in shown], [i.crowd for i in shown]
     )  # fmt: skip
+
+
+def outline_of(segmentation: Any, size: tuple[int, int], source: str, key: str, on_error: OnError) -> Any:
+    """Return run lengths, of polygons too; None where nothing is seen.
+
+    on_error  takes the error of polygons of less than three corners, which are left out
+    """
+    if not isinstance(segmentation, list):
+        return segmentation
+    expected = f"polygons of {FEWEST} corners or more"
+    try:
+        run, left_out = run_lengths(segmentation, size)
+    except ValueError as error:
+        raise DataError(source, key, expected, error) from error
+    if left_out:
+        got = f"{left_out} of fewer" if segmentation else "none"
+        leaving_out(on_error)(DataError(source, key, expected, got))
+    return run
 
 
 @dataclass(slots=True)
@@ -195,12 +245,7 @@ def categories(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise DataError(file, "file", "a YouTube-VIS label file", "no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(file, "file", "JSON", error) from error
+    data = read_json(file, "a YouTube-VIS label file")
     for key in ("videos", "categories", "annotations"):
         found = data.get(key) if isinstance(data, dict) else None
         if not isinstance(found, list) and (key != "annotations" or found is not None):
@@ -208,22 +253,16 @@ def _load(file: Path) -> dict[str, Any]:
     return {"annotations": None} | data
 
 
-def _video(entry: Any, instances: Sequence[Instance] | None, file: Path) -> Video:
-    try:
-        files = tuple(str(name) for name in entry["file_names"])
-        video = Video(
-            str(Path(files[0]).parent if files else entry["id"]),
-            (int(entry["height"]), int(entry["width"])),
-            files,
-            None if instances is None else tuple(instances),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(file, "videos", "id, height, width, file_names", entry) from error
-    for instance in instances or ():
-        if len(instance.segmentations) != len(files):
-            got = len(instance.segmentations)
-            raise DataError(instance.source, "segmentations", f"one per frame, {len(files)}", got)
-    return video
+def _video(entry: Any, hidden: bool, file: Path) -> Video:
+    expected = "id, height, width, file_names"
+    files = entry.get("file_names") if isinstance(entry, dict) else None
+    if not isinstance(files, list) or not all(isinstance(name, str) and name for name in files):
+        raise DataError(file, "videos", expected, entry)
+    number, size = whole(entry.get("id")), size_from(entry.get("height"), entry.get("width"))
+    if number is None or size is None:
+        raise DataError(file, "videos", expected, entry)
+    name = str(Path(files[0]).parent if files else number)
+    return Video(name, size, tuple(files), None if hidden else (), number)
 
 
 def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, Instance]:
@@ -234,18 +273,13 @@ def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, In
     if missing:
         raise DataError(file, "annotations", f"the key {missing[0]}", f"keys {sorted(entry)}")
     source = f"{file}: annotation {entry['id']}"
-    if entry["category_id"] not in table:
+    identity, video, masks = whole(entry["id"]), whole(entry["video_id"]), entry["segmentations"]
+    if identity is None or abs(identity) >= 1 << 62 or video is None or not isinstance(masks, list):
+        got = [type(entry[key]).__name__ for key in ("id", "video_id", "segmentations")]
+        raise DataError(source, "id, video_id, segmentations", "two whole numbers and a list", got)
+    category, crowd = whole(entry["category_id"]), entry.get("iscrowd") or 0
+    if category is None or category not in table:
         raise DataError(source, "category_id", f"one of {sorted(table)}", entry["category_id"])
-    label, crowd = table[entry["category_id"]], bool(entry.get("iscrowd"))
-    try:
-        found = Instance(int(entry["id"]), label, crowd, tuple(entry["segmentations"]), source)
-        return int(entry["video_id"]), found
-    except (TypeError, ValueError) as error:
-        raise DataError(source, "id, video_id, segmentations", "two numbers and a list", error) from error
-
-
-def _run(segmentation: Any, size: tuple[int, int]) -> Any:
-    """Return run lengths, of polygons too."""
-    if isinstance(segmentation, list):
-        return coco.merge(coco.frPyObjects(segmentation, *size))
-    return segmentation
+    if crowd not in (0, 1):
+        raise DataError(source, "iscrowd", "0 or 1", repr(crowd))
+    return video, Instance(identity, table[category], bool(crowd), tuple(masks), source)

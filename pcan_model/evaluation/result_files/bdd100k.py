@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,14 @@ from pycocotools import mask as coco_mask
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.core.rle import check
+from pcan_model.core.rle import check, size_of
 from pcan_model.data.files import read_picture
-from pcan_model.data.formats import bdd100k
+from pcan_model.data.formats import bdd100k, scalabel
+from pcan_model.data.formats.reading import raise_error, warn
 from pcan_model.evaluation.metrics.comparison import Objects, Rle, encode
 
 NOTHING = Objects((), np.zeros(0, np.int64), np.zeros(0, np.int64))
+Frame = dict[str, Any]  # of Scalabel
 MOST = 100  # instances of a frame that the official tool takes in bitmasks
 
 
@@ -36,7 +36,7 @@ class ScoredClip:
 def read_pair(truth: Path, said: Path) -> Iterator[ScoredClip]:
     """Read labels and results clip by clip: JSON (a file, or a folder of them), or folders of bitmasks.
 
-    Raises DataError for what the official tools refuse too.
+    Raises DataError for what the official tools raise_error too.
     """
     if truth.is_dir() and next(truth.rglob("*.png"), None):
         return read_bitmasks(truth, said)
@@ -44,12 +44,20 @@ def read_pair(truth: Path, said: Path) -> Iterator[ScoredClip]:
 
 
 def read_scalabel(truth: Path, said: Path) -> Iterator[ScoredClip]:
-    """Read Scalabel JSON; a frame without an entry in the results has no predictions."""
+    """Read Scalabel JSON; a frame or video without an entry in the results has no predictions.
+
+    Legacy names of categories are understood, and ignored ones become ignored regions, as by the official
+    tool. Raises DataError for frames and videos that the labels do not have, and for what is no mask.
+    """
     labels, results = _videos(truth), _videos(said)
+    for path, videos in ((truth, labels), (said, results)):
+        _check_masks(path, videos)
     extra = sorted(set(results) - set(labels))
     if extra:
         raise DataError(said, "videoName", f"some of {sorted(labels)}", extra)
     for name, frames in labels.items():
+        if name not in results:
+            warn(DataError(said, name, "the video's frames", "none: all its objects count as missed"))
         found = {_moment(frame): frame for frame in results.get(name, [])}
         beyond = set(found) - {_moment(frame) for frame in frames}
         if beyond:
@@ -57,81 +65,132 @@ def read_scalabel(truth: Path, said: Path) -> Iterator[ScoredClip]:
         yield _scalabel_clip(name, frames, [found.get(_moment(f), {}) for f in frames], (truth, said))
 
 
+def _check_masks(path: Path, videos: Mapping[str, Sequence[Frame]]) -> None:
+    """Say how many labels have a box but no mask, which the official tool leaves out in silence.
+
+    Raises DataError where none has a mask: then everything would be left out.
+    """
+    labels = [
+        (label, f"{path}: {frame['name']}: label {label.get('id')}")
+        for frames in videos.values()
+        for frame in frames
+        for label in _labels(frame)
+        if isinstance(label, dict)
+    ]
+    bare = [source for label, source in labels if label.get("rle") is None and not label.get("poly2d")]
+    if bare:
+        got = f"none in {len(bare)} of {len(labels)} labels, which do not count"
+        error = DataError(bare[0], "rle", "a mask (run lengths)", got)
+        (raise_error if len(bare) == len(labels) else warn)(error)
+
+
 def _scalabel_clip(
-    name: str, labels: list[dict[str, Any]], results: list[dict[str, Any]], files: tuple[Path, Path]
+    name: str, labels: list[Frame], results: list[Frame], files: tuple[Path, Path]
 ) -> ScoredClip:
     true_ids, ids = _numbers(labels), _numbers(results)
-    truth = tuple(_objects(frame, true_ids, f"{files[0]}: {frame.get('name')}") for frame in labels)
+    sources = [[f"{file}: {label.get('name')}" for label in labels] for file in files]
+    sizes = [_size(frame) for frame in labels]
+    usual = next((size for size in sizes if size), None)
+    truth = tuple(
+        _objects(frame, true_ids, source, size)
+        for frame, source, size in zip(labels, sources[0], sizes, strict=True)
+    )
     said, notes = [], []
-    for label, frame in zip(labels, results, strict=True):
-        source = f"{files[1]}: {label.get('name')}"
-        said.append(_objects(frame, ids, source))
+    for frame, source, size in zip(results, sources[1], sizes, strict=True):
+        said.append(_objects(frame, ids, source, size or usual))
         if _overlap([*said[-1].rles, *said[-1].ignore]):
             notes.append(f"{source}: masks overlap; the official tool drops the whole frame, and so do we")
             said[-1] = NOTHING
     return ScoredClip(name, truth, tuple(said), tuple(notes))
 
 
-def _videos(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _size(frame: Frame) -> tuple[int, int] | None:
+    """Return H, W of a frame, as its first mask says."""
+    masks = (label.get("rle") for label in _labels(frame) if isinstance(label, dict))
+    return next(filter(None, map(size_of, masks)), None)
+
+
+def _videos(path: Path) -> dict[str, list[Frame]]:
     """Return the frames of every video, both in order."""
+    if not path.exists():
+        raise DataError(path, "file", "Scalabel frames", "no such file or folder")
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    frames = [frame for file in files for frame in _frames(file)]
-    if not frames:
+    videos: dict[str, dict[int | str, Frame]] = {}
+    for file in files:
+        for frame in scalabel.read_frames(file):
+            known = videos.setdefault(str(frame.get("videoName")), {})
+            if known.setdefault(_moment(frame), frame) is not frame:
+                raise DataError(
+                    file, f"{frame['name']}: frameIndex", "once in a video", f"{_moment(frame)} again"
+                )
+            _check_labels(frame, f"{file}: {frame['name']}")
+    if not videos:
         raise DataError(path, "frames", "Scalabel frames", "none")
-    frames.sort(key=lambda frame: (str(frame.get("videoName")), _time(frame)))
-    return {str(k): list(group) for k, group in groupby(frames, lambda frame: frame.get("videoName"))}
+    return {name: sorted(videos[name].values(), key=_time) for name in sorted(videos)}
 
 
-def _frames(file: Path) -> list[dict[str, Any]]:
-    try:
-        data = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(file, "file", "JSON", error) from error
-    frames = data.get("frames") if isinstance(data, dict) else data
-    if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames):
-        raise DataError(file, "frames", "a list of frames", type(frames).__name__)
-    for index, frame in enumerate(frames):
-        for label in frame.get("labels") or ():
-            if not isinstance(label, dict) or "id" not in label:
-                raise DataError(file, f"frames[{index}].labels", "objects with an id", label)
-    return frames
+def _check_labels(frame: Frame, source: str) -> None:
+    if not isinstance(frame.get("labels") or [], list):
+        raise DataError(source, "labels", "a list", type(frame["labels"]).__name__)
+    for label in _labels(frame):
+        if not isinstance(label, dict) or scalabel.identity_of(label.get("id")) is None:
+            raise DataError(source, "labels", "objects with an id", label)
 
 
-def _time(frame: dict[str, Any]) -> int:
+def _labels(frame: Frame) -> Sequence[Any]:
+    return frame.get("labels") or ()
+
+
+def _time(frame: Frame) -> int:
     return int(frame.get("frameIndex") or 0)
 
 
-def _moment(frame: dict[str, Any]) -> int | str:
+def _moment(frame: Frame) -> int | str:
     """Return what names a frame within its video: its index, or its picture where there is none."""
     return str(frame.get("name")) if frame.get("frameIndex") is None else _time(frame)
 
 
-def _numbers(frames: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Give every identity of a video a number: its own where all are numbers, as the official tool."""
-    names = sorted({str(label["id"]) for frame in frames for label in frame.get("labels") or ()})
-    if all(name.isdigit() for name in names):
-        return {name: int(name) for name in names}
-    return {name: number for number, name in enumerate(names, start=1)}
+def _numbers(frames: Sequence[Frame]) -> dict[str, int]:
+    """Give every identity of a video a number, in their order: as numbers where all are, else as text."""
+    names = {str(scalabel.identity_of(label["id"])) for frame in frames for label in _labels(frame)}
+    if all(scalabel.PLAIN.fullmatch(name) for name in names):
+        return {name: number for number, name in enumerate(sorted(names, key=lambda n: (int(n), n)), start=1)}
+    return {name: number for number, name in enumerate(sorted(names), start=1)}
 
 
-def _objects(frame: dict[str, Any], ids: dict[str, int], source: str) -> Objects:
+def _objects(frame: Frame, ids: dict[str, int], source: str, size: tuple[int, int] | None) -> Objects:
+    """Gather a frame's masks, which must be of one size, the labels'."""
     counted: list[tuple[Rle, int, int]] = []
     ignore = []
-    for label in frame.get("labels") or ():
-        rle, category = label.get("rle"), label.get("category")
-        if category not in CLASSES:
-            raise DataError(source, f"label {label['id']}: category", f"one of {CLASSES}", repr(category))
+    for label in _labels(frame):
+        identity, rle, category = (
+            str(scalabel.identity_of(label["id"])),
+            label.get("rle"),
+            label.get("category"),
+        )
+        key = f"{source}: label {identity}"
+        meant, ignored = _class(category, key)
         if rle is None and label.get("poly2d"):
-            raise DataError(source, f"label {label['id']}", "run lengths (rle)", "polygons")
+            raise DataError(key, "rle", "run lengths", "polygons")
         if rle is None:
             continue
-        rle = check(rle, file=source, key=f"label {label['id']}: rle")
-        flags = label.get("attributes") or {}
-        if flags.get("crowd") or flags.get("ignored"):
+        rle = check(rle, file=key, key="rle", size=size, whose="the labels")
+        size = size or size_of(rle)
+        if not isinstance(label.get("attributes") or {}, dict):
+            raise DataError(key, "attributes", "a dict", repr(label["attributes"]))
+        if ignored or scalabel.is_ignored(label, key):
             ignore.append(rle)
         else:
-            counted.append((rle, CLASSES.index(category), ids[str(label["id"])]))
+            counted.append((rle, CLASSES.index(meant), ids[identity]))
     return _gather(counted, ignore, source)
+
+
+def _class(category: Any, source: str) -> tuple[str, bool]:
+    """Return the class that a category's name means, and whether the official tool ignores what has it."""
+    names = scalabel.NAMES | scalabel.IGNORED_NAMES
+    if not isinstance(category, str) or category not in names:
+        raise DataError(source, "category", f"one of {', '.join(names)}", repr(category))
+    return names[category], category in scalabel.IGNORED_NAMES
 
 
 def _gather(counted: Sequence[tuple[Rle, int, int]], ignore: Sequence[Rle], source: str) -> Objects:
@@ -155,31 +214,47 @@ def _overlap(rles: Sequence[Rle]) -> bool:
 
 
 def read_bitmasks(truth: Path, said: Path) -> Iterator[ScoredClip]:
-    """Read folders `<video>/<frame>.png`; a frame without a file in the results has no predictions."""
-    for folder in sorted({path.parent for path in truth.rglob("*.png")}):
+    """Read folders `<video>/<frame>.png`; frames and videos without files in the results are missed."""
+    folders = sorted({path.parent for path in truth.rglob("*.png")})
+    if not said.is_dir():
+        raise DataError(said, "folder", "bitmasks, <video>/<frame>.png", "no such folder")
+    extra = sorted(
+        {path.parent.relative_to(said) for path in said.rglob("*.png")}
+        - {folder.relative_to(truth) for folder in folders}
+    )
+    if extra:
+        raise DataError(said, "folders", "videos of the labels", [str(path) for path in extra[:5]])
+    for folder in folders:
         name = str(folder.relative_to(truth))
         names = sorted(path.name for path in folder.glob("*.png"))
-        extra = sorted({p.name for p in (said / name).glob("*.png")} - set(names))
-        if extra:
-            raise DataError(said / name, "files", "frames of the labels", extra[:5])
-        yield ScoredClip(
-            name,
-            tuple(_bitmask(folder / frame) for frame in names),
-            tuple(_predicted_bitmask(said / name / frame) for frame in names),
-        )
+        frames = {path.name for path in (said / name).glob("*.png")}
+        if beyond := sorted(frames - set(names)):
+            raise DataError(said / name, "files", "frames of the labels", beyond[:5])
+        if not frames:
+            warn(
+                DataError(
+                    said / name, "folder", "the video's frames", "none: all its objects count as missed"
+                )
+            )
+        pairs = [_pair(folder / frame, said / name / frame) for frame in names]
+        yield ScoredClip(name, tuple(true for true, _ in pairs), tuple(mine for _, mine in pairs))
 
 
-def _predicted_bitmask(path: Path) -> Objects:
-    if not path.is_file():
-        return NOTHING
-    objects = _bitmask(path)
-    if len(objects.ids) + len(objects.ignore) > MOST:
-        raise DataError(path, "instances", f"at most {MOST}, as the official tool", len(objects.ids))
-    return objects
+def _pair(truth: Path, said: Path) -> tuple[Objects, Objects]:
+    """Read a frame's labels and predictions, of one size."""
+    true, size = _bitmask(truth)
+    if not said.is_file():
+        return true, NOTHING
+    mine, own = _bitmask(said)
+    if own != size:
+        raise DataError(said, "picture", f"the labels' size {size}", own)
+    if len(mine.ids) + len(mine.ignore) > MOST:
+        raise DataError(said, "instances", f"at most {MOST}, as the official tool", len(mine.ids))
+    return true, mine
 
 
-def _bitmask(path: Path) -> Objects:
-    """Read one frame; pixels of id 0 are background."""
+def _bitmask(path: Path) -> tuple[Objects, tuple[int, ...]]:
+    """Read one frame and its H, W; pixels of id 0 are background."""
     picture = read_picture(path)
     if picture.ndim == 3 and picture.shape[2] == 4:
         picture = picture[..., [2, 1, 0, 3]]  # from OpenCV's order
@@ -191,4 +266,5 @@ def _bitmask(path: Path) -> Objects:
     uncounted = parsed.attributes & bdd100k.UNCOUNTED > 0
     entries = zip(rles, (parsed.categories - 1).tolist(), parsed.ids.tolist(), strict=True)
     counted = [entry for entry, out in zip(entries, uncounted, strict=True) if not out]
-    return _gather(counted, [rle for rle, out in zip(rles, uncounted, strict=True) if out], str(path))
+    ignore = [rle for rle, out in zip(rles, uncounted, strict=True) if out]
+    return _gather(counted, ignore, str(path)), parsed.index.shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from pycocotools.cocoeval import COCOeval
 from pcan_model.core.errors import DataError
 from pcan_model.data.datasets.bdd100k import read_bitmask
 from pcan_model.data.formats.bdd100k import CATEGORIES, CROWD, IGNORED, Bitmask, parse
+from pcan_model.data.formats.numbers import finite, whole
+from pcan_model.data.formats.reading import read_json, warn
 from pcan_model.evaluation.metrics.average_precision import Precision, summary
 from pcan_model.evaluation.metrics.comparison import encode
 
@@ -50,8 +51,13 @@ def score_ins_seg(truth: Path, said: Path) -> Precision:
     if not names:
         raise DataError(truth, "*.png", "one bitmask per picture", "none")
     scores = _scores(said.with_name(f"{said.name}.json"))
+    if not said.is_dir():
+        raise DataError(said, "folder", "bitmasks, <picture>.png", "no such folder")
     if extra := sorted(({path.name for path in said.glob("*.png")} | set(scores)) - set(names)):
         raise DataError(said, "files", "pictures of the labels", extra[:5])
+    if missing := [name for name in names if not (said / name).is_file()]:
+        got = f"no such file, nor {len(missing) - 1} others: all their objects count as missed"
+        warn(DataError(said / missing[0], "file", "a bitmask", got))
     pictures = [_picture(truth / name, said / name, scores.get(name, [])) for name in names]
     evaluation = COCOeval(iouType="segm")
     params = evaluation.params
@@ -108,6 +114,9 @@ def _picture(truth: Path, said: Path, scores: Sequence[tuple[int, float]]) -> Pi
     if len({identity for identity, _ in scores}) < len(scores):
         raise DataError(said, "scores", "one for every index", sorted(scores))
     ordered = sorted(scores, key=lambda pair: pair[1], reverse=True)
+    if lost := sorted({identity for identity, _ in scores} - set(place)):
+        got = f"{lost[:5]}, which do not count"
+        warn(DataError(said, "scores", "an index of the bitmask for each", got))
     kept = [(place[identity], score) for identity, score in ordered if identity in place]
     chosen = [k for k, _ in kept]
     true_runs, runs = _runs(true), _runs(found) if found is not None else []
@@ -138,15 +147,24 @@ def _bitmask(path: Path) -> Bitmask:
 
 def _scores(file: Path) -> Scores:
     """Read the scores: `[{"name": "a.png", "labels": [{"index": 1, "score": 0.4}, …]}, …]`."""
-    if not file.is_file():
-        raise DataError(file, "file", "the scores of the instances, in JSON", "no such file")
-    try:
-        return {
-            str(entry["name"]).replace(".jpg", ".png"): [
-                (int(label["index"]), float(label["score"])) for label in entry.get("labels") or ()
-            ]
-            for entry in json.loads(file.read_text())
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        expected = "a list of name and labels, each with index and score"
-        raise DataError(file, "file", expected, f"{type(error).__name__}: {error}") from error
+    entries = read_json(file, "the scores of the instances, in JSON")
+    if not isinstance(entries, list):
+        raise DataError(file, "file", "a list of name and labels", type(entries).__name__)
+    scores: Scores = {}
+    for number, entry in enumerate(entries):
+        labels = (entry.get("labels") or []) if isinstance(entry, dict) else None
+        if labels is None or not isinstance(entry.get("name"), str) or not isinstance(labels, list):
+            raise DataError(file, f"entry {number}", "a name and labels, each with index and score", entry)
+        name = entry["name"].replace(".jpg", ".png")
+        if name in scores:
+            raise DataError(file, f"entry {number}: name", "once", f"{name} again")
+        scores[name] = [_score(label, f"{file}: {name}") for label in labels]
+    return scores
+
+
+def _score(label: Any, source: str) -> tuple[int, float]:
+    index = whole(label.get("index")) if isinstance(label, dict) else None
+    score = finite(label.get("score")) if isinstance(label, dict) else None
+    if index is None or score is None:
+        raise DataError(source, "labels", "a whole index and a finite score in each", label)
+    return index, score

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
+from pcan_model.data.formats.kitti_mots import read_lines
+from pcan_model.data.formats.numbers import whole_text
+from pcan_model.data.formats.reading import read_rows
+from pcan_model.evaluation.result_files.checked_files import MOST_FRAMES, name_strangers, result_file
+from pcan_model.evaluation.result_files.checked_masks import check_masks, write_masks
 from pcan_model.evaluation.result_files.trackeval_files import Scores, official_scores
 
 METHOD = "TrackEval's KittiMOTS: masks, match at IoU >= 0.5, ignore regions (class 10)"
@@ -15,38 +21,50 @@ def score_kitti_mots(truth: Path, said: Path, seqmap: Path | None = None) -> Sco
 
     seqmap   sequences with their lengths, in KITTI's form; without it all of `truth`, to the last line
 
-    Raises DataError for what TrackEval refuses: overlapping masks, an id twice in a frame, missing files.
+    Every line is checked first. A sequence without a result file is missed, which is said.
+    Raises DataError for lines that are none, and for what TrackEval refuses: overlapping masks, an id twice
+    in a frame, frames beyond the sequence.
     """
     inner = truth / "label_02"
     folder = inner if inner.is_dir() else truth
-    lengths = _from_seqmap(seqmap) if seqmap else _from_lines(folder, said)
-    settings = {"GT_LOC_FORMAT": "{gt_folder}/{seq}.txt", "SEQ_INFO": lengths}
-    return official_scores("KittiMOTS", folder, said, settings)
+    lengths = _from_seqmap(seqmap) if seqmap else dict.fromkeys(_names(folder))
+    if not seqmap:
+        name_strangers(said, list(lengths))
+    with TemporaryDirectory() as place:
+        true, mine = Path(place) / "truth", Path(place) / "results"
+        true.mkdir()
+        mine.mkdir()
+        known = {name: _copy(name, (folder, said), (true, mine), length) for name, length in lengths.items()}
+        settings = {"GT_LOC_FORMAT": "{gt_folder}/{seq}.txt", "SEQ_INFO": known}
+        return official_scores("KittiMOTS", true, mine, settings, source=said)
 
 
-def _from_seqmap(path: Path) -> dict[str, int]:
-    lengths = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+def _copy(name: str, sources: tuple[Path, Path], places: tuple[Path, Path], length: int | None) -> int:
+    """Check a sequence's labels and results and write them as the tool reads them; returns its length."""
+    truth = read_lines(sources[0] / f"{name}.txt", results=True)
+    file = result_file(sources[1], name)
+    said = {} if file is None else read_lines(file, results=True)
+    check_masks(truth, said, length)
+    write_masks(truth, places[0] / f"{name}.txt", labels=True)
+    write_masks(said, places[1] / f"{name}.txt", labels=False)
+    return 1 + max([*truth, *said], default=0) if length is None else length
+
+
+def _from_seqmap(path: Path) -> dict[str, int | None]:
+    lengths: dict[str, int | None] = {}
+    for number, line in read_rows(path, "a seqmap"):
         parts = line.split()
-        if parts and (len(parts) != 4 or not (parts[0] + parts[3]).isdigit()):
+        first, last = (whole_text(parts[k]) for k in (0, 3)) if len(parts) == 4 else (None, None)
+        if first is None or last is None or last >= MOST_FRAMES:
             raise DataError(f"{path}: line {number}", "fields", "sequence, empty, first, last", repr(line))
-        if parts:
-            lengths[f"{int(parts[0]):04d}"] = int(parts[3]) + 1
+        lengths[f"{first:04d}"] = last + 1
+    if not lengths:
+        raise DataError(path, "lines", "a sequence in each", "none")
     return lengths
 
 
-def _from_lines(truth: Path, said: Path) -> dict[str, int]:
+def _names(truth: Path) -> list[str]:
     names = sorted(path.stem for path in truth.glob("*.txt"))
     if not names:
         raise DataError(truth, "*.txt", "one label file per sequence", "none")
-    return {name: 1 + max(_last(folder / f"{name}.txt") for folder in (truth, said)) for name in names}
-
-
-def _last(path: Path) -> int:
-    """Return the last time that a file speaks of."""
-    if not path.is_file():
-        raise DataError(path, "file", "a sequence's lines", "no such file")
-    times = [line.split(maxsplit=1)[0] for line in path.read_text().splitlines() if line.strip()]
-    if not all(time.isdigit() for time in times):
-        raise DataError(path, "time", "a number in front of every line", "something else")
-    return max(map(int, times), default=0)
+    return names

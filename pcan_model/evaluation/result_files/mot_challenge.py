@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import configparser
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
+from pcan_model.data.formats.numbers import whole, whole_text
+from pcan_model.data.formats.reading import read_rows, read_text
+from pcan_model.evaluation.result_files.checked_boxes import Row, check_boxes, write_boxes
+from pcan_model.evaluation.result_files.checked_files import MOST_FRAMES, name_strangers, result_file
 from pcan_model.evaluation.result_files.trackeval_files import Scores, official_scores
 
 METHOD = "TrackEval's MotChallenge2DBox by the rules of {}: boxes of pedestrians, match at IoU >= 0.5"
 NESTED, FLAT = "{seq}/gt/gt.txt", "{seq}.txt"  # where a sequence's labels are
 WORLD = 10  # fields of a label in MOT15, whose last three are places in the world, not class and visibility
 LABEL, RESULT = 8, 7  # fields that TrackEval reads
-Row = Sequence[float]  # frame, id, left, top, width, height, flag or confidence, class, …
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.A | re.I)
 
 
 def score_mot_challenge(truth: Path, said: Path, seqmap: Path | None = None) -> tuple[str, Scores]:
@@ -24,26 +30,45 @@ def score_mot_challenge(truth: Path, said: Path, seqmap: Path | None = None) -> 
 
     A sequence is as long as its `seqinfo.ini` says, else to the last line. Returns the method, which
     names the benchmark whose rules hold, and the scores.
+    Every line is checked first. A sequence without a result file is missed, which is said.
     Raises DataError for lines that are none, and for what TrackEval refuses.
     """
     place = NESTED if any(truth.glob(NESTED.format(seq="*"))) else FLAT
     names = _listed(seqmap) if seqmap else _found(truth, place)
+    if not seqmap:
+        name_strangers(said, names)
+    files = {name: result_file(said, name) for name in names}
     labels = {name: _rows(truth / place.format(seq=name), LABEL) for name in names}
-    results = {name: _rows(said / f"{name}.txt", RESULT) for name in names}
+    results = {name: _rows(file, RESULT) if file else [] for name, file in files.items()}
     benchmark = _benchmark(labels, truth)
-    lengths = {name: _length(truth / name / "seqinfo.ini", labels[name] + results[name]) for name in names}
-    settings = {
-        "GT_LOC_FORMAT": f"{{gt_folder}}/{place}",
-        "SEQ_INFO": lengths,
-        "BENCHMARK": benchmark,
-        "SKIP_SPLIT_FOL": True,
-    }
-    scores = official_scores("MotChallenge2DBox", truth, said, settings)
+    lengths = {}
+    for name in names:
+        length = _length(truth / name / "seqinfo.ini")
+        check_boxes(labels[name], results[name], length, classes=benchmark != "MOT15")
+        last = max((row.frame for row in labels[name] + results[name]), default=1)
+        lengths[name] = last if length is None else length
+    with TemporaryDirectory() as folder:
+        true, mine = Path(folder) / "truth", Path(folder) / "results"
+        true.mkdir()
+        mine.mkdir()
+        for name in names:
+            write_boxes(labels[name], true / f"{name}.txt", LABEL)
+            write_boxes(results[name], mine / f"{name}.txt", RESULT)
+        settings = {
+            "GT_LOC_FORMAT": f"{{gt_folder}}/{FLAT}",
+            "SEQ_INFO": lengths,
+            "BENCHMARK": benchmark,
+            "SKIP_SPLIT_FOL": True,
+        }
+        scores = official_scores("MotChallenge2DBox", true, mine, settings, source=said)
     return METHOD.format(benchmark), scores
 
 
 def _listed(seqmap: Path) -> list[str]:
-    return [name for line in seqmap.read_text().splitlines()[1:] if (name := line.strip())]
+    names = [name for number, name in read_rows(seqmap, "a list of sequences") if number > 1]
+    if not names:
+        raise DataError(seqmap, "lines", "a heading, then a sequence in each", "none")
+    return names
 
 
 def _found(truth: Path, place: str) -> list[str]:
@@ -55,22 +80,22 @@ def _found(truth: Path, place: str) -> list[str]:
 
 def _rows(file: Path, least: int) -> list[Row]:
     """Read a file's lines of numbers, `least` of them or more."""
-    if not file.is_file():
-        raise DataError(file, "file", "a sequence's lines", "no such file")
-    lines = enumerate(file.read_text(errors="replace").splitlines(), start=1)
-    return [_row(line, least, f"{file}: line {number}") for number, line in lines if line.strip()]
+    rows = read_rows(file, "a sequence's lines")
+    return [_row(line, least, f"{file}: line {number}") for number, line in rows]
 
 
 def _row(line: str, least: int, source: str) -> Row:
-    try:
-        row = [float(part) for part in line.rstrip(", ").replace(",", " ").split()]
-    except ValueError as error:
-        raise DataError(source, "fields", "numbers between commas", repr(line)) from error
-    if len(row) < least or not all(map(math.isfinite, row)):
+    parts = line.rstrip(", ").replace(",", " ").split()
+    if not all(NUMBER.fullmatch(part) for part in parts):
+        raise DataError(source, "fields", "numbers between commas", repr(line))
+    values = [float(part) for part in parts]
+    if len(values) < least or not all(map(math.isfinite, values)):
         raise DataError(source, "fields", f"{least} finite numbers or more", repr(line))
-    if row[0] < 1 or row[1] < 0 or row[0] % 1 or row[1] % 1:
-        raise DataError(source, "frame, id", "whole numbers from 1 and 0 on", f"{row[0]:g}, {row[1]:g}")
-    return row
+    frame, identity = whole(values[0]), whole(values[1])
+    if frame is None or identity is None or frame < 1 or identity < 0:
+        got = f"{parts[0]}, {parts[1]}"
+        raise DataError(source, "frame, id", "whole numbers from 1 and 0 on", got)
+    return Row(frame, whole_text(parts[1]) or identity, tuple(values), source)
 
 
 def _benchmark(labels: dict[str, list[Row]], truth: Path) -> str:
@@ -82,18 +107,21 @@ def _benchmark(labels: dict[str, list[Row]], truth: Path) -> str:
 
 
 def _kind(name: str, rows: Iterable[Row]) -> str:
-    if all(len(row) >= WORLD for row in rows):
+    if all(len(row.values) >= WORLD for row in rows):
         return "MOT15"
     return "MOT20" if name.startswith("MOT20") else "MOT17"  # MOT16's rules are those of MOT17
 
 
-def _length(info: Path, rows: Sequence[Row]) -> int:
-    """Return a sequence's number of frames."""
+def _length(info: Path) -> int | None:
+    """Return a sequence's number of frames; None where no file says it."""
     if not info.is_file():
-        return int(max((row[0] for row in rows), default=1))
+        return None
     data = configparser.ConfigParser()
     try:
-        data.read(info)
-        return data.getint("Sequence", "seqLength")
+        data.read_string(read_text(info, "a sequence's facts"))
+        length = data.getint("Sequence", "seqLength")
     except (configparser.Error, ValueError) as error:
         raise DataError(info, "Sequence.seqLength", "a number of frames", error) from error
+    if not 0 < length <= MOST_FRAMES:
+        raise DataError(info, "Sequence.seqLength", f"1 to {MOST_FRAMES}", length)
+    return length

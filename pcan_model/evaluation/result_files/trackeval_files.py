@@ -17,13 +17,16 @@ from pcan_model.evaluation.metrics.tracking import official_metrics
 Scores = dict[str, dict[str, Any]]  # class to `metric/field` to a number, or mean and per_alpha
 
 
-def official_scores(data_set: str, truth: Path, said: Path, settings: Mapping[str, Any]) -> Scores:
+def official_scores(
+    data_set: str, truth: Path, said: Path, settings: Mapping[str, Any], *, source: Path
+) -> Scores:
     """Score a folder of `<sequence>.txt`, all sequences as one.
 
     data_set  name of TrackEval's class
     settings  of that class, beside where the files are
+    source    of the results, for error messages
 
-    Raises DataError for what TrackEval refuses: an id twice in a frame, missing files, wrong times.
+    Raises DataError for what TrackEval refuses nevertheless.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -42,7 +45,7 @@ def official_scores(data_set: str, truth: Path, said: Path, settings: Mapping[st
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return _evaluate(getattr(datasets, data_set)(places | dict(settings)), said.name)
     except TrackEvalException as error:
-        raise DataError(said, "results", "what TrackEval takes", error) from error
+        raise DataError(source, "results", "what TrackEval takes", error) from error
 
 
 def _evaluate(data: Any, tracker: str) -> Scores:

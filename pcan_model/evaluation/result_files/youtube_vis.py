@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from pcan_model.core.errors import DataError
-from pcan_model.core.rle import check
+from pcan_model.data.formats.numbers import whole
 from pcan_model.evaluation.metrics.average_precision import (
     Precision,
     Tube,
@@ -19,31 +18,48 @@ from pcan_model.evaluation.metrics.average_precision import (
     picture_precision,
     track_precision,
 )
-from pcan_model.evaluation.metrics.comparison import Rle
+from pcan_model.evaluation.result_files import checked_objects as checked
+from pcan_model.evaluation.result_files.checked_images import checked_detections, checked_truth
+from pcan_model.evaluation.result_files.checked_objects import Entry, Size
 
 VIS_METHOD = (
     "YouTube-VIS: COCO's rules on whole tracks, IoU summed over the frames, 0.50:0.95, at most 100 a video"
 )
 COCO_METHOD = "COCO: masks, IoU 0.50:0.95, at most 100 a picture, by pycocotools"
+Sourced = tuple[Entry, str]  # an entry, and its file and place for error messages
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is known of a video before its masks are read."""
+
+    length: int  # frames
+    size: Callable[[], Size]  # H, W in pixels
 
 
 def score_youtube_vis(truth: Path, said: Path) -> Precision:
-    """Score `results.json` against an annotation file with its videos, categories and annotations."""
-    data, results = _json(truth, dict), _json(said, list)
-    for key in ("videos", "annotations", "categories"):
-        if not isinstance(data.get(key), list):
-            raise DataError(truth, key, "a list", type(data.get(key)).__name__)
-    videos = sorted(data["videos"], key=lambda video: int(video["id"]))
-    lengths = {int(video["id"]): len(video["file_names"]) for video in videos}
-    categories = {int(c["id"]): str(c["name"]) for c in data["categories"]}
-    true = _by_video(data["annotations"], lengths, truth)
-    mine = _by_video(results, lengths, said)
-    return track_precision([Video(tuple(true[v]), tuple(mine[v])) for v in lengths], categories)
+    """Score `results.json` against an annotation file with its videos, categories and annotations.
+
+    Every entry is checked first. Polygons of less than three corners, and results of categories that the
+    labels do not have, are left out and named.
+    """
+    data = checked.read_labels(truth, ("videos", "annotations", "categories"))
+    names = checked.names_of(data["categories"], truth)
+    labels = [(entry, _source(truth, entry, k)) for k, entry in enumerate(data["annotations"])]
+    results = [(entry, f"{said}: entry {k}") for k, entry in enumerate(checked.read_results(said))]
+    videos = checked.by_id(data["videos"], truth, "videos")
+    true = _by_video(checked.known_categories(labels, names, truth), set(videos))
+    mine = _by_video(checked.known_categories(results, names, said), set(videos))
+    places = {number: _place(videos[number], true[number], f"{truth}: video {number}") for number in videos}
+    return track_precision(
+        [_video(true[number], mine[number], places[number]) for number in sorted(videos)], names
+    )
 
 
 def score_coco(truth: Path, said: Path) -> Precision:
-    """Score a list of detections with run lengths against an annotation file."""
-    return picture_precision(_json(truth, dict), _json(said, list))
+    """Score a list of detections with masks against an annotation file; every entry is checked first."""
+    data, sizes = checked_truth(truth)
+    return picture_precision(data, checked_detections(said, data, sizes))
 
 
 def precision_plain(scores: Precision) -> dict[str, Any]:
@@ -51,50 +67,74 @@ def precision_plain(scores: Precision) -> dict[str, Any]:
     return {"stats": scores.stats, "AP_per_category": scores.per_class}
 
 
-def _by_video(
-    entries: Sequence[Mapping[str, Any]], lengths: Mapping[int, int], file: Path
-) -> dict[int, list[Tube]]:
-    tubes: dict[int, list[Tube]] = {video: [] for video in lengths}
-    for number, entry in enumerate(entries):
-        source = f"{file}: entry {number}"
-        missing = {"video_id", "category_id", "segmentations"} - set(entry)
-        if missing:
-            raise DataError(source, "keys", "video_id, category_id, segmentations", sorted(entry))
-        video, masks = int(entry["video_id"]), entry["segmentations"]
-        if video not in lengths:
-            raise DataError(source, "video_id", f"one of {sorted(lengths)}", video)
-        if len(masks) != lengths[video]:
-            raise DataError(source, "segmentations", f"one per frame, {lengths[video]}", len(masks))
-        tubes[video].append(_tube(entry, source))
-    return tubes
+def _source(file: Path, entry: Entry, place: int) -> str:
+    return f"{file}: annotation {entry['id']}" if "id" in entry else f"{file}: annotations[{place}]"
 
 
-def _tube(entry: Mapping[str, Any], source: str) -> Tube:
-    rles = tuple(_rle(mask, entry, source) for mask in entry["segmentations"])
-    areas = [area for area in entry.get("areas") or () if area]
+def _by_video(entries: Sequence[Sourced], videos: set[int]) -> dict[int, list[Sourced]]:
+    found: dict[int, list[Sourced]] = {number: [] for number in videos}
+    for entry, source in entries:
+        number = checked.number_of(entry, "video_id", source)
+        if number not in found:
+            raise DataError(source, "video_id", f"one of {sorted(found)}", number)
+        if not isinstance(entry.get("segmentations"), list):
+            got = "boxes only" if "bboxes" in entry else f"keys {sorted(entry)}"
+            raise DataError(source, "segmentations", "a list of masks, one or null per frame", got)
+        found[number].append((entry, source))
+    return found
+
+
+def _place(video: Entry, labels: Sequence[Sourced], source: str) -> Place:
+    """Tell how long a video is, and how large, as it says itself or its labels do."""
+    files, said = video.get("file_names"), whole(video.get("length"))
+    lengths = [len(files)] if isinstance(files, list) else [] if said is None else [said]
+    lengths += [len(entry["segmentations"]) for entry, _ in labels[:1]]
+    if not lengths:
+        raise DataError(source, "file_names", "one per frame, or a length", f"keys {sorted(video)}")
+    sized = next((entry for entry, _ in labels if {"height", "width"} <= set(entry)), {})
+    masks = [mask for entry, _ in labels for mask in entry["segmentations"]]
+    return Place(lengths[0], checked.size_said(sized | video, masks, source))
+
+
+def _video(truth: Sequence[Sourced], said: Sequence[Sourced], place: Place) -> Video:
+    known: set[int] = set()
+    for entry, source in truth:
+        number = checked.number_of(entry, "id", source) if "id" in entry else -1 - len(known)
+        if number in known:
+            raise DataError(source, "id", "once in a video", f"{number} again")
+        known.add(number)
+    true = [_label(entry, source, place) for entry, source in truth]
+    mine = [_result(entry, source, place) for entry, source in said]
+    return Video(tuple(tube for tube in true if tube is not None), tuple(mine))
+
+
+def _label(entry: Entry, source: str, place: Place) -> Tube | None:
+    """Return an object's masks; None where none of its outlines has three corners."""
+    rles = _masks(entry, source, place)
+    given = [mask for mask in entry["segmentations"] if mask is not None]
+    if given and not any(rle is not None for rle in rles):
+        return None
+    areas = entry.get("areas") or ()
+    if not isinstance(areas, (list, tuple)):
+        raise DataError(source, "areas", "a list", repr(areas))
+    known = [area for area in (checked.area_of(value, source, "areas") for value in areas) if area]
     return Tube(
         int(entry["category_id"]),
         rles,
-        float(entry.get("score", 1)),
-        crowd=bool(entry.get("iscrowd")),
-        area=float(np.mean(areas)) if areas and "score" not in entry else None,
+        crowd=checked.crowd_of(entry, source),
+        area=float(np.mean(known)) if known else None,
     )
 
 
-def _rle(mask: Any, entry: Mapping[str, Any], source: str) -> Rle | None:
-    """Return a mask's run lengths, of polygons and of uncompressed ones too."""
-    if not mask:
-        return None
-    if isinstance(mask, list):
-        return dict(coco_mask.merge(coco_mask.frPyObjects(mask, entry["height"], entry["width"])))
-    return check(mask, file=source, key="segmentations")
+def _result(entry: Entry, source: str, place: Place) -> Tube:
+    score = checked.score_of(entry, source)
+    return Tube(int(entry["category_id"]), _masks(entry, source, place), score)
 
 
-def _json(path: Path, kind: type) -> Any:
-    try:
-        data = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(path, "file", "JSON", error) from error
-    if not isinstance(data, kind):
-        raise DataError(path, "file", f"a {kind.__name__} in JSON", type(data).__name__)
-    return data
+def _masks(entry: Mapping[str, Any], source: str, place: Place) -> tuple[dict[str, Any] | None, ...]:
+    masks = entry["segmentations"]
+    if len(masks) != place.length:
+        raise DataError(source, "segmentations", f"one per frame, {place.length}", len(masks))
+    return tuple(
+        checked.mask_of(mask, place.size, source, f"segmentations[{time}]") for time, mask in enumerate(masks)
+    )

@@ -1,0 +1,62 @@
+"""MOT Challenge's lines, checked one by one and written as the official tool reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcan_model.core.errors import DataError
+from pcan_model.data.formats.numbers import whole
+from pcan_model.data.formats.reading import warn
+from pcan_model.evaluation.result_files.checked_files import check_frame, check_once, renumbered
+
+CLASS = 7  # place of the class among a line's values
+PEDESTRIAN, LAST_CLASS = 1, 13
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One box of one frame."""
+
+    frame: int  # from 1
+    identity: int
+    values: tuple[float, ...]  # frame, id, left, top, width, height, flag or confidence, class, …
+    source: str  # file and line number, for error messages
+
+
+def check_boxes(truth: Sequence[Row], said: Sequence[Row], length: int | None, *, classes: bool) -> None:
+    """Raise DataError for the first line that the official tool cannot count.
+
+    length   frames of the sequence; None: not known
+    classes  whether labels have a class of MOT16 and later
+    """
+    for rows in (truth, said):
+        for row in rows:
+            check_frame(row.frame - 1, length, row.source)
+        check_once((((f"frame {row.frame} id {row.identity}"), row.source) for row in rows), "id")
+    for row in truth if classes else ():
+        kind = whole(row.values[CLASS])
+        if kind is None or not PEDESTRIAN <= kind <= LAST_CLASS:
+            raise DataError(row.source, "class", f"1 to {LAST_CLASS}", row.values[CLASS])
+    for row in said:
+        if len(row.values) > CLASS and row.values[CLASS] > PEDESTRIAN:
+            raise DataError(row.source, "class", "1 (pedestrian) or none", row.values[CLASS])
+    _name_hollow(said)
+
+
+def _name_hollow(rows: Sequence[Row]) -> None:
+    hollow = [row for row in rows if min(row.values[4:6]) <= 0]
+    if hollow:
+        got = f"{len(hollow)} without, which overlap nothing and count as false"
+        warn(DataError(hollow[0].source, "width, height", "boxes with a surface", got))
+
+
+def write_boxes(rows: Sequence[Row], file: Path, fields: int) -> None:
+    """Write the first fields of the lines as the official tool reads them: in order, with small ids."""
+    numbers = renumbered(row.identity for row in rows)
+    lines = []
+    for row in sorted(rows, key=lambda row: row.frame):
+        values = (f"{value:.17g}" for value in row.values[2:fields])
+        lines.append(",".join((str(row.frame), str(numbers[row.identity]), *values)) + "\n")
+    file.write_text("".join(lines))
