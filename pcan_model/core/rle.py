@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.numbers import whole
+from pcan_model.core.numbers import whole
 
 Rle = dict[str, Any]  # size: [H, W]; counts: compressed (str, bytes) or a list of runs
 MOST_PIXELS = 1 << 28  # of a picture; more are a mistake that would take the machine's memory

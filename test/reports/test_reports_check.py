@@ -19,7 +19,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import encode
 from pcan_model.data.check import Findings, check
-from pcan_model.data.files import flat_frame, write_picture
+from pcan_model.data.files import write_picture
 from pcan_model.data.formats import scalabel, youtube_vis
 from pcan_model.data.registry import open_clips
 
@@ -103,7 +103,7 @@ def test_a_label_that_lies_nowhere_is_named_left_out_and_never_painted(
 
     assert len(findings.problems) == 1 and "v.json: 0.jpg: label 9: " in findings.problems[0]
     assert findings.areas == {"car": [600, 600]} and findings.boxed == 0 and findings.ignoring == 0
-    taught = flat_frame(open_clips(root)[0], 0)  # training goes on
+    taught = open_clips(root)[0].flat(0)  # training goes on
     assert taught.ids.tolist() == [1] and (taught.index != 0).sum() == 600
     assert "label 9" in caplog.text and len(caplog.records) == 1
 
@@ -193,7 +193,7 @@ def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation:
 
 
 @pytest.mark.parametrize(
-    ("more", "complaint"),
+    ("more", "message"),
     [
         ({"id": 1}, "annotation 1: id: expected once in a video, got 1 again"),
         ({"id": "2"}, "annotation 2: id, video_id, segmentations: expected two whole numbers and a list"),
@@ -206,12 +206,12 @@ def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation:
         ({"segmentations": 5}, "annotation 2: id, video_id, segmentations"),
     ],
 )
-def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, Any], complaint: str) -> None:
+def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     root = vis(tmp_path, run(60), None, **more)
     findings = found(root)
 
     assert findings.areas == {"car": [600, 600]} and len(findings.problems) == 1
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=message):
         open_clips(root)
 
 
@@ -225,9 +225,9 @@ def test_check_goes_on_after_a_bad_value_of_a_picture(tmp_path: Path) -> None:
     pictures(tmp_path / "bdd/images/seg_track_20/train/v", 1)
     write_picture(tmp_path / "bdd/labels/seg_track_20/bitmasks/train/v/0.png", mask)
 
-    for kind, complaint in (("kitti", "value 3001"), ("bdd", "expected 1 to 8, got 77")):
+    for kind, message in (("kitti", "value 3001"), ("bdd", "expected 1 to 8, got 77")):
         findings = found(tmp_path / kind)
-        assert len(findings.problems) == 1 and complaint in findings.problems[0]
+        assert len(findings.problems) == 1 and message in findings.problems[0]
         assert sum(map(sum, findings.areas.values())) == 1600 and findings.frames == 1
 
 

@@ -17,7 +17,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import encode
 from pcan_model.data.check import Findings, check
-from pcan_model.data.files import flat_frame, frame_numbers
+from pcan_model.data.files import frame_numbers
 from pcan_model.data.formats.kitti_mots import from_lines, read_lines
 from pcan_model.data.registry import open_clips
 from pcan_model.evaluation.submission import times_of
@@ -60,7 +60,7 @@ def test_every_mask_lies_on_the_car_that_is_drawn(tmp_path: Path, kind: str, nam
 
     assert len(clip) == len(NUMBERS[name])
     for index in range(len(clip)):
-        for frame in (clip.frame(index), flat_frame(clip, index)):
+        for frame in (clip.frame(index), clip.flat(index)):
             mask = frame.masks[0] if hasattr(frame, "masks") else frame.index == 1
             np.testing.assert_array_equal(mask, frame.image[..., 0] > 128)
 
@@ -81,7 +81,7 @@ def test_lines_of_frames_without_a_picture_are_named(
 
 
 @pytest.mark.parametrize(
-    ("bad", "complaint"),
+    ("bad", "message"),
     [
         (line(1).replace("1 1001", "1.5 1001"), "line 1: time: expected a whole number from 0 up, got '1.5'"),
         (line(1).replace("1 1001", "-1 1001"), "line 1: time: expected a whole number"),
@@ -94,7 +94,7 @@ def test_lines_of_frames_without_a_picture_are_named(
     ],
 )
 def test_check_leaves_out_a_bad_line_alone_and_training_stops_there(
-    tmp_path: Path, bad: str, complaint: str
+    tmp_path: Path, bad: str, message: str
 ) -> None:
     root = write(tmp_path, [1, 2], "txt", [bad, line(1, 1002), "", line(2)])
     findings = Findings()
@@ -103,7 +103,7 @@ def test_check_leaves_out_a_bad_line_alone_and_training_stops_there(
 
     assert findings.frames == 2 and len(findings.problems) == 1
     assert len(findings.areas["car"]) == 2
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=message):
         open_clips(root)[0].frame(0)
 
 

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from pcan_model.data.image_streams import open_clip
 
 from pcan_model.core.errors import DataError
 from pcan_model.data.check import Findings, check
 from pcan_model.data.files import read_image
 from pcan_model.data.formats.jpeg import is_whole
 from pcan_model.data.image_decoding import BadImage, decode
-from pcan_model.data.registry import open_clips
+from pcan_model.data.registry import open_clip, open_clips
 
 REPORTS = Path(os.environ.get("PCAN_SHARED", Path(__file__).parents[3] / "shared")) / "data/reports"
 
@@ -64,7 +63,7 @@ def by_data_set(data: bytes, path: Path) -> object:
 
 def by_track(data: bytes, path: Path) -> object:
     path.write_bytes(data)
-    return next(open_clip(path.parent).frames())
+    return next(iter(open_clip(path.parent).frames())).image
 
 
 READERS = [by_node, by_data_set, by_track]

@@ -252,8 +252,8 @@ BAD = {
 def test_what_cannot_be_derived_is_one_line(
     tmp_path: Path, ap: Callable[..., float], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    kind, truth, said, complaint = BAD[name]
-    with pytest.raises(DataError, match=complaint):
+    kind, truth, said, message = BAD[name]
+    with pytest.raises(DataError, match=message):
         ap(kind, truth, said)
 
     files = ["--truth", str(tmp_path / "truth.json"), "--results", str(tmp_path / "said.json")]
@@ -373,7 +373,7 @@ def test_a_video_without_results_is_missed_with_one_warning(
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("said", "message"),
     [
         (
             [frame(0, label("1", "car", 3) | {"rle": run(3, (12, 30))})],
@@ -399,9 +399,9 @@ def test_a_video_without_results_is_missed_with_one_warning(
     ],
 )
 def test_a_bad_frame_of_bdd100k_is_one_line(
-    bdd: Callable[..., dict[str, Any]], said: Any, complaint: str
+    bdd: Callable[..., dict[str, Any]], said: Any, message: str
 ) -> None:
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=message):
         bdd(DRIVE, said)
 
 
@@ -442,7 +442,7 @@ def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed
 
 
 @pytest.mark.parametrize(
-    ("scores", "complaint"),
+    ("scores", "message"),
     [
         (
             [{"name": "0.png", "labels": [{"index": "1", "score": 0.5}]}],
@@ -457,12 +457,12 @@ def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed
         ({}, "expected a list of name and labels, got dict"),
     ],
 )
-def test_bad_scores_of_single_pictures_are_one_line(tmp_path: Path, scores: Any, complaint: str) -> None:
+def test_bad_scores_of_single_pictures_are_one_line(tmp_path: Path, scores: Any, message: str) -> None:
     bitmask(tmp_path / "gt/0.png")
     bitmask(tmp_path / "said/0.png")
     (tmp_path / "said.json").write_text(json.dumps(scores))
 
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=message):
         score("bdd100k_ins_seg", tmp_path / "gt", tmp_path / "said")
 
 

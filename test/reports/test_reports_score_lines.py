@@ -137,16 +137,16 @@ BAD = {
 def test_a_bad_line_is_one_line_of_file_place_expected_and_got(
     tmp_path: Path, kitti: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    bad, complaint = BAD[name]
+    bad, message = BAD[name]
     with pytest.raises(DataError):
         kitti(bad)
 
     command = ["--format", "kitti_mots", "--truth", str(tmp_path / "gt"), "--results", str(tmp_path / "said")]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and f"said/0002.txt: line {1 + bad.count(chr(10))}: {complaint}" in error
+    assert error.count("\n") == 1 and f"said/0002.txt: line {1 + bad.count(chr(10))}: {message}" in error
     with pytest.raises(DataError, match="gt/0002"):  # labels are checked alike
-        kitti(SOUND, truth=[*(CAR[:1] if "rle.size" in complaint else []), bad])
+        kitti(SOUND, truth=[*(CAR[:1] if "rle.size" in message else []), bad])
 
 
 def test_a_sequence_without_results_is_missed_with_one_warning(
@@ -234,7 +234,7 @@ def test_boxes_that_mean_the_same_score_the_same(
 
 
 @pytest.mark.parametrize(
-    ("bad", "complaint"),
+    ("bad", "message"),
     [
         ("1,-1,0,0,9,9,1", "A.txt: line 1: frame, id: expected whole numbers from 1 and 0 on, got 1, -1"),
         ("1.5,1,0,0,9,9,1", "line 1: frame, id"),
@@ -246,8 +246,8 @@ def test_boxes_that_mean_the_same_score_the_same(
         (b"\xff\xfe1,1", "A.txt: file: expected a sequence's lines as text"),
     ],
 )
-def test_a_bad_box_is_one_line(mot: Callable[..., dict[str, Any]], bad: str | bytes, complaint: str) -> None:
-    with pytest.raises(DataError, match=complaint):
+def test_a_bad_box_is_one_line(mot: Callable[..., dict[str, Any]], bad: str | bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         mot(bad)
 
 
@@ -271,7 +271,7 @@ def test_any_bytes_of_boxes_score_or_are_one_line(mot: Callable[..., dict[str, A
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")
 @pytest.mark.parametrize(
-    ("name", "complaint"),
+    ("name", "message"),
     [
         ("mots/ok", ""), ("mots2/big", ""),
         ("mots/negid", "line 1: id: expected a whole number from 0 up, got '-1001'"),
@@ -279,10 +279,10 @@ def test_any_bytes_of_boxes_score_or_are_one_line(mot: Callable[..., dict[str, A
         ("mots/size_small", r"line 1: rle.size: expected that of the labels \(96, 160\), got \[48, 80\]"),
     ],
 )  # fmt: skip
-def test_the_reported_results(name: str, complaint: str) -> None:
+def test_the_reported_results(name: str, message: str) -> None:
     folder, seqmap = REPORTS / name, REPORTS / "mots/ok/seqmap"
-    if complaint:
-        with pytest.raises(DataError, match=complaint):
+    if message:
+        with pytest.raises(DataError, match=message):
             score("kitti_mots", folder / "gt", folder / "data", seqmap)
     else:
         found = score("kitti_mots", folder / "gt", folder / "data", seqmap)["per_class"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from pcan_model.core.rle import Rle
-from pcan_model.data.formats.numbers import finite
+from pcan_model.core.numbers import finite
 
 CURVE_STEPS = 32  # straight pieces per curve
 SHIFT = 4  # binary digits after the point that cv2 takes

@@ -15,7 +15,7 @@ from pcan_model.core import rle
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import size_from
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.data.formats.numbers import whole
+from pcan_model.core.numbers import whole
 from pcan_model.data.formats.polygons import FEWEST, run_lengths
 from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.numbers import whole
+from pcan_model.core.numbers import whole
 from pcan_model.data.formats.reading import warn
 from pcan_model.evaluation.result_files.checked_files import check_frame, check_once, renumbered
 

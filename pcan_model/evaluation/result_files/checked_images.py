@@ -9,7 +9,7 @@ from typing import Any
 from pycocotools import mask as coco
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.numbers import finite
+from pcan_model.core.numbers import finite
 from pcan_model.evaluation.result_files import checked_objects as checked
 from pcan_model.evaluation.result_files.checked_objects import Entry, Size
 

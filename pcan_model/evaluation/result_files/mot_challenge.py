@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.numbers import whole, whole_text
+from pcan_model.core.numbers import whole, whole_text
 from pcan_model.data.formats.reading import read_rows, read_text
 from pcan_model.evaluation.result_files.checked_boxes import Row, check_boxes, write_boxes
 from pcan_model.evaluation.result_files.checked_files import MOST_FRAMES, name_strangers, result_file

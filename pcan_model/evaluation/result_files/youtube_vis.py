@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.numbers import whole
+from pcan_model.core.numbers import whole
 from pcan_model.evaluation.metrics.average_precision import (
     Precision,
     Tube,
