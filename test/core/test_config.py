@@ -98,7 +98,10 @@ def test_what_does_not_fit_is_named_with_file_and_key(text: str, message: str, t
         ({"variant": "draft"}, "variant: expected one of paper, released; got 'draft'"),
         ({"tracker": {"momentum": 1.2}}, r"tracker.momentum: expected 0.0 to 1.0, got 1.2"),
         ({"frame_attention": {"levels": [3, 7]}}, "frame_attention.levels: expected 2 to 5, got 7"),
-        ({"backbone": {"kind": "vgg"}}, "backbone.kind: expected one of resnet50, mobilenet_v2, darknet_nano; got 'vgg'"),
+        (
+            {"backbone": {"kind": "vgg"}},
+            "backbone.kind: expected one of resnet50, mobilenet_v2, darknet_nano; got 'vgg'",
+        ),
         (
             {"tracker": {"association": "iou"}},
             "tracker.association: expected one of .*sort_iou; got 'iou'",

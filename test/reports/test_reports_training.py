@@ -12,12 +12,12 @@ import yaml
 from numpy.typing import NDArray
 from support.small import VALUES, small_net
 
+from pcan_model.cli import train
 from pcan_model.core.config import CLASSES, TrainConfig
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.sources import SourceError, read_sources
-from pcan_model.cli import train
 
 HEIGHT, WIDTH = 96, 160
 SMALL = TrainConfig(crop_height=64, crop_width=96)

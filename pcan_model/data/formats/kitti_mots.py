@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pcan_model.core import rle
 from pcan_model.core.errors import DataError
+from pcan_model.core.numbers import whole_text
 from pcan_model.data.formats.identities import Numbers, only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
-from pcan_model.core.numbers import whole_text
 from pcan_model.data.formats.reading import OnError, raise_error, read_all, read_rows
 
 CATEGORIES = {"car": 1, "pedestrian": 2}

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from pcan_model.core.rle import Rle
 from pcan_model.core.numbers import finite
+from pcan_model.core.rle import Rle
 
 CURVE_STEPS = 32  # straight pieces per curve
 SHIFT = 4  # binary digits after the point that cv2 takes

@@ -16,9 +16,9 @@ from pycocotools import mask as coco
 from pcan_model.core import rle
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
+from pcan_model.core.numbers import finite, whole
 from pcan_model.data.formats.identities import only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.core.numbers import finite, whole
 from pcan_model.data.formats.polygons import FEWEST, corners, fill_polygons
 from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
 

@@ -13,9 +13,9 @@ from pycocotools import mask as coco
 
 from pcan_model.core import rle
 from pcan_model.core.errors import DataError
+from pcan_model.core.numbers import whole
 from pcan_model.core.rle import size_from
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
-from pcan_model.core.numbers import whole
 from pcan_model.data.formats.polygons import FEWEST, run_lengths
 from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
 
@@ -58,7 +58,9 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
     table = categories_to_labels(data["categories"], names, file)
     hidden = data["annotations"] is None
     entries = read_all(lambda entry: _instance(entry, table, file), data["annotations"] or (), on_error)
-    videos = read_all(lambda entry: _video(entry, hidden, file), data["videos"], on_error)
+    videos = _once(
+        read_all(lambda entry: _video(entry, hidden, file), data["videos"], on_error), file, on_error
+    )
     instances = _by_video(entries, videos, file, on_error)
     called = Counter(video.name for video in videos)
     return [
@@ -69,6 +71,15 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
         )
         for number, video in enumerate(videos, start=1)
     ]
+
+
+def _once(videos: Sequence[Video], file: Path, on_error: OnError) -> list[Video]:
+    """Leave out a video whose id another one has."""
+    known: dict[int, Video] = {}
+    for video in videos:
+        if known.setdefault(video.number, video) is not video:
+            on_error(DataError(file, "videos.id", "one of its own for each", f"{video.number} again"))
+    return list(known.values())
 
 
 def _by_video(

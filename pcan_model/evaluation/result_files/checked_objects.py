@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pcan_model.core.errors import DataError
-from pcan_model.core.rle import Rle, check, size_from, size_of
 from pcan_model.core.numbers import finite, whole
+from pcan_model.core.rle import Rle, check, size_from, size_of
 from pcan_model.data.formats.reading import raise_error, read_json, warn
 from pcan_model.data.formats.youtube_vis import outline_of
 

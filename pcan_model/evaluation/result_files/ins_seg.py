@@ -13,9 +13,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
 from pcan_model.core.errors import DataError
+from pcan_model.core.numbers import finite, whole
 from pcan_model.data.datasets.bdd100k import read_bitmask
 from pcan_model.data.formats.bdd100k import CATEGORIES, CROWD, IGNORED, Bitmask, parse
-from pcan_model.core.numbers import finite, whole
 from pcan_model.data.formats.reading import read_json, warn
 from pcan_model.evaluation.metrics.average_precision import Precision, summary
 from pcan_model.evaluation.metrics.comparison import encode

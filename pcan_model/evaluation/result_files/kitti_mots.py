@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.kitti_mots import read_lines
 from pcan_model.core.numbers import whole_text
+from pcan_model.data.formats.kitti_mots import read_lines
 from pcan_model.data.formats.reading import read_rows
 from pcan_model.evaluation.result_files.checked_files import MOST_FRAMES, name_strangers, result_file
 from pcan_model.evaluation.result_files.checked_masks import check_masks, write_masks
