@@ -17,6 +17,7 @@ from pcan_model.core.errors import DataError
 from pcan_model.data.files import write_picture
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
+from pcan_model.data.formats.reading import read_json
 from pcan_model.evaluation.metrics.comparison import Objects
 from pcan_model.evaluation.predictions import Answered
 
@@ -33,11 +34,11 @@ class VideoIds:
 
 def read_ids(annotations: Path, classes: Sequence[str] = CLASSES) -> VideoIds:
     """Take the numbers from an annotation file, where several categories may be one class: the first."""
-    data = json.loads(annotations.read_text())
+    data = read_json(annotations, "an annotation file")
     try:
         videos = {str(Path(v["file_names"][0]).parent): int(v["id"]) for v in data["videos"]}
         labels = youtube_vis.categories_to_labels(data["categories"], classes, annotations)
-    except (KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
         raise DataError(annotations, "videos, categories", "those of YouTube-VIS", error) from error
     return VideoIds(videos, {label: category for category, label in reversed(labels.items())})
 
