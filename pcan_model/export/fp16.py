@@ -23,6 +23,7 @@ LIGHT = {  # follow a half input: which of their inputs are numbers of the pictu
     "Resize": (0,),
     "Reshape": (0,),
     "Transpose": (0,),
+    "Concat": None,
 }
 SCALED = {"QuantizeLinear": (0, 1), "DequantizeLinear": (1,)}  # numbers here are of the type of the scale
 NUMBERS = LIGHT | SCALED
@@ -67,12 +68,25 @@ def to_half(model: onnx.ModelProto) -> None:
 def _half_outputs(graph: onnx.GraphProto) -> set[str]:
     """Return the outputs of the nodes that shall compute in 16 bits."""
     made: set[str] = set()
+    gates = _gates(graph)
     for node in graph.node:  # in the order of their dependence
         numbers = [node.input[i] for i in _numbers(node)]
-        follows = node.op_type in LIGHT and all(n in made for n in numbers[: _data(node)])
+        light = node.op_type in LIGHT or node.output[0] in gates
+        follows = light and all(n in made for n in numbers[: _data(node)])
         if follows or node.op_type in (*HEAVY, "DequantizeLinear"):
             made.add(node.output[0])
     return made
+
+
+def _gates(graph: onnx.GraphProto) -> set[str]:
+    """Return the outputs of the nodes of SiLU, x * sigmoid(x); other sigmoids and products are islands."""
+    sigmoids = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Sigmoid"}
+    gates: set[str] = set()
+    for node in graph.node:
+        for gate, x in (node.input, reversed(node.input)) if node.op_type == "Mul" else ():
+            if sigmoids.get(gate) == x:
+                gates |= {gate, node.output[0]}
+    return gates
 
 
 def _numbers(node: onnx.NodeProto) -> list[int]:
@@ -83,7 +97,7 @@ def _numbers(node: onnx.NodeProto) -> list[int]:
 
 def _data(node: onnx.NodeProto) -> int:
     """Return how many of the first inputs come from layers; the others are limits and the like."""
-    return 2 if node.op_type == "Add" else 1
+    return {"Add": 2, "Mul": 2, "Concat": len(node.input)}.get(node.op_type, 1)
 
 
 def _halved(tensor: TensorProto, name: str) -> TensorProto:

@@ -17,6 +17,7 @@ from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
+from pcan_model.one_stage.network import make_pcan
 from pcan_model.visualization.attention_figure import draw
 from pcan_model.visualization.attention_options import AttentionOptions
 from pcan_model.visualization.attention_recorder import Look, watch
@@ -40,7 +41,7 @@ def load(weights: Path) -> PCAN:
     part = config.instance_attention
     if not part.enabled or not part.foreground + part.background:
         raise ConfigError(f"{weights}: instance_attention: expected prototypes, got none")
-    net = PCAN(config).eval()
+    net = make_pcan(config).eval()
     checkpoint.load_weights(weights, net)
     return net
 

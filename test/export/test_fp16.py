@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 from support.halves import halve
 from support.moving import track
 from support.small import small_net
@@ -17,7 +17,7 @@ from support.small import small_net
 from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Frame
 from pcan_model.export import model_folder as room
-from pcan_model.export.fp16 import HEAVY, LIGHT
+from pcan_model.export.fp16 import HEAVY, LIGHT, to_half
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.synthetic.drive import SyntheticDrive
 
@@ -99,3 +99,27 @@ def test_an_export_in_16_bits_says_so(
     assert json.loads((folder / "manifest.json").read_text())["precision"] == "fp16"
     types = typed(folder, "instance")[1]
     assert TensorProto.FLOAT16 in {types.get(n.output[0]) for n in typed(folder, "instance")[0].node}
+
+
+def test_a_silu_follows_its_convolution_and_a_score_stays_in_32_bits() -> None:
+    names = ("x", "silu", "score")
+    x, silu, score = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 2, 4, 4]) for n in names)
+    weight = numpy_helper.from_array(np.ones((2, 2, 1, 1), np.float32), "weight")
+    nodes = [
+        helper.make_node("Conv", ["x", "weight"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["gate"]),
+        helper.make_node("Mul", ["gate", "a"], ["b"]),
+        helper.make_node("Conv", ["b", "weight"], ["silu"]),
+        helper.make_node("Sigmoid", ["silu"], ["c"]),
+        helper.make_node("Mul", ["c", "gate"], ["score"]),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [silu, score], [weight]))
+    to_half(model)
+    types = {
+        v.name: v.type.tensor_type.elem_type for v in shape_inference.infer_shapes(model).graph.value_info
+    }
+    outputs = [node.output[0] for node in model.graph.node if node.op_type in ("Sigmoid", "Mul")]
+    assert outputs == ["gate_half", "b_half", "c", "score"]
+    assert types["gate_half"] == types["b_half"] == TensorProto.FLOAT16
+    assert types["c"] == TensorProto.FLOAT
+    onnx.checker.check_model(model)
