@@ -91,7 +91,8 @@ class OneStagePCAN(PCAN):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the best D boxes, their scores and labels, and whether suppression settled.
 
-        A cell has one class, its best; boxes of different classes never suppress each other.
+        A cell has one class, its best; boxes of different classes never suppress each other. Rows without
+        a detection are 0.
         """
         cells, config = self.cells(levels), self.config
         best, labels = cells.scores()[0].max(-1)
@@ -101,7 +102,8 @@ class OneStagePCAN(PCAN):
         labels = labels[order]
         keep, ok = suppress(boxes[None], labels[None], config.heads.nms_iou, config.proposals.nms_steps)
         best, order = (best * keep[0]).topk(config.heads.detections)
-        return boxes[order], best * (best > config.heads.score_threshold), labels[order], ok
+        found = best > config.heads.score_threshold
+        return boxes[order] * found[:, None], best * found, labels[order] * found, ok
 
 
 def make_pcan(config: Config) -> PCAN:
