@@ -17,7 +17,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
 
-MODEL = [FindPackageShare("pcan_ros"), "models", "pcan_street_tiny"]
+MODEL = [FindPackageShare("pcan_ros"), "models", "pcan_street"]
 OPTIONS = {  # argument: option of pcan-evaluate, description; an empty argument is left out
     "dataset": ("--format", "kind of data set, such as kitti_mots; recognised by its files if empty"),
     "split": ("--split", "of the data set's own, such as val; everything labelled if empty"),

@@ -62,7 +62,7 @@ class DemoOptions:
     bag: Path | None = setting(None, "rosbag2 with an image topic")
     topic: str = setting("", "image topic of the bag; the camera's without it")
     data: Path = setting(Path("data"), "folder for downloads")
-    model: Path | None = setting(None, "folder of an exported model; models/pcan_street_tiny without it")
+    model: Path | None = setting(None, "folder of an exported model; models/pcan_street without it")
     backend: str = setting("auto", "what runs the network", choices=BACKENDS)
     rate: float = setting(0.0, "play in real time at this multiple, drops and all", low=0.0)
     keep_bag: bool = setting(False, "keep the rosbag2 made of the video, as OUT/images")

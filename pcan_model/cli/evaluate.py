@@ -17,7 +17,7 @@ EXPLANATION = """\
 Track every clip of a data set (KITTI-MOTS, BDD100K, YouTube-VIS, or images/<video>/*.jpg and
 labels/<video>.json) and count per class, over all, and as BDD100K's and YouTube-VIS' official tools do.
 
-  pcan-evaluate pcan_street_tiny --weights street_tiny.safetensors --data drives
+  pcan-evaluate pcan_street --weights street.safetensors --data drives
   pcan-evaluate models/street_tiny --engine onnx --data drives --jobs 4 --out out
 
 --out writes report.html, report.json and every clip's answer. The same command again uses the answers

@@ -14,7 +14,7 @@ EXPLANATION = """\
 Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
 (16 bits, the graphs point into it) and manifest.json; then compare it with torch.
 
-  pcan-export --weights runs/street/weights.safetensors --out models/pcan_street_tiny
+  pcan-export --weights runs/street/weights.safetensors --out models/pcan_street
   pcan-export --weights runs/street/weights.safetensors --roi gridsample --precision int8 \\
     --calibration data/street#plaza,kitti_0926 data/drives --out models/tiny_int8
 

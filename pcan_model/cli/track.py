@@ -73,7 +73,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-track", EXPLANATION)
     parser.add_argument("input", type=Path, help="video, image, folder of images, or bag")
-    parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street_tiny)")
+    parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street)")
     parser.add_argument(
         "--out", type=Path, default=Path("tracks.mp4"), help="video to write (default: tracks.mp4)"
     )

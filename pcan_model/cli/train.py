@@ -44,7 +44,7 @@ def _train(arguments: Sequence[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-train", EXPLANATION)
-    parser.add_argument("config", help="preset (pcan_street_tiny, pcan_r50_bdd100k, …) or a YAML file")
+    parser.add_argument("config", help="preset (pcan_street, pcan_r50_bdd100k, …) or a YAML file")
     add_options(parser, TrainOptions, metavars=METAVARS)
     parser.add_argument("--iterations", type=at_least(1), help="steps (default: the configuration's)")
     return parser

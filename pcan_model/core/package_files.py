@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+SHIPPED = "pcan_street"  # the model that is used where none is named
+
 
 def shared(name: str) -> Path:
     """Return the place of a file or folder such as `config/fastdds_shm.xml`, whether it is there or not.
@@ -28,4 +30,4 @@ def _by_ament() -> list[Path]:
 
 def default_model() -> Path:
     """Return the folder of the shipped model: beside the sources, or installed with the package."""
-    return shared("models/pcan_street_tiny")
+    return shared(f"models/{SHIPPED}")

@@ -48,7 +48,7 @@ class LabelOptions:
     bag: Path = field(metadata=about("rosbag2 with images; need not be whole"))
     out: Path = field(metadata=about("bag to write"))
     topics: tuple[str, ...] = setting((), "image topics; the one with most images without it")
-    model: Path | None = setting(None, "folder of an exported model; pcan_street_tiny without it")
+    model: Path | None = setting(None, "folder of an exported model; pcan_street without it")
     backend: str = setting("auto", "what runs the network", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
     storage: Storage = setting("mcap", "plugin of rosbag2")

@@ -32,7 +32,7 @@ class ParameterError(UserError, ValueError):
 class Settings:
     """What the node is started with."""
 
-    model: str = setting("", "folder of the exported model; empty for the installed models/pcan_street_tiny")
+    model: str = setting("", "folder of the exported model; empty for the installed models/pcan_street")
     cameras: tuple[str, ...] = setting(
         ("~/image",),
         "image topics, one camera each; outputs are ~/tracks for one, ~/camera0/tracks for several",

@@ -12,7 +12,7 @@ from pcan_model.core import package_files as share
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["msg", "config/fastdds_shm.xml", "models/pcan_street_tiny"])
+@pytest.mark.parametrize("name", ["msg", "config/fastdds_shm.xml", "models/pcan_street"])
 def test_sources_come_first(name: str) -> None:
     assert share.shared(name) == ROOT / name and (ROOT / name).exists()
 
@@ -30,7 +30,7 @@ def test_what_pip_installed_is_found_without_ros(tmp_path: Path, monkeypatch: py
 
 def test_pip_installs_what_is_looked_for() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    for folder in ("config", "msg", "models/pcan_street_tiny"):
+    for folder in ("config", "msg", "models/pcan_street"):
         assert f'"share/pcan_ros/{folder}" = ["{folder}/*"]' in text
 
 
