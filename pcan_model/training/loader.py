@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,20 +63,19 @@ def make_loader(options: TrainOptions, config: Config, rank: int, world: int, st
     )
     numbered = Numbered(dataset, start * batch)
     sampler: DistributedSampler[object] = DistributedSampler(numbered, world, rank, shuffle=False)
-    return _read(
-        DataLoader(
-            numbered,
-            batch_size=batch // world,
-            sampler=sampler,
-            num_workers=options.workers,
-            collate_fn=collate,
-            pin_memory=options.device == "cuda",
-            worker_init_fn=_one_thread,
-        )
+    loader = DataLoader(
+        numbered,
+        batch_size=batch // world,
+        sampler=sampler,
+        num_workers=options.workers,
+        collate_fn=collate,
+        pin_memory=options.device == "cuda",
+        worker_init_fn=_one_thread,
     )
+    return _read(iter(loader))  # begun now: it takes a random number, and later ones depend on the step
 
 
-def _read(batches: Iterable[Batch | Unread]) -> Iterator[Batch]:
+def _read(batches: Iterator[Batch | Unread]) -> Iterator[Batch]:
     for batch in batches:
         if not isinstance(batch, Batch):
             raise batch

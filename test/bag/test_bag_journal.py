@@ -68,7 +68,7 @@ def test_a_chunk_comes_back_to_the_last_bit(tracker: Tracker, tmp_path: Path) ->
     assert stamp == 0.3 and expected.tracks
     for name in ("session", "next_id", "frame_index"):
         assert getattr(state, name) == getattr(expected, name)
-    for part in ("tracks", "backdrops"):
+    for part in ("tracks", "unmatched"):
         for ours, theirs in zip(getattr(state, part), getattr(expected, part), strict=True):
             same(ours, theirs)
     for ours, theirs in zip(

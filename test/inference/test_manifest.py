@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 from support.squares import export_squares
 
-from pcan_model.core.config import Config, InputConfig
+from pcan_model.core.config import Config, InputConfig, config_from_dict
 from pcan_model.core.engine import CameraFormat
 from pcan_model.inference.manifest import MANIFEST, ModelError, ModelFiles, ModelManifest
 
@@ -60,6 +60,8 @@ def test_the_manifest_of_the_shipped_model_is_written_again_as_it_is(tmp_path: P
     before = json.loads((folder / MANIFEST).read_text())
     ModelManifest.read(folder).write(folder)
     after = json.loads((folder / MANIFEST).read_text())
+    configs = [config_from_dict(values.pop("config")) for values in (before, after)]
+    assert configs[0] == configs[1]
     assert {key: after[key] for key in before} == before, "models exported before are read as they were"
     assert after.keys() - before.keys() <= {"rest"}
 

@@ -18,6 +18,7 @@ from support.released import dimmed, fixed_released
 from pcan_model.cli import export as command
 from pcan_model.core.config import ConfigError, config_to_dict
 from pcan_model.core.structures import Tracks, TrackState
+from pcan_model.export import checkpoint_export
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
 from pcan_model.inference.errors import WrongCamera
@@ -176,8 +177,8 @@ def test_the_command_fixes_size_and_samples_and_says_how_alike_it_tracks(
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(config_to_dict(free)))
     checkpoint.save(tmp_path / "w.safetensors", released_net, free, {})
     made: list[ReleasedPCAN] = []
-    monkeypatch.setattr(command, "export", lambda net, folder, *_, **__: made.append(net) or folder)
-    monkeypatch.setattr(command, "_report", lambda *_: None)
+    monkeypatch.setattr(checkpoint_export, "export", lambda net, folder, *_, **__: made.append(net) or folder)
+    monkeypatch.setattr(checkpoint_export, "_compared", lambda *_: iter(()))
     weights = ["--weights", str(tmp_path / "w.safetensors"), "--out", str(tmp_path / "model")]
     command.main([str(tmp_path / "small.yaml"), *weights, "--roi", "gridsample"])
     command.main([*weights, "--size", "120", "150"])
