@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUT ?= demo
 TESTS ?= test
+WORKERS ?= -n auto --dist loadfile
 ENVIRONMENT := $(PYTHON) tools/environment.py
 # Nothing that runs here talks to, or hears, another machine's ROS.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -21,6 +22,7 @@ help: ## this text
 	@echo "  BACKEND=name       onnxruntime or openvino, what runs the network in demo (default: the best)"
 	@echo "  OUT=folder         where demo writes (default: demo)"
 	@echo "  TESTS='...'        what test runs (default: test), such as TESTS='test/test_build.py -k header'"
+	@echo "  WORKERS=           test in one process (default: one for each core, a test file at a time)"
 	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
 	@echo
 	@echo "Everything is installed into .venv, once. Where a ROS 2 distribution is sourced it is used; elsewhere"
@@ -35,7 +37,7 @@ demo: ## see cars and people tracked in a street video, through a real node: vid
 
 test: env ## the whole test suite, with real nodes over real DDS
 	@$(MAKE) --no-print-directory build
-	@source tools/env.sh && python -m pytest $(TESTS)
+	@source tools/env.sh && python -m pytest $(WORKERS) $(TESTS)
 
 test-gpu: ## on a machine with an NVIDIA GPU: engines, agreement, memory, latency (MODEL=folder)
 	@source tools/env.sh && PCAN_GPU_MODEL="$(MODEL)" python -m pytest -rs -s test/gpu
