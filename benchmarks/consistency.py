@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
 from pcan_model.visualization.attention_maps import load, pictures
-from pcan_model.visualization.attention_recorder import Look, Seen, watch
+from pcan_model.visualization.attention_recorder import AttentionView, RecordedFrame, record_attention
 
 
 def agreement(
-    before: Look, after: Look, flow: NDArray[np.float32], foreground: int
+    before: AttentionView, after: AttentionView, flow: NDArray[np.float32], foreground: int
 ) -> tuple[int, int, float]:
     """Return cells followed, cells that kept their prototype, and how many would by chance."""
     owner, inside, centres = _assigned(before, foreground)
@@ -50,7 +50,7 @@ def agreement(
 
 
 def _assigned(
-    look: Look, foreground: int
+    look: AttentionView, foreground: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
     """Return each cell's foreground prototype, whether it is on the object, and its centre in pixels."""
     maps = look.maps[:foreground]
@@ -62,7 +62,7 @@ def _assigned(
     return maps.argmax(0), inside, grid.astype(np.float64)
 
 
-def count(clip: Sequence[Seen], foreground: int) -> tuple[int, int, float]:
+def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, float]:
     """Return cells followed, kept and kept by chance over a clip."""
     flows, totals = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), np.zeros(3)
     for one, other in pairwise(clip):
@@ -95,7 +95,7 @@ def main() -> int:
     torch.set_num_threads(1)
     for propagation in ("momentum", "none"):
         net = varied(options.weights, propagation)
-        clip = list(watch(net, pictures(options.clip, options.until)))
+        clip = list(record_attention(net, pictures(options.clip, options.until)))
         followed, kept, chance = count(clip, net.config.instance_attention.foreground)
         share = [f"{100 * part / max(followed, 1):.1f} %" for part in (kept, chance)]
         print(f"propagation {propagation}: {followed} cells followed, {share[0]} kept, {share[1]} by chance")

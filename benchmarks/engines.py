@@ -1,7 +1,7 @@
 """What one frame costs on a processor, engine beside engine: `python benchmarks/engines.py MODEL...`.
 
 A MODEL is an exported folder, such as models/pcan_street_tiny or what benchmarks/random_model.py writes; one
-in 8 bits (pcan-export --precision int8) is a row of its own. All engines take turns on the same pictures, so
+in 8 bits (pcan-export --precision int8) is a row of its own. All engines take turns on the same images, so
 that other work on the machine disturbs them alike. Two times are taken of every frame:
 
   cpu   seconds of all threads of the process: what a frame needs, whatever else runs on the machine
@@ -39,7 +39,7 @@ from pcan_model.inference.manifest import ModelFiles
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracking.tracker import Tracker
 
-HEIGHT, WIDTH = 720, 1280  # of the camera's picture
+HEIGHT, WIDTH = 720, 1280  # of the camera's image
 DRIVE = 100_001  # a synthetic drive that no training sees
 WARM = 1  # rounds that do not count
 BACKENDS = ("torch", "onnxruntime", "openvino")
@@ -114,7 +114,7 @@ class Row:
         self.objects = 0
 
     def step(self, jpeg: NDArray[np.uint8], stamp: float) -> None:
-        """Decode and track one picture."""
+        """Decode and track one image."""
 
         def work() -> None:
             picture = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB))
@@ -149,7 +149,7 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
 
 
 def pictures(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield JPEGs of what a model knows: a synthetic drive, or the picture of a random model."""
+    """Yield JPEGs of what a model knows: a synthetic drive, or the image of a random model."""
     own = cv2.imread(str(model / PICTURE)) if (model / PICTURE).is_file() else None
     drive = SyntheticDrive(DRIVE, length=count)
     for index in range(count):

@@ -1,6 +1,6 @@
 """Where the time of a frame goes: `python benchmarks/frame_time.py --model models/pcan_street_tiny`.
 
-The network runs for real on every picture; what it finds is then replaced by 20 moving objects of
+The network runs for real on every image; what it finds is then replaced by 20 moving objects of
 street sizes, so that association, masks and messages have a full street's work whatever the weights.
 
 Times are CPU seconds of the process, all threads together: other work on the machine does not disturb them.
@@ -38,7 +38,7 @@ from pcan_model.core.masks import Encoding
 from pcan_model.core.package_files import default_model
 from pcan_model.core.structures import Detections, Frame, Slots, Tracks
 from pcan_model.data.image_decoding import decode
-from pcan_model.inference.host_engine import Features, Memory
+from pcan_model.inference.host_engine import HostFeatures, HostMemory
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Stopwatch, Timings, Tracker
 
@@ -58,11 +58,11 @@ class Street(Engine):
         self._speeds = random.uniform(-4, 4, (OBJECTS, 2))
         self._embeds = random.normal(size=(OBJECTS, engine.config.heads.embed_channels)) * 3
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> HostMemory:
         """Return the true engine's empty memory."""
         return self._engine.start()
 
-    def detect(self, image: NDArray[np.uint8], memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: NDArray[np.uint8], memory: HostMemory) -> tuple[Detections, HostFeatures]:
         """Run the network and report what is planted."""
         _, features = self._engine.detect(image, memory)
         self._step += 1
@@ -76,8 +76,8 @@ class Street(Engine):
         return found, replace(features, count=OBJECTS)
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: HostFeatures, slots: Slots, memory: HostMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], HostMemory]:
         """Run the network and return ellipses."""
         logits, following = self._engine.segment(features, slots, memory, remember=remember)
         side = np.linspace(-1, 1, logits.shape[-1])
@@ -135,7 +135,7 @@ class Messages:
     """The messages of a frame."""
 
     def picture(self) -> Any:
-        """Return a camera image."""
+        """Return a cameran image."""
         from std_msgs.msg import Header
 
         from pcan_ros.messages import to_image

@@ -1,8 +1,8 @@
-"""Pictures per second of the training loader, beside JPEG decoding alone.
+"""Images per second of the training loader, beside JPEG decoding alone.
 
     python benchmarks/loader.py data/street --config pcan_street_tiny
 
-Both run with the same number of processes over the same pictures, in turns, so that a busy machine
+Both run with the same number of processes over the same images, in turns, so that a busy machine
 slows them alike. The second table says where one process's time goes.
 """
 
@@ -53,7 +53,7 @@ class Numbered(Dataset[object]):
 
 
 class Pictures(Dataset[object]):
-    """Two decoded pictures an item, and nothing else."""
+    """Two decoded images an item, and nothing else."""
 
     def __init__(self, paths: list[Path], length: int) -> None:
         self.paths, self.length = paths, length
@@ -109,7 +109,7 @@ def _one_thread(_: int) -> None:
 
 
 def _rate(batches: Iterator[object], options: argparse.Namespace) -> float:
-    """Return pictures per second over the next batches."""
+    """Return images per second over the next batches."""
     for _ in range(2 * options.workers):  # made while the other had its turn
         next(batches)
     count, begin = options.pairs // options.batch, time.perf_counter()

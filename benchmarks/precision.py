@@ -25,14 +25,14 @@ from tqdm import tqdm
 
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip
-from pcan_model.evaluation.predict import Answer, follow
-from pcan_model.evaluation.predictions import answer
+from pcan_model.evaluation.predict import Prediction, predict_clip
+from pcan_model.evaluation.predictions import collect_predictions
 from pcan_model.evaluation.report.summary import summarise
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.checkpoint_export import export_checkpoint
 from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
-from pcan_model.export.track_agreement import likeness
+from pcan_model.export.track_agreement import track_agreement
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.inference.manifest import PRECISIONS, is_model
 from pcan_model.synthetic.drive import SyntheticDrive, write_drives
@@ -87,17 +87,21 @@ def accuracy(name: str, clips: Sequence[Clip], trackers: dict[str, Tracker]) -> 
     for variant, tracker in trackers.items():
         said = list[Tracks]()
 
-        def watched(clip: Clip, tracker: Tracker = tracker, said: list[Tracks] = said) -> Iterator[Answer]:
-            for one in follow(tracker, clip):
+        def watched(
+            clip: Clip, tracker: Tracker = tracker, said: list[Tracks] = said
+        ) -> Iterator[Prediction]:
+            for one in predict_clip(tracker, clip):
                 said.append(one.tracks)
                 yield one
 
         with tqdm(total=sum(map(len, clips)), unit="frame", desc=f"{name} {variant}", leave=False) as bar:
-            total = summarise(answer(watched, clip, progress=bar.update) for clip in clips).report.sum
+            total = summarise(
+                collect_predictions(watched, clip, progress=bar.update) for clip in clips
+            ).report.sum
         reference = reference or said
         rates = (getattr(total, rate) for rate in RATES)
         cells = ("-" if rate is None else f"{100 * rate:.1f}" for rate in rates)
-        alike = likeness(said, reference) if said is not reference else "-"
+        alike = track_agreement(said, reference) if said is not reference else "-"
         yield f"| {name} | {variant} | {' | '.join(cells)} | {total.id_switches} | {alike} |"
 
 

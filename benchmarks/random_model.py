@@ -3,7 +3,7 @@
     python benchmarks/random_model.py pcan_r50_bdd100k --size 736 1280 --out /tmp/r50
 
 Of random scores every padded row would count, or none. So the class logits are given a spread of 2, and
-the thresholds are set where a picture of noise has 20 detections, all of them tracked.
+the thresholds are set where an image of noise has 20 detections, all of them tracked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SPREAD = 2.0  # standard deviation of the class logits
 
 
 def noise(config: Config, seed: int = 0) -> Tensor:
-    """Return a picture of soft noise, (1, H, W, 3) uint8."""
+    """Return an image of soft noise, (1, H, W, 3) uint8."""
     generator = torch.Generator().manual_seed(seed)
     size = config.input.height, config.input.width
     small = torch.rand(1, 3, size[0] // 16, size[1] // 16, generator=generator)
@@ -43,7 +43,7 @@ def noise(config: Config, seed: int = 0) -> Tensor:
 
 @torch.inference_mode()
 def spread_scores(net: PCAN, picture: Tensor) -> None:
-    """Let the class logits of a picture's regions have mean 0 and deviation SPREAD."""
+    """Let the class logits of an image's regions have mean 0 and deviation SPREAD."""
     levels, head, heads = net.features(picture), net.proposals, net.config.heads
     pyramid, size = with_p6(levels), (picture.shape[1], picture.shape[2])
     found = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
@@ -56,7 +56,7 @@ def spread_scores(net: PCAN, picture: Tensor) -> None:
 
 @torch.inference_mode()
 def with_objects(net: PCAN, picture: Tensor, objects: int) -> Config:
-    """Return the configuration with thresholds that leave so many detections of a picture."""
+    """Return the configuration with thresholds that leave so many detections of an image."""
     signature = sparse(net)
     scores = signature.frame(picture, *empty_memory(signature).frames)[1]
     threshold = float(scores[objects - 1 : objects + 1].mean())

@@ -8,7 +8,7 @@ answered before is used again. The rows:
   without frame_attention and instance_attention   --engine torch --without …, which no exported graph can
 
 Torch and ONNX Runtime agree (test/export/test_export.py). One process, one thread; peak memory is the whole
-process's, which for torch holds torch. Reports with pictures are below --work.
+process's, which for torch holds torch. Reports with images are below --work.
 """
 
 from __future__ import annotations

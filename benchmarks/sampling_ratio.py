@@ -36,7 +36,7 @@ from pcan_model.core.engine import Engine
 from pcan_model.core.geometry import fit_picture
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.export.calibration import calibration_clips
-from pcan_model.export.track_agreement import likeness
+from pcan_model.export.track_agreement import track_agreement
 from pcan_model.factory import make_engine
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector, with_p6
@@ -80,8 +80,8 @@ def released_form(shared: Path) -> Iterator[str]:
     nets = {name: convert(state, sampling(preset, count), "seeded") for name, count in SAMPLES.items()}
     yield from differences(next(iter(nets.values())), pictures[0])
     reference, said = (track(make_engine(net), pictures) for net in nets.values())
-    yield f"  first frame: {likeness(said[:1], reference[:1])}"
-    yield f"  all {len(pictures)} frames: {likeness(said, reference)}"
+    yield f"  first frame: {track_agreement(said[:1], reference[:1])}"
+    yield f"  all {len(pictures)} frames: {track_agreement(said, reference)}"
 
 
 def trained_network(shared: Path) -> Iterator[str]:
@@ -115,7 +115,7 @@ def sampling(config: Config, samples: int) -> Config:
 
 @torch.inference_mode()
 def differences(net: Detector, picture: Picture) -> Iterator[str]:
-    """Yield by how much the features of a fitted picture's proposals differ, relative root mean square."""
+    """Yield by how much the features of a fitted image's proposals differ, relative root mean square."""
     levels, head = net.features(torch.from_numpy(picture)[None]), net.proposals
     pyramid, size = with_p6(levels), (picture.shape[0], picture.shape[1])
     boxes = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
@@ -131,7 +131,7 @@ def differences(net: Detector, picture: Picture) -> Iterator[str]:
 
 
 def track(engine: Engine, pictures: Sequence[Picture]) -> list[Tracks]:
-    """Return what a tracker says of every picture."""
+    """Return what a tracker says of every image."""
     tracker, said = Tracker(engine), []
     state = tracker.start()
     for index, picture in enumerate(pictures):

@@ -2,7 +2,7 @@
 
 `python benchmarks/soak.py --video bikes.mp4 --frames 10000` plays a video in a loop, prints the node's
 resident memory along the way and exits with 1 when it grew after the warm-up. Without a video it sends
-small pictures of moving squares, which takes minutes.
+small images of moving squares, which takes minutes.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def _soak(node: object, client: object, options: argparse.Namespace) -> list[tup
 
 
 def _video(path: Path) -> list[np.ndarray]:
-    """Return all pictures of a video, RGB."""
+    """Return all images of a video, RGB."""
     from pcan_model.data.registry import open_clip
 
     return [frame.image for frame in open_clip(path).frames()]
 
 
 def _street(height: int, width: int) -> list[np.ndarray]:
-    """Return pictures with squares that come and go, textured so that nothing is constant."""
+    """Return images with squares that come and go, textured so that nothing is constant."""
     random = np.random.default_rng(0)
     ground = random.integers(40, 80, (height, width, 3), np.uint8)
     pictures = []

@@ -19,7 +19,7 @@ from pcan_model.released.engine import ReleasedEngine
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.stages import STAGES as RELEASED
 from pcan_model.training.one_stage.stages import STAGES as ONE_STAGE
-from pcan_model.training.pretrained import initialise
+from pcan_model.training.pretrained import load_pretrained
 from pcan_model.training.stages import STAGES as PAPER
 
 SIGNATURES: dict[str, dict[str, MakeSignature]] = {  # exported, by variant and by how regions are read
@@ -42,7 +42,7 @@ def make_training(config: Config, backbone: Path | None = None) -> tuple[Detecto
 
     backbone  file of the backbone's weights, see `training.pretrained.initialise`
     """
-    net = initialise(make_net(config), backbone)
+    net = load_pretrained(make_net(config), backbone)
     return net, make_pass(net)
 
 

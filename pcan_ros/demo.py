@@ -38,7 +38,7 @@ from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
 from pcan_ros.client.process import NodeProcess, node_environment
-from pcan_ros.client.report import Report, classes_of, percentiles_of
+from pcan_ros.client.report import RunReport, classes_of, percentiles_of
 from pcan_ros.messages import from_tracks
 
 START = 90.0  # seconds that the node may take to load its model
@@ -110,7 +110,7 @@ def _input(options: DemoOptions, folder: Path) -> tuple[str, ImageBag, tuple[str
     return str(source), ImageBag(folder), clip.problems()
 
 
-def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tuple[Report, list[Played]]:
+def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tuple[RunReport, list[Played]]:
     namespace = f"/pcan_demo_{os.getpid()}"  # nobody else's topics
     parameters = {
         "model": str(model.resolve()),
@@ -138,12 +138,14 @@ def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tupl
         return _report(options, model, source, played, client), played
 
 
-def _report(options: DemoOptions, model: Path, source: str, played: list[Played], client: Client) -> Report:
+def _report(
+    options: DemoOptions, model: Path, source: str, played: list[Played], client: Client
+) -> RunReport:
     answered = [p.answer for p in played if p.answer]
     duration = max((a.time for a in answered), default=0.0) - min((p.sent for p in played), default=0.0)
     classes = classes_of(answer.message for answer in answered)
     lockstep = "in lock-step (the next image when the last is answered)"
-    return Report(
+    return RunReport(
         source=source,
         model=model.name,
         backend=client.statuses[-1].backend if client.statuses else "unknown",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcan_model.cli import evaluate
 from pcan_model.core.config import Config, ConfigError
-from pcan_model.evaluation.predict import Follow
+from pcan_model.evaluation.predict import ClipPredictor
 from pcan_model.evaluation.setup import Setup
 
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return evaluate.main(arguments, open_setup)
 
 
-def open_setup(setup: Setup) -> tuple[Follow, Config]:
+def open_setup(setup: Setup) -> tuple[ClipPredictor, Config]:
     """Load what a setup names; ROS is imported only where a node is asked for.
 
     Raises ConfigError when the setup cannot be run by a node.

@@ -106,7 +106,7 @@ def from_instance(message: Any) -> TrackedInstance:
 
 
 def to_image(picture: NDArray[Any], encoding: str, header: Any) -> Image:
-    """Return a picture, (H, W) or (H, W, 3), as an Image message."""
+    """Return an image, (H, W) or (H, W, 3), as an Image message."""
     picture = np.ascontiguousarray(picture)
     height, width = picture.shape[:2]
     return Image(

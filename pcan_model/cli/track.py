@@ -56,7 +56,7 @@ def _track(arguments: Sequence[str]) -> int:
 
 
 def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
-    """Yield every picture of a clip with its tracks."""
+    """Yield every image of a clip with its tracks."""
     state = tracker.start()
     for frame in tqdm(clip.frames(), total=clip.count, unit="frame"):
         state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)))

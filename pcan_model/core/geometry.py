@@ -1,4 +1,4 @@
-"""Boxes, masks and the letterbox: how the camera picture and the network input fit together."""
+"""Boxes, masks and the letterbox: how the cameran image and the network input fit together."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A picture resized to fit the network input, top left, its proportions kept.
+    """An image resized to fit the network input, top left, its proportions kept.
 
     A pixel's centre lies at + 0.5, so a box scales by plain multiplication.
     """
 
-    source: tuple[int, int]  # (height, width) of the camera picture
+    source: tuple[int, int]  # (height, width) of the cameran image
     target: tuple[int, int]  # (height, width) of the network input
-    fill: tuple[int, ...] = (124, 116, 104)  # RGB right of and below the picture; ImageNet's mean
+    fill: tuple[int, ...] = (124, 116, 104)  # RGB right of and below the image; ImageNet's mean
 
     def __post_init__(self) -> None:
         if min(self.source) <= 0 or min(self.target) <= 0:
@@ -34,7 +34,7 @@ class Letterbox:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of the resized picture inside the network input."""
+        """Return (height, width) of the resized image inside the network input."""
         ratio = min(t / s for t, s in zip(self.target, self.source, strict=True))
         height, width = (max(1, int(s * ratio + 0.5)) for s in self.source)
         return height, width
@@ -46,7 +46,7 @@ class Letterbox:
         return inner_width / width, inner_height / height
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize and pad a picture.
+        """Resize and pad an image.
 
         image   (h, w, 3)  uint8 RGB of the source size
         returns (H, W, 3)  uint8 RGB of the target size
@@ -77,16 +77,16 @@ class Letterbox:
 
 @dataclass(frozen=True, slots=True)
 class Resize(Letterbox):
-    """A picture resized to exactly `target`, without a border."""
+    """An image resized to exactly `target`, without a border."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of the resized picture: the target."""
+        """Return (height, width) of the resized image: the target."""
         return self.target
 
 
 def fit_picture(source: tuple[int, ...], config: InputConfig) -> Letterbox:
-    """Say how a picture of (height, width) becomes the network's input.
+    """Say how an image of (height, width) becomes the network's input.
 
     letterbox  into the input's size; unless told, the border is close to 0 once the mean is subtracted
     resize     as large as its sides fit in the input's, lying or standing, without a border
@@ -125,12 +125,12 @@ def _areas(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def clip_boxes(boxes: Boxes, height: int, width: int) -> Boxes:
-    """Cut boxes (N, 4) to a picture; a box outside becomes one without area on its edge."""
+    """Cut boxes (N, 4) to an image; a box outside becomes one without area on its edge."""
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
 
 def paste_mask(logits: NDArray[np.float32], box: Boxes, height: int, width: int) -> Mask:
-    """Draw a mask, given on a grid over its box, into the picture.
+    """Draw a mask, given on a grid over its box, into the image.
 
     The probability is read bilinearly at pixel centres, zero outside the grid, and is on the
     object from 0.5 (as grid_sample with align_corners=False, the released PCAN's pasting). A
@@ -138,8 +138,8 @@ def paste_mask(logits: NDArray[np.float32], box: Boxes, height: int, width: int)
     OpenCV's warps are not (they round coordinates to 1/32 of a cell).
 
     logits  (m, m)  over the box
-    box     (4,)    x1 y1 x2 y2 in pixels of the picture, may reach beyond it
-    returns the object's pixels inside the picture, maybe none
+    box     (4,)    x1 y1 x2 y2 in pixels of the image, may reach beyond it
+    returns the object's pixels inside the image, maybe none
     """
     x1, y1, x2, y2 = (float(side) for side in box)
     left, right = _span(x1, x2, width)
@@ -187,7 +187,7 @@ def trim(mask: Mask) -> Mask:
 
 
 def remove_overlaps(masks: Sequence[Mask], height: int, width: int) -> tuple[Mask, ...]:
-    """Give every pixel of a picture to at most one mask: the first that claims it.
+    """Give every pixel of an image to at most one mask: the first that claims it.
 
     masks   by falling priority
     returns the masks in the same order; a wholly hidden one is empty

@@ -78,7 +78,7 @@ def decode_crop(mask: EncodedMask) -> NDArray[np.uint8]:
 
 
 def decode(mask: EncodedMask, height: int, width: int) -> NDArray[np.uint8]:
-    """Return a mask message on the whole picture, (height, width) of 0 and 1.
+    """Return a mask message on the whole image, (height, width) of 0 and 1.
 
     height, width  `image_height` and `image_width` of the TrackedInstanceArray
     """

@@ -13,7 +13,7 @@ from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole
 
 Rle = dict[str, Any]  # size: [H, W]; counts: compressed (str, bytes) or a list of runs
-MOST_PIXELS = 1 << 28  # of a picture; more are a mistake that would take the machine's memory
+MOST_PIXELS = 1 << 28  # of an image; more are a mistake that would take the machine's memory
 MOST_BITS = 35  # of a run length
 
 
@@ -39,9 +39,9 @@ def encode_objects(index: NDArray[np.int16], count: int) -> list[Rle]:
 
 
 def paint(index: NDArray[np.int16], rle: object, value: int, *, file: Path | str, key: str) -> None:
-    """Write `value` into an index picture, in place, wherever a mask is.
+    """Write `value` into an index image, in place, wherever a mask is.
 
-    Raises DataError when the run lengths are none, or of another size than the picture.
+    Raises DataError when the run lengths are none, or of another size than the image.
     """
     checked = check(rle, file=file, key=key, size=(index.shape[0], index.shape[1]))
     x, y, w, h = (int(side) for side in coco.toBbox(checked))
@@ -88,13 +88,13 @@ def check(
 
 
 def size_of(rle: object) -> tuple[int, int] | None:
-    """Return H, W that run lengths say; None where they say none that a picture can have."""
+    """Return H, W that run lengths say; None where they say none that an image can have."""
     size = rle.get("size") if isinstance(rle, dict) else None
     return size_from(*size) if isinstance(size, (list, tuple)) and len(size) == 2 else None
 
 
 def size_from(height: object, width: object) -> tuple[int, int] | None:
-    """Return H, W as numbers; None unless a picture can have them."""
+    """Return H, W as numbers; None unless an image can have them."""
     sides = whole(height), whole(width)
     if sides[0] is None or sides[1] is None or min(sides[0], sides[1]) < 1:
         return None

@@ -20,7 +20,7 @@ def _same_length(record: Any, *names: str) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of one camera."""
+    """One image of one camera."""
 
     image: NDArray[np.uint8]  # (H, W, 3)
     stamp: float  # capture time in seconds
@@ -95,7 +95,7 @@ class Mask:
         return int(np.count_nonzero(self.crop))
 
     def full(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the mask on a whole picture, (height, width)."""
+        """Return the mask on a whole image, (height, width)."""
         picture = np.zeros((height, width), np.uint8)
         h, w = self.crop.shape
         picture[self.y : self.y + h, self.x : self.x + w] = self.crop
@@ -107,7 +107,7 @@ EMPTY_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedInstance:
-    """One tracked object as a frame leaves it, in pixels of the camera picture."""
+    """One tracked object as a frame leaves it, in pixels of the cameran image."""
 
     track_id: int  # from 1, not used again until reset
     uuid: UUID  # stable per track, new after reset
@@ -123,10 +123,10 @@ class TrackedInstance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """Everything one frame says: the tracked objects of one camera picture."""
+    """Everything one frame says: the tracked objects of one cameran image."""
 
     stamp: float  # of the frame, seconds
-    height: int  # of the camera picture, pixels
+    height: int  # of the cameran image, pixels
     width: int
     frame_index: int  # processed frames since reset, 0 in the first
     instances: tuple[TrackedInstance, ...]

@@ -15,12 +15,12 @@ from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
 from pcan_model.data.formats.labels import runs
 
 PASTED = {"pedestrian": 3, "rider": 1.5, "car": 2, "bus": 0.7, "train": 0.3}  # any other class: 1
-GREY = (114.0, 114.0, 114.0)  # what lies outside the picture; background, not ignored
+GREY = (114.0, 114.0, 114.0)  # what lies outside the image; background, not ignored
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """How far a training pair may be from the picture on disk."""
+    """How far a training pair may be from the image on disk."""
 
     scale_min: float = 0.6  # 1 = as large as the input; log-uniform
     scale_max: float = 2.0
@@ -33,7 +33,7 @@ class AugmentConfig:
     drift_scale: float = 0.05  # extra change of scale between them, relative
     colour: float = 1.0  # strength of all colour changes; 0 = none
     colour_shared: float = 0.75  # part of the colour change that key and reference share
-    grey: float = 0.04  # probability of a picture without colour
+    grey: float = 0.04  # probability of an image without colour
     night: float = 0.1  # probability of darkening
     noise: float = 0.35  # probability of sensor noise
     blur: float = 0.2  # probability
@@ -41,7 +41,7 @@ class AugmentConfig:
     paste_max: int = 6  # cut-outs pasted, 1 .. paste_max
     paste: float = 0.75  # probability that any is pasted
     paste_height_min: int = 20  # pixels of the source that a cut-out is high, at least
-    paste_scale_min: float = 0.5  # of a cut-out, relative to its size in its own picture; log-uniform
+    paste_scale_min: float = 0.5  # of a cut-out, relative to its size in its own image; log-uniform
     paste_scale_max: float = 2.5
     paste_classes: Mapping[str, float] = field(default_factory=lambda: PASTED)  # how often each, relative
     paste_hue: float = 0.5  # probability that a cut-out takes on any other hue
@@ -65,20 +65,20 @@ FLIP = replace(PLAIN, flip=0.5)  # and mirrored, key and reference alike
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the input looks at in the picture; places count from the left and upper edges, as boxes do."""
+    """Where the input looks at in the image; places count from the left and upper edges, as boxes do."""
 
-    scale: float  # input pixels per picture pixel
+    scale: float  # input pixels per image pixel
     stretch: float  # horizontal scale over vertical scale
     angle: float  # radians
     shear: float  # tangent
     flip: bool
-    aim_x: float  # picture point shown at (at_x, at_y), pixels of the picture
+    aim_x: float  # image point shown at (at_x, at_y), pixels of the image
     aim_y: float
     at_x: float  # pixels of the input
     at_y: float
 
     def matrix(self) -> NDArray[np.float64]:
-        """Affine map from places in the picture to places in the input, (2, 3)."""
+        """Affine map from places in the image to places in the input, (2, 3)."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         root = math.sqrt(self.stretch)
         grow = np.diag([self.scale * root * (-1 if self.flip else 1), self.scale / root])
@@ -89,7 +89,7 @@ class View:
 
 
 def fit_scale(source: tuple[int, ...], height: int, width: int) -> float:
-    """Scale at which a picture of (H, W) is as large as the input: between fitting and covering."""
+    """Scale at which an image of (H, W) is as large as the input: between fitting and covering."""
     return math.sqrt(height / source[0] * width / source[1])
 
 
@@ -127,7 +127,7 @@ def drift_view(view: View, height: int, width: int, config: AugmentConfig, rng: 
 
 
 def _place(source: int, target: int, scale: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Lay one axis: the picture anywhere inside the input, or the input anywhere inside it."""
+    """Lay one axis: the image anywhere inside the input, or the input anywhere inside it."""
     slack = target - source * scale
     return source / 2, target / 2 + rng.uniform(-0.5, 0.5) * slack
 
@@ -137,7 +137,7 @@ def _aim(
 ) -> tuple[float, float, float, float]:
     """Put a random object somewhere into the input, without showing needless margin.
 
-    scale    input pixels per picture pixel, negative when the picture is mirrored in x
+    scale    input pixels per image pixel, negative when the image is mirrored in x
     returns  aim_x, aim_y, at_x, at_y of the View
     """
     box = object_boxes(frame.index, len(frame.ids))[rng.integers(len(frame.ids))]
@@ -192,7 +192,7 @@ def warp_boxes(
 def _shrink(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Average pixels before a strong reduction, which linear sampling would alias.
 
-    returns the smaller picture and its size over the size before, (x, y)
+    returns the smaller image and its size over the size before, (x, y)
     """
     if scale > 0.75:
         return image, np.ones(2)

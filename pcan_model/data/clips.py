@@ -48,7 +48,7 @@ def time_of(index: int, rate: float) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabeledFrame:
-    """One picture with the N objects visible in it; N may be 0."""
+    """One image with the N objects visible in it; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     masks: NDArray[np.bool_]  # (N, H, W) visible pixels; masks never overlap
@@ -175,7 +175,7 @@ def check_names(clips: Sequence[Clip], where: Path) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatFrame:
-    """A labelled frame whose N masks are one picture of numbers, cheap to warp and to paste on.
+    """A labelled frame whose N masks are one image of numbers, cheap to warp and to paste on.
 
     An object known by its box only is painted as a rectangle, which says how much of it is visible.
     """
@@ -208,7 +208,7 @@ def _check_lengths(noun: str, **arrays: NDArray[np.generic]) -> None:
 
 
 def with_image(image: NDArray[np.uint8], labels: FrameLabels) -> LabeledFrame:
-    """Lay labels over their picture (H, W, 3); what is ignored is no object any more."""
+    """Lay labels over their image (H, W, 3); what is ignored is no object any more."""
     shown = labels.objects()
     return LabeledFrame(image, shown.masks(), shown.labels, shown.ids, shown.index == IGNORE)
 

@@ -1,4 +1,4 @@
-"""Colour of augmentation: one drawn `Look` for a picture, partly shared by a pair."""
+"""Colour of augmentation: one drawn `ColourChange` for an image, partly shared by a pair."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pcan_model.data.augment import AugmentConfig
 
 Image = NDArray[np.uint8]
-GREY = -9.0  # saturation of a picture without colour
+GREY = -9.0  # saturation of an image without colour
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a picture's colours are changed; the defaults change nothing."""
+class ColourChange:
+    """How an image's colours are changed; the defaults change nothing."""
 
     brightness: float = 0.0  # added, 1 = full range
     contrast: float = 0.0  # natural logarithm of the factor around mid grey
@@ -31,14 +31,14 @@ class Look:
     jpeg: float = 0.0  # 0 = none, 1 = worst quality
 
 
-def draw_look(config: AugmentConfig, rng: np.random.Generator) -> Look:
+def draw_look(config: AugmentConfig, rng: np.random.Generator) -> ColourChange:
     """Draw a look; each kind of damage with its own probability."""
     s = config.colour
     deviations = np.array([0.08, 0.2, 0.2, 0.25, 0.015, 0.06])
     values = deviations * rng.standard_normal(6).clip(-2.5, 2.5) * s
     brightness, contrast, gamma, saturation, hue, warmth = values.tolist()
     grey = rng.random() < config.grey
-    return Look(
+    return ColourChange(
         brightness=brightness,
         contrast=contrast,
         gamma=gamma,
@@ -57,7 +57,7 @@ def _sometimes(probability: float, low: float, high: float, rng: np.random.Gener
     return float(value) if rng.random() < probability else 0.0
 
 
-def mix_looks(a: Look, b: Look, part: float) -> Look:
+def mix_looks(a: ColourChange, b: ColourChange, part: float) -> ColourChange:
     """Look of a reference frame: `part` of look a, the rest of b; night, damage and grey are a's."""
     blended = {
         name: part * getattr(a, name) + (1 - part) * getattr(b, name)
@@ -68,8 +68,8 @@ def mix_looks(a: Look, b: Look, part: float) -> Look:
     return replace(a, **blended)
 
 
-def apply_look(image: Image, look: Look, rng: np.random.Generator) -> Image:
-    """Change the colours of a picture, (H, W, 3)."""
+def apply_look(image: Image, look: ColourChange, rng: np.random.Generator) -> Image:
+    """Change the colours of an image, (H, W, 3)."""
     if look.hue or look.saturation:
         image = _turn_colours(image, look)
     image = cast(Image, cv2.LUT(image, _curves(look)))
@@ -82,7 +82,7 @@ def apply_look(image: Image, look: Look, rng: np.random.Generator) -> Image:
     return image
 
 
-def _curves(look: Look) -> Image:
+def _curves(look: ColourChange) -> Image:
     """One curve per channel for all that acts on a pixel's value alone, (1, 256, 3)."""
     x = np.linspace(0, 1, 256)[:, None]
     x = (x - 0.45) * np.exp(look.contrast) + 0.45 + look.brightness
@@ -92,7 +92,7 @@ def _curves(look: Look) -> Image:
     return cast(Image, (np.clip(x, 0, 1) * 255).round().astype(np.uint8)[None])
 
 
-def _turn_colours(image: Image, look: Look) -> Image:
+def _turn_colours(image: Image, look: ColourChange) -> Image:
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     steps = np.arange(256)
     table = np.empty((1, 256, 3), np.uint8)
@@ -111,6 +111,6 @@ def _add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 
 
 def compress(image: Image, quality: int) -> Image:
-    """Pass a picture through JPEG."""
+    """Pass an image through JPEG."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cast(Image, cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, object_boxes
 from pcan_model.data.clips import Clip, FlatFrame
-from pcan_model.data.colour import Look, apply_look
+from pcan_model.data.colour import ColourChange, apply_look
 from pcan_model.data.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
@@ -23,7 +23,7 @@ PATCH_MAX = 320  # longest side of a kept cut-out, pixels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutOut:
-    """One object, or a rider with what is ridden, cut from a picture."""
+    """One object, or a rider with what is ridden, cut from an image."""
 
     image: NDArray[np.uint8]  # (h, w, 3) RGB, with a margin of one pixel
     index: NDArray[np.int16]  # (h, w) 0, or k + 1 where object k is
@@ -39,7 +39,7 @@ class Placement:
     foot_y: float
     height: float  # pixels
     flip: bool
-    look: Look
+    look: ColourChange
 
 
 class CutOutBank:
@@ -92,7 +92,7 @@ class CutOutBank:
 def cut_objects(
     frame: FlatFrame, size: tuple[int, int], *, height_min: int, names: Sequence[str]
 ) -> list[CutOut]:
-    """Cut every object that has an outline, is high enough and not cut by the picture's edge.
+    """Cut every object that has an outline, is high enough and not cut by the image's edge.
 
     size   (height, width) of the input
     names  of the classes
@@ -156,7 +156,7 @@ def draw_placement(
         foot_y=rng.uniform(0.35, 1.05) * height,
         height=float(np.clip(size, 10, 0.7 * height)),
         flip=bool(rng.random() < 0.5),
-        look=Look(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue),
+        look=ColourChange(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue),
     )
 
 
@@ -194,7 +194,7 @@ def _lay(
     image: NDArray[np.uint8], index: NDArray[np.int16], cut: CutOut, place: Placement, first: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """Lay one cut-out over a picture, in place; returns its objects' areas if nothing hid them."""
+    """Lay one cut-out over an image, in place; returns its objects' areas if nothing hid them."""
     patch, numbers = _resize(cut, place, rng)
     h, w = numbers.shape
     x, y = round(place.foot_x - w / 2), round(place.foot_y - h)

@@ -1,4 +1,4 @@
-"""A clip of picture files: pictures and labels are decoded when a frame is asked for."""
+"""A clip of image files: images and labels are decoded when a frame is asked for."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class LabelSource(Protocol):
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame.
 
-        size     H, W of the picture; None: not known, as it was not decoded
+        size     H, W of the image; None: not known, as it was not decoded
         returns  None where the labels do not tell the size either
         """
         ...
 
 
 class NoLabels:
-    """The labels of pictures without."""
+    """The labels of images without."""
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return a frame without objects."""
@@ -57,7 +57,7 @@ class FileClip(Clip):
         return len(self.pictures)
 
     def read(self, index: int) -> ClipFrame:
-        """Decode picture and labels of a frame; DataError where they are of different sizes."""
+        """Decode image and labels of a frame; DataError where they are of different sizes."""
         self._check_index(index, len(self))
         image = read_image(self.pictures[index])
         height, width = image.shape[:2]
@@ -65,23 +65,23 @@ class FileClip(Clip):
         return self._frame(index, image, labels)
 
     def labels(self, index: int) -> FrameLabels:
-        """Decode the labels of a frame; its picture only where they do not tell its size."""
+        """Decode the labels of a frame; its image only where they do not tell its size."""
         self._check_index(index, len(self))
         known = self._labels.decode(index, None)
         return self.read(index).objects() if known is None else known
 
     def file_name(self, index: int) -> str:
-        """Return the name of a frame's picture."""
+        """Return the name of a frame's image."""
         return self.file(index).name
 
     def file(self, index: int) -> Path:
-        """Return the picture of a frame."""
+        """Return the image of a frame."""
         self._check_index(index, len(self))
         return self.pictures[index]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Decode a picture, (H, W, 3) RGB; DataError where there is none."""
+    """Decode an image, (H, W, 3) RGB; DataError where there is none."""
     return cast(NDArray[np.uint8], cv2.cvtColor(read_picture(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
@@ -99,7 +99,7 @@ def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
 
 
 def frame_numbers(pictures: Sequence[Path]) -> list[int]:
-    """Return the numbers at the end of the names of pictures; DataError unless each has one of its own."""
+    """Return the numbers at the end of the names of images; DataError unless each has one of its own."""
     numbers: dict[int, Path] = {}
     for path in pictures:
         digits = NUMBER.search(path.stem)
@@ -112,7 +112,7 @@ def frame_numbers(pictures: Sequence[Path]) -> list[int]:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Return the pictures of a folder in natural order; DataError where there are none."""
+    """Return the images of a folder in natural order; DataError where there are none."""
     if not folder.is_dir():
         raise DataError(folder, "folder", "pictures", "no such folder")
     found = visible(folder.iterdir(), PICTURES)
@@ -122,13 +122,13 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def read_folder(path: Path) -> Clip:
-    """Open a folder of pictures, or one picture, as a clip without labels."""
+    """Open a folder of images, or one image, as a clip without labels."""
     pictures = [path] if path.is_file() else list_pictures(path)
     return FileClip(path.absolute().name if path.is_dir() else path.stem, pictures, NoLabels(), rate=RATE)
 
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
-    """Decode a picture as OpenCV does; DataError where there is none, or a JPEG that is cut off."""
+    """Decode an image as OpenCV does; DataError where there is none, or a JPEG that is cut off."""
     data = read_bytes(path)
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -140,7 +140,7 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a picture without decoding it; DataError where there is none, or a JPEG that is cut off."""
+    """Read an image without decoding it; DataError where there is none, or a JPEG that is cut off."""
     if not path.is_file():
         raise DataError(path, "image", "a picture", "no such file")
     data = path.read_bytes()
@@ -150,7 +150,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_picture(path: Path, picture: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    """Encode a picture as its name says; OSError where that fails."""
+    """Encode an image as its name says; OSError where that fails."""
     done, data = cv2.imencode(path.suffix, picture, list(settings))
     if not done:
         raise OSError(f"{path}: the picture could not be written")

@@ -1,4 +1,4 @@
-"""ROS image messages to RGB pictures; anything unreadable is a BadImage that says what was expected."""
+"""ROS image messages to RGB images; anything unreadable is a BadImage that says what was expected."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ BAYER = tuple(name for name in (*EIGHT_BIT, *SIXTEEN_BIT) if name.startswith("ba
 
 
 class BadImage(ValueError):
-    """A message that holds no picture: names the field, what was expected and what came."""
+    """A message that holds no image: names the field, what was expected and what came."""
 
 
 def decode(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
-    """Return the (H, W, 3) picture of a sensor_msgs Image or CompressedImage; may share its memory.
+    """Return the (H, W, 3) image of a sensor_msgs Image or CompressedImage; may share its memory.
 
     order  of the channels, rgb or bgr; what comes in this order is not touched
     """

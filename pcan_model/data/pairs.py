@@ -19,7 +19,7 @@ from pcan_model.data.augment import (
     warp,
 )
 from pcan_model.data.clips import IGNORE, Clip, FlatFrame
-from pcan_model.data.colour import Look, apply_look, draw_look, mix_looks
+from pcan_model.data.colour import ColourChange, apply_look, draw_look, mix_looks
 from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placement, paste
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
@@ -29,7 +29,7 @@ CACHED_BYTES = 1 << 30  # of decoded frames kept per process
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One augmented picture with the N objects to learn from it; N may be 0."""
+    """One augmented image with the N objects to learn from it; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask where there is one
@@ -156,7 +156,7 @@ def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[
     return np.asarray(chances / chances.sum())
 
 
-def _sample(frame: FlatFrame, look: Look, rng: np.random.Generator) -> Sample:
+def _sample(frame: FlatFrame, look: ColourChange, rng: np.random.Generator) -> Sample:
     seen = np.flatnonzero(frame.areas())
     masks = frame.index[None] == (seen + 1)[:, None, None].astype(np.int16)
     masks[frame.boxed[seen]] = False

@@ -129,7 +129,7 @@ def open_clips(
     names   of the classes that labels count; what else a data set labels is ignored
     on_error  takes the error of each file, frame or object that is left out; without it the first is raised
 
-    Labels in JSON are read and checked now; all others, and pictures, when a frame is asked for.
+    Labels in JSON are read and checked now; all others, and images, when a frame is asked for.
     Raises DataError where the files are not as expected.
     """
     root = Path(path)

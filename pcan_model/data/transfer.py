@@ -1,4 +1,4 @@
-"""The frames of any clip into another data set: pictures copied or encoded, labels handed on."""
+"""The frames of any clip into another data set: images copied or encoded, labels handed on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 def transfer(
     clip: Clip, target: Callable[[int], Path], endings: Sequence[str]
 ) -> Iterator[tuple[int, Path, FrameLabels]]:
-    """Save the pictures of a clip, frame by frame; yields the index, where the picture is, and the labels.
+    """Save the images of a clip, frame by frame; yields the index, where the image is, and the labels.
 
-    target   of a frame's picture, without its ending
+    target   of a frame's image, without its ending
     endings  that the data set takes: files of these are copied as they are, others become the first
     """
     for index in count():
@@ -47,5 +47,5 @@ def _transfer(clip: Clip, index: int, target: Path, endings: Sequence[str]) -> t
 
 
 def stem(clip: Clip, index: int) -> str:
-    """Return what a frame's picture is called, without its ending."""
+    """Return what a frame's image is called, without its ending."""
     return Path(clip.file_name(index)).stem

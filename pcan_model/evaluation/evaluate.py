@@ -21,8 +21,8 @@ from pcan_model.data.registry import open_clips, recognise
 from pcan_model.evaluation.metrics.bdd100k import bdd_text
 from pcan_model.evaluation.metrics.scores import Report, to_text
 from pcan_model.evaluation.options import EvaluateOptions
-from pcan_model.evaluation.predict import Follow
-from pcan_model.evaluation.predictions import Answered, answer, read_answered
+from pcan_model.evaluation.predict import ClipPredictor
+from pcan_model.evaluation.predictions import ClipPredictions, collect_predictions, read_predictions
 from pcan_model.evaluation.real_time import Cost, timing_of
 from pcan_model.evaluation.report.images import beside
 from pcan_model.evaluation.report.page import Shot, page
@@ -63,14 +63,16 @@ def run_evaluation(
         return _evaluate(setup, options, words, folder, open_setup)
 
 
-def evaluate(follow: Follow, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
+def evaluate(follow: ClipPredictor, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
     """Follow and count clips one by one, each frame read once; only one clip is in memory."""
     with tqdm(total=sum(map(len, clips)), unit="frame", desc="evaluate") as bar:
-        return summarise((answer(follow, clip, progress=bar.update) for clip in clips), classes).report
+        return summarise(
+            (collect_predictions(follow, clip, progress=bar.update) for clip in clips), classes
+        ).report
 
 
 def in_real_time(
-    follow: Follow, rate: float, clips: Sequence[Clip], lockstep: Summary, *counted: Any
+    follow: ClipPredictor, rate: float, clips: Sequence[Clip], lockstep: Summary, *counted: Any
 ) -> Cost:
     """Evaluate the same clips again at a multiple of their pace, and set it beside lock-step.
 
@@ -78,10 +80,10 @@ def in_real_time(
     """
     latencies: list[Sequence[float | None]] = []
 
-    def answers() -> Iterator[Answered]:
+    def answers() -> Iterator[ClipPredictions]:
         with tqdm(total=sum(map(len, clips)), unit="frame", desc="in real time") as bar:
             for clip in clips:
-                answered = answer(follow, clip, progress=bar.update)
+                answered = collect_predictions(follow, clip, progress=bar.update)
                 latencies.append(answered.seconds)
                 yield answered
 
@@ -127,7 +129,7 @@ def _shots(run: Run, summary: Summary) -> Iterator[Shot]:
     clips = {clip.name: clip for clip in run.clips}
     for moment in summary.moments:
         clip = clips[moment.clip]
-        answered = read_answered(run.path(clip), run.key(clip))
+        answered = read_predictions(run.path(clip), run.key(clip))
         assert answered is not None
         image = clip.frame(moment.frame).image
         truth, said = answered.truth[moment.frame], answered.said[moment.frame]

@@ -13,26 +13,26 @@ from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Prediction:
     """One frame of a clip, and what is said of it."""
 
     frame: ClipFrame
     tracks: Tracks
-    seconds: float  # from picture to tracks; reading the file is not in it
+    seconds: float  # from image to tracks; reading the file is not in it
     dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
 
 
-class NoAnswer(UserError, RuntimeError):
+class NoPrediction(UserError, RuntimeError):
     """What should answer is not there, or went away."""
 
 
-Follow = Callable[[Clip], Iterator[Answer]]
+ClipPredictor = Callable[[Clip], Iterator[Prediction]]
 """Answers a clip frame by frame, in order, from an empty state."""
 
 
-def follow(tracker: Tracker, clip: Clip) -> Iterator[Answer]:
+def predict_clip(tracker: Tracker, clip: Clip) -> Iterator[Prediction]:
     """Track a clip from an empty state."""
     state, watch = tracker.start(), Stopwatch()
     for frame in clip.frames():
         state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), watch)
-        yield Answer(frame, tracks, watch.timings.total)
+        yield Prediction(frame, tracks, watch.timings.total)

@@ -15,11 +15,11 @@ from pcan_model.core.atomic_write import write_bytes
 from pcan_model.data.clips import IGNORE, Clip, ClipFrame
 from pcan_model.evaluation.metrics.average_precision import Tube, Video
 from pcan_model.evaluation.metrics.comparison import Objects, encode, predicted
-from pcan_model.evaluation.predict import Follow
+from pcan_model.evaluation.predict import ClipPredictor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answered:
+class ClipPredictions:
     """One clip of T frames; masks as run lengths."""
 
     name: str
@@ -28,12 +28,12 @@ class Answered:
     sizes: tuple[tuple[int, int], ...]  # (T,) H, W in pixels
     truth: tuple[Objects, ...]  # (T,)
     said: tuple[Objects, ...]  # (T,)
-    seconds: tuple[float | None, ...]  # (T,) from picture to tracks; None: dropped in real time
+    seconds: tuple[float | None, ...]  # (T,) from image to tracks; None: dropped in real time
 
     def __len__(self) -> int:
         return len(self.truth)
 
-    def only(self, known: Sequence[str], classes: Sequence[str]) -> Answered:
+    def only(self, known: Sequence[str], classes: Sequence[str]) -> ClipPredictions:
         """Return the objects of some classes alone, as index into these; labels were one into `known`."""
         table = np.array([classes.index(name) if name in classes else -1 for name in known])
         truth, said = (tuple(_only(o, table) for o in frames) for frames in (self.truth, self.said))
@@ -44,22 +44,22 @@ class Answered:
         return Video(_tubes(self.truth), _tubes(self.said))
 
 
-def answer(
-    follow: Follow, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
-) -> Answered:
+def collect_predictions(
+    follow: ClipPredictor, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
+) -> ClipPredictions:
     """Let a clip be answered, each frame read once; only run lengths are kept."""
     truth, said, sizes, seconds = [], [], [], []
     for one in follow(clip):
-        truth.append(truth_of(one.frame))
+        truth.append(ground_truth_of(one.frame))
         said.append(predicted(one.tracks))
         sizes.append((one.tracks.height, one.tracks.width))
         seconds.append(None if one.dropped else one.seconds)
         progress()
-    pictures = pictures_of(clip)
-    return Answered(clip.name, key, pictures, tuple(sizes), tuple(truth), tuple(said), tuple(seconds))
+    pictures = images_of(clip)
+    return ClipPredictions(clip.name, key, pictures, tuple(sizes), tuple(truth), tuple(said), tuple(seconds))
 
 
-def truth_of(frame: ClipFrame) -> Objects:
+def ground_truth_of(frame: ClipFrame) -> Objects:
     """Return the labels of a frame; every ignored object is a region of its own."""
     labels = frame.objects()
     counted = labels.objects()
@@ -68,7 +68,7 @@ def truth_of(frame: ClipFrame) -> Objects:
     return Objects(encode(counted.masks()), counted.labels, counted.ids, ignore=ignore)
 
 
-def pictures_of(clip: Clip) -> tuple[str, ...]:
+def images_of(clip: Clip) -> tuple[str, ...]:
     """Return the file names of a clip's frames."""
     return tuple(clip.file_name(index) for index in range(len(clip)))
 
@@ -96,8 +96,8 @@ def _tube(frames: tuple[Objects, ...], label: int, where: dict[int, int]) -> Tub
     return Tube(label, tuple(rles), float(np.mean(scores)) if scores else 1.0)
 
 
-def write_answered(path: Path, answered: Answered) -> None:
-    """Save a clip as JSON, whole or not at all."""
+def write_predictions(path: Path, answered: ClipPredictions) -> None:
+    """Save a clip as JSON, atomically."""
     frames = [
         {
             "picture": answered.pictures[t],
@@ -112,7 +112,7 @@ def write_answered(path: Path, answered: Answered) -> None:
     write_bytes(path, json.dumps(plain).encode())
 
 
-def read_answered(path: Path, key: str) -> Answered | None:
+def read_predictions(path: Path, key: str) -> ClipPredictions | None:
     """Read a clip again; None where there is none of these settings."""
     try:
         plain = json.loads(path.read_text())
@@ -121,7 +121,7 @@ def read_answered(path: Path, key: str) -> Answered | None:
     if not isinstance(plain, dict) or plain.get("key") != key:
         return None
     frames = plain["frames"]
-    return Answered(
+    return ClipPredictions(
         plain["name"],
         key,
         tuple(frame["picture"] for frame in frames),

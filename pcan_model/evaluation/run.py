@@ -17,8 +17,14 @@ from tqdm import tqdm
 
 from pcan_model.core.config import Config, ConfigError, config_to_dict
 from pcan_model.data.clips import Clip, check_names
-from pcan_model.evaluation.predict import Follow
-from pcan_model.evaluation.predictions import Answered, answer, pictures_of, read_answered, write_answered
+from pcan_model.evaluation.predict import ClipPredictor
+from pcan_model.evaluation.predictions import (
+    ClipPredictions,
+    collect_predictions,
+    images_of,
+    read_predictions,
+    write_predictions,
+)
 from pcan_model.evaluation.setup import OpenSetup, Setup
 
 FORM = 1  # of the answers; raised when the same settings answer otherwise
@@ -63,21 +69,21 @@ class Run:
     def key(self, clip: Clip) -> str:
         """Return what names the settings and the clip of an answer; `jobs` and `shard` are not in it."""
         setup = asdict(self.setup) | {"model": "", "weights": self.weights}
-        parts = [FORM, setup, config_to_dict(self.config), clip.name, pictures_of(clip)]
+        parts = [FORM, setup, config_to_dict(self.config), clip.name, images_of(clip)]
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def missing(self) -> list[Clip]:
         """Return the clips without an answer; answers found elsewhere are copied first."""
         return [clip for clip in self.clips if not self._found(clip)]
 
-    def answers(self) -> Iterator[Answered]:
+    def answers(self) -> Iterator[ClipPredictions]:
         """Read the answers one after another, in the order of the clips."""
         for clip in self.clips:
-            answered = read_answered(self.path(clip), self.key(clip))
+            answered = read_predictions(self.path(clip), self.key(clip))
             assert answered is not None, "complete() comes first"
             yield answered
 
-    def complete(self, follow: Follow, jobs: int = 1) -> int:
+    def complete(self, follow: ClipPredictor, jobs: int = 1) -> int:
         """Answer what is missing; returns how many clips were there already.
 
         follow  answers in this process, when jobs is 1
@@ -88,7 +94,9 @@ class Run:
             if jobs == 1 or len(missing) < 2:
                 for clip in missing:
                     bar.set_postfix_str(clip.name)
-                    write_answered(self.path(clip), answer(follow, clip, self.key(clip), bar.update))
+                    write_predictions(
+                        self.path(clip), collect_predictions(follow, clip, self.key(clip), bar.update)
+                    )
             else:
                 self._by_processes(missing, jobs, bar)
         return len(self.clips) - len(missing)
@@ -108,10 +116,10 @@ class Run:
 
     def _found(self, clip: Clip) -> bool:
         for other in (self, *(_elsewhere(self, folder) for folder in self.elsewhere)):
-            answered = read_answered(other.path(clip), self.key(clip))
+            answered = read_predictions(other.path(clip), self.key(clip))
             if answered is not None:
                 if other is not self:
-                    write_answered(self.path(clip), answered)
+                    write_predictions(self.path(clip), answered)
                 return True
         return False
 
@@ -121,10 +129,10 @@ def _elsewhere(run: Run, folder: Path) -> Run:
 
 
 @cache
-def _opened(open_setup: OpenSetup, setup: Setup) -> Follow:
+def _opened(open_setup: OpenSetup, setup: Setup) -> ClipPredictor:
     """Load a network once in a process that works for many clips."""
     return open_setup(setup)[0]
 
 
 def _answer_to_file(open_setup: OpenSetup, setup: Setup, clip: Clip, key: str, path: Path) -> None:
-    write_answered(path, answer(_opened(open_setup, setup), clip, key))
+    write_predictions(path, collect_predictions(_opened(open_setup, setup), clip, key))

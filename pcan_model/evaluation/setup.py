@@ -18,11 +18,11 @@ from pcan_model.core.config import (
 )
 from pcan_model.core.engine import Engine
 from pcan_model.core.fields import about, setting
-from pcan_model.evaluation.predict import Follow, follow
+from pcan_model.evaluation.predict import ClipPredictor, predict_clip
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.tracking.tracker import Tracker
 
-OpenSetup = Callable[["Setup"], tuple[Follow, Config]]
+OpenSetup = Callable[["Setup"], tuple[ClipPredictor, Config]]
 """Loads what a setup names: `Setup.open`, or one that knows how to reach a node."""
 
 MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
@@ -45,7 +45,7 @@ class Setup:
     )
     rate: float = setting(0.0, "--via node: then in real time, at this multiple of the clips' pace", low=0.0)
 
-    def open(self) -> tuple[Follow, Config]:
+    def open(self) -> tuple[ClipPredictor, Config]:
         """Load the network; returns what answers clips, and the configuration it runs by.
 
         Raises ConfigError when model, weights or a setting do not fit.
@@ -57,7 +57,7 @@ class Setup:
         engine = self.make_engine()
         own = engine.config.tracker
         tracker = replace(own, association=self.association or own.association)
-        return partial(follow, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
+        return partial(predict_clip, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
 
     @property
     def backend(self) -> str:

@@ -19,7 +19,7 @@ from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
 from pcan_model.data.formats.reading import read_json
 from pcan_model.evaluation.metrics.comparison import Objects
-from pcan_model.evaluation.predictions import Answered
+from pcan_model.evaluation.predictions import ClipPredictions
 
 SUBMISSIONS = ("kitti_mots", "bdd100k", "scalabel", "youtube_vis")
 
@@ -44,7 +44,12 @@ def read_ids(annotations: Path, classes: Sequence[str] = CLASSES) -> VideoIds:
 
 
 def write_submission(
-    kind: str, answers: Iterable[Answered], folder: Path, classes: Sequence[str] = CLASSES, *, ids: VideoIds
+    kind: str,
+    answers: Iterable[ClipPredictions],
+    folder: Path,
+    classes: Sequence[str] = CLASSES,
+    *,
+    ids: VideoIds,
 ) -> None:
     """Write results clip by clip below a folder; objects of classes that the format lacks are left out.
 
@@ -88,7 +93,7 @@ def _kitti_mots(
 
 
 def times_of(pictures: Sequence[str]) -> list[int]:
-    """Return the numbers of frames: those that are the pictures' names, else their places from 0 on."""
+    """Return the numbers of frames: those that are the images' names, else their places from 0 on."""
     names = [Path(picture).stem for picture in pictures]
     if all(name.isascii() and name.isdecimal() for name in names) and len(set(map(int, names))) == len(names):
         return list(map(int, names))
@@ -104,7 +109,9 @@ def _bdd100k(
         write_picture((folder / name).with_suffix(".png"), picture[..., [2, 1, 0, 3]])  # OpenCV's order
 
 
-def _scalabel(frames: Sequence[FrameLabels], path: Path, answered: Answered, classes: Sequence[str]) -> None:
+def _scalabel(
+    frames: Sequence[FrameLabels], path: Path, answered: ClipPredictions, classes: Sequence[str]
+) -> None:
     entries = [
         scalabel.encode(
             frame, classes, name=answered.pictures[t], video=answered.name, time=t, other=BACKGROUND

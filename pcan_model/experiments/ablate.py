@@ -13,7 +13,15 @@ from pcan_model.core.config import ConfigError, load_config
 from pcan_model.experiments.counting import run, together
 from pcan_model.experiments.options import AblateOptions
 from pcan_model.experiments.report import plot, to_markdown
-from pcan_model.experiments.runs import Result, Run, Study, fingerprint, read_results, runs, write_results
+from pcan_model.experiments.runs import (
+    RowResult,
+    Study,
+    StudyRun,
+    fingerprint,
+    read_results,
+    runs,
+    write_results,
+)
 from pcan_model.experiments.tables import TABLES, Table
 
 
@@ -52,14 +60,14 @@ def study_of(options: AblateOptions) -> Study:
     return Study(base, *sizes, options.out, options.backbone, options.workers, options.weights)
 
 
-def _find(one: Run, study: Study, results: list[Result]) -> Result | None:
+def _find(one: StudyRun, study: Study, results: list[RowResult]) -> RowResult | None:
     """Return what is known of a run of this very study."""
     mark = fingerprint(one.variation.apply(study.base), study)
     key = (one.table, one.variation.name, one.seed, mark)
     return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)
 
 
-def _report(table: Table, results: list[Result], folder: Path) -> str:
+def _report(table: Table, results: list[RowResult], folder: Path) -> str:
     """Write a table and its plot; returns the text."""
     rows = to_markdown(table, results)
     title = f"Table {table.number}: {table.title}"

@@ -10,7 +10,7 @@ import torch
 
 from pcan_model.data.datasets.scalabel import read_clips
 from pcan_model.evaluation.report.summary import Summary, summarise
-from pcan_model.experiments.runs import Result, Run, Study, fingerprint, held_out
+from pcan_model.experiments.runs import RowResult, Study, StudyRun, fingerprint, held_out
 from pcan_model.experiments.shared_frames import answer_together
 from pcan_model.experiments.trainings import as_trained, trained, without_instance
 from pcan_model.inference.torch_engine import TorchEngine
@@ -18,17 +18,17 @@ from pcan_model.inference.torch_engine import TorchEngine
 FIGURES = ("smotsa", "motsa", "motsp", "idf1", "hota", "id_switches")
 
 
-def together(waiting: Iterable[Run], study: Study) -> Iterator[list[Run]]:
+def together(waiting: Iterable[StudyRun], study: Study) -> Iterator[list[StudyRun]]:
     """Group neighbouring runs that are done together: same seed and, from one detector, same frame pass."""
 
-    def apart(one: Run) -> tuple[int, str]:
+    def apart(one: StudyRun) -> tuple[int, str]:
         config = one.variation.apply(study.base)
         return one.seed, fingerprint(without_instance(config, study) if study.weights else config, study)
 
     yield from (list(group) for _, group in groupby(waiting, key=apart))
 
 
-def run(group: list[Run], study: Study) -> list[Result]:
+def run(group: list[StudyRun], study: Study) -> list[RowResult]:
     """Train and count rows that are done together."""
     begin = perf_counter()
     torch.set_num_threads(1)  # another number may round otherwise
@@ -41,9 +41,9 @@ def run(group: list[Run], study: Study) -> list[Result]:
     return [_result(one, study, counted, seconds) for one in group]
 
 
-def _result(one: Run, study: Study, counted: dict[str, Summary], seconds: float) -> Result:
+def _result(one: StudyRun, study: Study, counted: dict[str, Summary], seconds: float) -> RowResult:
     config = one.variation.apply(study.base)
     mark = fingerprint(config, study)
     figures = {name: getattr(counted[mark].report.sum, name) for name in FIGURES}
     names = one.table, one.variation.name, one.seed, mark, config.train.iterations
-    return Result(*names, ap=counted[mark].tracks.stats["AP"], **figures, seconds=seconds)
+    return RowResult(*names, ap=counted[mark].tracks.stats["AP"], **figures, seconds=seconds)

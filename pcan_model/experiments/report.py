@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from pcan_model.experiments.runs import Result
+from pcan_model.experiments.runs import RowResult
 from pcan_model.experiments.tables import Table
 
 FIGURES = {"ap": "AP", "smotsa": "sMOTSA", "motsp": "MOTSP", "idf1": "IDF1", "hota": "HOTA"}
@@ -20,7 +20,7 @@ def spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
     return mean(known), stdev(known) if len(known) > 1 else None
 
 
-def to_markdown(table: Table, results: Sequence[Result]) -> str:
+def to_markdown(table: Table, results: Sequence[RowResult]) -> str:
     """Return a table's rows: mean ± standard deviation over the seeds, in per cent.
 
     The last column is how much more sMOTSA a row has than the first one at the same seed.
@@ -41,7 +41,7 @@ def to_markdown(table: Table, results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _of(table: Table, name: str, results: Sequence[Result]) -> list[Result]:
+def _of(table: Table, name: str, results: Sequence[RowResult]) -> list[RowResult]:
     """Return a row's results, by seed."""
     return sorted(
         (r for r in results if (r.table, r.variation) == (table.number, name)), key=lambda r: r.seed
@@ -62,7 +62,7 @@ def _cell(values: Sequence[float | None], scale: float, form: str = ".1f") -> st
     )
 
 
-def plot(table: Table, results: Sequence[Result], path: Path) -> None:
+def plot(table: Table, results: Sequence[RowResult], path: Path) -> None:
     """Draw sMOTSA of each row, a line for every seed, and the paper's figure on an axis of its own."""
     import matplotlib as mpl
 

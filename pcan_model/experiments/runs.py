@@ -31,7 +31,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class StudyRun:
     """A row at one seed."""
 
     table: int
@@ -44,7 +44,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RowResult:
     """The figures of a run over all classes together (shares, not per cent), and what made them."""
 
     table: int
@@ -62,12 +62,12 @@ class Result:
     seconds: float  # training, if it ran for this row, and counting; of rows done together a share
 
 
-def runs(tables: list[Table], seeds: list[int]) -> Iterator[Run]:
+def runs(tables: list[Table], seeds: list[int]) -> Iterator[StudyRun]:
     """Return every row at every seed, seed by seed, so that a first answer comes early."""
     for seed in seeds:
         for table in tables:
             for variation in table.variations:
-                yield Run(table.number, variation, seed)
+                yield StudyRun(table.number, variation, seed)
 
 
 def fingerprint(config: Config, study: Study, *, clips: bool = True) -> str:
@@ -100,13 +100,13 @@ def _render(study: Study, name: str, seeds: range) -> Path:
     return folder
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: Path) -> list[RowResult]:
     """Read the results so far; a file that is not there yet has none."""
     if not path.is_file():
         return []
-    return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
+    return [RowResult(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
-def write_results(path: Path, results: list[Result]) -> None:
-    """Save all results as JSON lines, whole or not at all."""
+def write_results(path: Path, results: list[RowResult]) -> None:
+    """Save all results as JSON lines, atomically."""
     write_bytes(path, "".join(json.dumps(asdict(result)) + "\n" for result in results).encode())

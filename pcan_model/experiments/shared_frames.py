@@ -13,9 +13,9 @@ from tqdm import tqdm
 from pcan_model.core.engine import Engine, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.data.clips import Clip
-from pcan_model.evaluation.predict import follow
-from pcan_model.evaluation.predictions import Answered, answer
-from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.evaluation.predict import predict_clip
+from pcan_model.evaluation.predictions import ClipPredictions, collect_predictions
+from pcan_model.inference.torch_engine import TorchEngine, TorchFeatures, TorchMemory
 from pcan_model.tracking.tracker import Tracker
 
 
@@ -24,7 +24,7 @@ class Place:
     """A memory that knows how many frames of the clip it has seen."""
 
     frames: int
-    memory: Memory
+    memory: TorchMemory
 
 
 class SharedFrames(Engine):
@@ -34,31 +34,31 @@ class SharedFrames(Engine):
     the frame pass says does not depend on these modules.
     """
 
-    def __init__(self, engine: TorchEngine, record: list[tuple[Detections, Features]]) -> None:
+    def __init__(self, engine: TorchEngine, record: list[tuple[Detections, TorchFeatures]]) -> None:
         self.config, self._engine, self._record = engine.config, engine, record
 
     def start(self, camera: int = 0) -> Place:
         """Return the empty memory of one camera, before the first frame."""
         return Place(0, self._engine.start())
 
-    def detect(self, image: Image, memory: Place) -> tuple[Detections, Features]:
-        """Find the objects of one letterboxed picture, the clip's next."""
+    def detect(self, image: Image, memory: Place) -> tuple[Detections, TorchFeatures]:
+        """Find the objects of one letterboxed image, the clip's next."""
         if memory.frames == len(self._record):
             self._record.append(self._engine.detect(image, memory.memory))
         found, features = self._record[memory.frames]
         return found, replace(features, memory=replace(features.memory, bank=memory.memory.bank))
 
     def segment(
-        self, features: Features, slots: Slots, memory: Place, *, remember: bool
+        self, features: TorchFeatures, slots: Slots, memory: Place, *, remember: bool
     ) -> tuple[NDArray[np.float32], Place]:
         """Refine the masks by the tracks' prototypes; return logits and the next memory."""
         logits, following = self._engine.segment(features, slots, memory.memory, remember=remember)
         return logits, Place(memory.frames + 1, following)
 
 
-def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[Answered]]:
+def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[ClipPredictions]]:
     """Let each engine answer all clips; engines that differ in more than the instance module may not."""
-    said: list[list[Answered]] = [[] for _ in engines]
+    said: list[list[ClipPredictions]] = [[] for _ in engines]
     with tqdm(total=sum(map(len, clips)) * len(engines), unit="frame", desc="count") as bar:
         for clip in clips:
             for own, one in zip(said, _answers(engines, clip, bar.update), strict=True):
@@ -68,7 +68,9 @@ def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> li
 
 def _answers(
     engines: Sequence[TorchEngine], clip: Clip, progress: Callable[[], object]
-) -> Iterator[Answered]:
-    record: list[tuple[Detections, Features]] = []
+) -> Iterator[ClipPredictions]:
+    record: list[tuple[Detections, TorchFeatures]] = []
     for engine in engines:
-        yield answer(partial(follow, Tracker(SharedFrames(engine, record))), clip, progress=progress)
+        yield collect_predictions(
+            partial(predict_clip, Tracker(SharedFrames(engine, record))), clip, progress=progress
+        )

@@ -11,11 +11,11 @@ import torch
 
 from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
-from pcan_model.evaluation.predict import follow
+from pcan_model.evaluation.predict import predict_clip
 from pcan_model.evaluation.setup import Setup
 from pcan_model.export.camera_pass import fitted
 from pcan_model.export.onnx_graph import example_inputs
-from pcan_model.export.track_agreement import Likeness, likeness
+from pcan_model.export.track_agreement import TrackAgreement, track_agreement
 from pcan_model.factory import REFERENCES, make_engine
 from pcan_model.inference.manifest import ModelManifest
 from pcan_model.model.pcan import PCAN
@@ -28,7 +28,7 @@ def agreement(
 ) -> dict[str, float]:
     """Run both on noise with memory carried along; return the largest difference per output.
 
-    camera  pictures that the graph fits itself
+    camera  images that the graph fits itself
     """
     import onnxruntime
 
@@ -54,10 +54,11 @@ def agreement(
     return worst
 
 
-def over_a_clip(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> Likeness:
+def over_a_clip(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> TrackAgreement:
     """Track the beginning of a clip by the graphs and by torch, and set their objects side by side."""
     engines = Setup(str(folder), "onnx").make_engine(), make_engine(net)
     said, reference = (
-        [answer.tracks for answer in islice(follow(Tracker(engine), clip), frames)] for engine in engines
+        [answer.tracks for answer in islice(predict_clip(Tracker(engine), clip), frames)]
+        for engine in engines
     )
-    return likeness(said, reference)
+    return track_agreement(said, reference)

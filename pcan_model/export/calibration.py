@@ -17,7 +17,7 @@ from pcan_model.core.structures import Detections, Frame, Slots
 from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.registry import open_clips
 from pcan_model.data.sources import split_name, split_videos
-from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.inference.torch_engine import TorchEngine, TorchFeatures, TorchMemory
 from pcan_model.model.pass_names import SLOTS
 from pcan_model.tracking.tracker import Tracker
 
@@ -33,7 +33,7 @@ class Samples:
     instance: tuple[Path, ...]
 
 
-class Recorder(Engine):
+class InputRecorder(Engine):
     """An engine that writes down what it is given."""
 
     def __init__(self, engine: TorchEngine, folder: Path) -> None:
@@ -46,18 +46,18 @@ class Recorder(Engine):
         """Return what was written so far."""
         return Samples(tuple(self._written["frame"]), tuple(self._written["instance"]))
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> TorchMemory:
         """Return the true engine's empty memory."""
         return self._engine.start()
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Keep the picture and the frame memory; see `pcan_model.core.engine`."""
+    def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
+        """Keep the image and the frame memory; see `pcan_model.core.engine`."""
         self._write("frame", (image[None], *memory.frames))
         return self._engine.detect(image, memory)
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], TorchMemory]:
         """Keep regions, bank and slots; see `pcan_model.core.engine`."""
         if slots.has.any():  # else the pass does not run
             bookkeeping = (getattr(slots, name) for name in SLOTS)
@@ -84,7 +84,7 @@ def record(
 
     frames  in all, about
     """
-    recorder = Recorder(engine, folder)
+    recorder = InputRecorder(engine, folder)
     tracker = Tracker(recorder)
     for clip, starts in zip(clips, stretches([len(clip) for clip in clips], frames), strict=True):
         for start in starts:
@@ -121,7 +121,7 @@ class AsSent(Clip):
         return len(self._clip)
 
     def read(self, index: int) -> ClipFrame:
-        """Read a frame and fit its picture."""
+        """Read a frame and fit its image."""
         frame = self._clip.read(index)
         height, width, _ = frame.image.shape
         fitted = Letterbox((height, width), self._size).apply(frame.image)
@@ -129,9 +129,9 @@ class AsSent(Clip):
 
 
 def calibration_clips(sources: Sequence[str], camera: CameraFormat | None = None) -> list[Clip]:
-    """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of pictures.
+    """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of images.
 
-    camera  whose size the pictures shall have
+    camera  whose size the images shall have
     Raises DataError where there is none.
     """
     clips: list[Clip] = []

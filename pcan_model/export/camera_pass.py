@@ -32,7 +32,7 @@ class CameraPass(nn.Module):
         return detected
 
     def fit(self, image: Tensor) -> Tensor:
-        """Return pictures as the network takes them, (N, H, W, 3) float32 RGB in 0..255.
+        """Return images as the network takes them, (N, H, W, 3) float32 RGB in 0..255.
 
         Widened first: TensorRT takes uint8 into nothing but a cast.
         """
@@ -49,14 +49,14 @@ class CameraPass(nn.Module):
 
 
 def fitted(signature: PassSignature, config: Config, camera: CameraFormat) -> PassSignature:
-    """Return the passes of which the frame pass takes the camera's pictures."""
+    """Return the passes of which the frame pass takes the camera's images."""
     return replace(
         signature, frame=CameraPass(signature.frame, camera, config.input).eval(), camera_format=camera
     )
 
 
 def check_camera(config: Config, camera: CameraFormat) -> None:
-    """Raise ConfigError for a camera whose pictures no graph can fit."""
+    """Raise ConfigError for a camera whose images no graph can fit."""
     if config.input.fit != "letterbox":
         raise ConfigError(f"--camera: input.fit: expected letterbox, got {config.input.fit}")
     if min(camera.height, camera.width) < 1:

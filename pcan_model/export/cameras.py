@@ -14,9 +14,9 @@ from pcan_model.model.pcan import PCAN
 
 
 class BatchFramePass(FramePass):
-    """Pictures of N cameras, each with a frame memory of its own, in one graph.
+    """Images of N cameras, each with a frame memory of its own, in one graph.
 
-    Backbone, pyramid and the heads on detections run on all pictures together; memory, proposals and
+    Backbone, pyramid and the heads on detections run on all images together; memory, proposals and
     suppression are laid out camera by camera. Outputs per detection are one camera after the other.
     """
 
@@ -27,7 +27,7 @@ class BatchFramePass(FramePass):
 
         image         (N, H, W, 3)
         memory_keys   (N, L, T, P, D), memory_values (N, L, T, P, Cv), valid (N, T)
-        remember      (N,)  1 where the picture enters the camera's memory, which stays as it is where 0
+        remember      (N,)  1 where the image enters the camera's memory, which stays as it is where 0
         returns  as FramePass, (N * D, ...) of all cameras' detections; () bool: suppression settled for
                  all; next memories (N, ...)
         """

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm")  # where the time goes; their weights are stored in 16 bits
-LIGHT = {  # follow a half input: which of their inputs are numbers of the picture, None for all
+LIGHT = {  # follow a half input: which of their inputs are numbers of the image, None for all
     "BatchNormalization": None,
     "Relu": None,
     "Clip": None,

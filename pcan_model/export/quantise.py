@@ -16,7 +16,7 @@ from typing import Any
 import onnx
 
 from pcan_model.core.config import ConfigError
-from pcan_model.export.samples import Arrays, Sample
+from pcan_model.export.samples import Arrays, CalibrationSample
 
 LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # TensorRT has no others in FP8
 INSTALL = "pip install 'pcan_ros[quantize]' && pip install --no-deps nvidia-modelopt==0.47.0"
@@ -26,9 +26,9 @@ Progress = Callable[[], object]
 class Reader:
     """Hands samples to the calibration one by one, as `onnxruntime.quantization.CalibrationDataReader`."""
 
-    def __init__(self, samples: Sequence[Sample], progress: Progress) -> None:
+    def __init__(self, samples: Sequence[CalibrationSample], progress: Progress) -> None:
         self._samples, self._progress = samples, progress
-        self._left: Iterator[Sample] = iter(samples)
+        self._left: Iterator[CalibrationSample] = iter(samples)
 
     def get_next(self) -> Arrays | None:
         """Return the next sample's arrays, None after the last."""
@@ -56,7 +56,7 @@ def check_quantiser() -> None:
 
 
 def quantise(
-    path: Path, precision: str, samples: Sequence[Sample], progress: Progress = lambda: None
+    path: Path, precision: str, samples: Sequence[CalibrationSample], progress: Progress = lambda: None
 ) -> None:
     """Let the heavy layers of a graph with its own weights compute in 8 bits, in place.
 

@@ -14,7 +14,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CalibrationSample:
     """Inputs of one run of a pass; they are read only when asked for."""
 
     files: tuple[Path, ...]  # of arrays by input name, one of each camera
@@ -25,13 +25,13 @@ class Sample:
         return every[0] if len(every) == 1 else together(every)
 
 
-def for_cameras(files: Sequence[Path], cameras: int) -> list[Sample]:
+def for_cameras(files: Sequence[Path], cameras: int) -> list[CalibrationSample]:
     """Let every camera be given every file, one after the other.
 
     The largest value that a layer sees is then that of a single camera, and so is its scale.
     """
     count = len(files)
-    return [Sample(tuple(files[(i + n) % count] for n in range(cameras))) for i in range(count)]
+    return [CalibrationSample(tuple(files[(i + n) % count] for n in range(cameras))) for i in range(count)]
 
 
 def together(every: Sequence[Arrays]) -> Arrays:

@@ -14,7 +14,7 @@ from pcan_model.evaluation.metrics.comparison import best_pairs, encode, overlap
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class TrackAgreement:
     """The objects that an engine shows, beside those of a reference."""
 
     objects: int  # that the reference shows, over all frames
@@ -22,8 +22,8 @@ class Likeness:
     box_ious: tuple[float, ...]  # of those that both show: same class, box IoU >= 0.5
     mask_ious: tuple[float, ...]  # of the same
 
-    def __add__(self, other: Likeness) -> Likeness:
-        return Likeness(
+    def __add__(self, other: TrackAgreement) -> TrackAgreement:
+        return TrackAgreement(
             self.objects + other.objects,
             self.extra + other.extra,
             self.box_ious + other.box_ious,
@@ -37,13 +37,13 @@ class Likeness:
         return f"{found} of {self.objects} objects, {self.extra} others; mean IoU: boxes {box}, masks {mask}"
 
 
-def likeness(said: Iterable[Tracks], reference: Iterable[Tracks]) -> Likeness:
+def track_agreement(said: Iterable[Tracks], reference: Iterable[Tracks]) -> TrackAgreement:
     """Set what an engine says of each frame of a clip beside what the reference says."""
     frames = [_frame(*pair) for pair in zip(said, reference, strict=True)]
-    return sum(frames, Likeness(0, 0, (), ()))
+    return sum(frames, TrackAgreement(0, 0, (), ()))
 
 
-def _frame(said: Tracks, reference: Tracks) -> Likeness:
+def _frame(said: Tracks, reference: Tracks) -> TrackAgreement:
     mine, others = said.found(), reference.found()
     same = np.array([[a.label == b.label for b in others] for a in mine]).reshape(len(mine), len(others))
     boxes = box_iou(_boxes(mine), _boxes(others)).astype(np.float64)
@@ -51,7 +51,7 @@ def _frame(said: Tracks, reference: Tracks) -> Likeness:
     rles = [encode(i.mask.full(said.height, said.width) for i in side) for side in (mine, others)]
     masks = overlaps(list(rles[0]), list(rles[1]), crowd=False)
     both = (tuple(ious[rows, columns].tolist()) for ious in (boxes, masks))
-    return Likeness(len(others), len(mine) - len(rows), *both)
+    return TrackAgreement(len(others), len(mine) - len(rows), *both)
 
 
 def _boxes(instances: Sequence[TrackedInstance]) -> NDArray[np.float32]:

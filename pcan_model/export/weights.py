@@ -18,7 +18,7 @@ EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ByteRange:
     """Where a tensor lies in a safetensors file."""
 
     dtype: str  # "F16" | "F32"
@@ -26,14 +26,14 @@ class Place:
     length: int  # bytes
 
 
-def places(path: Path) -> dict[str, Place]:
+def places(path: Path) -> dict[str, ByteRange]:
     """Read where each tensor lies in a safetensors file."""
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
     base = 8 + size
     return {
-        name: Place(
+        name: ByteRange(
             entry["dtype"],
             base + entry["data_offsets"][0],
             entry["data_offsets"][1] - entry["data_offsets"][0],
@@ -62,7 +62,7 @@ def point_outside(model: onnx.ModelProto, weights: Path, stored: dict[str, str])
         model.graph.value_info.remove(info)
 
 
-def _external(tensor: TensorProto, place: Place, location: str) -> TensorProto:
+def _external(tensor: TensorProto, place: ByteRange, location: str) -> TensorProto:
     outside = TensorProto(name=f"{tensor.name}_f16", data_type=TensorProto.FLOAT16, dims=tensor.dims)
     outside.data_location = TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", place.offset), ("length", place.length)):

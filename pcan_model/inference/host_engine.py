@@ -40,7 +40,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
+class HostMemory:
     """What one camera's past leaves, as values of the runtime."""
 
     frames: tuple[Any, ...]  # of the frame network, such as keys, values and validity
@@ -48,7 +48,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class HostFeatures:
     """What `segment` needs of one image."""
 
     regions: tuple[Any, ...]  # what the networks hand on, graphs.features_of
@@ -74,14 +74,14 @@ class HostEngine(Engine):
         """Return runtime and precision."""
         return self._facts
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> HostMemory:
         """Return the empty prototype memory of one camera."""
-        return Memory(
+        return HostMemory(
             tuple(self._frame.zeros(name) for name in self._state),
             tuple(self._instance.zeros(name) for name in self._bank),
         )
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: HostMemory) -> tuple[Detections, HostFeatures]:
         """Find the objects of one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         out = self._frame.run(image[None], *memory.frames)
@@ -90,17 +90,17 @@ class HostEngine(Engine):
         regions, frames = (
             tuple(out[name] for name in names) for names in (self._features, self._state.values())
         )
-        return found, Features(regions, frames, len(found))
+        return found, HostFeatures(regions, frames, len(found))
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: HostFeatures, slots: Slots, memory: HostMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], HostMemory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         frames = features.frames if remember else memory.frames
         sparse = PACKED_PYRAMID in self._features  # makes the masks of tracked detections only, at least one
         if not (slots.has.any() if sparse else features.count):
-            return np.zeros(self._instance.shape(REFINED), np.float32), Memory(frames, memory.bank)
+            return np.zeros(self._instance.shape(REFINED), np.float32), HostMemory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)
         out = self._instance.run(*features.regions, *memory.bank, *bookkeeping)
         logits = masks(self._instance.read(out[REFINED]), features.count)
-        return logits, Memory(frames, tuple(out[name] for name in self._bank.values()))
+        return logits, HostMemory(frames, tuple(out[name] for name in self._bank.values()))

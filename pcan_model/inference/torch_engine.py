@@ -21,7 +21,7 @@ from pcan_model.one_stage.network import make_pcan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
+class TorchMemory:
     """One camera's past, in the shapes of the passes' signature; float32."""
 
     frames: tuple[Tensor, ...]  # PassSignature.memory
@@ -29,16 +29,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class TorchFeatures:
     """What one frame leaves for the instance pass."""
 
     handed: tuple[Tensor, ...]  # PassSignature.features: what the instance pass takes
-    memory: Memory  # with this frame added to the frame memory
+    memory: TorchMemory  # with this frame added to the frame memory
 
 
-def empty_memory(signature: PassSignature) -> Memory:
+def empty_memory(signature: PassSignature) -> TorchMemory:
     """Return the memory of a camera that has seen nothing."""
-    return Memory(*(tuple(map(torch.zeros, part.values())) for part in (signature.memory, signature.bank)))
+    return TorchMemory(
+        *(tuple(map(torch.zeros, part.values())) for part in (signature.memory, signature.bank))
+    )
 
 
 class TorchEngine(Engine):
@@ -61,12 +63,12 @@ class TorchEngine(Engine):
         """Return the version of torch."""
         return EngineFacts("torch", f"torch {torch.__version__}, CPU", "fp32")
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> TorchMemory:
         """Return the empty memory of one camera."""
         return empty_memory(self.signature)
 
     @torch.inference_mode()
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
         """Find the objects of one image (height, width, 3) uint8; see `pcan_model.core.engine`."""
         size = self.camera_format or self.config.input
         expected = (size.height, size.width, 3)
@@ -79,19 +81,19 @@ class TorchEngine(Engine):
         rows = out["scores"].nonzero()[:, 0]
         boxes, scores, labels, embeds = (out[name][rows].numpy() for name in DETECTIONS)
         handed = tuple(out[name] for name in self.signature.features)
-        features = Features(handed, replace(memory, frames=frames))
+        features = TorchFeatures(handed, replace(memory, frames=frames))
         return Detections(boxes, scores, labels, embeds, rows.numpy()), features
 
     @torch.inference_mode()
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], TorchMemory]:
         """Make the tracks' masks (D, 2S, 2S) by their prototypes; return logits and the next memory."""
         frames = features.memory.frames if remember else memory.frames
         if not slots.has.any():  # nothing is tracked: no mask is asked for
             heads = self.config.heads
             side = 2 * heads.mask_size
-            return np.zeros((heads.detections, side, side), np.float32), Memory(frames, memory.bank)
+            return np.zeros((heads.detections, side, side), np.float32), TorchMemory(frames, memory.bank)
         choice = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
         refined, *bank = self.signature.instance(*features.handed, *memory.bank, *choice)
-        return refined.numpy(), Memory(frames, tuple(bank))
+        return refined.numpy(), TorchMemory(frames, tuple(bank))

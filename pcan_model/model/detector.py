@@ -66,7 +66,7 @@ class Detector(nn.Module):
     def detect(
         self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes of one picture, their scores and labels, and whether suppression settled.
+        """Return the best D boxes of one image, their scores and labels, and whether suppression settled.
 
         pool  reads regions (R, C, cells, cells) of the pyramid, given boxes (R, 4) and cells
         """

@@ -4,7 +4,7 @@ Decisions where the paper is silent:
 - Keys are unit vectors (`unit_keys`). The variance is then dimensionless, and the default
   sigma^2 = 1/20 makes Eq. 3 the softmax of temperature 20 that the released code uses.
 - A component that no position belongs to keeps its mean (an M step would divide 0 by 0).
-- Eq. 4 is printed as a sum over all positions, which grows with the picture; we divide by the
+- Eq. 4 is printed as a sum over all positions, which grows with the image; we divide by the
   responsibilities' total, so that a value prototype is a mean of values (as the released code does).
 - Eq. 7 compares values by a raw dot product, which for C channels of unit variance is about C
   for the frame with itself and silences the memory; we scale by 1/sqrt(C) and a learned factor.

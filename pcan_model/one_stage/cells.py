@@ -12,7 +12,7 @@ MAX_LOG_SIZE = 6.0  # a box is at most e^6 = 403 strides wide
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The A cells of all levels of B pictures, level by level, row by row."""
+    """The A cells of all levels of B images, level by level, row by row."""
 
     classes: Tensor  # (B, A, K) logits
     offsets: Tensor  # (B, A, 4) centre x, y in cells off the cell's own corner, log width, log height

@@ -23,7 +23,7 @@ CANDIDATES = 4  # cells that compete in the suppression, for each detection
 
 
 class YoloxPyramid(nn.Module):
-    """Picture to P3..P5 of equal channels, and the features of stride 4 that P2 is made of."""
+    """Image to P3..P5 of equal channels, and the features of stride 4 that P2 is made of."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class YoloxPyramid(nn.Module):
         self.stems = nn.ModuleList(Conv(each, channels, 1) for each in coarser)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return features of stride 4 (B, 32, H / 4, W / 4), and P3..P5 (B, C, ...), of RGB pictures."""
+        """Return features of stride 4 (B, 32, H / 4, W / 4), and P3..P5 (B, C, ...), of RGB images."""
         finest, *coarser = self.darknet(images)
         levels = [stem(x) for stem, x in zip(self.stems, self.paths(coarser), strict=True)]
         return finest, levels
@@ -52,17 +52,17 @@ class OneStagePCAN(PCAN):
         self.embedding_head = EmbeddingHead(channels, config.heads)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB, before any memory is read; P2 lacks P3 yet."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before any memory is read; P2 lacks P3 yet."""
         finest, levels = self.trunk(images)
         return [self.lateral(finest), *levels]
 
     def trunk(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the features of stride 4 and P3..P5 of pictures (B, H, W, 3) uint8 RGB."""
+        """Return the features of stride 4 and P3..P5 of images (B, H, W, 3) uint8 RGB."""
         finest, levels = self.backbone(self.normalise(images))
         return finest, levels
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn pictures (B, H, W, 3) uint8 into (B, 3, H, W); YOLOX takes the numbers as they are."""
+        """Turn images (B, H, W, 3) uint8 into (B, 3, H, W); YOLOX takes the numbers as they are."""
         return images.float().permute(0, 3, 1, 2)
 
     def slow_parameters(self) -> list[nn.Parameter]:

@@ -1,7 +1,7 @@
 """YOLOX-Nano: CSPDarknet, PAFPN and a decoupled head, all depthwise (Ge et al. 2021).
 
 Batch normalisation is multiplied into the convolutions, as the published file has it, which takes BGR: the
-first convolution's weights are turned around here, so that nobody has to turn pictures. Every module
+first convolution's weights are turned around here, so that nobody has to turn images. Every module
 registers its convolutions in the order in which they run, which is the order of that file.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)  # of P3..P5
-STEM = 16  # channels at half the picture's size; each stage doubles them
+STEM = 16  # channels at half the image's size; each stage doubles them
 STAGES = (1, 3, 3, 1)  # residual blocks of dark2..dark5
 POOLS = (5, 9, 13)  # windows of the spatial pyramid pooling
 PRIOR = -4.595  # bias of a score of 0.01
@@ -95,7 +95,7 @@ class PyramidPooling(nn.Module):
 
 
 class Darknet(nn.Module):
-    """Picture to features of strides 4, 8, 16 and 32."""
+    """Image to features of strides 4, 8, 16 and 32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Darknet(nn.Module):
             self.stages.append(nn.Sequential(*parts))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return four levels of pictures (B, 3, H, W), RGB in 0..255, finest first."""
+        """Return four levels of images (B, 3, H, W), RGB in 0..255, finest first."""
         x = self.stem(every_other(images))
         levels = []
         for stage in self.stages:
@@ -121,7 +121,7 @@ class Darknet(nn.Module):
 
 
 def every_other(images: Tensor) -> Tensor:
-    """Lay every other pixel of pictures (B, 3, H, W) side by side as channels, (B, 12, H / 2, W / 2)."""
+    """Lay every other pixel of images (B, 3, H, W) side by side as channels, (B, 12, H / 2, W / 2)."""
     return torch.cat([images[..., y::2, x::2] for x in range(2) for y in range(2)], 1)
 
 

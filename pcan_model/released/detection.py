@@ -1,4 +1,4 @@
-"""Detection as the released form does it: greedy suppression, shapes that depend on the picture."""
+"""Detection as the released form does it: greedy suppression, shapes that depend on the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcan_model.model.proposals import STD, ProposalHead
 
 
 class Proposer(nn.Module):
-    """The best regions of a picture, with their scores."""
+    """The best regions of an image, with their scores."""
 
     def __init__(self, head: ProposalHead) -> None:
         super().__init__()
@@ -23,8 +23,8 @@ class Proposer(nn.Module):
     def forward(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Suppress per level, then keep the best of all levels.
 
-        levels   P2..P5 of one picture
-        size     (height, width) of the picture inside the padding; boxes are cut to it
+        levels   P2..P5 of one image
+        size     (height, width) of the image inside the padding; boxes are cut to it
         returns  (P, 4) boxes in pixels of the network input and (P,) scores, falling
         """
         pyramid = with_p6(levels)
@@ -38,7 +38,7 @@ class Proposer(nn.Module):
 def keep_best(
     rows: list[tuple[Tensor, Tensor, Tensor]], size: tuple[int, int], count: int, per_level: int, iou: float
 ) -> tuple[Tensor, Tensor]:
-    """Choose the best `count` boxes of one picture, at most `per_level` of each level competing.
+    """Choose the best `count` boxes of one image, at most `per_level` of each level competing.
 
     rows     per level: logits (A,), offsets (A, 4), anchors (A, 4)
     iou      overlap above which the worse of two boxes of a level goes

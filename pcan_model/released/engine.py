@@ -16,27 +16,29 @@ from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.model import checkpoint
 from pcan_model.released.frame_memory import Bank
-from pcan_model.released.network import FramePass, ReleasedPCAN
-from pcan_model.released.refinement import Contrast, Regions
+from pcan_model.released.network import ReleasedFramePass, ReleasedPCAN
+from pcan_model.released.refinement import Contrast, MaskedRegions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
+class ReleasedMemory:
     """Everything that one camera's past leaves for its next frame."""
 
-    bank: Bank  # of pictures of one size; another size empties it
-    size: tuple[int, ...]  # (height, width) of those pictures
+    bank: Bank  # of images of one size; another size empties it
+    size: tuple[int, ...]  # (height, width) of those images
     start: Contrast  # prototypes that instance EM starts from; the stored ones unless they drift
-    matched: Mapping[int, Regions] = field(default_factory=dict)  # by bank row: one region, last matched
+    matched: Mapping[int, MaskedRegions] = field(
+        default_factory=dict
+    )  # by bank row: one region, last matched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class ReleasedFeatures:
     """What the frame pass leaves for the refinement."""
 
-    regions: Regions  # of the N detections
+    regions: MaskedRegions  # of the N detections
     bank: Bank  # after this frame
-    size: tuple[int, ...]  # (height, width) of the picture
+    size: tuple[int, ...]  # (height, width) of the image
 
 
 class ReleasedEngine(Engine):
@@ -50,20 +52,20 @@ class ReleasedEngine(Engine):
         self.net = net.eval()
         self.drift_rate = config.released.drift_rate if config.released.drift else 0.0
         self.rows_of = unique_rows if config.instance_attention.enabled else no_rows
-        self.frame_pass = FramePass(net).eval()
+        self.frame_pass = ReleasedFramePass(net).eval()
 
     @property
     def facts(self) -> EngineFacts:
         """Return the version of torch."""
         return EngineFacts("torch", f"torch {torch.__version__}, CPU", "fp32")
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> ReleasedMemory:
         """Return the memory of a camera that has seen nothing."""
-        return Memory(Bank(), (0, 0), self.net.refine.prototypes.start())
+        return ReleasedMemory(Bank(), (0, 0), self.net.refine.prototypes.start())
 
     @torch.inference_mode()
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one picture (H, W, 3) uint8 RGB, already resized."""
+    def detect(self, image: Image, memory: ReleasedMemory) -> tuple[Detections, ReleasedFeatures]:
+        """Find the objects of one image (H, W, 3) uint8 RGB, already resized."""
         size = image.shape[:2]
         bank = memory.bank if size == memory.size else Bank()
         found, bank = self.frame_pass(torch.from_numpy(image)[None], bank)
@@ -71,19 +73,19 @@ class ReleasedEngine(Engine):
             x.numpy() for x in (found.boxes, found.scores, found.labels, found.embeds)
         )
         detections = Detections(boxes, scores, labels, embeds, np.arange(len(scores)))
-        return detections, Features(found.regions, bank, size)
+        return detections, ReleasedFeatures(found.regions, bank, size)
 
     @torch.inference_mode()
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: ReleasedFeatures, slots: Slots, memory: ReleasedMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], ReleasedMemory]:
         """Refine the masks of the N detections; a dropped duplicate keeps its initial one.
 
         returns  (N, 2S, 2S) logits, and the next memory
         """
         regions = features.regions
         rows = self.rows_of(slots, len(regions.masks))
-        current = Regions(regions.features[rows], regions.masks[rows])
+        current = MaskedRegions(regions.features[rows], regions.masks[rows])
         reference = _references(current, rows, slots, memory)
         refined, prototypes = self.net.refine(reference, current, memory.start)
         masks = regions.masks.clone()
@@ -107,20 +109,22 @@ def no_rows(slots: Slots, count: int) -> Tensor:
     return torch.zeros(0, dtype=torch.long)
 
 
-def _references(current: Regions, rows: Tensor, slots: Slots, memory: Memory) -> Regions:
+def _references(current: MaskedRegions, rows: Tensor, slots: Slots, memory: ReleasedMemory) -> MaskedRegions:
     """Return where the track of each current region was last matched; itself if it has none."""
     features, masks = current.features.clone(), current.masks.clone()
     for i, row in enumerate(rows.tolist()):
         if not slots.fresh[row]:
             last = memory.matched[int(slots.slot[row])]
             features[i], masks[i] = last.features[0], last.masks[0]
-    return Regions(features, masks)
+    return MaskedRegions(features, masks)
 
 
-def _rematched(regions: Regions, slots: Slots, memory: Memory) -> Mapping[int, Regions]:
+def _rematched(regions: MaskedRegions, slots: Slots, memory: ReleasedMemory) -> Mapping[int, MaskedRegions]:
     """Put the region of every track that this frame found into its row."""
     matched = dict(memory.matched)
     for row in np.flatnonzero(slots.has).tolist():
         own = int(slots.owner[row])
-        matched[row] = Regions(regions.features[own : own + 1].clone(), regions.masks[own : own + 1].clone())
+        matched[row] = MaskedRegions(
+            regions.features[own : own + 1].clone(), regions.masks[own : own + 1].clone()
+        )
     return matched

@@ -11,20 +11,20 @@ from pcan_model.model.detector import Detector
 from pcan_model.model.heads import choose
 from pcan_model.released.detection import Proposer, read_boxes
 from pcan_model.released.frame_memory import Bank, FrameMemory
-from pcan_model.released.refinement import RefineHead, Regions
+from pcan_model.released.refinement import MaskedRegions, RefineHead
 
 STRIDE = 32  # the network's input is a multiple of this
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What the frame pass finds in one picture: N detections by falling score, N may be 0."""
+class ReleasedDetections:
+    """What the frame pass finds in one image: N detections by falling score, N may be 0."""
 
     boxes: Tensor  # (N, 4) x1 y1 x2 y2 in pixels of the network input
     scores: Tensor  # (N,)
     labels: Tensor  # (N,)
     embeds: Tensor  # (N, E) not normalised
-    regions: Regions  # with the initial masks
+    regions: MaskedRegions  # with the initial masks
 
 
 class ReleasedPCAN(Detector):
@@ -36,21 +36,21 @@ class ReleasedPCAN(Detector):
         self.refine = RefineHead(config)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of pictures (B, H, W, 3) uint8 RGB of any size, before any memory is read."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB of any size, before any memory is read."""
         levels: list[Tensor] = self.pyramid(self.backbone(pad(self.normalise(images))))
         return levels
 
 
-class FramePass(nn.Module):
-    """One picture and the bank to detections and the next bank."""
+class ReleasedFramePass(nn.Module):
+    """One image and the bank to detections and the next bank."""
 
     def __init__(self, net: ReleasedPCAN) -> None:
         super().__init__()
         self.net = net
         self.propose = Proposer(net.proposals)
 
-    def forward(self, image: Tensor, bank: Bank) -> tuple[Found, Bank]:
-        """Detect objects in a picture (1, H, W, 3) uint8 RGB of any size."""
+    def forward(self, image: Tensor, bank: Bank) -> tuple[ReleasedDetections, Bank]:
+        """Detect objects in an image (1, H, W, 3) uint8 RGB of any size."""
         net, size = self.net, (image.shape[1], image.shape[2])
         levels, bank = net.frame_memory(net.features(image), bank)
         proposals, _ = self.propose(levels, size)
@@ -59,13 +59,13 @@ class FramePass(nn.Module):
         embeds = net.embedding_head(self._pool(levels, boxes, net.config.heads.box_size))
         features = self._pool(levels, boxes, net.config.heads.mask_size)
         masks = choose(net.mask_head(features), labels)
-        return Found(boxes, scores, labels, embeds, Regions(features, masks)), bank
+        return ReleasedDetections(boxes, scores, labels, embeds, MaskedRegions(features, masks)), bank
 
     def _pool(self, levels: list[Tensor], boxes: Tensor, cells: int) -> Tensor:
         return self.net.pool(levels, boxes, boxes.new_zeros(len(boxes)), cells)
 
 
 def pad(images: Tensor) -> Tensor:
-    """Extend normalised pictures (B, 3, H, W) to the right and below by zeros, to multiples of 32."""
+    """Extend normalised images (B, 3, H, W) to the right and below by zeros, to multiples of 32."""
     right, below = -images.shape[3] % STRIDE, -images.shape[2] % STRIDE
     return nn.functional.pad(images, (0, right, 0, below))

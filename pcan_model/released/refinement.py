@@ -16,7 +16,7 @@ COUNT_EPS = 1e-5  # of the mean over a foreground that may be empty
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Regions:
+class MaskedRegions:
     """R regions with the masks of their own classes; R may be 0."""
 
     features: Tensor  # (R, C, S, S) RoI features
@@ -69,7 +69,7 @@ class InstancePrototypes(nn.Module):
         self.get_buffer("neg_mu").copy_(moved.background[0])
 
     @torch.no_grad()
-    def forward(self, regions: Regions, start: Contrast) -> Contrast:
+    def forward(self, regions: MaskedRegions, start: Contrast) -> Contrast:
         """Fit each region's prototypes, inside and outside of its mask; no gradient passes the EM."""
         rows = regions.features.flatten(2).mT  # (R, S * S, C)
         inside = on_object(regions.masks).flatten(1).to(rows.dtype)
@@ -93,7 +93,9 @@ class RefineHead(nn.Module):
         self.reference = nn.Conv2d(channels, channels, 1)
         self.head = SegmentationHead(channels, channels, config.instance_attention.layers)
 
-    def forward(self, reference: Regions, current: Regions, start: Contrast) -> tuple[Tensor, Contrast]:
+    def forward(
+        self, reference: MaskedRegions, current: MaskedRegions, start: Contrast
+    ) -> tuple[Tensor, Contrast]:
         """Refine the masks of R regions.
 
         reference  where each track was last matched; the region itself where there is none
@@ -102,11 +104,11 @@ class RefineHead(nn.Module):
         """
         return self.draw(self.recall(reference, start), current)
 
-    def recall(self, regions: Regions, start: Contrast) -> Reference:
+    def recall(self, regions: MaskedRegions, start: Contrast) -> Reference:
         """Return what regions leave for the next refinement of their tracks."""
         return Reference(self.prototypes(regions, start), mean_foreground(regions), half(regions.masks))
 
-    def draw(self, reference: Reference, current: Regions) -> tuple[Tensor, Contrast]:
+    def draw(self, reference: Reference, current: MaskedRegions) -> tuple[Tensor, Contrast]:
         """Refine masks by what is kept of each track; see `forward`."""
         fitted = self.prototypes(current, reference.prototypes)
         maps = contrast_maps(current.features, fitted)
@@ -115,12 +117,12 @@ class RefineHead(nn.Module):
         return logits, fitted
 
 
-def current_mask(reference: Reference, current: Regions) -> list[Tensor]:
+def current_mask(reference: Reference, current: MaskedRegions) -> list[Tensor]:
     """Return what the head sees of masks: the current region's own, (R, 1, S, S)."""
     return [half(current.masks)]
 
 
-def both_masks(reference: Reference, current: Regions) -> list[Tensor]:
+def both_masks(reference: Reference, current: MaskedRegions) -> list[Tensor]:
     """Return what the head sees of masks: the reference's and the current one, (R, 1, S, S) each."""
     return [reference.mask, half(current.masks)]
 
@@ -135,7 +137,7 @@ def on_object(masks: Tensor) -> Tensor:
     return half(masks) >= 0
 
 
-def mean_foreground(regions: Regions) -> Tensor:
+def mean_foreground(regions: MaskedRegions) -> Tensor:
     """Return the mean feature of each region's object, (R, C, 1, 1); 0 where there is none."""
     inside = on_object(regions.masks).to(regions.features.dtype)
     total = (regions.features * inside).sum((2, 3), keepdim=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pcan_model.training.roi_sampling import Regions
-from pcan_model.training.targets import BACKGROUND, Truth, match
+from pcan_model.training.roi_sampling import SampledRegions
+from pcan_model.training.targets import BACKGROUND, GroundTruth, match
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What counts as an object, and how many regions of a picture are drawn."""
+    """What counts as an object, and how many regions of an image are drawn."""
 
     high: float  # overlap from which a box shows an object
     low: float  # overlap below which it is background
@@ -27,15 +27,15 @@ REGION = Drawing(high=0.5, low=0.5, count=512, positives=0.25)
 TRACK = Drawing(high=0.7, low=0.3, count=256, positives=0.5, balanced=True, ratio=3.0)
 
 
-def draw(proposals: Tensor, truth: Truth, picture: int, how: Drawing) -> Regions:
-    """Draw regions of one picture from its true boxes and its proposals (P, 4), in that order."""
+def draw(proposals: Tensor, truth: GroundTruth, picture: int, how: Drawing) -> SampledRegions:
+    """Draw regions of one image from its true boxes and its proposals (P, 4), in that order."""
     boxes = torch.cat([truth.boxes, proposals])
     found = match(boxes, truth, high=how.high, low=how.low, rescue=False)
     positive = _positives(found, int(how.count * how.positives), how.balanced)
     room = how.count - len(positive)
     room = min(room, int(how.ratio * max(len(positive), 1))) if how.ratio < float("inf") else room
     index = torch.cat([positive, _some((found == BACKGROUND).nonzero()[:, 0], room)])
-    return Regions(boxes[index], torch.full_like(index, picture), found[index])
+    return SampledRegions(boxes[index], torch.full_like(index, picture), found[index])
 
 
 def _positives(found: Tensor, count: int, balanced: bool) -> Tensor:

@@ -16,11 +16,11 @@ from pcan_model.model.detector import Detector, with_p6
 from pcan_model.model.heads import choose
 from pcan_model.released.detection import keep_best
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.released.refinement import Regions as MaskedRegions
+from pcan_model.released.refinement import MaskedRegions
 from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
 from pcan_model.training.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
-from pcan_model.training.roi_sampling import Regions, box_losses, gather, join_regions, proposal_losses
-from pcan_model.training.targets import Truth, mask_targets
+from pcan_model.training.roi_sampling import SampledRegions, box_losses, gather, join_regions, proposal_losses
+from pcan_model.training.targets import GroundTruth, mask_targets
 
 TRAINED = {  # leading names of the parameters that each stage trains
     "detector": ("backbone.", "pyramid.", "proposals.", "box_head.", "embedding_head."),
@@ -33,15 +33,15 @@ PAIR_COSINE = 0.5  # least similarity of embeddings of a key region and its refe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposed:
-    """What the proposal head says of B pictures of equal size."""
+    """What the proposal head says of B images of equal size."""
 
     logits: list[Tensor]  # per level (B, A)
     offsets: list[Tensor]  # per level (B, A, 4)
     anchors: list[Tensor]  # per level (A, 4)
-    size: tuple[int, int]  # height and width of the pictures
+    size: tuple[int, int]  # height and width of the images
 
 
-class Stage(nn.Module):
+class ReleasedStage(nn.Module):
     """One stage of the released training; `forward` gives its losses."""
 
     def __init__(self, net: ReleasedPCAN) -> None:
@@ -62,8 +62,10 @@ class Stage(nn.Module):
         logits, offsets = self.net.proposals(pyramid)
         return Proposed(logits, offsets, self.net.proposals.anchors(pyramid), size)
 
-    def draw(self, proposed: Proposed, truths: list[Truth], how: Drawing, *, per_level: int = 0) -> Regions:
-        """Draw regions of each picture from its best proposals and its true boxes."""
+    def draw(
+        self, proposed: Proposed, truths: list[GroundTruth], how: Drawing, *, per_level: int = 0
+    ) -> SampledRegions:
+        """Draw regions of each image from its best proposals and its true boxes."""
         drawn = []
         for i, truth in enumerate(truths):
             parts = zip(proposed.logits, proposed.offsets, proposed.anchors, strict=True)
@@ -73,7 +75,7 @@ class Stage(nn.Module):
             drawn.append(draw(boxes, truth, i, how))
         return join_regions(drawn)
 
-    def mask_loss(self, logits: Tensor, regions: Regions, truths: list[Truth]) -> Tensor:
+    def mask_loss(self, logits: Tensor, regions: SampledRegions, truths: list[GroundTruth]) -> Tensor:
         """Return the loss of masks (R, m, m); 0 without any."""
         if not len(logits):
             return logits.sum()
@@ -83,16 +85,16 @@ class Stage(nn.Module):
             goals.append(mask_targets(truth.masks, own.boxes, own.found, logits.shape[-1]))
         return self.mask_criterion(logits, torch.cat(goals))
 
-    def proposal_losses(self, proposed: Proposed, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+    def proposal_losses(self, proposed: Proposed, truths: list[GroundTruth]) -> tuple[Tensor, Tensor]:
         """Return the losses of objectness and offsets."""
         every = torch.cat(proposed.logits, 1), torch.cat(proposed.offsets, 1), torch.cat(proposed.anchors)
         return proposal_losses(*every, truths, self.net.config.train.rpn_samples)
 
 
-class DetectorStage(Stage):
+class DetectorStage(ReleasedStage):
     """QDTrack's training: proposals and boxes of the keys, embeddings of keys and references."""
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
         levels = self.net.features(images)
@@ -131,10 +133,10 @@ class DetectorStage(Stage):
         return self.net.config.train.embedding_weight * contrast / pairs, auxiliary / pairs
 
 
-class MaskStage(Stage):
+class MaskStage(ReleasedStage):
     """The mask head alone, on the keys of a frozen detector."""
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs, of which only the keys are looked at."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
@@ -150,10 +152,10 @@ class MaskStage(Stage):
         return Losses(zero, zero, zero, zero, loss, zero, zero, zero)
 
 
-class RefinementStage(Stage):
+class RefinementStage(ReleasedStage):
     """The refinement alone: key regions against the reference regions that show the same object."""
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; the proposals' are reported, but nothing learns from them."""
         pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
@@ -184,9 +186,9 @@ class RefinementStage(Stage):
         self,
         keys: list[Tensor],
         others: list[Tensor],
-        own: Regions,
-        reference: Regions,
-        truths: list[Truth],
+        own: SampledRegions,
+        reference: SampledRegions,
+        truths: list[GroundTruth],
     ) -> tuple[Tensor, Tensor]:
         """Return which key regions have a reference, and the reference of each."""
         pairs = len(truths) // 2
@@ -194,13 +196,15 @@ class RefinementStage(Stage):
         same = (ids[0][:, None] == ids[1]) & (own.picture[:, None] == reference.picture)
         return pair_regions(embed(self.net, keys, own), embed(self.net, others, reference), same)
 
-    def _masked(self, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> MaskedRegions:
+    def _masked(
+        self, levels: list[Tensor], regions: SampledRegions, truths: list[GroundTruth]
+    ) -> MaskedRegions:
         """Return RoI features and the initial masks of the true classes."""
         pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
         return MaskedRegions(pooled, choose(self.net.mask_head(pooled), gather(truths, "labels", regions)))
 
 
-STAGES: dict[str, type[Stage]] = {
+STAGES: dict[str, type[ReleasedStage]] = {
     "detector": DetectorStage,
     "masks": MaskStage,
     "refinement": RefinementStage,
@@ -211,7 +215,7 @@ def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor
     """Find the most similar reference region of the same object for each key region.
 
     keys     (N, E), references (M, E)  embeddings
-    same     (N, M)  whether both show one object of one pair of pictures
+    same     (N, M)  whether both show one object of one pair of images
     returns  rows of the keys whose best cosine is above PAIR_COSINE, and their references
     """
     if not same.numel():
@@ -223,7 +227,7 @@ def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor
     return index, partner[index]
 
 
-def embed(net: Detector, levels: list[Tensor], regions: Regions) -> Tensor:
+def embed(net: Detector, levels: list[Tensor], regions: SampledRegions) -> Tensor:
     """Return the embeddings of regions, (R, E)."""
     pooled = net.pool(levels, regions.boxes, regions.picture, net.config.heads.box_size)
     embeds: Tensor = net.embedding_head(pooled)

@@ -18,11 +18,11 @@ from pcan_model.model.pass_signature import PassSignature, Shapes
 from pcan_model.model.static_detection import StaticDetection
 from pcan_model.released.frame_memory import Bank
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.released.refinement import Contrast, Reference, Regions
+from pcan_model.released.refinement import Contrast, MaskedRegions, Reference
 
 
 class StaticFramePass(StaticDetection):
-    """One picture and the running means to detections, their features, and the next running means."""
+    """One image and the running means to detections, their features, and the next running means."""
 
     net: ReleasedPCAN
 
@@ -91,7 +91,7 @@ class StaticInstancePass(nn.Module):
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns    (D, 2S, 2S) logits and the next prototypes, means and grids
         """
-        refine, current = self.net.refine, Regions(features, masks)
+        refine, current = self.net.refine, MaskedRegions(features, masks)
         start = refine.prototypes.start()
         own = kept(refine.recall(current, start))
         bank = prototypes, means, grids

@@ -18,7 +18,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
+class AssociatedObjects:
     """K objects with their appearance: the detections of a frame, or what is remembered of a video."""
 
     boxes: Floats  # (K, 4) x1 y1 x2 y2 in camera pixels
@@ -41,12 +41,17 @@ class Match:
 
     ids: Integers  # (N,) from 0 within the video, or NONE
     scores: Floats | None  # (N, K + 1) of a new object, then of each remembered one; None at the start
-    memory: Objects  # afterwards; the position of an object is its id
+    memory: AssociatedObjects  # afterwards; the position of an object is its id
 
 
 def track(
-    found: Objects, memory: Objects | None, *, first: bool, config: AssociationConfig, reference: bool = False
-) -> tuple[Integers, Objects | None, Match | None]:
+    found: AssociatedObjects,
+    memory: AssociatedObjects | None,
+    *,
+    first: bool,
+    config: AssociationConfig,
+    reference: bool = False,
+) -> tuple[Integers, AssociatedObjects | None, Match | None]:
     """Give the detections of a frame their ids.
 
     first      whether a video begins here
@@ -62,13 +67,15 @@ def track(
     return match.ids, match.memory, match
 
 
-def start(found: Objects) -> Match:
+def start(found: AssociatedObjects) -> Match:
     """Remember every detection as an object."""
-    copied = Objects(*(getattr(found, field.name).copy() for field in fields(found)))
+    copied = AssociatedObjects(*(getattr(found, field.name).copy() for field in fields(found)))
     return Match(np.arange(len(found), dtype=np.int64), None, copied)
 
 
-def follow(found: Objects, memory: Objects, config: AssociationConfig, *, reference: bool) -> Match:
+def follow(
+    found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig, *, reference: bool
+) -> Match:
     """Match detections with remembered objects, and bring the memory up to date."""
     scores = matching_scores(found, memory, config)
     choice = scores.argmax(1) - 1
@@ -88,7 +95,7 @@ def follow(found: Objects, memory: Objects, config: AssociationConfig, *, refere
     return Match(ids, scores, updated(memory, found, winner, fresh))
 
 
-def matching_scores(found: Objects, memory: Objects, config: AssociationConfig) -> Floats:
+def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig) -> Floats:
     """Score every detection as a new object and as each remembered one: (N, K + 1).
 
     The log-softmax of the dot products with the embeddings (0 for a new object), the logarithm of the
@@ -113,7 +120,9 @@ def overlap_pixels(a: Floats, b: Floats) -> Floats:
     return np.asarray(shared / (areas[0][:, None] + areas[1] - shared), np.float32)
 
 
-def updated(memory: Objects, found: Objects, winner: Integers, fresh: list[int]) -> Objects:
+def updated(
+    memory: AssociatedObjects, found: AssociatedObjects, winner: Integers, fresh: list[int]
+) -> AssociatedObjects:
     """Replace matched objects but for their label, and append the new ones.
 
     winner  (K,)  detection that each object was matched with, or NONE
@@ -126,7 +135,7 @@ def updated(memory: Objects, found: Objects, winner: Integers, fresh: list[int])
         if field.name != "labels":
             old[matched] = getattr(found, field.name)[winner[matched]]
         parts.append(np.concatenate([old, getattr(found, field.name)[fresh]]))
-    return Objects(*parts)
+    return AssociatedObjects(*parts)
 
 
 def results(ids: Integers) -> dict[int, int]:

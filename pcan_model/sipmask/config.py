@@ -20,7 +20,7 @@ class ImageConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeadConfig:
+class SipMaskHeadConfig:
     """The head that all five levels share."""
 
     class_layers: int = 2  # blocks of the class tower
@@ -73,7 +73,7 @@ class SipMaskConfig:
     image: ImageConfig = field(default_factory=ImageConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     caffe: bool = True  # ResNet: the stride sits in the first 1x1 convolution of a stage
-    head: HeadConfig = field(default_factory=HeadConfig)
+    head: SipMaskHeadConfig = field(default_factory=SipMaskHeadConfig)
     detection: DetectionConfig = field(default_factory=DetectionConfig)
     association: AssociationConfig = field(default_factory=AssociationConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)

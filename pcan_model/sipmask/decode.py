@@ -14,7 +14,7 @@ from pcan_model.sipmask.suppression import fast_nms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class ScoredCells:
     """K cells of one image that may become detections."""
 
     cells: Tensor  # (K,) running number over all levels, by row
@@ -23,7 +23,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class SipMaskDetections:
     """N detections of one image by falling score; N may be 0."""
 
     cells: Tensor  # (N,) where each comes from, running number over all levels
@@ -35,7 +35,7 @@ class Found:
 
 def candidates(
     maps: HeadMaps, image: int, size: tuple[int, int], factor: float, config: DetectionConfig
-) -> Candidates:
+) -> ScoredCells:
     """Return the best cells of every level.
 
     image   row of the batch
@@ -54,7 +54,7 @@ def candidates(
         parts.append((best + first, boxes[best], scores[best]))
         first += len(scores)
     cells, boxes, scores = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Candidates(cells, cut(boxes, size) / boxes.new_tensor(factor), scores)
+    return ScoredCells(cells, cut(boxes, size) / boxes.new_tensor(factor), scores)
 
 
 def best_cells(scores: Tensor, count: int) -> Tensor:
@@ -70,9 +70,9 @@ def cut(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], 1)
 
 
-def detect(maps: HeadMaps, image: int, chosen: Candidates, config: DetectionConfig) -> Found:
+def detect(maps: HeadMaps, image: int, chosen: ScoredCells, config: DetectionConfig) -> SipMaskDetections:
     """Return the detections among an image's candidates."""
     rows, labels = fast_nms(chosen.boxes, chosen.scores, config)
     cells = chosen.cells[rows]
     coefficients = torch.cat([x[image].flatten(1).T for x in maps.coefficients])[cells]
-    return Found(cells, chosen.boxes[rows], chosen.scores[rows, labels], labels, coefficients)
+    return SipMaskDetections(cells, chosen.boxes[rows], chosen.scores[rows, labels], labels, coefficients)

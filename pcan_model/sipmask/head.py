@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.sipmask.alignment import FeatureAlignment
-from pcan_model.sipmask.config import STRIDES, HeadConfig
+from pcan_model.sipmask.config import STRIDES, SipMaskHeadConfig
 
 FINE = 3  # levels P3 to P5 that the basis and the tracking map are made of
 QUADRANTS = 4  # of a box, each with its own coefficients
@@ -32,7 +32,7 @@ class HeadMaps:
 class SipMaskHead(nn.Module):
     """One set of weights for all levels."""
 
-    def __init__(self, classes: int, channels: int, config: HeadConfig) -> None:
+    def __init__(self, classes: int, channels: int, config: SipMaskHeadConfig) -> None:
         super().__init__()
 
         def tower(layers: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Camera image to network input: resized in its proportions, mean subtracted, padded with zeros."""
+"""Cameran image to network input: resized in its proportions, mean subtracted, padded with zeros."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pcan_model.sipmask.config import MULTIPLE, ImageConfig
 class ImageFit:
     """How an image of some size fits the network input, top left."""
 
-    source: tuple[int, int]  # (height, width) of the camera image
+    source: tuple[int, int]  # (height, width) of the cameran image
     factor: float  # network pixels per camera pixel, before the sides are rounded
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class ImageFit:
         return height, width
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a camera image (h, w, 3) uint8, any order of channels."""
+        """Resize a cameran image (h, w, 3) uint8, any order of channels."""
         if image.shape[:2] != self.source:
             raise ValueError(f"ImageFit: image: expected {self.source}, got {image.shape[:2]}")
         height, width = self.size

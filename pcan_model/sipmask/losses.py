@@ -16,8 +16,8 @@ from pcan_model.sipmask.head import HeadMaps
 from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights, predict_masks
 from pcan_model.sipmask.match_loss import match_logits, move, reference_columns
 from pcan_model.sipmask.positives import Kept, keep
-from pcan_model.sipmask.targets import Cells, CellTargets, assign, image_cells
-from pcan_model.training.targets import Truth
+from pcan_model.sipmask.targets import CellTargets, ImageCells, assign, image_cells
+from pcan_model.training.targets import GroundTruth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +40,12 @@ class Assigned:
     """A batch with what its cells learn."""
 
     flat: FlatMaps
-    cells: Cells
+    cells: ImageCells
     targets: list[CellTargets]  # of each image
     kept: list[Kept]  # positives of each image whose predicted box has an area
 
 
-def assign_batch(maps: HeadMaps, truths: Sequence[Truth], config: SipMaskConfig) -> Assigned:
+def assign_batch(maps: HeadMaps, truths: Sequence[GroundTruth], config: SipMaskConfig) -> Assigned:
     """Assign the cells of all key images; raises ValueError as the public code does when asked to."""
     if config.reference:
         refuse_empty(truths)
@@ -58,7 +58,7 @@ def assign_batch(maps: HeadMaps, truths: Sequence[Truth], config: SipMaskConfig)
     return Assigned(flat, cells, targets, kept)
 
 
-def refuse_empty(truths: Sequence[Truth]) -> None:
+def refuse_empty(truths: Sequence[GroundTruth]) -> None:
     """Raise ValueError for an image without objects, as the public code does."""
     for number, truth in enumerate(truths):
         if not len(truth.boxes):
@@ -68,8 +68,8 @@ def refuse_empty(truths: Sequence[Truth]) -> None:
 def losses(
     maps: HeadMaps,
     reference: Tensor,
-    truths: Sequence[Truth],
-    reference_truths: Sequence[Truth],
+    truths: Sequence[GroundTruth],
+    reference_truths: Sequence[GroundTruth],
     config: SipMaskConfig,
     *,
     jitters: Sequence[Tensor] | None = None,
@@ -103,7 +103,7 @@ def losses(
     )
 
 
-def all_mask_losses(maps: HeadMaps, batch: Assigned, truths: Sequence[Truth]) -> Tensor:
+def all_mask_losses(maps: HeadMaps, batch: Assigned, truths: Sequence[GroundTruth]) -> Tensor:
     """Return the mean over images of their mask losses; objects without an outline are left out."""
     parts = []
     for image, (kept, truth) in enumerate(zip(batch.kept, truths, strict=True)):
@@ -120,8 +120,8 @@ def all_match_losses(
     track: Tensor,
     reference: Tensor,
     batch: Assigned,
-    truths: Sequence[Truth],
-    reference_truths: Sequence[Truth],
+    truths: Sequence[GroundTruth],
+    reference_truths: Sequence[GroundTruth],
     jitters: Sequence[Tensor],
     as_reference: bool,
 ) -> Tensor:
@@ -135,7 +135,7 @@ def all_match_losses(
     return torch.stack(parts).sum() / len(truths)
 
 
-def not_ignored(cells: Cells, truth: Truth) -> Tensor:
+def not_ignored(cells: ImageCells, truth: GroundTruth) -> Tensor:
     """Say which cells (P,) are not in the ignore region; those beyond the image are not."""
     height, width = truth.ignore.shape
     x, y = cells.points.long().unbind(1)

@@ -16,7 +16,7 @@ NO_LIMIT = 1e8  # pixels; the coarsest level takes whatever is larger than the o
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
+class ImageCells:
     """All P cells of an image, level by level, by row."""
 
     points: Tensor  # (P, 2) x y of the middles, pixels
@@ -38,7 +38,7 @@ class CellTargets:
         return (self.index != BACKGROUND).nonzero()[:, 0]
 
 
-def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torch.device) -> Cells:
+def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torch.device) -> ImageCells:
     """Lay out the cells of levels of these (height, width)."""
     points = [cell_points(h, w, stride) for (h, w), stride in zip(sizes, STRIDES, strict=True)]
     limits = [-1.0, *config.ranges, NO_LIMIT]
@@ -46,10 +46,10 @@ def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torc
     ranges = torch.tensor(list(pairwise(limits)))
     per_level = (torch.tensor(STRIDES, dtype=torch.float32), ranges)
     strides, ranges = (x.repeat_interleave(counts, 0).to(device) for x in per_level)
-    return Cells(torch.cat(points).to(device), strides, ranges)
+    return ImageCells(torch.cat(points).to(device), strides, ranges)
 
 
-def assign(cells: Cells, boxes: Tensor, labels: Tensor, config: TargetConfig) -> CellTargets:
+def assign(cells: ImageCells, boxes: Tensor, labels: Tensor, config: TargetConfig) -> CellTargets:
     """Give each cell its object; of several the smallest, of equally small ones the first.
 
     boxes   (G, 4) x1 y1 x2 y2 in pixels; G may be 0
@@ -75,7 +75,7 @@ def side_distances(points: Tensor, boxes: Tensor) -> Tensor:
     return torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], -1)
 
 
-def near_centre(cells: Cells, boxes: Tensor, radius: float) -> Tensor:
+def near_centre(cells: ImageCells, boxes: Tensor, radius: float) -> Tensor:
     """Say whether cells lie inside boxes (G, 4) and inside a square around their centres: (P, G)."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     square = boxes_around(centres, (radius * cells.strides)[:, None, None].expand(-1, len(boxes), 4))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pcan_model.core.geometry import remove_overlaps, trim
 from pcan_model.core.structures import Frame, Mask, TrackedInstance, Tracks, TrackState
-from pcan_model.sipmask.association import Objects, results, track
-from pcan_model.sipmask.decode import Found, candidates, detect
+from pcan_model.sipmask.association import AssociatedObjects, results, track
+from pcan_model.sipmask.decode import SipMaskDetections, candidates, detect
 from pcan_model.sipmask.embeddings import embeddings
 from pcan_model.sipmask.head import HeadMaps
 from pcan_model.sipmask.image import ImageFit, fit_image, network_input
@@ -35,7 +35,7 @@ class SipMaskState:
     """All that is carried from frame to frame of one video; a new video begins with an empty one."""
 
     session: UUID  # names the tracks
-    memory: Objects | None = None
+    memory: AssociatedObjects | None = None
     lives: dict[int, Life] = field(default_factory=dict)  # by id, which count from 0
     frame_index: int = 0  # frames processed so far
 
@@ -63,7 +63,7 @@ class SipMaskTracker:
         fit = fit_image(frame.image.shape, self.config.image)
         found, embeds, masks = self._look(frame, fit)
         watch.lap("network")
-        objects = Objects(found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), embeds)
+        objects = AssociatedObjects(found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), embeds)
         ids, memory, _ = track(
             objects,
             state.memory,
@@ -87,8 +87,10 @@ class SipMaskTracker:
         return after, Tracks(frame.stamp, *fit.source, now, tuple(instances))
 
     @torch.inference_mode()
-    def _look(self, frame: Frame, fit: ImageFit) -> tuple[Found, NDArray[np.float32], NDArray[np.bool_]]:
-        """Return detections, their embeddings (N, E) and masks (N, height, width) in the camera image."""
+    def _look(
+        self, frame: Frame, fit: ImageFit
+    ) -> tuple[SipMaskDetections, NDArray[np.float32], NDArray[np.bool_]]:
+        """Return detections, their embeddings (N, E) and masks (N, height, width) in the cameran image."""
         image = fit.resize(np.ascontiguousarray(frame.ordered("rgb")))
         maps: HeadMaps = self.net(network_input(image, self.config.image.mean))
         chosen = candidates(maps, 0, fit.size, fit.factor, self.config.detection)
@@ -110,7 +112,7 @@ class SipMaskTracker:
 
 
 def instance(
-    before: SipMaskState, after: SipMaskState, number: int, objects: Objects, row: int, mask: Mask
+    before: SipMaskState, after: SipMaskState, number: int, objects: AssociatedObjects, row: int, mask: Mask
 ) -> TrackedInstance:
     """Return the track of an id, of which a detection was found in this frame."""
     old, new = before.lives.get(number), after.lives[number]

@@ -14,14 +14,14 @@ Colour = tuple[float, float, float]  # RGB, 0..255
 Point = tuple[float, float, float]  # metres: right, up, forward
 
 NEAR = 0.6  # metres; nothing nearer is drawn
-SUPERSAMPLE = 2  # canvas pixels per picture pixel
+SUPERSAMPLE = 2  # canvas pixels per image pixel
 PATCH = 64  # pixels of a surface texture, stretched over an object
 NEUTRAL = 128  # texture value that changes nothing
 EMISSIVE, GLASS, MATT = 2, 1, 0  # kinds of surface
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class PinholeCamera:
     """A pinhole over the ground plane; the world is x right, y up, z forward, in metres."""
 
     focal: float  # canvas pixels
@@ -86,10 +86,10 @@ class Light:
 
 @dataclass(slots=True, eq=False)
 class Canvas:
-    """Colour and id in one picture, so that one stroke paints both."""
+    """Colour and id in one image, so that one stroke paints both."""
 
     pixels: NDArray[np.uint8]  # (H, W, 4) red, green, blue, id (0 = nothing labelled)
-    camera: Camera
+    camera: PinholeCamera
     light: Light
     lamps: list[tuple[int, int, float, Colour, int]] = field(default_factory=list)  # u v radius
     box: list[int] = field(default_factory=lambda: [1 << 20, 1 << 20, -1, -1])  # of the strokes
@@ -147,7 +147,7 @@ class Canvas:
         cv2.circle(self.pixels, (u2, v2), max(0, round(s)), ink, -1)
 
     def _reaches(self, u1: int, v1: int, u2: int, v2: int, pad: int) -> bool:
-        """Note the box of a stroke; False if nothing of it is in the picture."""
+        """Note the box of a stroke; False if nothing of it is in the image."""
         x1, x2 = (u1, u2) if u1 < u2 else (u2, u1)
         y1, y2 = (v1, v2) if v1 < v2 else (v2, v1)
         x1, y1, x2, y2 = x1 - pad, y1 - pad, x2 + pad, y2 + pad

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.formats.labels import FrameLabels, labelled
-from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Camera, Canvas, Light
+from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Canvas, Light, PinholeCamera
 from pcan_model.synthetic.ground import Street, make_ground
 from pcan_model.synthetic.houses import make_houses
 from pcan_model.synthetic.photo import Drive, develop, make_drive, make_light
@@ -68,7 +68,7 @@ class SyntheticDrive(Clip):
         drive, scale = world.drive, SUPERSAMPLE
         yaw = drive.turn * (index - self._length / 2)
         shake = rng.normal(0, drive.shake, 2) * scale
-        camera = Camera(
+        camera = PinholeCamera(
             focal=drive.focal * width * scale,
             centre=width * scale / 2 + shake[0],
             horizon=drive.horizon * height * scale + shake[1],
@@ -110,7 +110,7 @@ class World:
         return shown
 
 
-def _depth(camera: Camera, x: float, z: float, reach: float) -> float:
+def _depth(camera: PinholeCamera, x: float, z: float, reach: float) -> float:
     """Distance of the near end of something."""
     return math.sin(camera.yaw) * (x - camera.x) + math.cos(camera.yaw) * (z - camera.z) - 0.8 * reach
 

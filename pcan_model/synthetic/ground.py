@@ -13,8 +13,8 @@ from pcan_model.synthetic.canvas import (
     Floats,
 )
 
-GROUND_X = 26.0  # metres to either side that the ground picture shows
-ACROSS, ALONG = 16, 8  # ground picture, pixels per metre across and along the road
+GROUND_X = 26.0  # metres to either side that the ground image shows
+ACROSS, ALONG = 16, 8  # ground image, pixels per metre across and along the road
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Street:
     right: float  # metres, x of the right kerb
     lanes: tuple[float, ...]  # x of the lane borders
     walk: float  # metres, width of the pavements
-    length: float  # metres that the ground picture shows
+    length: float  # metres that the ground image shows
     highway: bool
     rails: float | None  # x of tram rails
 

@@ -24,7 +24,7 @@ HAIR: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """What a person looks like."""
 
     tall: float  # metres
@@ -42,11 +42,11 @@ class Look:
     bag: Colour | None
 
 
-def make_look(rng: np.random.Generator, *, rider: bool = False, motor: bool = False) -> Look:
+def make_look(rng: np.random.Generator, *, rider: bool = False, motor: bool = False) -> Appearance:
     """Draw a person."""
     child = not rider and rng.random() < 0.1
     maybe = rng.random(6)
-    return Look(
+    return Appearance(
         tall=float(rng.uniform(1.0, 1.4) if child else rng.normal(1.71, 0.09)),
         stout=float(rng.uniform(0.88, 1.25)),
         skin=SKINS[rng.integers(len(SKINS))],
@@ -63,7 +63,7 @@ def make_look(rng: np.random.Generator, *, rider: bool = False, motor: bool = Fa
     )
 
 
-def walker(look: Look, phase: float, stride: float) -> list[Limb]:
+def walker(look: Appearance, phase: float, stride: float) -> list[Limb]:
     """A person on foot; phase in radians, stride 0 (standing) to 1, origin between the feet."""
     t, s = look.tall, look.stout
     swing = math.sin(phase) * 0.45 * stride
@@ -81,7 +81,7 @@ def walker(look: Look, phase: float, stride: float) -> list[Limb]:
     return limbs + _trunk(look, hip, chest, 0.0, 0.0)
 
 
-def _leg(look: Look, hip: Point, knee: Point, ankle: Point) -> list[Limb]:
+def _leg(look: Appearance, hip: Point, knee: Point, ankle: Point) -> list[Limb]:
     k = look.stout * look.tall / 1.7
     shin = look.skin if look.skirt else look.legs
     return [
@@ -96,7 +96,7 @@ def _leg(look: Look, hip: Point, knee: Point, ankle: Point) -> list[Limb]:
     ]
 
 
-def _arm(look: Look, side: int, chest: float, angle: float, bend: float) -> list[Limb]:
+def _arm(look: Appearance, side: int, chest: float, angle: float, bend: float) -> list[Limb]:
     k, t = look.stout * look.tall / 1.7, look.tall
     x = side * 0.2 * k
     elbow = (x * 1.15, chest - 0.17 * t * math.cos(angle), 0.17 * t * math.sin(angle))
@@ -116,7 +116,7 @@ def _arm(look: Look, side: int, chest: float, angle: float, bend: float) -> list
     return limbs
 
 
-def _trunk(look: Look, hip: float, chest: float, lean: float, at: float) -> list[Limb]:
+def _trunk(look: Appearance, hip: float, chest: float, lean: float, at: float) -> list[Limb]:
     """Hips, body, neck, head and hair; `lean` is how far the chest is before the hips, `at` the hips."""
     k, t = look.stout * look.tall / 1.7, look.tall
     top, head = at + lean, (0.0, chest + 0.115 * t, at + lean * 1.2 + 0.02)
@@ -145,7 +145,7 @@ def _trunk(look: Look, hip: float, chest: float, lean: float, at: float) -> list
     return limbs
 
 
-def _head(look: Look, at: Point) -> list[Limb]:
+def _head(look: Appearance, at: Point) -> list[Limb]:
     """Face, and hair or a helmet on top and behind."""
     x, y, z = at
     cover = look.helmet or look.hair
@@ -157,7 +157,7 @@ def _head(look: Look, at: Point) -> list[Limb]:
     ]
 
 
-def rider(look: Look, ride: Ride, phase: float) -> list[Limb]:
+def rider(look: Appearance, ride: Ride, phase: float) -> list[Limb]:
     """A person on a bicycle or motorcycle; phase of the pedals in radians."""
     seat_z, k = (-0.12 if ride.motor else -0.2), look.stout * look.tall / 1.7
     hip = ride.seat + 0.08

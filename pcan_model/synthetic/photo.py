@@ -20,18 +20,18 @@ from pcan_model.synthetic.canvas import (
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """How the camera moves and what it does to the picture."""
+    """How the camera moves and what it does to the image."""
 
-    focal: float  # picture widths
+    focal: float  # image widths
     height: float  # metres over the ground
-    horizon: float  # picture heights from the top
+    horizon: float  # image heights from the top
     speed: float  # metres per frame
     turn: float  # radians per frame
-    shake: float  # picture pixels
+    shake: float  # image pixels
     blur: float  # standard deviation, pixels
     noise: float  # standard deviation, of 255
     quality: int  # of the JPEG
-    bonnet: float  # picture heights of the camera's own car in view
+    bonnet: float  # image heights of the camera's own car in view
     exposure: float  # factor
     cast: Colour  # factors
 

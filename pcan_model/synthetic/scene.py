@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.synthetic.canvas import Camera, Canvas, Colour, Floats
+from pcan_model.synthetic.canvas import Canvas, Colour, Floats, PinholeCamera
 from pcan_model.synthetic.ground import ACROSS, ALONG, GROUND_X, Street
 from pcan_model.synthetic.houses import FIRST_HOUSE, House, paint_house
 from pcan_model.synthetic.mesh import Pose, darken
@@ -20,7 +20,7 @@ class Scenery:
     """Everything that a drive paints behind and between its actors."""
 
     ground: NDArray[np.uint8]  # seen from above, see GROUND_X, ACROSS, ALONG
-    sky: NDArray[np.uint8]  # wider than the picture
+    sky: NDArray[np.uint8]  # wider than the image
     houses: tuple[House, ...]
     props: tuple[Prop, ...]
 
@@ -126,7 +126,7 @@ def _paint_sky(canvas: Canvas, sky: NDArray[np.uint8], horizon: int, width: int)
 
 
 def _paint_ground(canvas: Canvas, ground: NDArray[np.uint8], horizon: int) -> None:
-    """Map the ground picture through the camera at half resolution and enlarge it."""
+    """Map the ground image through the camera at half resolution and enlarge it."""
     camera, (height, width) = canvas.camera, canvas.pixels.shape[:2]
     if horizon >= height - 2:
         return
@@ -141,8 +141,8 @@ def _paint_ground(canvas: Canvas, ground: NDArray[np.uint8], horizon: int) -> No
     canvas.pixels[horizon:, :, :3] = big[: height - horizon]
 
 
-def _ground_map(camera: Camera) -> Floats:
-    """Homography from ground picture pixels to canvas pixels, (3, 3)."""
+def _ground_map(camera: PinholeCamera) -> Floats:
+    """Homography from ground image pixels to canvas pixels, (3, 3)."""
     cos, sin = math.cos(camera.yaw), math.sin(camera.yaw)
     forward = np.array([sin, cos, -sin * camera.x - cos * camera.z])
     across = np.array([cos, -sin, -cos * camera.x + sin * camera.z])

@@ -15,7 +15,7 @@ from pcan_model.synthetic.cars import make_car
 from pcan_model.synthetic.ground import Street
 from pcan_model.synthetic.limbs import paint_limbs
 from pcan_model.synthetic.mesh import Mesh, Pose, darken
-from pcan_model.synthetic.people import Look, make_look, rider, walker
+from pcan_model.synthetic.people import Appearance, make_look, rider, walker
 from pcan_model.synthetic.rides import Ride, make_ride, paint_ride
 from pcan_model.synthetic.vehicles import make_bus, make_train, make_truck
 
@@ -37,7 +37,7 @@ class Actor:
     reach: tuple[float, float]  # metres, half of what it takes of the ground along x and z
     patch: NDArray[np.uint8]  # surface texture
     mesh: Mesh | None = None
-    look: Look | None = None
+    look: Appearance | None = None
     ride: Ride | None = None
     phase: float = 0.0  # radians at frame 0
     rate: float = 0.0  # radians per frame
@@ -128,7 +128,7 @@ class Crowd:
 
     def _add(
         self, labels: tuple[int, ...], pose: Pose, speed: float, reach: tuple[float, float], *,
-        rate: float = 0.0, mesh: Mesh | None = None, look: Look | None = None, ride: Ride | None = None,
+        rate: float = 0.0, mesh: Mesh | None = None, look: Appearance | None = None, ride: Ride | None = None,
     ) -> None:  # fmt: skip
         for other in self.actors:
             gap_x = abs(pose.x - other.start.x) - reach[0] - other.reach[0]

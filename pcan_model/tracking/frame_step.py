@@ -127,7 +127,7 @@ def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbo
 def _tracks(
     state: State, update: TrackUpdate, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
 ) -> Tracks:
-    """Return all tracks of this frame, in pixels of the camera image."""
+    """Return all tracks of this frame, in pixels of the cameran image."""
     gone = [
         (track, kind, EMPTY_MASK)
         for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))

@@ -13,7 +13,7 @@ from pcan_model.core.config import Config
 from pcan_model.data.pairs import Sample
 from pcan_model.data.sources import read_sources
 from pcan_model.training.options import TrainOptions
-from pcan_model.training.targets import Truth
+from pcan_model.training.targets import GroundTruth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +21,7 @@ class Batch:
     """B pairs, ready for the network."""
 
     images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
-    truths: list[Truth]  # of the 2B pictures
+    truths: list[GroundTruth]  # of the 2B images
     names: list[int]  # index of each pair in the data set, to find it again
 
     def to(self, device: torch.device) -> Batch:
@@ -44,7 +44,8 @@ def collate(items: Sequence[tuple[int, Pair | Unread]]) -> Batch | Unread:
     samples = [pair[i] for i in range(2) for _, pair in pairs]
     images = torch.stack([torch.from_numpy(s.image) for s in samples])
     truths = [
-        Truth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore))) for s in samples
+        GroundTruth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore)))
+        for s in samples
     ]
     return Batch(images, truths, [index for index, _ in pairs])
 

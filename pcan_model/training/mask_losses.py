@@ -12,18 +12,18 @@ from pcan_model.model.detector import Detector
 from pcan_model.model.heads import choose
 from pcan_model.model.instance_attention import InstanceAttention
 from pcan_model.model.roi_pooling import pool_by_level
-from pcan_model.training.roi_sampling import Regions, gather
-from pcan_model.training.targets import Truth, mask_targets
+from pcan_model.training.roi_sampling import SampledRegions, gather
+from pcan_model.training.targets import GroundTruth, mask_targets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskRegions:
-    """R regions of B pairs that show objects of known outline, by picture, the keys' first; R may be 0."""
+    """R regions of B pairs that show objects of known outline, by image, the keys' first; R may be 0."""
 
     features: Tensor  # (R, C, S, S) float32
     initial: Tensor  # (R, 2S, 2S) logits of the initial masks
     target: Tensor  # (R, 2S, 2S) 0 or 1
-    picture: Tensor  # (R,) index of the picture, 0 to 2B - 1
+    picture: Tensor  # (R,) index of the image, 0 to 2B - 1
     ids: Tensor  # (R,) identity of the object
     pairs: int  # B
 
@@ -31,7 +31,9 @@ class MaskRegions:
         return len(self.picture)
 
 
-def mask_regions(net: Detector, levels: list[Tensor], regions: Regions, truths: list[Truth]) -> MaskRegions:
+def mask_regions(
+    net: Detector, levels: list[Tensor], regions: SampledRegions, truths: list[GroundTruth]
+) -> MaskRegions:
     """Pool regions that show an object, and let the mask head say what it sees there."""
     cells = net.config.heads.mask_size
     features = pool_by_level(levels, regions.boxes, regions.picture, cells).float()

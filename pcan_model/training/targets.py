@@ -14,8 +14,8 @@ BACKGROUND, UNUSED = -1, -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What one training picture shows; N objects, N may be 0."""
+class GroundTruth:
+    """What one training image shows; N objects, N may be 0."""
 
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 pixels
     labels: Tensor  # (N,) int64, index into Config.classes
@@ -28,13 +28,13 @@ class Truth:
         """Whether each object has a mask to learn from, (N,) bool."""
         return self.masks.flatten(1).any(1)
 
-    def to(self, device: torch.device) -> Truth:
+    def to(self, device: torch.device) -> GroundTruth:
         """Return the same on another device."""
         tensors = (self.boxes, self.labels, self.ids, self.masks, self.ignore)
-        return Truth(*(t.to(device, non_blocking=True) for t in tensors))
+        return GroundTruth(*(t.to(device, non_blocking=True) for t in tensors))
 
 
-def match(candidates: Tensor, truth: Truth, *, high: float, low: float, rescue: bool) -> Tensor:
+def match(candidates: Tensor, truth: GroundTruth, *, high: float, low: float, rescue: bool) -> Tensor:
     """Assign each candidate box to an object.
 
     candidates (A, 4)

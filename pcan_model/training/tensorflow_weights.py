@@ -15,13 +15,13 @@ from pcan_model.model.checkpoint import CheckpointError
 BACKBONE = "FeatureExtractor/MobilenetV2/"  # names of its constants begin so
 EXTRA = "layer_19"  # further layers of the detector, behind the backbone
 EPSILON_GAP = 1e-3 - 1e-5  # TensorFlow's batch normalisation adds 1e-3 to the variance, torch 1e-5
-HALF_RANGE = 127.5  # the detector sees pictures in [-1, 1]
+HALF_RANGE = 127.5  # the detector sees images in [-1, 1]
 
 
 def read_mobilenet(path: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> list[Tensor]:
     """Read the backbone's tensors in the order of torchvision's `mobilenet_v2().features`.
 
-    The first layer is rewritten for pictures that are normalised by mean and std (RGB, 0..255).
+    The first layer is rewritten for images that are normalised by mean and std (RGB, 0..255).
     TensorFlow pads strided layers on one side only: features lie up to a pixel of their level aside.
     Raises CheckpointError when the file is no frozen graph with this backbone.
     """

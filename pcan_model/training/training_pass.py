@@ -13,14 +13,14 @@ from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.training.losses import Losses, cosine_regression, products, quasi_dense
 from pcan_model.training.mask_losses import MaskRegions, mask_loss, mask_regions, refine
 from pcan_model.training.roi_sampling import (
-    Regions,
+    SampledRegions,
     box_losses,
-    draw_regions,
     first_positives,
     gather,
     proposal_losses,
+    sample_regions,
 )
-from pcan_model.training.targets import Truth
+from pcan_model.training.targets import GroundTruth
 
 
 class TrainingPass(nn.Module):
@@ -31,7 +31,7 @@ class TrainingPass(nn.Module):
         self.net = net
         self.refines = not isinstance(net.instance_attention, NoInstanceAttention)
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute all losses of B pairs.
 
         images  (2B, H, W, 3) uint8 RGB, the B keys before the B references
@@ -40,7 +40,7 @@ class TrainingPass(nn.Module):
         levels = self._read_references(self.net.features(images))
         said, boxes = self._propose(levels)
         objectness, proposals = proposal_losses(*said, truths, self.net.config.train.rpn_samples)
-        regions = draw_regions(boxes, truths, self.net.config.train)
+        regions = sample_regions(boxes, truths, self.net.config.train)
         features = pool_by_level(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
         classes, corners = box_losses(self.net.box_head, features, regions, truths)
         masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
@@ -59,7 +59,7 @@ class TrainingPass(nn.Module):
         return self.net.complete(levels)
 
     def _propose(self, levels: list[Tensor]) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor]]:
-        """Return logits (B, A), offsets (B, A, 4) and anchors (A, 4), and each picture's proposals (P, 4)."""
+        """Return logits (B, A), offsets (B, A, 4) and anchors (A, 4), and each image's proposals (P, 4)."""
         head = self.net.proposals
         pyramid = with_p6(levels)
         logits, offsets = head(pyramid)
@@ -69,13 +69,13 @@ class TrainingPass(nn.Module):
             boxes, _ = head.propose(logits, offsets, anchors, size, self.net.config.train.proposals)
         return (torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors)), list(boxes.float())
 
-    def _outlined(self, regions: Regions, truths: list[Truth]) -> Regions:
-        """Return the regions that teach masks: of objects whose outline is known, some of each picture."""
+    def _outlined(self, regions: SampledRegions, truths: list[GroundTruth]) -> SampledRegions:
+        """Return the regions that teach masks: of objects whose outline is known, some of each image."""
         shown = regions.take(gather(truths, "outlined", regions))
         return shown.take(first_positives(shown, self.net.config.train.mask_samples))
 
     def _mask_losses(
-        self, levels: list[Tensor], regions: Regions, truths: list[Truth]
+        self, levels: list[Tensor], regions: SampledRegions, truths: list[GroundTruth]
     ) -> tuple[Tensor, Tensor]:
         """Return the losses of the initial masks and of the masks refined by the reference's prototypes."""
         net = self.net
@@ -93,7 +93,7 @@ class TrainingPass(nn.Module):
         return mask_loss(refine(self.net.instance_attention, shown), shown)
 
     def _embedding_losses(
-        self, features: Tensor, regions: Regions, truths: list[Truth]
+        self, features: Tensor, regions: SampledRegions, truths: list[GroundTruth]
     ) -> tuple[Tensor, Tensor]:
         """Contrast each key object with all regions of its reference, per pair; then average."""
         pairs = len(truths) // 2

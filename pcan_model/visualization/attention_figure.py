@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.visualization.attention_recorder import SIDE, Look
+from pcan_model.visualization.attention_recorder import SIDE, AttentionView
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 GOLDEN = 0.618033988749895  # turns of the colour circle between two prototypes
 MARGIN, LABEL = 6, 108  # pixels between tiles, and for the names of the rows
-STRENGTH = 0.6  # of the colour over the picture
+STRENGTH = 0.6  # of the colour over the image
 
 
 def colours(count: int) -> NDArray[np.float32]:
@@ -24,7 +24,7 @@ def colours(count: int) -> NDArray[np.float32]:
     return 255 * np.array(turns, np.float32).reshape(count, 3)
 
 
-def busiest(looks: Sequence[Look], split: int, count: int) -> tuple[list[int], list[int]]:
+def busiest(looks: Sequence[AttentionView], split: int, count: int) -> tuple[list[int], list[int]]:
     """Return the foreground and the background prototypes that attend to most of their side.
 
     split  number of foreground prototypes, the first of each map
@@ -38,13 +38,13 @@ def busiest(looks: Sequence[Look], split: int, count: int) -> tuple[list[int], l
     return [j for j in order if j < split][:count], [j for j in order if j >= split][:count]
 
 
-def _small_mask(look: Look) -> NDArray[np.float32]:
+def _small_mask(look: AttentionView) -> NDArray[np.float32]:
     size = look.maps.shape[1:]
     mask = cv2.resize(look.mask, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return cast(NDArray[np.float32], mask)
 
 
-def attended(look: Look, chosen: Sequence[int]) -> Picture:
+def attended(look: AttentionView, chosen: Sequence[int]) -> Picture:
     """Colour each pixel of the cut-out by the prototypes that attend to it."""
     palette, maps = colours(len(chosen)), [_large(look.maps[j]) for j in chosen]
     weights = np.stack(maps, -1) if maps else np.zeros((SIDE, SIDE, 0), np.float32)
@@ -53,7 +53,7 @@ def attended(look: Look, chosen: Sequence[int]) -> Picture:
     return (look.crop * (1 - share) + colour * share).astype(np.uint8)
 
 
-def heat(look: Look, prototype: int) -> Picture:
+def heat(look: AttentionView, prototype: int) -> Picture:
     """Show where one prototype looks, brightest at its largest weight."""
     weight = _large(look.maps[prototype])
     scaled = np.asarray(255 * weight / max(float(weight.max()), 1e-6), np.uint8)
@@ -61,7 +61,7 @@ def heat(look: Look, prototype: int) -> Picture:
     return (0.35 * look.crop + 0.65 * warm).astype(np.uint8)
 
 
-def outlined(look: Look) -> Picture:
+def outlined(look: AttentionView) -> Picture:
     """Return the cut-out with the outline of its mask."""
     canvas = look.crop.copy()
     inside = (cv2.resize(look.mask, (SIDE, SIDE)) > 0.5).astype(np.uint8)
@@ -75,7 +75,7 @@ def _large(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(large, np.float32)
 
 
-def draw(looks: Sequence[Look], split: int, count: int = 4) -> Picture:
+def draw(looks: Sequence[AttentionView], split: int, count: int = 4) -> Picture:
     """Draw one track over frames: the object, all its prototypes by colour, and the busiest alone.
 
     looks  of one track, in order; at least one

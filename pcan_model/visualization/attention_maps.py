@@ -20,7 +20,7 @@ from pcan_model.model.pcan import PCAN
 from pcan_model.one_stage.network import make_pcan
 from pcan_model.visualization.attention_figure import draw
 from pcan_model.visualization.attention_options import AttentionOptions
-from pcan_model.visualization.attention_recorder import Look, watch
+from pcan_model.visualization.attention_recorder import AttentionView, record_attention
 
 
 def draw_attention(options: AttentionOptions) -> tuple[str, tuple[str, ...]]:
@@ -46,17 +46,19 @@ def load(weights: Path) -> PCAN:
     return net
 
 
-def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[Look]]:
+def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[AttentionView]]:
     """Return the looks of every track by its id."""
-    tracks: dict[int, list[Look]] = defaultdict(list)
+    tracks: dict[int, list[AttentionView]] = defaultdict(list)
     images = (frame.image for frame in islice(clip.frames(), until))
-    for seen in tqdm(watch(net, images), unit="frame"):
+    for seen in tqdm(record_attention(net, images), unit="frame"):
         for look in seen.looks:
             tracks[look.track_id].append(look)
     return dict(tracks)
 
 
-def choose(tracks: dict[int, list[Look]], track: int | None, frames: int, every: int) -> list[Look]:
+def choose(
+    tracks: dict[int, list[AttentionView]], track: int | None, frames: int, every: int
+) -> list[AttentionView]:
     """Return the frames to draw of a track, by default of the one that was seen largest and longest.
 
     every  frames from one drawn look to the next
@@ -72,7 +74,7 @@ def choose(tracks: dict[int, list[Look]], track: int | None, frames: int, every:
     return looks[first::every][:frames]
 
 
-def _area(look: Look) -> float:
+def _area(look: AttentionView) -> float:
     x1, y1, x2, y2 = look.box.tolist()
     return (x2 - x1) * (y2 - y1)
 

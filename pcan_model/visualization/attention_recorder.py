@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pcan_model.core.engine import Engine, Image
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Detections, Frame, Slots, State, Track
-from pcan_model.inference.torch_engine import Features, Memory, TorchEngine
+from pcan_model.inference.torch_engine import TorchEngine, TorchFeatures, TorchMemory
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.sparse_passes import SparseInstancePass
 from pcan_model.tracking.tracker import Tracker
@@ -23,7 +23,7 @@ SIDE = 224  # pixels of the cut-outs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class AttentionView:
     """What the prototypes of one track attend to in one frame."""
 
     frame: int  # index of the frame, from 0
@@ -35,7 +35,7 @@ class Look:
     maps: NDArray[np.float32]  # (K, S, S) foreground first; each side sums to 1 at every cell
 
 
-class WatchingEngine(Engine):
+class RecordingEngine(Engine):
     """Runs the network by torch and keeps what its last instance pass had before it."""
 
     def __init__(self, net: PCAN) -> None:
@@ -43,25 +43,25 @@ class WatchingEngine(Engine):
         self._pass = SparseInstancePass(net)
         self.config = net.config
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> TorchMemory:
         """Return the empty memory of one camera."""
         return self._engine.start()
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
-        """Find the objects of one picture, and keep it."""
+    def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
+        """Find the objects of one image, and keep it."""
         self.picture = image
         return self._engine.detect(image, memory)
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], TorchMemory]:
         """Refine the masks, and keep the regions."""
         self._features, self._slots = features, slots
         self._logits, following = self._engine.segment(features, slots, memory, remember=remember)
         return self._logits, following
 
-    def look(self, track: Track, memory: Memory, frame: int) -> Look:
-        """Read the maps of a track that was found in the last picture from its prototypes as they are now."""
+    def look(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
+        """Read the maps of a track that was found in the last image from its prototypes as they are now."""
         row = int(self._slots.owner[track.slot])
         sheet, boxes, _ = self._features.handed
         with torch.inference_mode():
@@ -70,11 +70,11 @@ class WatchingEngine(Engine):
             maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))
         crop = cut(self.picture, track.box)
-        return Look(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())
+        return AttentionView(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())
 
 
 def cut(picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a box of a picture stretched to a square, its pixels where the maps have their cells."""
+    """Return a box of an image stretched to a square, its pixels where the maps have their cells."""
     x1, y1, x2, y2 = box.tolist()
     scale_x, scale_y = max(x2 - x1, 1e-3) / SIDE, max(y2 - y1, 1e-3) / SIDE
     back = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
@@ -84,17 +84,19 @@ def cut(picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class RecordedFrame:
     """One frame of a watched clip."""
 
     picture: NDArray[np.uint8]  # (height, width, 3) RGB uint8, letterboxed
     letterbox: Letterbox
-    looks: tuple[Look, ...]  # of every track found in it
+    looks: tuple[AttentionView, ...]  # of every track found in it
 
 
-def watch(net: PCAN, pictures: Iterable[NDArray[np.uint8]], rate: float = 10.0) -> Iterator[Seen]:
-    """Track RGB pictures, `rate` a second; yields what the prototypes of each track attend to."""
-    engine = WatchingEngine(net)
+def record_attention(
+    net: PCAN, pictures: Iterable[NDArray[np.uint8]], rate: float = 10.0
+) -> Iterator[RecordedFrame]:
+    """Track RGB images, `rate` a second; yields what the prototypes of each track attend to."""
+    engine = RecordingEngine(net)
     tracker = Tracker(engine)
     state: State = tracker.start()
     size = net.config.input.height, net.config.input.width
@@ -102,4 +104,4 @@ def watch(net: PCAN, pictures: Iterable[NDArray[np.uint8]], rate: float = 10.0) 
         state, _ = tracker.step(state, Frame(picture, index / rate))
         found = [track for track in state.tracks if track.seen == index]
         looks = tuple(engine.look(track, state.memory, index) for track in found)
-        yield Seen(engine.picture, Letterbox((picture.shape[0], picture.shape[1]), size), looks)
+        yield RecordedFrame(engine.picture, Letterbox((picture.shape[0], picture.shape[1]), size), looks)

@@ -16,7 +16,7 @@ GREY = 0.7  # share of grey in what is ignored
 
 
 def draw_labels(frame: LabeledFrame, classes: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Return a labelled frame as an RGB picture with its objects over it."""
+    """Return a labelled frame as an RGB image with its objects over it."""
     picture = frame.image.copy()
     picture[frame.ignore] = (picture[frame.ignore] * (1 - GREY) + 128 * GREY).astype(np.uint8)
     instances = [

@@ -1,4 +1,4 @@
-"""Tracks drawn into pictures: one stable colour per track, soft masks, sharp outlines, legible labels."""
+"""Tracks drawn into images: one stable colour per track, soft masks, sharp outlines, legible labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def colour(track_id: int) -> tuple[int, int, int]:
 
 
 def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> Picture:
-    """Return a copy of an RGB picture with every track found in it; near ones over far ones."""
+    """Return a copy of an RGB image with every track found in it; near ones over far ones."""
     canvas = np.array(picture, np.uint8, order="C")
     found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
     for instance in found:
@@ -153,7 +153,7 @@ def contact_sheet(tiles: Sequence[Picture], *, columns: int = 3) -> Picture:
 
 
 def tile(number: int, picture: Picture, width: int = 640) -> Picture:
-    """Return an RGB picture as a numbered tile of a contact sheet; `width` in pixels."""
+    """Return an RGB image as a numbered tile of a contact sheet; `width` in pixels."""
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     shrinks = width < picture.shape[1]
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

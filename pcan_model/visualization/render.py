@@ -1,4 +1,4 @@
-"""Pictures and tracks to an overlay video and a contact sheet."""
+"""Images and tracks to an overlay video and a contact sheet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OverlayVideo:
         self._size = (0, 0)
 
     def write(self, picture: Picture) -> None:
-        """Append a picture; the first one's size holds for all."""
+        """Append an image; the first one's size holds for all."""
         if self._writer is None:
             self._size = (picture.shape[1], picture.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
@@ -82,7 +82,7 @@ class Sheet:
             self._tiles = self._tiles[::2]
 
     def save(self, path: Path) -> None:
-        """Write the sheet as a picture, atomically; ValueError where no frame came."""
+        """Write the sheet as an image, atomically; ValueError where no frame came."""
         if self._last is None:
             raise ValueError(f"{path}: expected frames for a contact sheet, got none")
         last, picture = self._last
@@ -113,10 +113,10 @@ def render(
 
 
 def save_picture(path: Path, picture: Picture) -> None:
-    """Write an RGB picture as PNG, atomically."""
+    """Write an RGB image as PNG, atomically."""
     write_bytes(path, cv2.imencode(".png", bgr(picture))[1].tobytes())
 
 
 def bgr(picture: Picture) -> Picture:
-    """Return a picture in the order of channels that OpenCV writes."""
+    """Return an image in the order of channels that OpenCV writes."""
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)

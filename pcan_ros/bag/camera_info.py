@@ -44,7 +44,7 @@ def read_camera_info(path: Path) -> CameraInfo:
 
 
 def sized(info: CameraInfo | None, height: int, width: int, header: Any) -> CameraInfo:
-    """Return a calibration for one picture; without one, all zeros say so, as sensor_msgs defines it.
+    """Return a calibration for one image; without one, all zeros say so, as sensor_msgs defines it.
 
     Raises BagError when the calibration is of another size.
     """

@@ -33,7 +33,7 @@ class CopyStyle:
 
     storage: Storage = "mcap"
     prefix: str = "/pcan_tracker"  # of the new topics, as the node has them
-    raw: bool = False  # pictures as Image; else JPEG (overlay) and PNG (label image)
+    raw: bool = False  # images as Image; else JPEG (overlay) and PNG (label image)
     pictures: bool = True  # whether there is an overlay and a label image at all
 
     def topics(self, cameras: tuple[str, ...]) -> dict[str, str]:

@@ -71,7 +71,7 @@ class Truth:
 
 
 def crop(mask: NDArray[np.bool_]) -> Mask:
-    """Cut a whole picture's mask, (H, W), to what is on."""
+    """Cut a whole image's mask, (H, W), to what is on."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return EMPTY_MASK

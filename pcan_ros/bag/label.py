@@ -106,7 +106,7 @@ def _track(images: Iterable[Any], tracker: Tracker, journal: Journal, types: Any
 
 
 def _answer(stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]], types: Any) -> LabelAnswer:
-    """Track one image, as the node does; a picture that cannot be read is left out."""
+    """Track one image, as the node does; an image that cannot be read is left out."""
     topic = stored.connection.topic
     try:
         message = types.deserialize_cdr(stored.raw, stored.connection.msgtype)

@@ -1,4 +1,4 @@
-"""The pictures of a bag on one page, with the tracks or the ground truth that it holds."""
+"""The images of a bag on one page, with the tracks or the ground truth that it holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> s
     """Draw frames evenly over a bag, and save the page; returns the topic of the tracks drawn, if any.
 
     topic   of the images, chosen by `image_topic` if empty
-    tracks  of the TrackedInstanceArrays, the one that fits most of these pictures if empty
+    tracks  of the TrackedInstanceArrays, the one that fits most of these images if empty
     """
     with Bag(path) as bag:
         types, images = bag.types(), image_topic(bag, topic)
@@ -51,14 +51,14 @@ def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
 
 
 def _drawn(types: Any, kind: str, image: bytes, tracks: bytes | None) -> Picture:
-    """Return a picture with its tracks; a black one where there is no picture in the message."""
+    """Return an image with its tracks; a black one where there is no image in the message."""
     try:
         picture = decode(types.deserialize_cdr(image, kind))
     except Exception:  # a broken message shows in many ways, and the report tells of it
         return np.zeros((360, 640, 3), np.uint8)
     if tracks is None:
         return picture
-    from pcan_ros.messages import from_tracks  # only now: to look at pictures alone needs no ROS
+    from pcan_ros.messages import from_tracks  # only now: to look at images alone needs no ROS
 
     said = types.deserialize_cdr(tracks, TRACKS)
     names = {i.class_id: i.class_name for i in said.instances}

@@ -27,7 +27,7 @@ class ClientError(UserError, RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Reply:
     """What came back for one image."""
 
     message: TrackedInstanceArray
@@ -52,7 +52,7 @@ class Client:
         self.node = Node("pcan_client", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self.answers: list[Answer] = []
+        self.answers: list[Reply] = []
         self.statuses: list[TrackerStatus] = []
         policy = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
         kind, topic = (CompressedImage, f"{image_topic}/compressed") if compressed else (Image, image_topic)
@@ -105,7 +105,7 @@ class Client:
 
     def exchange(
         self, message: Any, timeout: float, alive: Callable[[], bool] = lambda: True
-    ) -> Answer | None:
+    ) -> Reply | None:
         """Publish an image and wait for its tracks; None after the timeout."""
         before = len(self.answers)
         self.send(message)
@@ -117,4 +117,4 @@ class Client:
 
     def _on_tracks(self, raw: bytes) -> None:
         now = time.monotonic()
-        self.answers.append(Answer(deserialize_message(raw, TrackedInstanceArray), raw, now))
+        self.answers.append(Reply(deserialize_message(raw, TrackedInstanceArray), raw, now))

@@ -10,7 +10,7 @@ from functools import partial
 
 from pcan_model.core.stamps import nanoseconds
 from pcan_model.data.bags.files import Record
-from pcan_ros.client.client import Answer, Client, ClientError
+from pcan_ros.client.client import Client, ClientError, Reply
 
 PATIENCE = 20.0  # seconds for one image; the first of a network takes longest
 LOOK = 0.001  # seconds to look for answers between two images when the player is late
@@ -23,7 +23,7 @@ class Played:
 
     stamp: int  # of the image, nanoseconds
     sent: float  # monotonic time, seconds
-    answer: Answer | None
+    answer: Reply | None
 
     @property
     def round_trip(self) -> float | None:
@@ -60,13 +60,13 @@ def play_in_time(
         client.idle(max(LOOK, due - time.monotonic()))
         sent.append((record.stamp, client.send(record.raw)))
     _drain(client, alive, [stamp for stamp, _ in sent])
-    answers: dict[int, deque[Answer]] = {}
+    answers: dict[int, deque[Reply]] = {}
     for answer in client.answers:
         answers.setdefault(nanoseconds(answer.message.header.stamp), deque()).append(answer)
     return [Played(stamp, moment, _next(answers.get(stamp))) for stamp, moment in sent]
 
 
-def _next(waiting: deque[Answer] | None) -> Answer | None:
+def _next(waiting: deque[Reply] | None) -> Reply | None:
     """Return one answer for each image, also of those that share a stamp."""
     return waiting.popleft() if waiting else None
 

@@ -30,7 +30,7 @@ class LatencyReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RunReport:
     """A run of a clip through the node."""
 
     source: str  # the video, folder or bag

@@ -14,7 +14,7 @@ from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Tracks
 from pcan_model.data.bags.files import ImageBag
 from pcan_model.data.clips import Clip
-from pcan_model.evaluation.predict import Answer, NoAnswer
+from pcan_model.evaluation.predict import NoPrediction, Prediction
 from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
@@ -34,7 +34,7 @@ class ThroughNode:
     threads: int = 1
     rate: float = 0.0  # in real time at this multiple of the clip's pace; 0 in lock-step
 
-    def __call__(self, clip: Clip) -> Iterator[Answer]:
+    def __call__(self, clip: Clip) -> Iterator[Prediction]:
         """Answer a clip frame by frame; a frame that got no answer says that nothing is there."""
         os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
         with tempfile.TemporaryDirectory(prefix="pcan_clip_") as name:
@@ -44,7 +44,7 @@ class ThroughNode:
                 frame = clip.read(index)
                 height, width = frame.image.shape[:2]
                 tracks, dropped = _tracks(played, height, width), played.answer is None
-                yield Answer(frame, tracks, played.round_trip or 0.0, dropped)
+                yield Prediction(frame, tracks, played.round_trip or 0.0, dropped)
 
     def _play(self, bag: ImageBag) -> Iterator[Played]:
         space = f"/pcan_evaluate_{os.getpid()}"  # nobody else's topics
@@ -64,7 +64,7 @@ class ThroughNode:
                         yield played
             except ClientError as error:
                 words = [line for line in node.log().splitlines() if line.strip()]
-                raise NoAnswer(f"{error}; the node's last word: {(words or ['none'])[-1]}") from error
+                raise NoPrediction(f"{error}; the node's last word: {(words or ['none'])[-1]}") from error
 
     def _parameters(self, topic: str) -> dict[str, Any]:
         return {

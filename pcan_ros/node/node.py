@@ -35,7 +35,7 @@ from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
 from pcan_ros.node.outputs import Outputs
 from pcan_ros.node.parameters import ParameterError
-from pcan_ros.node.pipeline import Pipeline, Result
+from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
@@ -137,7 +137,7 @@ class TrackerNode(LifecycleNode):
 
     # The pipeline's sink, called from its thread
 
-    def on_result(self, result: Result) -> None:
+    def on_result(self, result: FrameResult) -> None:
         """Publish one processed image: tracks first, debug images last."""
         outputs, camera = self._outputs[result.camera], self._statistics[result.camera]
         if result.jump:

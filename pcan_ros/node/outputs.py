@@ -15,7 +15,7 @@ from pcan_model.visualization.render import bgr
 from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 from pcan_ros.node.parameters import Settings
-from pcan_ros.node.pipeline import Result
+from pcan_ros.node.pipeline import FrameResult
 from pcan_ros.node.throttle import Throttle
 
 
@@ -29,7 +29,7 @@ class Outputs:
         self._overlay = self._offer(Image, f"{prefix}/overlay", depth=1)
         self._labels = self._offer(Image, f"{prefix}/label_image", depth=1)
 
-    def publish_tracks(self, result: Result, settings: Settings) -> None:
+    def publish_tracks(self, result: FrameResult, settings: Settings) -> None:
         """Publish the tracks of one image."""
         message = to_tracks(
             result.tracks,
@@ -44,7 +44,7 @@ class Outputs:
         """Publish how well the tracker keeps up."""
         self._publish(self._status, lambda: status)
 
-    def publish_images(self, result: Result) -> None:
+    def publish_images(self, result: FrameResult) -> None:
         """Publish overlay and label image, each only while there are subscribers."""
         if self._overlay.get_subscription_count():
             self._publish(self._overlay, lambda: self._draw(result))
@@ -65,7 +65,7 @@ class Outputs:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    def _draw(self, result: Result) -> Image:
+    def _draw(self, result: FrameResult) -> Image:
         image = draw(result.image, result.tracks, self._classes)
         return to_image(bgr(image), "bgr8", result.header)
 

@@ -23,7 +23,7 @@ WAIT = 0.5  # seconds between looks at whether to stop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class FrameResult:
     """One processed image."""
 
     camera: int  # index into the list of cameras
@@ -46,7 +46,7 @@ class Ready:
 class Sink(Protocol):
     """Takes what comes out; called from the worker thread. Books of it are the sink's."""
 
-    def on_result(self, result: Result) -> None:
+    def on_result(self, result: FrameResult) -> None:
         """Take one processed image."""
 
     def on_bad(self, camera: int, error: Exception) -> None:
@@ -173,4 +173,4 @@ class Pipeline:
         network = watch.timings.network
         for number, (_, tracks) in after.items():
             header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
-            self._sink.on_result(Result(number, header, image, tracks, taken, jumps[number], network))
+            self._sink.on_result(FrameResult(number, header, image, tracks, taken, jumps[number], network))

@@ -25,7 +25,7 @@ from pcan_model.core.masks import Encoding
 from pcan_model.core.structures import TrackedInstance
 from pcan_model.data.bags.files import Record
 from pcan_model.data.datasets.scalabel import write_clip
-from pcan_model.evaluation.predict import Answer, NoAnswer
+from pcan_model.evaluation.predict import NoPrediction, Prediction
 from pcan_model.evaluation.setup import Setup
 from pcan_ros import evaluate
 from pcan_ros.client.player import play_in_time
@@ -50,7 +50,7 @@ def setup_of(model: Path, **other: Any) -> Setup:
     return Setup(str(model), "onnx", threads=1, **other)
 
 
-def as_sent(answer: Answer, classes: tuple[str, ...]) -> list[TrackedInstance]:
+def as_sent(answer: Prediction, classes: tuple[str, ...]) -> list[TrackedInstance]:
     """Return an answer as it is after a way through a message."""
     message = to_tracks(answer.tracks, Header(), classes, encoding=Encoding.RLE_COCO)
     return list(from_tracks(message).instances)
@@ -130,7 +130,7 @@ def test_a_frame_without_an_answer_in_lockstep_is_no_result(
 ) -> None:
     monkeypatch.setattr("pcan_ros.client.client.Client.exchange", lambda *_, **__: None)
     through, _ = open_setup(setup_of(squares, via="node"))
-    with pytest.raises(NoAnswer, match=r"no tracks for the image of 1\.000 s"):
+    with pytest.raises(NoPrediction, match=r"no tracks for the image of 1\.000 s"):
         next(through(Squares()))
 
 

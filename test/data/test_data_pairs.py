@@ -21,7 +21,7 @@ from pcan_model.data.augment import (
     warp_boxes,
 )
 from pcan_model.data.clips import IGNORE, FlatFrame, LabeledFrame
-from pcan_model.data.colour import Look
+from pcan_model.data.colour import ColourChange
 from pcan_model.data.copy_paste import PASTED_ID, CutOut, CutOutBank, Placement, cut_objects, paste
 from pcan_model.data.pairs import PairDataset, Sample, _sample
 from pcan_model.synthetic.drive import SyntheticDrive
@@ -210,7 +210,9 @@ def test_a_box_alone_is_warped_whole_and_has_no_mask(
     view = View(
         scale, stretch=1, angle=0, shear=0, flip=flip, aim_x=aim[0], aim_y=aim[1], at_x=aim[2], at_y=aim[3]
     )
-    out = _sample(warp(boxed_pair(), view, 60, 100, visible_min=0.2), Look(), np.random.default_rng(0))
+    out = _sample(
+        warp(boxed_pair(), view, 60, 100, visible_min=0.2), ColourChange(), np.random.default_rng(0)
+    )
     np.testing.assert_allclose(out.boxes[:2], expected, atol=1e-5)
     assert not out.masks[:2].any() and not out.ignore.any()
     assert len(out.ids) == 3 and out.masks[2].any()
@@ -231,7 +233,7 @@ def test_a_box_cut_too_far_or_hidden_too_far_becomes_ignore() -> None:
     assert cut.areas().tolist() == [0, 14 * 20, 200] and (cut.index == IGNORE).sum() == 4 * 10
     frame = replace(boxed_pair(), index=np.where(boxed_pair().index == 2, 2, 0).astype(np.int16))
     bar = CutOut(np.zeros((40, 18, 3), np.uint8), np.ones((40, 18), np.int16), np.array([3]), 1.0)
-    place = Placement(foot_x=49, foot_y=40, height=40, flip=False, look=Look())
+    place = Placement(foot_x=49, foot_y=40, height=40, flip=False, look=ColourChange())
     out = paste(frame, [bar], [place], config=AugmentConfig(), rng=np.random.default_rng(0))
     assert out.areas().tolist() == [0, 0, 0, 18 * 40] and out.boxed.tolist() == [True, True, False, False]
 
@@ -239,7 +241,7 @@ def test_a_box_cut_too_far_or_hidden_too_far_becomes_ignore() -> None:
 def test_a_box_thinner_than_a_pixel_is_that_of_its_pixels() -> None:
     frame = boxed_pair()
     frame.boxes[1] = 40, 10, 40.2, 30
-    out = _sample(frame, Look(), np.random.default_rng(0))
+    out = _sample(frame, ColourChange(), np.random.default_rng(0))
     assert out.boxes[1].tolist() == [40, 10, 60, 30] and not out.masks[1].any()
 
 
@@ -253,7 +255,7 @@ def paste_bar(width: int, config: AugmentConfig) -> FlatFrame:
     index = np.zeros((40, 100))
     index[10:30, 20:40] = 1
     bar = CutOut(np.full((40, width, 3), 200, np.uint8), np.ones((40, width), np.int16), np.array([3]), 1.0)
-    place = Placement(foot_x=20 + width / 2, foot_y=40, height=40, flip=False, look=Look())
+    place = Placement(foot_x=20 + width / 2, foot_y=40, height=40, flip=False, look=ColourChange())
     return paste(flat(1, index), [bar], [place], config=config, rng=np.random.default_rng(0))
 
 

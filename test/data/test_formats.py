@@ -14,7 +14,7 @@ from pcan_model.core import rle
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.formats.identities import Numbers
+from pcan_model.data.formats.identities import IdAllocator
 from pcan_model.data.formats.labels import BACKGROUND, IGNORE, FrameLabels, distinct, from_masks, labelled
 
 PEDESTRIAN, CAR, TRUCK = (CLASSES.index(name) for name in ("pedestrian", "car", "truck"))
@@ -87,7 +87,7 @@ def test_run_lengths_that_do_not_cover_the_picture_are_refused(counts: object) -
 
 
 def test_numbers_keep_what_fits_and_is_free() -> None:
-    numbers = Numbers(1, 5)
+    numbers = IdAllocator(1, 5)
     assert [numbers.of(i) for i in (3, 900, 1, 900, 2)] == [3, 1, 2, 1, 4]
     assert numbers.of(-1) == 5
     with pytest.raises(OverflowError, match="at most 5"):

@@ -22,8 +22,13 @@ from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.data.datasets.scalabel import read_clips, write_clip
 from pcan_model.evaluation.metrics.comparison import Objects, encode
-from pcan_model.evaluation.predict import Answer, Follow, follow
-from pcan_model.evaluation.predictions import Answered, answer, read_answered, write_answered
+from pcan_model.evaluation.predict import ClipPredictor, Prediction, predict_clip
+from pcan_model.evaluation.predictions import (
+    ClipPredictions,
+    collect_predictions,
+    read_predictions,
+    write_predictions,
+)
 from pcan_model.evaluation.report.provenance import precision_of
 from pcan_model.evaluation.report.summary import summarise, summary_plain
 from pcan_model.evaluation.report.worst_frames import Moment, moments, worst
@@ -72,9 +77,9 @@ def labels(things: list[Thing]) -> LabeledFrame:
     )
 
 
-def follow_script(clip: Clip) -> Iterator[Answer]:
+def follow_script(clip: Clip) -> Iterator[Prediction]:
     """Answer a clip of `write_set` by its own script."""
-    return follow(Tracker(ScriptedEngine(script(int(clip.name[-1])))), clip)
+    return predict_clip(Tracker(ScriptedEngine(script(int(clip.name[-1])))), clip)
 
 
 def run_of(clips: list[Clip], folder: Path, **changes: Any) -> Run:
@@ -91,13 +96,13 @@ class Killed(RuntimeError):
     """What a run is stopped by."""
 
 
-def killed_after(count: int, follow: Follow) -> Follow:
+def killed_after(count: int, predict_clip: ClipPredictor) -> ClipPredictor:
     """Answer some clips, then die in the middle of the next."""
     seen: list[str] = []
 
-    def some(clip: Clip) -> Iterator[Answer]:
+    def some(clip: Clip) -> Iterator[Prediction]:
         seen.append(clip.name)
-        for index, one in enumerate(follow(clip)):
+        for index, one in enumerate(predict_clip(clip)):
             if len(seen) > count and index == 2:
                 raise Killed
             yield one
@@ -106,15 +111,15 @@ def killed_after(count: int, follow: Follow) -> Follow:
 
 
 def test_an_answer_is_the_same_once_written_and_read(tmp_path: Path) -> None:
-    answered = answer(follow_script, write_set(tmp_path / "set")[1], "key")
-    write_answered(tmp_path / "one.json", answered)
+    answered = collect_predictions(follow_script, write_set(tmp_path / "set")[1], "key")
+    write_predictions(tmp_path / "one.json", answered)
 
-    again = read_answered(tmp_path / "one.json", "key")
+    again = read_predictions(tmp_path / "one.json", "key")
 
     assert again is not None and again.pictures == answered.pictures and again.seconds == answered.seconds
     assert summary_plain(summarise([again])) == summary_plain(summarise([answered]))
-    assert read_answered(tmp_path / "one.json", "other settings") is None
-    assert read_answered(tmp_path / "none.json", "key") is None
+    assert read_predictions(tmp_path / "one.json", "other settings") is None
+    assert read_predictions(tmp_path / "none.json", "key") is None
 
 
 def test_a_killed_run_goes_on_and_says_the_same_as_an_undisturbed_one(tmp_path: Path) -> None:
@@ -218,7 +223,7 @@ def squares_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_worst_moments_are_switches_and_misses_and_not_neighbours(tmp_path: Path) -> None:
-    answered = answer(follow_script, write_set(tmp_path)[0])
+    answered = collect_predictions(follow_script, write_set(tmp_path)[0])
 
     found = moments(answered, len(CLASSES))
 
@@ -234,13 +239,13 @@ def test_each_ignored_object_of_a_file_is_a_region_of_its_own() -> None:
     entries = json.loads(next((clip_folder / "labels").glob("*.json")).read_text())
     crowds = [[e for e in frame["labels"] if e["attributes"].get("crowd")] for frame in entries]
 
-    answered = answer(partial(follow, Tracker(ScriptedEngine([]))), clip)
+    answered = collect_predictions(partial(predict_clip, Tracker(ScriptedEngine([]))), clip)
 
     assert [len(frame.ignore) for frame in answered.truth] == [len(frame) for frame in crowds]
     assert sum(map(len, crowds)) > 0
 
 
-def overlapping(count: int = 1) -> Answered:
+def overlapping(count: int = 1) -> ClipPredictions:
     """One frame with two masks that claim the same pixels; the second is surer."""
     masks = np.zeros((2, HEIGHT, WIDTH), bool)
     masks[0, 5:25, 5:25] = masks[1, 15:35, 15:35] = True
@@ -248,7 +253,7 @@ def overlapping(count: int = 1) -> Answered:
     truth = Objects(encode(masks[1:]), np.array([PERSON]), np.array([1]))
     sizes = ((HEIGHT, WIDTH),) * count
     names = tuple(f"{k:06d}.jpg" for k in range(count))
-    return Answered("clip0", "", names, sizes, (truth,) * count, (said,) * count, (0.1,) * count)
+    return ClipPredictions("clip0", "", names, sizes, (truth,) * count, (said,) * count, (0.1,) * count)
 
 
 @pytest.mark.parametrize("kind", SUBMISSIONS)
@@ -326,7 +331,7 @@ def test_the_page_needs_nothing_else_and_says_where_it_comes_from(
 
 
 def test_classes_that_a_data_set_does_not_label_are_left_out(tmp_path: Path) -> None:
-    answered = answer(follow_script, write_set(tmp_path)[0])
+    answered = collect_predictions(follow_script, write_set(tmp_path)[0])
 
     cars = summarise([answered], CLASSES, ("car",))
 

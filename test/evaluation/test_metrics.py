@@ -23,7 +23,7 @@ from pcan_model.evaluation import evaluate
 from pcan_model.evaluation.metrics.comparison import Objects, compare, encode
 from pcan_model.evaluation.metrics.scores import Recall, Report, mean_of, to_plain, to_text
 from pcan_model.evaluation.metrics.tracking import Scorer
-from pcan_model.evaluation.predict import follow
+from pcan_model.evaluation.predict import predict_clip
 from pcan_model.evaluation.setup import Setup
 from pcan_model.tracking.tracker import Tracker
 
@@ -203,14 +203,14 @@ def scripted() -> list[list[Thing]]:
 def test_a_tracker_that_sees_everything_scores_one_from_files() -> None:
     clips = [ScriptedClip(scripted()), ScriptedClip(scripted(), "again")]
 
-    report = evaluate.evaluate(partial(follow, Tracker(ScriptedEngine(scripted()))), clips)
+    report = evaluate.evaluate(partial(predict_clip, Tracker(ScriptedEngine(scripted()))), clips)
 
     assert report.sum.smotsa == report.sum.hota == 1.0 and report.frames == 12
 
 
 def test_evaluation_reads_every_frame_once() -> None:
     clip = ScriptedClip(scripted())
-    evaluate.evaluate(partial(follow, Tracker(ScriptedEngine(scripted()))), [clip])
+    evaluate.evaluate(partial(predict_clip, Tracker(ScriptedEngine(scripted()))), [clip])
 
     assert clip.drawn == list(range(6))
 

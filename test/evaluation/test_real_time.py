@@ -11,8 +11,8 @@ from support.bags import Squares
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Tracks
 from pcan_model.data.clips import START, time_of
-from pcan_model.evaluation.predict import Answer
-from pcan_model.evaluation.predictions import answer
+from pcan_model.evaluation.predict import Prediction
+from pcan_model.evaluation.predictions import collect_predictions
 from pcan_model.evaluation.real_time import Cost, timing_of
 from pcan_model.evaluation.report.summary import summarise
 
@@ -34,8 +34,10 @@ def test_without_an_answer_there_is_no_latency() -> None:
 def test_the_cost_is_lockstep_minus_real_time_in_hota_and_in_bdd100ks_mmotsa() -> None:
     clip, answered = Squares(), []
     for missed in ((), (1, 3)):
-        said = [Answer(clip.read(i), Tracks(0.0, 64, 96, i, ()), 0.2, i in missed) for i in range(len(clip))]
-        one = answer(lambda _, said=said: iter(said), clip)
+        said = [
+            Prediction(clip.read(i), Tracks(0.0, 64, 96, i, ()), 0.2, i in missed) for i in range(len(clip))
+        ]
+        one = collect_predictions(lambda _, said=said: iter(said), clip)
         pairs = enumerate(zip(one.truth, one.said, strict=True))
         seen = tuple(nothing if i in missed else true for i, (true, nothing) in pairs)
         answered.append(replace(one, said=seen))

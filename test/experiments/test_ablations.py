@@ -13,7 +13,7 @@ from support.small import VALUES, small_config, small_net
 
 from pcan_model.cli.ablate import main
 from pcan_model.experiments.report import spread, to_markdown
-from pcan_model.experiments.runs import Result, Study, fingerprint, read_results, write_results
+from pcan_model.experiments.runs import RowResult, Study, fingerprint, read_results, write_results
 from pcan_model.experiments.tables import TABLES, Table, Variation
 from pcan_model.experiments.trainings import as_trained
 from pcan_model.model.pcan import PCAN
@@ -25,9 +25,9 @@ ROWS = [
 ]
 
 
-def result(variation: str, seed: int, smotsa: float | None, **other: float) -> Result:
+def result(variation: str, seed: int, smotsa: float | None, **other: float) -> RowResult:
     values = {"ap": 0.4, "motsa": 0.5, "motsp": 0.5, "idf1": 0.5, "hota": 0.5} | other
-    return Result(7, variation, seed, "study", 1, smotsa=smotsa, id_switches=seed, seconds=1.0, **values)
+    return RowResult(7, variation, seed, "study", 1, smotsa=smotsa, id_switches=seed, seconds=1.0, **values)
 
 
 @pytest.mark.parametrize(("table", "variation"), ROWS)

@@ -14,8 +14,8 @@ from support.small import HEIGHT, WIDTH, small_config, small_net
 
 from pcan_model.cli.ablate import main
 from pcan_model.core.config import config_to_dict
-from pcan_model.evaluation.predict import follow
-from pcan_model.evaluation.predictions import answer
+from pcan_model.evaluation.predict import predict_clip
+from pcan_model.evaluation.predictions import collect_predictions
 from pcan_model.experiments import trainings
 from pcan_model.experiments.counting import together
 from pcan_model.experiments.runs import Study, read_results, runs
@@ -57,7 +57,7 @@ def test_engines_that_share_frames_say_what_each_says_alone() -> None:
 
     for engine, said in zip(engines, together_said, strict=True):
         for clip, one in zip(clips, said, strict=True):
-            alone = answer(partial(follow, Tracker(engine)), clip)
+            alone = collect_predictions(partial(predict_clip, Tracker(engine)), clip)
             assert [o.rles for o in one.said] == [o.rles for o in alone.said]
             assert [o.ids.tolist() for o in one.said] == [o.ids.tolist() for o in alone.said]
     masks = [[o.rles for one in said for o in one.said] for said in together_said]

@@ -12,7 +12,7 @@ from pcan_model.core.engine import CameraFormat
 from pcan_model.core.geometry import Letterbox
 from pcan_model.export.calibration import AsSent, record
 from pcan_model.export.camera_pass import fitted
-from pcan_model.export.samples import Sample, for_cameras, together
+from pcan_model.export.samples import CalibrationSample, for_cameras, together
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model.pass_signature import grid_sample
 
@@ -22,7 +22,7 @@ def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tm
     engine = TorchEngine(net.config, net, lambda net: fitted(grid_sample(net), net.config, sent))
     clip = BlockClip(2, 5, sent.height, sent.width)
     files = record(engine, [clip], tmp_path, frames=4).frame
-    pictures = [Sample((path,)).read()["image"] for path in files]
+    pictures = [CalibrationSample((path,)).read()["image"] for path in files]
     assert [picture.shape for picture in pictures] == [(1, 75, 150, 3)] * 2
     np.testing.assert_array_equal(pictures[1][0], clip.pictures[1][..., ::-1])
 

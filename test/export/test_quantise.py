@@ -23,7 +23,7 @@ from pcan_model.export import checkpoint_export
 from pcan_model.export.calibration import STRETCH, Samples, calibration_clips, record, stretches
 from pcan_model.export.model_folder import export
 from pcan_model.export.quantise import LAYERS
-from pcan_model.export.track_agreement import likeness
+from pcan_model.export.track_agreement import track_agreement
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model import checkpoint
@@ -132,7 +132,7 @@ def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
     frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
     reference = track(OnnxEngine(SHIPPED, 1), frames)
     for folder, share in ((folders["int8"], 0.85), (folders["fp8"], 0.75)):
-        alike = likeness(track(OnnxEngine(folder, 1), frames), reference)
+        alike = track_agreement(track(OnnxEngine(folder, 1), frames), reference)
         assert alike.objects >= 10 and len(alike.mask_ious) >= share * alike.objects, alike
         assert alike.extra <= 0.25 * alike.objects and np.mean(alike.mask_ious) > 0.88, alike
 
@@ -209,7 +209,7 @@ def test_likeness_counts_what_both_show_alike() -> None:
     car, walker = Thing(0, (10, 10, 30, 30)), Thing(1, (50, 10, 70, 30), label=0)
     reference = ScriptedEngine([[car, walker]] * 2)
     said = ScriptedEngine([[car.moved(4), Thing(1, walker.box, label=1)], [car, walker]])
-    alike = likeness(*(track(engine, [blank(0), blank(0.1)]) for engine in (said, reference)))
+    alike = track_agreement(*(track(engine, [blank(0), blank(0.1)]) for engine in (said, reference)))
     assert (alike.objects, alike.extra) == (4, 1), "a walker taken for a rider is not the same object"
     assert alike.box_ious == pytest.approx((16 / 24, 1, 1))
     assert alike.mask_ious == pytest.approx((16 / 24, 1, 1), abs=0.02)
@@ -218,7 +218,7 @@ def test_likeness_counts_what_both_show_alike() -> None:
 
 def test_two_engines_that_show_nothing_are_alike() -> None:
     nothing = track(ScriptedEngine([[]]), [blank(0)])
-    assert str(likeness(nothing, nothing)) == "0 of 0 objects, 0 others; mean IoU: boxes -, masks -"
+    assert str(track_agreement(nothing, nothing)) == "0 of 0 objects, 0 others; mean IoU: boxes -, masks -"
 
 
 def test_nothing_of_a_calibration_is_left_behind(rounded: dict[str, Path]) -> None:

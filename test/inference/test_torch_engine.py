@@ -11,7 +11,7 @@ import torch
 from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
 
 from pcan_model.core.structures import Slots
-from pcan_model.inference.torch_engine import Memory, TorchEngine, empty_memory
+from pcan_model.inference.torch_engine import TorchEngine, TorchMemory, empty_memory
 from pcan_model.model import checkpoint
 
 D, M = 12, 16
@@ -37,11 +37,11 @@ def slots(owned: dict[int, int], fresh: float = 1) -> Slots:
     return Slots(slot, news, owner, has)
 
 
-def equal(a: Memory, b: Memory) -> bool:
+def equal(a: TorchMemory, b: TorchMemory) -> bool:
     return all(torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
 
 
-def tensors(memory: Memory) -> tuple[torch.Tensor, ...]:
+def tensors(memory: TorchMemory) -> tuple[torch.Tensor, ...]:
     return *memory.frames, *memory.bank
 
 
@@ -67,7 +67,7 @@ def test_a_memory_is_a_value_that_nothing_changes(engine: TorchEngine) -> None:
     memory = engine.start()
     _, features = engine.detect(image(), memory)
     _, second = engine.segment(features, slots({0: 3}), memory, remember=True)
-    kept = Memory(*(tuple(t.clone() for t in getattr(second, f.name)) for f in fields(Memory)))
+    kept = TorchMemory(*(tuple(t.clone() for t in getattr(second, f.name)) for f in fields(TorchMemory)))
     _, features = engine.detect(image(1), second)
     _, third = engine.segment(features, slots({0: 3}, fresh=0), second, remember=True)
     assert equal(memory, engine.start()) and equal(second, kept) and not equal(third, second)

@@ -16,7 +16,7 @@ from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
 from pcan_ros.node.mailbox import Counts
-from pcan_ros.node.pipeline import Pipeline, Result
+from pcan_ros.node.pipeline import FrameResult, Pipeline
 
 CAR = 2
 
@@ -25,11 +25,11 @@ class Log:
     """Keeps what comes out."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []
+        self.results: list[FrameResult] = []
         self.errors: list[str] = []
         self.changed = threading.Condition()
 
-    def on_result(self, result: Result) -> None:
+    def on_result(self, result: FrameResult) -> None:
         with self.changed:
             self.results.append(result)
             self.changed.notify()

@@ -14,7 +14,7 @@ from torchvision.ops import batched_nms
 
 from pcan_model.core.config import ConfigError, config_from_dict, config_to_dict, load_config
 from pcan_model.core.geometry import fit_picture
-from pcan_model.evaluation.predict import follow
+from pcan_model.evaluation.predict import predict_clip
 from pcan_model.export.agreement import agreement
 from pcan_model.export.cameras import several
 from pcan_model.export.model_folder import export
@@ -169,7 +169,7 @@ def test_exported_for_processors_it_computes_and_tracks_as_in_torch(tmp_path: Pa
     check_agreement(net, folder)
     trackers = [Tracker(OnnxEngine(folder)), Tracker(TorchEngine(net.config, net))]
     clip = SyntheticDrive(0, 3, HEIGHT, WIDTH)
-    ours, theirs = ([answer.tracks.instances for answer in follow(t, clip)] for t in trackers)
+    ours, theirs = ([answer.tracks.instances for answer in predict_clip(t, clip)] for t in trackers)
     assert sum(map(len, ours)) > 0
     assert [[x.track_id for x in frame] for frame in ours] == [
         [x.track_id for x in frame] for frame in theirs

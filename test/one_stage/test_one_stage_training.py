@@ -18,7 +18,7 @@ from pcan_model.one_stage.yolox import STRIDES
 from pcan_model.training.one_stage.assignment import assign_cells
 from pcan_model.training.one_stage.detection_losses import detection_losses, paired_overlap
 from pcan_model.training.one_stage.stages import STAGES, jitter, proposed
-from pcan_model.training.targets import BACKGROUND, UNUSED, Truth
+from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth
 from pcan_model.training.trainer import make_optimizer
 from pcan_model.training.training_pass import TrainingPass
 
@@ -105,11 +105,11 @@ def silent() -> Cells:
     return Cells(torch.zeros(1, count, 8), torch.zeros(1, count, 4), torch.zeros(1, count))
 
 
-def truth(boxes: list[list[float]], ignore: Tensor | None = None) -> Truth:
+def truth(boxes: list[list[float]], ignore: Tensor | None = None) -> GroundTruth:
     n = len(boxes)
     hidden = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool) if ignore is None else ignore
     masks = torch.zeros(n, HEIGHT, WIDTH, dtype=torch.bool)
-    return Truth(torch.tensor(boxes).reshape(n, 4), torch.arange(n), torch.arange(n), masks, hidden)
+    return GroundTruth(torch.tensor(boxes).reshape(n, 4), torch.arange(n), torch.arange(n), masks, hidden)
 
 
 def middles(chosen: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from support.sipmask import random_boxes
 
 from pcan_model.sipmask.association import (
     NONE,
-    Objects,
+    AssociatedObjects,
     matching_scores,
     overlap_pixels,
     results,
@@ -19,17 +19,19 @@ from pcan_model.sipmask.config import AssociationConfig
 CONFIG = AssociationConfig()
 
 
-def found(count: int, seed: int, *, classes: int = 3, length: int = 6, spread: float = 2.0) -> Objects:
+def found(
+    count: int, seed: int, *, classes: int = 3, length: int = 6, spread: float = 2.0
+) -> AssociatedObjects:
     random = np.random.default_rng(seed)
     scores = np.sort(random.uniform(0.1, 1, count).astype(np.float32))[::-1].copy()
     embeds = (spread * random.standard_normal((count, length))).astype(np.float32)
-    return Objects(random_boxes(count, seed), scores, random.integers(0, classes, count), embeds)
+    return AssociatedObjects(random_boxes(count, seed), scores, random.integers(0, classes, count), embeds)
 
 
-def of(*objects: tuple[list[float], float, int, list[float]]) -> Objects:
+def of(*objects: tuple[list[float], float, int, list[float]]) -> AssociatedObjects:
     boxes, scores, labels, embeds = zip(*objects, strict=True)
     rows = [np.array(x, np.float32) for x in (boxes, scores, embeds)]
-    return Objects(rows[0], rows[1], np.array(labels), rows[2])
+    return AssociatedObjects(rows[0], rows[1], np.array(labels), rows[2])
 
 
 def test_matching_scores_are_the_formula_of_each_pair() -> None:
@@ -46,7 +48,7 @@ def test_matching_scores_are_the_formula_of_each_pair() -> None:
             assert scores[i, j] == pytest.approx(expected, abs=1e-4)
 
 
-def slow_track(now: Objects, memory: Objects, *, reference: bool) -> list[int]:
+def slow_track(now: AssociatedObjects, memory: AssociatedObjects, *, reference: bool) -> list[int]:
     """Give ids one by one, as the description says."""
     scores = matching_scores(now, memory, CONFIG)
     ids, size, best = [], len(memory), {}
@@ -137,4 +139,6 @@ def test_results_hold_the_last_detection_of_an_id_and_none_without() -> None:
 
 def test_objects_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="boxes': 2, 'scores': 1"):
-        Objects(np.zeros((2, 4), "f"), np.zeros(1, "f"), np.zeros(2, np.int64), np.zeros((2, 3), "f"))
+        AssociatedObjects(
+            np.zeros((2, 4), "f"), np.zeros(1, "f"), np.zeros(2, np.int64), np.zeros((2, 3), "f")
+        )

@@ -17,7 +17,7 @@ from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights  
 from pcan_model.sipmask.match_loss import match_logits, move, reference_columns  # noqa: E402
 from pcan_model.sipmask.network import SipMask  # noqa: E402
 from pcan_model.sipmask.positives import Kept  # noqa: E402
-from pcan_model.training.targets import Truth  # noqa: E402
+from pcan_model.training.targets import GroundTruth  # noqa: E402
 
 SIZE = (64, 96)
 SCENE = [[8.0, 6, 40, 38], [50.0, 20, 90, 60]]
@@ -121,7 +121,7 @@ def test_matches_compare_the_cells_of_centres() -> None:
     torch.testing.assert_close(logits, torch.stack([torch.zeros(2), rows @ reference[:, 6, 6]], 1))
 
 
-def step(net: SipMask, truths: list[Truth], images: torch.Tensor | None = None) -> SipMaskLosses:
+def step(net: SipMask, truths: list[GroundTruth], images: torch.Tensor | None = None) -> SipMaskLosses:
     if images is None:
         torch.manual_seed(1)
         images = 40 * torch.randn(len(truths), 3, *SIZE)

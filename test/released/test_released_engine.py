@@ -20,9 +20,9 @@ from pcan_model.core.config import InputConfig
 from pcan_model.core.geometry import fit_picture
 from pcan_model.core.structures import Frame, State
 from pcan_model.evaluation.setup import Setup
-from pcan_model.released.engine import Memory, ReleasedEngine, _references, _rematched
+from pcan_model.released.engine import ReleasedEngine, ReleasedMemory, _references, _rematched
 from pcan_model.released.network import ReleasedPCAN, pad
-from pcan_model.released.refinement import Regions
+from pcan_model.released.refinement import MaskedRegions
 from pcan_model.tracking.association import match, unique_detections
 from pcan_model.tracking.track_management import bank_slots, unchanged_tracks, update_tracks
 from pcan_model.tracking.tracker import Tracker
@@ -155,8 +155,8 @@ def test_references_are_those_of_the_recorded_tracker() -> None:
         update = update_tracks(now, kept, assigned, stamp=float(frame), config=CONFIG)
         slots = bank_slots(update, frame, detections=len(found), capacity=CONFIG.capacity)
         own = torch.from_numpy(masks[np.arange(len(labels)), labels])
-        regions, rows = Regions(torch.from_numpy(features), own), torch.from_numpy(kept.rows)
-        seen = _references(Regions(regions.features[rows], regions.masks[rows]), rows, slots, memory)
+        regions, rows = MaskedRegions(torch.from_numpy(features), own), torch.from_numpy(kept.rows)
+        seen = _references(MaskedRegions(regions.features[rows], regions.masks[rows]), rows, slots, memory)
         expected = record[f"f{frame:02d}_ref_masks"]
         theirs = {
             "features": record[f"f{frame:02d}_ref_feats"],
@@ -214,7 +214,7 @@ def test_evaluation_opens_the_released_form(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "w.safetensors", net, net.config, {})
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config_to_dict(net.config)))
     engine = Setup(str(tmp_path / "c.yaml"), weights=tmp_path / "w.safetensors").make_engine()
-    assert isinstance(engine, ReleasedEngine) and isinstance(engine.start(), Memory)
+    assert isinstance(engine, ReleasedEngine) and isinstance(engine.start(), ReleasedMemory)
 
 
 def test_a_dump_holds_every_frame_and_bad_input_is_one_line(

@@ -16,8 +16,8 @@ from pcan_model.released.checkpoint_names import released_name
 from pcan_model.released.clustering import attend
 from pcan_model.released.refinement import (
     Contrast,
+    MaskedRegions,
     RefineHead,
-    Regions,
     contrast_maps,
     half,
     mean_foreground,
@@ -38,10 +38,10 @@ def make_head(
     return head
 
 
-def regions(count: int, channels: int, seed: int, shift: float = 0.0) -> Regions:
+def regions(count: int, channels: int, seed: int, shift: float = 0.0) -> MaskedRegions:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(count, channels, 6, 6, generator=generator)
-    return Regions(features, torch.randn(count, 12, 12, generator=generator) + shift)
+    return MaskedRegions(features, torch.randn(count, 12, 12, generator=generator) + shift)
 
 
 def test_foreground_and_background_are_condensed_apart_first_reference_then_current() -> None:
@@ -77,7 +77,7 @@ def test_an_empty_side_of_a_mask_gives_numbers_all_the_same(shift: float) -> Non
 def test_each_region_is_refined_by_itself() -> None:
     head, a, b = make_head(5), regions(4, 5, seed=1), regions(4, 5, seed=2)
     together, _ = head(a, b, head.prototypes.start())
-    one = [Regions(x.features[2:3], x.masks[2:3]) for x in (a, b)]
+    one = [MaskedRegions(x.features[2:3], x.masks[2:3]) for x in (a, b)]
     alone, _ = head(*one, head.prototypes.start())
     torch.testing.assert_close(together[2:3], alone, atol=1e-4, rtol=1e-4)
 
@@ -100,7 +100,7 @@ def test_a_start_moves_by_plain_means() -> None:
 
 def test_no_gradient_passes_the_em() -> None:
     head, a = make_head(5), regions(2, 5, seed=1)
-    fitted = head.prototypes(Regions(a.features.requires_grad_(), a.masks), head.prototypes.start())
+    fitted = head.prototypes(MaskedRegions(a.features.requires_grad_(), a.masks), head.prototypes.start())
     assert not fitted.foreground.requires_grad
 
 
@@ -127,7 +127,7 @@ SETTLED = slice(
 def test_the_prototypes_are_the_recorded_ones(case: str) -> None:
     arrays = recorded(f"refine_head_{case}")
     part = load(arrays, reference_mask=case == "maskref").prototypes
-    a, b = (Regions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
+    a, b = (MaskedRegions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
     before = part(a, part.start())
     fitted = part(b, before)
     ours = {
@@ -150,7 +150,7 @@ def given(head: RefineHead, arrays: dict[str, Tensor]) -> Contrast:
 @pytest.mark.parametrize("case", ["cfg", "maskref"])
 def test_the_refinement_is_the_recorded_one(case: str) -> None:
     arrays = recorded(f"refine_head_{case}")
-    a, b = (Regions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
+    a, b = (MaskedRegions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
     head = load(arrays, reference_mask=case == "maskref")
     with torch.no_grad():
         fitted = given(head, arrays)
@@ -177,7 +177,7 @@ def test_the_refinement_is_the_recorded_one(case: str) -> None:
 def test_loss_and_gradients_are_the_recorded_ones(case: str) -> None:
     arrays = recorded(f"refine_head_{case}")
     head = load(arrays, reference_mask=case == "maskref")
-    a, b = (Regions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
+    a, b = (MaskedRegions(arrays[f"feat_{x}"], arrays[f"mask_{x}"][:, 0]) for x in "ab")
     given(head, arrays)
     logits, _ = head(a, b, head.prototypes.start())
     loss = functional.binary_cross_entropy_with_logits(logits, arrays["target"])

@@ -22,8 +22,8 @@ from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.dump import changed
 from pcan_model.released.parity.recorder import plain_convolutions
 from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
-from pcan_model.released.stages import STAGES, DetectorStage, Stage, pair_regions
-from pcan_model.training.targets import Truth
+from pcan_model.released.stages import STAGES, DetectorStage, ReleasedStage, pair_regions
+from pcan_model.training.targets import GroundTruth
 from pcan_model.training.trainer import rate_at
 
 ALL = 2_000_000  # drawn: everything, so that nothing is left to chance
@@ -107,9 +107,9 @@ def test_the_schedules_are_the_released_ones(stage: str) -> None:
     assert rate_at(0, train) == pytest.approx(0.001)
 
 
-def truth(boxes: list[list[float]]) -> Truth:
+def truth(boxes: list[list[float]]) -> GroundTruth:
     n, size = len(boxes), (64, 64)
-    return Truth(
+    return GroundTruth(
         torch.tensor(boxes).reshape(n, 4),
         torch.zeros(n, dtype=torch.long),
         torch.arange(n),
@@ -156,24 +156,24 @@ def test_pairs_are_the_recorded_ones() -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded_stage() -> Callable[..., Stage]:
+def recorded_stage() -> Callable[..., ReleasedStage]:
     """Return what builds a stage on the seeded network, drawing everything."""
     torch.set_num_threads(1)  # two threads wait for each other where others work too
     state = seeded_state(expected_shapes(ReleasedPCAN(load_config("pcan_released_bdd100k"))))
 
-    def build(stage: str, embedding_scale: float = 1.0) -> Stage:
+    def build(stage: str, embedding_scale: float = 1.0) -> ReleasedStage:
         settings = [f"train.stage={stage}", f"train.rpn_samples={ALL}"]
         settings += [f"train.roi_samples={ALL}"] if stage == "detector" else []
         config = changed(load_config("pcan_released_bdd100k"), settings)
         scaled = {k: v * embedding_scale if "fc_embed" in k else v for k, v in state.items()}
         made = make_pass(convert(scaled, config, "seeded"))
-        assert isinstance(made, Stage)
+        assert isinstance(made, ReleasedStage)
         return made.train()
 
     return build
 
 
-def recorded_pair() -> tuple[torch.Tensor, list[Truth]]:
+def recorded_pair() -> tuple[torch.Tensor, list[GroundTruth]]:
     """Return frames 0 and 1 of the recorded clip; the second lacks object 5, its order is another."""
     clip = recorded_clip()
     images = torch.from_numpy(clip.make_clip()[:2][..., ::-1].copy())
@@ -182,12 +182,12 @@ def recorded_pair() -> tuple[torch.Tensor, list[Truth]]:
         boxes, masks, ids, labels = clip.ground_truth(280, 500, time)
         arrays = (boxes, labels, ids, masks.astype(bool))
         picked = [torch.from_numpy(np.ascontiguousarray(a[order])) for a in arrays]
-        truths.append(Truth(*picked, torch.zeros(280, 500, dtype=torch.bool)))
+        truths.append(GroundTruth(*picked, torch.zeros(280, 500, dtype=torch.bool)))
     return images, truths
 
 
 def test_the_refinement_stage_has_the_recorded_losses_and_gradients(
-    recorded_stage: Callable[..., Stage],
+    recorded_stage: Callable[..., ReleasedStage],
 ) -> None:
     arrays, pair = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
     stage = recorded_stage("refinement")
@@ -212,7 +212,7 @@ def test_the_refinement_stage_has_the_recorded_losses_and_gradients(
 
 
 def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
-    recorded_stage: Callable[..., Stage],
+    recorded_stage: Callable[..., ReleasedStage],
 ) -> None:
     arrays, pair = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
     stage, drawn, targets, calls = recorded_stage("refinement"), [], [], []
@@ -238,7 +238,9 @@ def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
     assert np.array_equal(boxes_of[1], arrays["ref_gt_bboxes"])
 
 
-def test_the_mask_stage_has_the_recorded_loss_on_either_picture(recorded_stage: Callable[..., Stage]) -> None:
+def test_the_mask_stage_has_the_recorded_loss_on_either_picture(
+    recorded_stage: Callable[..., ReleasedStage],
+) -> None:
     expected, (images, truths) = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
     stage = recorded_stage("masks")
     with plain_convolutions():
@@ -251,7 +253,7 @@ def test_the_mask_stage_has_the_recorded_loss_on_either_picture(recorded_stage: 
 
 @pytest.mark.slow
 def test_the_detector_stage_has_the_recorded_losses_and_gradients(
-    recorded_stage: Callable[..., Stage],
+    recorded_stage: Callable[..., ReleasedStage],
 ) -> None:
     arrays, pair = recorded_arrays("unit/train_qdtrack.npz"), recorded_pair()
     stage = recorded_stage("detector", embedding_scale=0.15)
@@ -274,7 +276,7 @@ def test_the_detector_stage_has_the_recorded_losses_and_gradients(
     compare_gradients(stage, json.loads(str(arrays["grads"])))
 
 
-def trained(stage: Stage) -> set[str]:
+def trained(stage: ReleasedStage) -> set[str]:
     return {released_name(name) for name, p in stage.net.named_parameters() if p.requires_grad}
 
 
@@ -284,7 +286,7 @@ def compare(ours: dict[str, float], expected: dict[str, float], limit: float) ->
     assert ours == pytest.approx({name: expected[name] for name in ours}, rel=limit, abs=1e-6)
 
 
-def compare_gradients(stage: Stage, expected: dict[str, list[Any]]) -> None:
+def compare_gradients(stage: ReleasedStage, expected: dict[str, list[Any]]) -> None:
     ours = {released_name(n): p.grad for n, p in stage.net.named_parameters() if p.grad is not None}
     assert set(ours) == set(expected)
     off = {n: abs(g.norm().item() - expected[n][0]) / max(expected[n][0], 1e-6) for n, g in ours.items()}

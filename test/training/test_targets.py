@@ -7,18 +7,28 @@ import torch
 from support.parity import recorded
 from torch import Tensor
 
-from pcan_model.training.targets import BACKGROUND, UNUSED, Truth, ignored_share, mask_targets, match, sample
+from pcan_model.training.targets import (
+    BACKGROUND,
+    UNUSED,
+    GroundTruth,
+    ignored_share,
+    mask_targets,
+    match,
+    sample,
+)
 
 HEIGHT, WIDTH = 60, 80
 
 
-def truth(*boxes: list[float], ignore: tuple[slice, slice] | None = None) -> Truth:
+def truth(*boxes: list[float], ignore: tuple[slice, slice] | None = None) -> GroundTruth:
     hidden = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
     if ignore:
         hidden[ignore] = True
     masks = torch.zeros(len(boxes), HEIGHT, WIDTH, dtype=torch.bool)
     n = len(boxes)
-    return Truth(torch.tensor(boxes).reshape(n, 4), torch.zeros(n).long(), torch.arange(n), masks, hidden)
+    return GroundTruth(
+        torch.tensor(boxes).reshape(n, 4), torch.zeros(n).long(), torch.arange(n), masks, hidden
+    )
 
 
 def shifted(*shifts: float) -> Tensor:

@@ -17,7 +17,7 @@ from pcan_model.core.config import InputConfig
 from pcan_model.model.backbone import Backbone
 from pcan_model.model.checkpoint import CheckpointError
 from pcan_model.model.pcan import PCAN
-from pcan_model.training.pretrained import initialise
+from pcan_model.training.pretrained import load_pretrained
 from pcan_model.training.tensorflow_weights import BACKBONE, read_mobilenet
 
 graph_pb2 = pytest.importorskip("tensorboard.compat.proto.graph_pb2")
@@ -73,7 +73,7 @@ def test_the_first_layer_sees_our_pictures_as_the_detector_saw_its_own(
 ) -> None:
     path, state = frozen
     config = small_config()
-    net = initialise(PCAN(config), path).eval()
+    net = load_pretrained(PCAN(config), path).eval()
     picture = torch.randint(0, 256, (1, 3, 16, 16)).float()
     ours = net.backbone.stages[0][0](_normalised(picture, config.input))  # type: ignore[index]
     theirs = functional.conv2d(picture / 127.5 - 1, state["0.0.weight"], stride=2, padding=1)
@@ -88,7 +88,7 @@ def _normalised(picture: torch.Tensor, config: InputConfig) -> torch.Tensor:
 
 
 def test_all_of_the_backbone_is_filled(frozen: tuple[Path, dict[str, torch.Tensor]]) -> None:
-    net = initialise(PCAN(small_config()), frozen[0])
+    net = load_pretrained(PCAN(small_config()), frozen[0])
     assert isinstance(net.backbone, Backbone)
     last = net.backbone.stages[3][-1].conv[2].weight  # type: ignore[index, union-attr]
     torch.testing.assert_close(last, frozen[1]["17.conv.2.weight"])
@@ -96,10 +96,10 @@ def test_all_of_the_backbone_is_filled(frozen: tuple[Path, dict[str, torch.Tenso
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"none\.pb: expected a frozen TensorFlow graph, got no such"):
-        initialise(PCAN(small_config()), tmp_path / "none.pb")
+        load_pretrained(PCAN(small_config()), tmp_path / "none.pb")
     (tmp_path / "text.pb").write_text("no graph at all")
     with pytest.raises(CheckpointError, match=r"text\.pb: expected "):
-        initialise(PCAN(small_config()), tmp_path / "text.pb")
+        load_pretrained(PCAN(small_config()), tmp_path / "text.pb")
     (tmp_path / "empty.pb").write_bytes(graph_pb2.GraphDef().SerializeToString())
     with pytest.raises(CheckpointError, match=r"empty\.pb: expected constants named FeatureExtractor"):
-        initialise(PCAN(small_config()), tmp_path / "empty.pb")
+        load_pretrained(PCAN(small_config()), tmp_path / "empty.pb")

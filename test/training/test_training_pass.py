@@ -16,8 +16,8 @@ from pcan_model.model.pcan import PCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.training.loader import Batch, collate
 from pcan_model.training.losses import Losses
-from pcan_model.training.pretrained import initialise
-from pcan_model.training.training_pass import Regions, TrainingPass, first_positives
+from pcan_model.training.pretrained import load_pretrained
+from pcan_model.training.training_pass import SampledRegions, TrainingPass, first_positives
 
 
 def losses_of(net: PCAN, batch: Batch) -> Losses:
@@ -157,7 +157,7 @@ def test_16_bits_agree_with_32() -> None:
 def test_at_most_so_many_regions_of_each_picture_teach_masks() -> None:
     found = torch.tensor([3, -1, 0, 0, 2, -1, 1])
     picture = torch.tensor([0, 0, 0, 0, 1, 1, 1])
-    regions = Regions(torch.zeros(7, 4), picture, found)
+    regions = SampledRegions(torch.zeros(7, 4), picture, found)
     assert first_positives(regions, 2).nonzero()[:, 0].tolist() == [0, 2, 4, 6]
     assert first_positives(regions, 1).nonzero()[:, 0].tolist() == [0, 4]
     assert torch.equal(first_positives(regions, 0), found >= 0)
@@ -172,7 +172,7 @@ def test_one_clip_is_learnt_by_heart() -> None:
     )
     batch = collate([(0, pairs[0])])
     torch.manual_seed(1)  # 70 steps get further from some starts than from others
-    net = initialise(PCAN(small_config(heads={"box_channels": 128}, train={"roi_samples": 64})))
+    net = load_pretrained(PCAN(small_config(heads={"box_channels": 128}, train={"roi_samples": 64})))
     passed = TrainingPass(net).train()
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-3)
     said = []

@@ -16,12 +16,18 @@ from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
 from pcan_model.visualization.attention_figure import attended, busiest, colours, draw
 from pcan_model.visualization.attention_maps import choose
-from pcan_model.visualization.attention_recorder import SIDE, Look, Seen, cut, watch
+from pcan_model.visualization.attention_recorder import (
+    SIDE,
+    AttentionView,
+    RecordedFrame,
+    cut,
+    record_attention,
+)
 
 S = 4  # cells of a side of the maps made here
 
 
-def look(frame: int = 0, track: int = 1, width: float = 10.0) -> Look:
+def look(frame: int = 0, track: int = 1, width: float = 10.0) -> AttentionView:
     """Return a look of 3 foreground and 2 background prototypes; the object is the left half."""
     mask = np.zeros((2 * S, 2 * S), np.float32)
     mask[:, :S] = 1
@@ -29,7 +35,7 @@ def look(frame: int = 0, track: int = 1, width: float = 10.0) -> Look:
     maps[1, :, : S // 2], maps[2, :, S // 2 :] = 1, 1  # 1 on the object, 2 beside it
     maps[3], maps[4] = 0.3, 0.7
     box = np.array([0, 0, width, 10], np.float32)
-    return Look(frame, track, 2, box, np.full((SIDE, SIDE, 3), 100, np.uint8), mask, maps)
+    return AttentionView(frame, track, 2, box, np.full((SIDE, SIDE, 3), 100, np.uint8), mask, maps)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +44,11 @@ def net() -> PCAN:
 
 
 @pytest.fixture(scope="module")
-def clip(net: PCAN) -> list[Seen]:
-    return list(watch(net, [blocks(HEIGHT, WIDTH, 1)[0].numpy()] * 2))
+def clip(net: PCAN) -> list[RecordedFrame]:
+    return list(record_attention(net, [blocks(HEIGHT, WIDTH, 1)[0].numpy()] * 2))
 
 
-def test_a_look_holds_the_maps_of_the_tracks_accumulated_prototypes(clip: list[Seen]) -> None:
+def test_a_look_holds_the_maps_of_the_tracks_accumulated_prototypes(clip: list[RecordedFrame]) -> None:
     assert clip[1].looks and clip[0].looks
     for seen in clip:
         for one in seen.looks:
@@ -51,7 +57,7 @@ def test_a_look_holds_the_maps_of_the_tracks_accumulated_prototypes(clip: list[S
             np.testing.assert_allclose(one.maps[5:].sum(0), 1, rtol=1e-5)
 
 
-def test_on_a_still_picture_prototypes_go_on_looking_at_the_same_place(clip: list[Seen]) -> None:
+def test_on_a_still_picture_prototypes_go_on_looking_at_the_same_place(clip: list[RecordedFrame]) -> None:
     before = {one.track_id: one for one in clip[0].looks}
     again = [(before[one.track_id], one) for one in clip[1].looks if one.track_id in before]
     assert again

@@ -62,7 +62,7 @@ class ImageBag:
 def write_tracks(
     messages: Iterable[tuple[int, bytes]], folder: Path, topic: str = "/pcan_tracker/tracks"
 ) -> None:
-    """Write serialised TrackedInstanceArrays by their time in nanoseconds, whole or not at all."""
+    """Write serialised TrackedInstanceArrays by their time in nanoseconds, atomically."""
     with bag_writer(folder) as writer:
         connection = writer.add_connection(topic, TRACKS, typestore=our_types())
         for time, raw in messages:

@@ -44,7 +44,7 @@ class TopicReport:
     duplicate_stamps: int = 0  # messages with the stamp of the one before
     backward_stamps: int = 0  # messages stamped before the one before
     formats: dict[str, int] = field(default_factory=dict)  # of images: size and encoding to how many
-    unreadable: int = 0  # messages that hold no picture, or not their type
+    unreadable: int = 0  # messages that hold no image, or not their type
     first_error: str = ""
 
     def problems(self) -> list[str]:
@@ -91,7 +91,7 @@ class BagReport:
 
 
 def inspect(path: Path, progress: Any = iter) -> BagReport:
-    """Read a bag from end to end; every picture is decoded. BagError when there is nothing to read."""
+    """Read a bag from end to end; every image is decoded. BagError when there is nothing to read."""
     with Bag(path) as bag:
         types = bag.types()
         notes = {(c.topic, c.msgtype): _Notes(types, c.msgtype) for c in bag.connections}

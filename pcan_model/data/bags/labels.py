@@ -16,7 +16,7 @@ IGNORE_ID, IGNORE_NAME = 65535, "ignore"  # class of what counts neither way
 
 
 def labels_of(message: Any, image: NDArray[np.uint8], names: Sequence[str] = CLASSES) -> LabeledFrame:
-    """Return the labels that a TrackedInstanceArray carries, with their picture (H, W, 3) RGB.
+    """Return the labels that a TrackedInstanceArray carries, with their image (H, W, 3) RGB.
 
     names  of the classes that labels count; objects of others are ignored
     """

@@ -21,7 +21,7 @@ PIECE = 1 << 22
 def unpack_message(raw: bytes) -> bytes:
     """Return a message, unpacked if it was compressed by itself.
 
-    Raises ValueError where that cannot be, or would take more memory than any picture does.
+    Raises ValueError where that cannot be, or would take more memory than any image does.
     """
     if raw[:4] != MAGIC:
         return raw

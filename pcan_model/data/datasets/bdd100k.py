@@ -49,7 +49,7 @@ DET = Task("100k", "det_20", stills="det", masks=False)
 
 
 class BitmaskLabels:
-    """The labels of a clip as RGBA pictures."""
+    """The labels of a clip as RGBAn images."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
         self._files, self._names, self._complain = files, names, on_error
@@ -64,7 +64,7 @@ class BitmaskLabels:
 
 
 def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Decode an RGBA picture, (H, W, 4); DataError where it is of another kind."""
+    """Decode an RGBAn image, (H, W, 4); DataError where it is of another kind."""
     picture = read_picture(file)
     if picture.ndim != 3 or picture.shape[2] != 4:
         raise DataError(file, "picture", "(H, W, 4), RGBA", picture.shape)
@@ -122,7 +122,7 @@ def _bitmask_clip(
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Iterator[None]:
-    """Save a clip's pictures and bitmasks as of `seg_track_20`; yields after every frame."""
+    """Save a clip's images and bitmasks as of `seg_track_20`; yields after every frame."""
     numbers = bdd100k.identities()
     images = root / "images" / SEG_TRACK.images / split / clip.name
     masks = root / "labels" / SEG_TRACK.labels / "bitmasks" / split / clip.name

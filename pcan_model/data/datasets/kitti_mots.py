@@ -32,7 +32,7 @@ SPLITS = {"train": kitti_mots.TRAIN, "val": kitti_mots.VAL}  # of the MOTS paper
 
 
 class PictureLabels:
-    """The labels of a sequence as 16-bit pictures."""
+    """The labels of a sequence as 16-bit images."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
         self._files, self._names, self._complain = files, names, on_error
@@ -49,7 +49,7 @@ class PictureLabels:
 class LineLabels:
     """The labels of a sequence as lines of run lengths, read when first asked for.
 
-    numbers   of the frames that have pictures, in their order
+    numbers   of the frames that have images, in their order
     on_error  takes the error of each line that is left out
     """
 
@@ -67,7 +67,7 @@ class LineLabels:
         return None if size is None else kitti_mots.from_lines(lines, size, self._names, self._complain)
 
     def _read(self) -> dict[int, list[kitti_mots.Line]]:
-        """Read the lines, and name those whose frame has no picture."""
+        """Read the lines, and name those whose frame has no image."""
         lines = kitti_mots.read_lines(self._file, self._complain)
         for time in sorted(set(lines) - set(self._numbers)):
             expected = f"a frame with a picture, {span(self._numbers)}"
@@ -108,7 +108,7 @@ def _clip(images: Path, labels: LabelSource) -> Clip:
 
 
 def _home(root: Path) -> Path:
-    """Return where the pictures are: the folder itself, or `training` in it."""
+    """Return where the images are: the folder itself, or `training` in it."""
     return root / "training" if (root / "training" / "image_02").is_dir() else root
 
 
@@ -135,7 +135,7 @@ def _sequence(line: str) -> str:
 
 
 def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -> LabelSource:
-    """Prefer pictures to lines: they need no reading beforehand. Both belong to their frame by its number."""
+    """Prefer images to lines: they need no reading beforehand. Both belong to their frame by its number."""
     for home in (root, images.parent.parent):
         pictures, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
         if pictures.is_dir():
@@ -149,7 +149,7 @@ def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
-    """Save a clip's pictures, label pictures and lines; yields after every frame.
+    """Save a clip's images, label images and lines; yields after every frame.
 
     A class that KITTI-MOTS does not know is ignored. Raises DataError for too many objects of a class.
     """

@@ -21,7 +21,7 @@ from pcan_model.data.formats.reading import OnError, raise_error, read_all
 from pcan_model.data.transfer import stem, transfer
 
 LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
-STILLS = "annotation_rle.json"  # labels of single pictures, beside images/
+STILLS = "annotation_rle.json"  # labels of single images, beside images/
 RATE = 5.0  # frames per second that BDD100K labels
 
 
@@ -57,7 +57,7 @@ def read_clips(
 
     on_error  takes the error of each file or frame that is left out
 
-    Labels are read and checked now, pictures when a frame is asked for.
+    Labels are read and checked now, images when a frame is asked for.
     """
     root = Path(root)
     found = {path.stem: path for path in sorted(visible((root / "labels").glob("*.json")))}
@@ -96,7 +96,7 @@ def found(root: Path) -> bool:
 
 
 def read_set(root: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Clip]:
-    """Open every video, or the single pictures, of a folder."""
+    """Open every video, or the single images, of a folder."""
     if (root / STILLS).is_file():
         return read_stills(root / STILLS, root / "images", names, on_error)
     return read_clips(root, names=names, on_error=on_error)
@@ -113,7 +113,7 @@ def read_video(
 def read_stills(
     labels: Path, images: Path, names: Sequence[str] = CLASSES, on_error: OnError = raise_error
 ) -> list[Clip]:
-    """Open a label file of unrelated pictures (`ins_seg`, `det_20`) as clips of one frame."""
+    """Open a label file of unrelated images (`ins_seg`, `det_20`) as clips of one frame."""
     reader = _Reader(labels, names, on_error)
     frames = scalabel.read_frames(labels, on_error)
     return [reader.clip(Path(frame["name"]).stem, [frame], images) for frame in frames]

@@ -24,7 +24,7 @@ HELD_OUT = 10  # every tenth video of train makes val_sub, the others train_sub
 class TubeLabels:
     """The labels of a video."""
 
-    def __init__(self, video: youtube_vis.Video, on_error: OnError) -> None:
+    def __init__(self, video: youtube_vis.VideoEntry, on_error: OnError) -> None:
         self._video, self._complain = video, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
@@ -75,7 +75,7 @@ def _open(root: Path, split: str, names: Sequence[str], on_error: OnError) -> li
     return [_clip(video, images, on_error) for video in videos]
 
 
-def _clip(video: youtube_vis.Video, images: Path, on_error: OnError) -> Clip:
+def _clip(video: youtube_vis.VideoEntry, images: Path, on_error: OnError) -> Clip:
     labels: LabelSource = NoLabels() if video.instances is None else TubeLabels(video, on_error)
     return FileClip(video.name, [images / name for name in video.files], labels, rate=RATE)
 
@@ -89,7 +89,7 @@ class Writer:
         self._annotations: list[dict[str, Any]] = []
 
     def save_clip(self, clip: Clip) -> Iterator[None]:
-        """Save a clip's pictures; yields after every frame."""
+        """Save a clip's images; yields after every frame."""
         tubes = youtube_vis.Tubes()
         files = []
         images = self._root / self._split / "JPEGImages"

@@ -1,4 +1,4 @@
-"""BDD100K bitmasks: one RGBA picture a frame (R category, G attributes, B * 256 + A id)."""
+"""BDD100K bitmasks: one RGBAn image a frame (R category, G attributes, B * 256 + A id)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.formats.identities import Numbers, only
+from pcan_model.data.formats.identities import IdAllocator, only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
 from pcan_model.data.formats.reading import OnError, raise_error
 
@@ -21,9 +21,9 @@ TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1  # bits of G
 UNCOUNTED = CROWD | IGNORED  # either keeps an object out of training and evaluation
 
 
-def identities() -> Numbers:
+def identities() -> IdAllocator:
     """Return the ids of one clip."""
-    return Numbers(1, LAST_ID - 1)  # the last one is for what is ignored without a class
+    return IdAllocator(1, LAST_ID - 1)  # the last one is for what is ignored without a class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +37,9 @@ class Bitmask:
 
 
 def parse(picture: NDArray[np.uint8], file: Path | str) -> Bitmask:
-    """Find the instances of an RGBA picture, (H, W, 4); pixels of id 0 are background.
+    """Find the instances of an RGBAn image, (H, W, 4); pixels of id 0 are background.
 
-    Raises DataError for another kind of picture, and for an id of two categories or attributes.
+    Raises DataError for another kind of image, and for an id of two categories or attributes.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 4:
         raise DataError(file, "picture", "(H, W, 4) of 8 bit", f"{picture.shape} {picture.dtype}")
@@ -78,9 +78,9 @@ def from_picture(
 
 
 def to_picture(
-    frame: FrameLabels, names: Sequence[str], numbers: Numbers, *, other: int = IGNORE
+    frame: FrameLabels, names: Sequence[str], numbers: IdAllocator, *, other: int = IGNORE
 ) -> NDArray[np.uint8]:
-    """Return the RGBA picture of a frame, (H, W, 4).
+    """Return the RGBAn image of a frame, (H, W, 4).
 
     A region ignored without a class becomes an ignored crowd with the highest id; the official
     evaluation forgives what any class finds there.

@@ -9,7 +9,7 @@ import numpy as np
 from pcan_model.data.formats.labels import BACKGROUND, IGNORE, FrameLabels, keep
 
 
-class Numbers:
+class IdAllocator:
     """One clip's identities as numbers `first` .. `last`; an identity that fits and is free keeps its own."""
 
     def __init__(self, first: int, last: int) -> None:

@@ -1,4 +1,4 @@
-"""KITTI-MOTS: a 16-bit picture a frame (class * 1000 + id, 10000 = ignore), or run lengths a clip."""
+"""KITTI-MOTS: a 16-bit image a frame (class * 1000 + id, 10000 = ignore), or run lengths a clip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pcan_model.core import rle
 from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole_text
-from pcan_model.data.formats.identities import Numbers, only
+from pcan_model.data.formats.identities import IdAllocator, only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
 from pcan_model.data.formats.reading import OnError, raise_error, read_all, read_rows
 
@@ -30,7 +30,7 @@ class Identities:
     """
 
     def __init__(self) -> None:
-        self._numbers = {category: Numbers(0, PER_CLASS - 1) for category in CATEGORIES.values()}
+        self._numbers = {category: IdAllocator(0, PER_CLASS - 1) for category in CATEGORIES.values()}
 
     def value(self, category: int, identity: int) -> int:
         """Return class * 1000 + number; OverflowError for the 1001st object of a class."""
@@ -42,7 +42,7 @@ class Identities:
 def to_values(
     frame: FrameLabels, names: Sequence[str], identities: Identities, *, other: int = IGNORE
 ) -> NDArray[np.uint16]:
-    """Return the picture of a frame, (H, W).
+    """Return the image of a frame, (H, W).
 
     names  of the classes that the frame's labels count
     other  what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
@@ -55,7 +55,7 @@ def to_values(
 def from_values(
     values: NDArray[np.uint16], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
 ) -> FrameLabels:
-    """Read the picture of a frame, (H, W); an id is the whole value, so that it is one in the clip.
+    """Read the image of a frame, (H, W); an id is the whole value, so that it is one in the clip.
 
     A class that `names` does not hold is ignored. `on_error` takes the error of each value that KITTI-MOTS
     does not know; its pixels are ignored.
@@ -137,7 +137,7 @@ def from_lines(
 ) -> FrameLabels:
     """Decode the objects of one frame.
 
-    size      that of the picture
+    size      that of the image
     on_error  takes the error of each line that is left out
     """
     index = np.zeros(size, np.int16)

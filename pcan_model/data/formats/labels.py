@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE = -1  # in an index picture: neither object nor background
-BACKGROUND = 0  # in an index picture: no object
+IGNORE = -1  # in an index image: neither object nor background
+BACKGROUND = 0  # in an index image: no object
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +150,7 @@ def runs(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArra
 
 
 def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted values of a picture, and which of them every pixel has, (H, W)."""
+    """Return the sorted values of an image, and which of them every pixel has, (H, W)."""
     of_run, _, lengths = runs(picture)
     values, which = np.unique(of_run, return_inverse=True)
     return values, np.repeat(which, lengths).reshape(picture.shape)

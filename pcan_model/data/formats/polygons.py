@@ -16,7 +16,7 @@ from pcan_model.core.rle import Rle
 CURVE_STEPS = 32  # straight pieces per curve
 SHIFT = 4  # binary digits after the point that cv2 takes
 FEWEST = 3  # corners that hold a surface
-FARTHEST = 1e6  # a corner may be from the picture's first, pixels
+FARTHEST = 1e6  # a corner may be from the image's first, pixels
 LONGEST = 4e6  # an outline may be, pixels
 
 

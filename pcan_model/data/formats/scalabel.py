@@ -129,7 +129,7 @@ def decode(
 
     An object known by its box only is its rectangle, ignored as FrameLabels says; rectangles lie below
     outlines, larger ones below smaller ones. One that smaller ones hide altogether is not seen.
-    A box outside the picture or turned inside out, and an outline of less than three corners, is left out.
+    A box outside the image or turned inside out, and an outline of less than three corners, is left out.
     Polygons of one identity are one object, as for the toolkit; other labels must have one of their own.
 
     ids       number of every identity of the clip
@@ -167,7 +167,7 @@ def _layer(label: Label) -> tuple[bool, bool, float]:
 
 
 def _edges(label: Label, size: tuple[int, int]) -> tuple[float, ...]:
-    """Return the edges of an object known by its box only, within the picture; NaN for others."""
+    """Return the edges of an object known by its box only, within the image; NaN for others."""
     if label.ignored or not label.boxed or label.box is None:
         return (math.nan,) * 4
     x1, y1, x2, y2 = label.box

@@ -34,17 +34,17 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Video:
-    """One video: its pictures and its objects."""
+class VideoEntry:
+    """One video: its images and its objects."""
 
     name: str
     size: tuple[int, int]  # H, W in pixels
-    files: tuple[str, ...]  # pictures, below JPEGImages
+    files: tuple[str, ...]  # images, below JPEGImages
     instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
     number: int = 0  # id in the file
 
 
-def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Video]:
+def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[VideoEntry]:
     """Read the videos of a file, in its order.
 
     names  of the classes that labels count: a category of the same name, or of one in NAMES, is that
@@ -73,9 +73,9 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
     ]
 
 
-def _once(videos: Sequence[Video], file: Path, on_error: OnError) -> list[Video]:
+def _once(videos: Sequence[VideoEntry], file: Path, on_error: OnError) -> list[VideoEntry]:
     """Leave out a video whose id another one has."""
-    known: dict[int, Video] = {}
+    known: dict[int, VideoEntry] = {}
     for video in videos:
         if known.setdefault(video.number, video) is not video:
             on_error(DataError(file, "videos.id", "one of its own for each", f"{video.number} again"))
@@ -83,7 +83,7 @@ def _once(videos: Sequence[Video], file: Path, on_error: OnError) -> list[Video]
 
 
 def _by_video(
-    entries: Sequence[tuple[int, Instance]], videos: Sequence[Video], file: Path, on_error: OnError
+    entries: Sequence[tuple[int, Instance]], videos: Sequence[VideoEntry], file: Path, on_error: OnError
 ) -> dict[int, list[Instance]]:
     """Give every video its objects: each with a mask, or none, for every frame, and an id of its own."""
     found: dict[int, list[Instance]] = {video.number: [] for video in videos}
@@ -124,7 +124,7 @@ def categories_to_labels(categories: Any, names: Sequence[str], file: Path | str
     return table
 
 
-def decode(video: Video, time: int, on_error: OnError = raise_error) -> FrameLabels:
+def decode(video: VideoEntry, time: int, on_error: OnError = raise_error) -> FrameLabels:
     """Paint one frame; the later annotation keeps a pixel that two claim.
 
     on_error  takes the error of each object that is left out
@@ -168,7 +168,7 @@ def outline_of(segmentation: Any, size: tuple[int, int], source: str, key: str, 
 
 
 @dataclass(slots=True)
-class Tube:
+class TubeEntry:
     """One object through a video, while it is gathered."""
 
     label: int
@@ -181,7 +181,7 @@ class Tubes:
     """Gathers a video's frames and writes its objects, as labels or as results."""
 
     def __init__(self) -> None:
-        self._tubes: dict[tuple[int, int, bool], Tube] = {}
+        self._tubes: dict[tuple[int, int, bool], TubeEntry] = {}
         self._size = (0, 0)
         self._length = 0
 
@@ -192,11 +192,11 @@ class Tubes:
         runs = rle.encode_objects(frame.index, len(frame))
         for k, run in enumerate(runs):
             label, identity, ignored = int(frame.labels[k]), int(frame.ids[k]), bool(frame.ignored[k])
-            tube = self._tubes.setdefault((identity, label, ignored), Tube(label, ignored))
+            tube = self._tubes.setdefault((identity, label, ignored), TubeEntry(label, ignored))
             tube.segmentations[self._length] = run
             tube.scores.append(float(frame.scores[k]))
         if (frame.index == IGNORE).any():
-            tube = self._tubes.setdefault((IGNORE, 0, True), Tube(0, True))
+            tube = self._tubes.setdefault((IGNORE, 0, True), TubeEntry(0, True))
             tube.segmentations[self._length] = rle.encode(frame.index == IGNORE)
         self._length += 1
 
@@ -229,10 +229,12 @@ class Tubes:
             if not tube.ignored
         ]
 
-    def _masks(self, tube: Tube) -> list[rle.Rle | None]:
+    def _masks(self, tube: TubeEntry) -> list[rle.Rle | None]:
         return [tube.segmentations.get(time) for time in range(self._length)]
 
-    def _annotation(self, tube: Tube, video: int, category_ids: Sequence[int], number: int) -> dict[str, Any]:
+    def _annotation(
+        self, tube: TubeEntry, video: int, category_ids: Sequence[int], number: int
+    ) -> dict[str, Any]:
         masks = self._masks(tube)
         coded = [m and m | {"counts": m["counts"].encode("ascii")} for m in masks]
         height, width = self._size
@@ -264,7 +266,7 @@ def _load(file: Path) -> dict[str, Any]:
     return {"annotations": None} | data
 
 
-def _video(entry: Any, hidden: bool, file: Path) -> Video:
+def _video(entry: Any, hidden: bool, file: Path) -> VideoEntry:
     expected = "id, height, width, file_names"
     files = entry.get("file_names") if isinstance(entry, dict) else None
     if not isinstance(files, list) or not all(isinstance(name, str) and name for name in files):
@@ -273,7 +275,7 @@ def _video(entry: Any, hidden: bool, file: Path) -> Video:
     if number is None or size is None:
         raise DataError(file, "videos", expected, entry)
     name = str(Path(files[0]).parent if files else number)
-    return Video(name, size, tuple(files), None if hidden else (), number)
+    return VideoEntry(name, size, tuple(files), None if hidden else (), number)
 
 
 def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, Instance]:

@@ -1,4 +1,4 @@
-"""Average precision of masks by pycocotools: of whole tracks (YouTube-VIS), or picture by picture (COCO)."""
+"""Average precision of masks by pycocotools: of whole tracks (YouTube-VIS), or image by image (COCO)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Precision:
 
 
 class TrackPrecision:
-    """YouTube-VIS' AP, video by video: COCO's rules, where a video is a picture and a tube an object.
+    """YouTube-VIS' AP, video by video: COCO's rules, where a video is an image and a tube an object.
 
     Of a video that was added only matches and scores are kept.
     """
@@ -163,7 +163,7 @@ def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:
 
 
 def summary(evaluation: Any, names: Mapping[int, str]) -> Precision:
-    """Gather the figures of an evaluation whose pictures are matched; names by category."""
+    """Gather the figures of an evaluation whose images are matched; names by category."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()

@@ -38,7 +38,7 @@ def _no_scores() -> NDArray[np.float64]:
 class Objects:
     """N masks of one frame, labelled or predicted."""
 
-    rles: tuple[Rle, ...]  # (N,) of the whole picture
+    rles: tuple[Rle, ...]  # (N,) of the whole image
     labels: NDArray[np.int64]  # (N,) index into the data set's classes
     ids: NDArray[np.int64]  # (N,) identity within the clip and the class
     scores: NDArray[np.float64] = field(default_factory=_no_scores)  # (N,) of predictions, else empty

@@ -79,7 +79,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One evaluation; every figure is of whole clips, labels and pictures of one size."""
+    """One evaluation; every figure is of whole clips, labels and images of one size."""
 
     method: str  # how the figures are made
     clips: int

@@ -1,4 +1,4 @@
-"""Pictures of a report: curves as SVG, and frames with the truth beside what was said as JPEG."""
+"""Images of a report: curves as SVG, and frames with the truth beside what was said as JPEG."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _svg(figure: Any) -> str:
 
 
 def beside(image: NDArray[np.uint8], truth: Objects, said: Objects, moment: Moment) -> bytes:
-    """Draw the truth (left) and what was said (right) over one picture, as JPEG.
+    """Draw the truth (left) and what was said (right) over one image, as JPEG.
 
     image    (H, W, 3) RGB
     moment   whose missed objects are outlined red and whose switched ones yellow

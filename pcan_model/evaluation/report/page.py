@@ -30,7 +30,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A moment and its picture."""
+    """A moment and its image."""
 
     moment: Moment
     jpeg: bytes

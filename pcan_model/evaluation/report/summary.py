@@ -14,7 +14,7 @@ from pcan_model.evaluation.metrics.average_precision import Precision, TrackPrec
 from pcan_model.evaluation.metrics.bdd100k import BddScores, bdd_plain, bdd_scores, count_clip
 from pcan_model.evaluation.metrics.scores import Report, Score, score_plain, to_plain
 from pcan_model.evaluation.metrics.tracking import Scorer
-from pcan_model.evaluation.predictions import Answered
+from pcan_model.evaluation.predictions import ClipPredictions
 from pcan_model.evaluation.report.worst_frames import Moment, moments, worst
 
 SHOWN = 10  # worst moments
@@ -23,11 +23,11 @@ AP_METHOD = "YouTube-VIS: AP of whole tracks by COCO's rules; ignored regions ha
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast frames were answered; reading pictures and labels is not in it."""
+    """How fast frames were answered; reading images and labels is not in it."""
 
     frames: int  # answered
     dropped: int  # in real time
-    mean: float | None  # seconds from picture to tracks; None without frames
+    mean: float | None  # seconds from image to tracks; None without frames
     p50: float | None
     p95: float | None
 
@@ -46,7 +46,7 @@ class Summary:
 
 
 def summarise(
-    answers: Iterable[Answered], known: Sequence[str] = CLASSES, counted: Sequence[str] | None = None
+    answers: Iterable[ClipPredictions], known: Sequence[str] = CLASSES, counted: Sequence[str] | None = None
 ) -> Summary:
     """Count clips one by one.
 

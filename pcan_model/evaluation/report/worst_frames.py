@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pcan_model.evaluation.metrics.clear import Pair, pairs
 from pcan_model.evaluation.metrics.comparison import Compared, compare
-from pcan_model.evaluation.predictions import Answered
+from pcan_model.evaluation.predictions import ClipPredictions
 
 SWITCH = 3  # misses that an ID switch weighs
 APART = 3  # frames between two moments of a clip, else one mishap would fill the list
@@ -29,7 +29,7 @@ class Moment:
         return len(self.missed) + SWITCH * len(self.switched)
 
 
-def moments(answered: Answered, classes: int) -> list[Moment]:
+def moments(answered: ClipPredictions, classes: int) -> list[Moment]:
     """Return every frame of a clip in which something was missed or switched."""
     found: list[list[tuple[int, Compared, list[Pair]]]] = [[] for _ in range(len(answered))]
     for label in range(classes):

@@ -146,7 +146,7 @@ def _time(frame: Frame) -> int:
 
 
 def _moment(frame: Frame) -> int | str:
-    """Return what names a frame within its video: its index, or its picture where there is none."""
+    """Return what names a frame within its video: its index, or its image where there is none."""
     return str(frame.get("name")) if frame.get("frameIndex") is None else _time(frame)
 
 

@@ -20,7 +20,7 @@ def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
     """Read an annotation file; what it may leave out is there afterwards: iscrowd, area, ids from 1.
 
     pycocotools takes the id 0 for no match. Objects none of whose parts has three corners are left out.
-    Returns the annotations, and how to know the size of each picture.
+    Returns the annotations, and how to know the size of each image.
     """
     data = checked.read_labels(file, ("images", "annotations", "categories"))
     names = checked.names_of(data["categories"], file)
@@ -44,7 +44,7 @@ def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
 
 
 def checked_detections(file: Path, truth: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
-    """Read a list of detections of the pictures and categories of `checked_truth`."""
+    """Read a list of detections of the images and categories of `checked_truth`."""
     names = {category["id"]: category["name"] for category in truth["categories"]}
     entries = [(entry, f"{file}: entry {k}") for k, entry in enumerate(checked.read_results(file))]
     boxed = bool(entries and entries[0][0].get("bbox"))  # then pycocotools takes areas of the boxes

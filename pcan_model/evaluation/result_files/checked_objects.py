@@ -128,9 +128,9 @@ def mask_of(mask: Any, size: Callable[[], Size], source: str, key: str) -> Rle |
 
 
 def size_said(place: Entry, masks: Sequence[Any], source: str) -> Callable[[], Size]:
-    """Return how to know H, W: as the picture or video says, else as the labels' run lengths do.
+    """Return how to know H, W: as the image or video says, else as the labels' run lengths do.
 
-    What is returned raises DataError where neither says it, or a size that no picture has.
+    What is returned raises DataError where neither says it, or a size that no image has.
     """
     sides = place.get("height"), place.get("width")
     said = size_from(*sides) if None not in sides else next(filter(None, map(size_of, masks)), None)

@@ -1,4 +1,4 @@
-"""BDD100K's AP of masks in single pictures (`ins_seg`), from bitmasks and a file of scores."""
+"""BDD100K's AP of masks in single images (`ins_seg`), from bitmasks and a file of scores."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ METHOD = (
     "BDD100K ins_seg: COCO's AP, IoU 0.50:0.95, at most 100 a picture and class, accumulated by pycocotools; "
     "matched as bdd100k does: a crowd takes any number of masks, what matches an ignored object is no error"
 )
-Scores = dict[str, list[tuple[int, float]]]  # picture to the ids and scores of its instances
+Scores = dict[str, list[tuple[int, float]]]  # image to the ids and scores of its instances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """T true and P predicted instances of one picture, these by falling score."""
+    """T true and P predicted instances of one image, these by falling score."""
 
     true_categories: NDArray[np.int64]  # (T,) as in CATEGORIES
     true_areas: NDArray[np.int64]  # (T,) pixels
@@ -44,7 +44,7 @@ class Picture:
 def score_ins_seg(truth: Path, said: Path) -> Precision:
     """Score a folder of bitmasks against one; scores are in the file `<said>.json` beside the folder.
 
-    A picture without a bitmask in the results, and an instance without a score, is not predicted.
+    An image without a bitmask in the results, and an instance without a score, is not predicted.
     Raises DataError for other files than those of the labels, and for what is no bitmask.
     """
     names = sorted(path.name for path in truth.glob("*.png"))

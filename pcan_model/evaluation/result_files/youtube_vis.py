@@ -30,7 +30,7 @@ Sourced = tuple[Entry, str]  # an entry, and its file and place for error messag
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FramePosition:
     """What is known of a video before its masks are read."""
 
     length: int  # frames
@@ -84,7 +84,7 @@ def _by_video(entries: Sequence[Sourced], videos: set[int]) -> dict[int, list[So
     return found
 
 
-def _place(video: Entry, labels: Sequence[Sourced], source: str) -> Place:
+def _place(video: Entry, labels: Sequence[Sourced], source: str) -> FramePosition:
     """Tell how long a video is, and how large, as it says itself or its labels do."""
     files, said = video.get("file_names"), whole(video.get("length"))
     lengths = [len(files)] if isinstance(files, list) else [] if said is None else [said]
@@ -93,10 +93,10 @@ def _place(video: Entry, labels: Sequence[Sourced], source: str) -> Place:
         raise DataError(source, "file_names", "one per frame, or a length", f"keys {sorted(video)}")
     sized = next((entry for entry, _ in labels if {"height", "width"} <= set(entry)), {})
     masks = [mask for entry, _ in labels for mask in entry["segmentations"]]
-    return Place(lengths[0], checked.size_said(sized | video, masks, source))
+    return FramePosition(lengths[0], checked.size_said(sized | video, masks, source))
 
 
-def _video(truth: Sequence[Sourced], said: Sequence[Sourced], place: Place) -> Video:
+def _video(truth: Sequence[Sourced], said: Sequence[Sourced], place: FramePosition) -> Video:
     known: set[int] = set()
     for entry, source in truth:
         number = checked.number_of(entry, "id", source) if "id" in entry else -1 - len(known)
@@ -108,7 +108,7 @@ def _video(truth: Sequence[Sourced], said: Sequence[Sourced], place: Place) -> V
     return Video(tuple(tube for tube in true if tube is not None), tuple(mine))
 
 
-def _label(entry: Entry, source: str, place: Place) -> Tube | None:
+def _label(entry: Entry, source: str, place: FramePosition) -> Tube | None:
     """Return an object's masks; None where none of its outlines has three corners."""
     rles = _masks(entry, source, place)
     given = [mask for mask in entry["segmentations"] if mask is not None]
@@ -126,12 +126,12 @@ def _label(entry: Entry, source: str, place: Place) -> Tube | None:
     )
 
 
-def _result(entry: Entry, source: str, place: Place) -> Tube:
+def _result(entry: Entry, source: str, place: FramePosition) -> Tube:
     score = checked.score_of(entry, source)
     return Tube(int(entry["category_id"]), _masks(entry, source, place), score)
 
 
-def _masks(entry: Mapping[str, Any], source: str, place: Place) -> tuple[dict[str, Any] | None, ...]:
+def _masks(entry: Mapping[str, Any], source: str, place: FramePosition) -> tuple[dict[str, Any] | None, ...]:
     masks = entry["segmentations"]
     if len(masks) != place.length:
         raise DataError(source, "segmentations", f"one per frame, {place.length}", len(masks))

@@ -17,7 +17,7 @@ from pcan_model.model.pass_names import DETECTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class BatchMemory:
     """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
 
     camera: int
@@ -25,10 +25,10 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class BatchFeatures:
     """A claim on the features of the last images."""
 
-    memories: Mapping[int, Memory]  # that the images were detected with, by camera
+    memories: Mapping[int, BatchMemory]  # that the images were detected with, by camera
     counts: Mapping[int, int]  # detections that are not padding
 
 
@@ -54,34 +54,34 @@ class TensorRtBatchEngine(Engine):
         """Return what runs, and the device memory of engines, contexts and buffers."""
         return self._pair.facts([self._session])
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> BatchMemory:
         """Return the empty prototype memory of one camera; its earlier ones are gone."""
         with self._pair.alive():
             self._session.reset(camera)
         return self._next(camera)
 
-    def stage(self, image: Image, memory: Memory) -> None:
+    def stage(self, image: Image, memory: BatchMemory) -> None:
         """Begin to upload the image that a camera is given next; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             self._session.stage(image, memory.camera)
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: BatchMemory) -> tuple[Detections, BatchFeatures]:
         """Find the objects of one camera's image; see `pcan_model.core.engine`."""
         camera = memory.camera
         found, features = self.detect_cameras({camera: image}, {camera: memory}, remember={camera})
         return found[camera], features
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: BatchFeatures, slots: Slots, memory: BatchMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], BatchMemory]:
         """Refine the masks of the same camera; see `pcan_model.core.engine`."""
         logits, memories = self._segment(features, {memory.camera: slots}, remember=remember)
         return logits[memory.camera], memories[memory.camera]
 
     def detect_cameras(
-        self, images: Mapping[int, Image], memories: Mapping[int, Memory], *, remember: Collection[int]
-    ) -> tuple[dict[int, Detections], Features]:
+        self, images: Mapping[int, Image], memories: Mapping[int, BatchMemory], *, remember: Collection[int]
+    ) -> tuple[dict[int, Detections], BatchFeatures]:
         """Find the objects of the cameras' images in one launch; see `pcan_model.core.engine`."""
         for camera, image in images.items():
             check_image(image, self._files)
@@ -95,11 +95,11 @@ class TensorRtBatchEngine(Engine):
             own = slice(camera * rows, (camera + 1) * rows)
             found[camera] = detections({name: out[name][own] for name in DETECTIONS}, self.config)
         counts = {camera: len(each) for camera, each in found.items()}
-        return found, Features({camera: memories[camera] for camera in images}, counts)
+        return found, BatchFeatures({camera: memories[camera] for camera in images}, counts)
 
     def segment_cameras(
-        self, features: Features, slots: Mapping[int, Slots]
-    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
+        self, features: BatchFeatures, slots: Mapping[int, Slots]
+    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, BatchMemory]]:
         """Refine the masks of the same cameras in one launch; see `pcan_model.core.engine`."""
         return self._segment(features, slots, remember=True)  # the network has chosen, by camera
 
@@ -109,8 +109,8 @@ class TensorRtBatchEngine(Engine):
         self._finalizer()
 
     def _segment(
-        self, features: Features, slots: Mapping[int, Slots], *, remember: bool
-    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, Memory]]:
+        self, features: BatchFeatures, slots: Mapping[int, Slots], *, remember: bool
+    ) -> tuple[dict[int, NDArray[np.float32]], dict[int, BatchMemory]]:
         for camera, memory in features.memories.items():
             self._check(camera, memory)
         rows = self.config.heads.detections
@@ -140,13 +140,13 @@ class TensorRtBatchEngine(Engine):
             has=np.concatenate([each.has for each in every]),
         )
 
-    def _next(self, camera: int) -> Memory:
+    def _next(self, camera: int) -> BatchMemory:
         self._newest[camera] += 1
-        return Memory(camera, self._newest[camera])
+        return BatchMemory(camera, self._newest[camera])
 
-    def _check(self, camera: int, memory: Memory) -> None:
+    def _check(self, camera: int, memory: BatchMemory) -> None:
         """Raise ValueError unless a memory is the camera's newest."""
-        if memory != Memory(camera, self._newest[camera]):
+        if memory != BatchMemory(camera, self._newest[camera]):
             raise ValueError(
                 f"memory: expected the newest one of camera {camera} (number {self._newest[camera]}), got "
                 f"number {memory.number} of camera {memory.camera}: on TensorRT earlier memories are gone"

@@ -1,4 +1,4 @@
-"""Engines on disk: a folder each, written whole or not at all, named by everything an engine depends on."""
+"""Engines on disk: a folder each, written atomically, named by everything an engine depends on."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
+class DeviceMemory:
     """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
 
     lease: Lease
@@ -33,10 +33,10 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class DeviceFeatures:
     """A claim on the features of the last image."""
 
-    memory: Memory  # that the image was detected with
+    memory: DeviceMemory  # that the image was detected with
     count: int  # detections that are not padding
 
 
@@ -55,7 +55,7 @@ class TensorRtEngine(Engine):
         """Return what runs, and the device memory of engines, contexts and buffers."""
         return self._pair.facts(self._sessions)
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> DeviceMemory:
         """Return the empty prototype memory of one camera; a session that is not used any more is cleared."""
         with self._pair.alive():
             if self._free:
@@ -64,15 +64,15 @@ class TensorRtEngine(Engine):
                 session = self._pair.session()
                 self._sessions.append(session)
             session.reset()
-            return Memory(Lease(session, self._free), 0)
+            return DeviceMemory(Lease(session, self._free), 0)
 
-    def stage(self, image: Image, memory: Memory) -> None:
+    def stage(self, image: Image, memory: DeviceMemory) -> None:
         """Begin to upload the image that `detect` will be given next; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             memory.lease.session.stage(image)
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: DeviceMemory) -> tuple[Detections, DeviceFeatures]:
         """Find the objects of one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         session = _session(memory)
@@ -80,11 +80,11 @@ class TensorRtEngine(Engine):
             out = session.detect({0: image}, self._while_busy)
         self.nms_ok = bool(out["nms_ok"])
         found = detections(out, self.config)
-        return found, Features(memory, len(found))
+        return found, DeviceFeatures(memory, len(found))
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: DeviceFeatures, slots: Slots, memory: DeviceMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], DeviceMemory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         session = _session(memory)
         if features.memory is not memory:
@@ -96,7 +96,7 @@ class TensorRtEngine(Engine):
                 logits = np.zeros(self._pair.instance.shape("refined"), np.float32)
         session.advance(remember=remember)
         memory.lease.newest += 1
-        return logits, Memory(memory.lease, memory.lease.newest)
+        return logits, DeviceMemory(memory.lease, memory.lease.newest)
 
     def close(self) -> None:
         """Free all sessions."""
@@ -108,7 +108,7 @@ class TensorRtEngine(Engine):
             self.meanwhile()
 
 
-def _session(memory: Memory) -> Session:
+def _session(memory: DeviceMemory) -> Session:
     """Return the session of a memory; raises ValueError where the device holds a later one."""
     if memory.number != memory.lease.newest:
         raise ValueError(

@@ -50,7 +50,7 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
 
 
 def read_pictures(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
-    """Yield pictures as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
+    """Yield images as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
     for path in paths:
         pictures = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
         for picture in pictures:

@@ -12,7 +12,7 @@ from torch import nn
 
 from pcan_model.core.engine import Engine, Image
 from pcan_model.core.structures import Detections, Slots
-from pcan_model.released.engine import Features, Memory, ReleasedEngine
+from pcan_model.released.engine import ReleasedEngine, ReleasedFeatures, ReleasedMemory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,18 +63,18 @@ class WatchedEngine(Engine):
             }
         )
 
-    def start(self, camera: int = 0) -> Memory:
+    def start(self, camera: int = 0) -> ReleasedMemory:
         """Return the memory of a camera that has seen nothing."""
         return self.engine.start()
 
-    def detect(self, image: Image, memory: Memory) -> tuple[Detections, Features]:
+    def detect(self, image: Image, memory: ReleasedMemory) -> tuple[Detections, ReleasedFeatures]:
         """Pass on, and keep the detections."""
         self.found, features = self.engine.detect(image, memory)
         return self.found, features
 
     def segment(
-        self, features: Features, slots: Slots, memory: Memory, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Memory]:
+        self, features: ReleasedFeatures, slots: Slots, memory: ReleasedMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], ReleasedMemory]:
         """Pass on, and keep who reads what."""
         self.slots = slots
         self.masks, following = self.engine.segment(features, slots, memory, remember=remember)

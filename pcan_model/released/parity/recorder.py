@@ -18,10 +18,10 @@ from pcan_model.core.config import Config
 from pcan_model.core.geometry import Letterbox, fit_picture, paste_mask
 from pcan_model.core.structures import Frame, State
 from pcan_model.model.detector import with_p6
-from pcan_model.released.engine import Memory, ReleasedEngine
+from pcan_model.released.engine import ReleasedEngine, ReleasedMemory
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.hooks import Taps, WatchedEngine
-from pcan_model.released.refinement import Contrast, Regions, contrast_maps
+from pcan_model.released.refinement import Contrast, MaskedRegions, contrast_maps
 from pcan_model.tracking.association import match, unique_detections
 from pcan_model.tracking.tracker import Tracker
 
@@ -36,16 +36,16 @@ def record(
     *,
     double: bool = False,
 ) -> Iterator[Arrays]:
-    """Track pictures (H, W, 3) uint8 RGB of one clip; yields all arrays of each frame.
+    """Track images (H, W, 3) uint8 RGB of one clip; yields all arrays of each frame.
 
     double  compute in float64, where nothing of a difference is our own rounding
     """
-    recorder = Recorder(config, weights, double=double)
+    recorder = ParityRecorder(config, weights, double=double)
     for frame in frames:
         yield recorder.step(frame)
 
 
-class Recorder:
+class ParityRecorder:
     """A tracker of the released form whose every step is told whole."""
 
     def __init__(self, config: Config, weights: Path | ReleasedPCAN, *, double: bool = False) -> None:
@@ -58,16 +58,16 @@ class Recorder:
         self.motions: dict[int, Motion] = {}
 
     def step(self, image: NDArray[np.uint8]) -> Arrays:
-        """Track one picture."""
+        """Track one image."""
         before, frame = self.state, self.state.frame_index
         letterbox = fit_picture(image.shape, self.engine.config.input)
         with plain_convolutions():
             self.state, _ = self.tracker.step(before, Frame(image, float(frame)))
         with torch.inference_mode():
-            arrays = _sizes(letterbox) | _pyramid(self.engine.taps, cast(Memory, self.state.memory))
+            arrays = _sizes(letterbox) | _pyramid(self.engine.taps, cast(ReleasedMemory, self.state.memory))
             arrays |= _detections(self.engine, letterbox)
             arrays |= _association(self.engine, before, self.state, letterbox)
-            arrays |= _refinement(self.engine.taps, cast(Memory, self.state.memory))
+            arrays |= _refinement(self.engine.taps, cast(ReleasedMemory, self.state.memory))
         arrays |= _masks(self.engine, arrays, letterbox)
         return arrays | self._tracks(letterbox)
 
@@ -126,7 +126,7 @@ def _sizes(letterbox: Letterbox) -> Arrays:
     }
 
 
-def _pyramid(taps: Taps, memory: Memory) -> Arrays:
+def _pyramid(taps: Taps, memory: ReleasedMemory) -> Arrays:
     """Return the network's input, the levels before and after the memory, and the memory."""
     before, after = with_p6(taps["pyramid"].output), taps["memory"].output[0]
     arrays = {
@@ -189,8 +189,8 @@ def _association(engine: WatchedEngine, before: State, after: State, letterbox: 
     }
 
 
-def _refinement(taps: Taps, memory: Memory) -> Arrays:
-    reference, current, _ = cast(tuple[Regions, Regions, Contrast], taps["refine"].inputs)
+def _refinement(taps: Taps, memory: ReleasedMemory) -> Arrays:
+    reference, current, _ = cast(tuple[MaskedRegions, MaskedRegions, Contrast], taps["refine"].inputs)
     logits, fitted = cast(tuple[Tensor, Contrast], taps["refine"].output)
     maps = contrast_maps(current.features, fitted)
     arrays = {
@@ -208,7 +208,7 @@ def _refinement(taps: Taps, memory: Memory) -> Arrays:
 
 
 def _masks(engine: WatchedEngine, arrays: Arrays, letterbox: Letterbox) -> Arrays:
-    """Paste all masks into the picture: refined where the tracker kept them, else the initial ones."""
+    """Paste all masks into the image: refined where the tracker kept them, else the initial ones."""
     height, width = letterbox.source
     boxes = arrays["det_bboxes"][:, :4]
     pasted = [paste_mask(m, box, height, width) for m, box in zip(engine.masks, boxes, strict=True)]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcan_model.sipmask.association import Match, Objects, track
+from pcan_model.sipmask.association import AssociatedObjects, Match, track
 from pcan_model.sipmask.config import AssociationConfig
 from pcan_model.sipmask.embeddings import centre_cells, embeddings
 from pcan_model.sipmask.parity import tolerances
@@ -17,20 +17,22 @@ CONFIG = AssociationConfig()
 GENERATED = (512, 12, 20)  # shape of the tracking maps of `track_dense`
 
 
-def objects(boxes: NDArray[np.float32], labels: NDArray[np.int64], embeds: NDArray[np.float32]) -> Objects:
+def objects(
+    boxes: NDArray[np.float32], labels: NDArray[np.int64], embeds: NDArray[np.float32]
+) -> AssociatedObjects:
     """Return detections of boxes with their scores (N, 5)."""
-    return Objects(boxes[:, :4], boxes[:, 4], labels, embeds)
+    return AssociatedObjects(boxes[:, :4], boxes[:, 4], labels, embeds)
 
 
 class BothRules:
     """A video tracked under both rules at once."""
 
     def __init__(self) -> None:
-        self.reference: Objects | None = None
-        self.repaired: Objects | None = None
+        self.reference: AssociatedObjects | None = None
+        self.repaired: AssociatedObjects | None = None
 
     def step(
-        self, found: Objects, *, first: bool
+        self, found: AssociatedObjects, *, first: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Match | None]:
         """Return the ids under the reference's rule, those under the repaired one, and the former's match."""
         ids, self.reference, match = track(found, self.reference, first=first, config=CONFIG, reference=True)
@@ -61,7 +63,9 @@ def _map(recording: Recording, name: str) -> torch.Tensor:
     return torch.from_numpy(random_maps(f"{recording.path.stem}/{name}", GENERATED, 0.12))
 
 
-def check_memory(recording: Recording, name: str, memory: Objects | None, tolerance: float = 0) -> None:
+def check_memory(
+    recording: Recording, name: str, memory: AssociatedObjects | None, tolerance: float = 0
+) -> None:
     """Compare what is remembered; where nothing is, nothing may be recorded."""
     if memory is None:
         recording.check_absent(f"{name}_boxes", f"{name}_labels", f"{name}_emb_sub")

@@ -22,7 +22,7 @@ from pcan_model.sipmask.parity.network import fresh_head, level_sizes, maps
 from pcan_model.sipmask.parity.recording import Recording
 from pcan_model.sipmask.parity.weights import random_maps
 from pcan_model.sipmask.targets import assign, centreness, image_cells
-from pcan_model.training.targets import Truth
+from pcan_model.training.targets import GroundTruth
 
 IMAGES, SIZE = 2, (96, 160)  # of the loss records
 PUBLIC = "bbox_head."  # before the recorded names of parameters
@@ -64,11 +64,11 @@ def truth_of(
     labels: NDArray[np.int64],
     masks: NDArray[np.bool_],
     ids: NDArray[np.int64] | None = None,
-) -> Truth:
+) -> GroundTruth:
     """Return what a training image shows; labels from 0."""
     ids = np.arange(len(boxes)) if ids is None else ids
     box, label, identity, mask = (torch.from_numpy(x) for x in (boxes, labels, ids, masks))
-    return Truth(box, label, identity, mask, torch.zeros(SIZE, dtype=torch.bool))
+    return GroundTruth(box, label, identity, mask, torch.zeros(SIZE, dtype=torch.bool))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +78,8 @@ class LossRecord:
     head: SipMaskHead
     maps: HeadMaps
     reference: Tensor  # (B, E, h, w) tracking map
-    truths: list[Truth]
-    reference_truths: list[Truth]
+    truths: list[GroundTruth]
+    reference_truths: list[GroundTruth]
     config: SipMaskConfig
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pcan_model.model.boxes import overlaps
 from pcan_model.one_stage.cells import Cells, decode_cells
-from pcan_model.training.targets import BACKGROUND, UNUSED, Truth, ignored_share
+from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth, ignored_share
 
 CENTRE = 2.5  # strides; a cell this near to an object's centre along both axes may answer for it
 SHARERS = 10  # best overlaps of an object that say how many cells answer for it
@@ -17,10 +17,10 @@ FAR = 1e5  # cost of a cell that is not both inside the box and near its centre
 
 
 @torch.no_grad()
-def assign_cells(cells: Cells, places: Tensor, truth: Truth, picture: int) -> tuple[Tensor, Tensor]:
-    """Choose an object for each cell of one picture.
+def assign_cells(cells: Cells, places: Tensor, truth: GroundTruth, picture: int) -> tuple[Tensor, Tensor]:
+    """Choose an object for each cell of one image.
 
-    cells    what the detector says of all pictures
+    cells    what the detector says of all images
     places   (A, 3)  column, row and stride, see `grid`
     picture  index of the picture
     returns  (A,) index of the object, BACKGROUND, or UNUSED in ignore regions; (A,) overlap with it or 0
@@ -50,7 +50,7 @@ def _reach(places: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return inside.all(-1), near.all(-1)
 
 
-def _class_cost(cells: Cells, near: Tensor, truth: Truth, picture: int) -> Tensor:
+def _class_cost(cells: Cells, near: Tensor, truth: GroundTruth, picture: int) -> Tensor:
     """Cross-entropy of the class scores with each object's class, (C, N)."""
     classes, objectness = cells.classes[picture, near].float(), cells.objectness[picture, near].float()
     scores = (classes.sigmoid() * objectness.sigmoid()[:, None]).sqrt().clamp(1e-6, 1 - 1e-6)  # (C, K)

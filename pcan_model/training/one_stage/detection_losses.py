@@ -8,14 +8,14 @@ from torch.nn import functional
 
 from pcan_model.one_stage.cells import Cells, decode_cells
 from pcan_model.training.one_stage.assignment import assign_cells
-from pcan_model.training.targets import BACKGROUND, UNUSED, Truth
+from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth
 
 BOX_WEIGHT = 5.0  # YOLOX's, of the overlap loss
 WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely before may well be an object
 
 
 def detection_losses(
-    cells: Cells, places: Tensor, truths: list[Truth], before: Tensor | None = None
+    cells: Cells, places: Tensor, truths: list[GroundTruth], before: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the losses of objectness, classes and boxes, each over the number of cells that answer.
 
@@ -43,7 +43,7 @@ def detection_losses(
     return objectness / count, classes / count, BOX_WEIGHT * lost / count
 
 
-def _answers(found: Tensor, positive: Tensor, truths: list[Truth]) -> tuple[Tensor, Tensor]:
+def _answers(found: Tensor, positive: Tensor, truths: list[GroundTruth]) -> tuple[Tensor, Tensor]:
     """Return label (P,) and box (P, 4) that each cell should give."""
     pairs = list(zip(truths, found, positive, strict=True))
     labels = [truth.labels[index[chosen]] for truth, index, chosen in pairs]

@@ -21,8 +21,8 @@ from pcan_model.one_stage.network import OneStagePCAN
 from pcan_model.one_stage.yolox import LevelHead
 from pcan_model.training.losses import Losses
 from pcan_model.training.one_stage.detection_losses import detection_losses
-from pcan_model.training.roi_sampling import draw_regions
-from pcan_model.training.targets import Truth
+from pcan_model.training.roi_sampling import sample_regions
+from pcan_model.training.targets import GroundTruth
 from pcan_model.training.training_pass import TrainingPass
 
 REGIONS = ("lateral.", "mask_head.", "embedding_head.", "instance_attention.")
@@ -43,7 +43,7 @@ class RegionsStage(TrainingPass):
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.startswith(self.trained))
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         levels = self._look(images)
         with torch.no_grad():
@@ -53,19 +53,19 @@ class RegionsStage(TrainingPass):
         return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
 
     def _look(self, images: Tensor) -> list[Tensor]:
-        """Return the pyramid of pictures, of which only P2 has anything to learn."""
+        """Return the pyramid of images, of which only P2 has anything to learn."""
         net = self.detector
         with torch.no_grad():
             finest, levels = net.trunk(images)
         return net.complete([net.lateral(finest), *levels])
 
     def _region_losses(
-        self, levels: list[Tensor], boxes: list[Tensor], truths: list[Truth]
+        self, levels: list[Tensor], boxes: list[Tensor], truths: list[GroundTruth]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
         train, heads = self.net.config.train, self.net.config.heads
         near = [torch.cat([own, jitter(truth.boxes)]) for own, truth in zip(boxes, truths, strict=True)]
-        regions = draw_regions(near, truths, train)
+        regions = sample_regions(near, truths, train)
         features = pool_by_level(levels, regions.boxes, regions.picture, heads.box_size)
         masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
         embedding, auxiliary = self._embedding_losses(features, regions, truths)
@@ -77,7 +77,7 @@ class MemoryStage(RegionsStage):
 
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> Losses:
+    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         seen, before = self._see(images)
         levels = self._read_references(seen)
@@ -126,7 +126,7 @@ def wake(net: OneStagePCAN) -> None:
 
 @torch.no_grad()
 def proposed(net: OneStagePCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
-    """Return what the detector finds in each picture, at most `train.proposals` boxes (P, 4)."""
+    """Return what the detector finds in each image, at most `train.proposals` boxes (P, 4)."""
     size = 4 * levels[0].shape[-2], 4 * levels[0].shape[-1]
     boxes = clip(decode_cells(cells.offsets.float(), net.grid(levels)), size)
     scores, labels = cells.scores().float().max(-1)

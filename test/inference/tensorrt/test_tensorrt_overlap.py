@@ -22,7 +22,7 @@ from pcan_model.inference.tensorrt.engine import TensorRtEngine
 from pcan_model.inference.tensorrt.image_buffers import ImageBuffers
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits
-from pcan_ros.node.pipeline import Pipeline, Result
+from pcan_ros.node.pipeline import FrameResult, Pipeline
 
 CAR, PERSON = 2, 0
 
@@ -141,7 +141,7 @@ class Gate:
     """A sink that lets a test put new images in while the device is at work on one."""
 
     def __init__(self, engine: TensorRtEngine) -> None:
-        self.results: list[Result] = []
+        self.results: list[FrameResult] = []
         self.errors: list[str] = []
         self.changed = threading.Condition()
         self.at_work: Callable[[], None] = lambda: None
@@ -153,7 +153,7 @@ class Gate:
         self.staged.append(image)
         self._stage(image, memory)
 
-    def on_result(self, result: Result) -> None:
+    def on_result(self, result: FrameResult) -> None:
         with self.changed:
             self.results.append(result)
             self.changed.notify()
