@@ -124,11 +124,11 @@ def test_the_package_depends_on_every_ros_package_that_its_python_imports() -> N
     assert ros <= named
 
 
-def test_fastdds_profile_shares_64_mib_and_keeps_udp() -> None:
+def test_fastdds_profile_shares_16_mib_and_keeps_udp() -> None:
     root = ElementTree.parse(ROOT / "config" / "fastdds_shm.xml").getroot()
     text = {element.tag.split("}")[1]: element.text for element in root.iter()}
     kinds = {element.text for element in root.iter() if element.tag.endswith("}type")}
-    assert text["segment_size"] == str(64 * 2**20)
+    assert text["segment_size"] == str(16 * 2**20)
     assert text["useBuiltinTransports"] == "false"
     assert kinds == {"SHM", "UDPv4"}
 
