@@ -32,7 +32,7 @@ class NodeProcess:
         self._log = folder / "log.txt"
         file = folder / "parameters.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-        command = [sys.executable, "-m", "pcan_ros.node.node", "--ros-args", "--params-file", str(file)]
+        command = [sys.executable, "-m", "pcan_ros.node.start", "--ros-args", "--params-file", str(file)]
         command += ["-r", f"__ns:={namespace}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -12,16 +12,18 @@ import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -37,6 +39,7 @@ from pcan_ros.node.outputs import Outputs
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
+from pcan_ros.node.stop_signals import StopSignals
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
 
@@ -125,10 +128,10 @@ class TrackerNode(LifecycleNode):
         self._halt()
         self._release()
 
-    def autostart(self) -> bool:
-        """Configure and activate; return whether that worked."""
-        success = TransitionCallbackReturn.SUCCESS
-        return self.trigger_configure() == success and self.trigger_activate() == success
+    def autostart(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Configure and activate, as far as nobody has stopped it; return whether that worked."""
+        transitions = (self.trigger_configure, self.trigger_activate)
+        return all(stopped() or go() == TransitionCallbackReturn.SUCCESS for go in transitions)
 
     def close(self) -> None:
         """Stop the worker and destroy the node."""
@@ -251,25 +254,34 @@ def prefixes(cameras: int) -> tuple[str, ...]:
     return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))
 
 
-def main() -> None:
-    """Run the node until it is told to stop; exits with 1 when it cannot start."""
+def run_node(stop: StopSignals) -> int:
+    """Run the node until it is told to stop; returns the exit code, 1 when it cannot start."""
     try:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         _parser().parse_args(remove_ros_args()[1:])
         node = TrackerNode()
     except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
         rclpy.try_shutdown()
-        sys.exit(f"pcan_tracker: {' '.join(str(error).split())}")
+        print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     try:
-        started = not node.parameters.settings.autostart or node.autostart()
+        started = not node.parameters.settings.autostart or node.autostart(lambda: stop.wanted)
         if started:
-            rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        started = True
+            _spin(node, stop)
     finally:
         node.close()
         rclpy.try_shutdown()
-    sys.exit(0 if started else 1)
+    return 0 if started else 1
+
+
+def _spin(node: TrackerNode, stop: StopSignals) -> None:
+    """Serve callbacks until a stop is wanted."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    stop.wake_by(node.create_guard_condition(lambda: None).trigger)
+    while not stop.wanted:
+        executor.spin_once()
+    stop.wake_by(None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -279,7 +291,3 @@ def _parser() -> argparse.ArgumentParser:
         description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
         epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
     )
-
-
-if __name__ == "__main__":
-    main()
