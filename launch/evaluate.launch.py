@@ -4,14 +4,22 @@
   ros2 launch pcan_ros evaluate.launch.py dataset:=bdd100k_seg_track root:=/data/bdd100k rate:=1.0
 
 The node is started by `pcan-evaluate` itself, which waits for it, plays in lock-step, and with `rate` again
-in real time. `--show-args` lists the arguments.
+in real time. `--show-args` lists the arguments. Where the evaluation fails, so does launch.
 """
 
 from __future__ import annotations
 
 import sys
 
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    PopLaunchConfigurations,
+    PushLaunchConfigurations,
+    Shutdown,
+)
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
@@ -31,6 +39,7 @@ def generate_launch_description() -> LaunchDescription:
     model = PathJoinSubstitution(MODEL)
     return LaunchDescription(
         [
+            PushLaunchConfigurations(),  # the arguments' values end with this file
             DeclareLaunchArgument("root", description="folder of the data set"),
             DeclareLaunchArgument("model", default_value=model, description="folder of an exported model"),
             DeclareLaunchArgument("engine", default_value="onnx", description="onnx or openvino"),
@@ -40,14 +49,21 @@ def generate_launch_description() -> LaunchDescription:
                 for name, (_, text) in OPTIONS.items()
             ),
             OpaqueFunction(function=_evaluation),
+            PopLaunchConfigurations(),
         ]
     )
 
 
 def _evaluation(context: LaunchContext) -> list[ExecuteProcess]:
-    command = [sys.executable, "-m", "pcan_ros.evaluate", *arguments(context)]
-    end = Shutdown(reason="evaluated")
-    return [ExecuteProcess(cmd=command, output="screen", on_exit=end)]
+    command = [sys.executable, "-m", "pcan_ros.start", "pcan-evaluate", *arguments(context)]
+    return [ExecuteProcess(cmd=command, output="screen", on_exit=_end)]
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
+    """End launch, with exit code 1 where the evaluation failed; raising is what launch fails by."""
+    if event.returncode and not context.is_shutdown:
+        raise RuntimeError(f"pcan-evaluate failed with exit code {event.returncode}")
+    return [Shutdown(reason="evaluated")]
 
 
 def arguments(context: LaunchContext) -> list[str]:

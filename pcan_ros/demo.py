@@ -39,6 +39,9 @@ from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
 from pcan_ros.client.process import NodeProcess, node_environment
 from pcan_ros.client.report import RunReport, classes_of, percentiles_of
+from pcan_ros.client.process import NodeProcess
+from pcan_ros.client.report import Report, classes_of, percentiles_of
+from pcan_ros.environment import profile_settings
 from pcan_ros.messages import from_tracks
 
 START = 90.0  # seconds that the node may take to load its model
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
-    os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
+    os.environ.update(profile_settings(os.environ))
     return report_problems("demo", show(read_options(DemoOptions, parsed, set=tuple(parsed.set))))
 
 

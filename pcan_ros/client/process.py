@@ -13,12 +13,7 @@ from typing import Any
 
 import yaml
 
-from pcan_model.core.package_files import shared
-
-TUNED = {  # keeps the pages of big images between frames: 17 % of a core becomes 5 % (720p, 30 Hz)
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "536870912",
-}
+from pcan_ros.environment import missing_settings
 
 
 class NodeProcess:
@@ -80,9 +75,5 @@ def node_environment() -> dict[str, str]:
     """Return this environment, with this package importable and large images let through."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
-    own = {**TUNED, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    profile = shared("config/fastdds_shm.xml")
-    if profile.is_file():
-        old = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Kilted warns of the old name
-        own["FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+    own = {"PYTHONUNBUFFERED": "1", **missing_settings(os.environ)}
     return own | dict(os.environ) | {"PYTHONPATH": path}

@@ -19,7 +19,8 @@ from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, lockstep, play_in_time
-from pcan_ros.client.process import NodeProcess, node_environment
+from pcan_ros.client.process import NodeProcess
+from pcan_ros.environment import profile_settings
 from pcan_ros.messages import from_tracks
 
 LOAD = 90.0  # seconds that the node may take to load its model
@@ -36,7 +37,7 @@ class ThroughNode:
 
     def __call__(self, clip: Clip) -> Iterator[Prediction]:
         """Answer a clip frame by frame; a frame that got no answer says that nothing is there."""
-        os.environ.update({k: v for k, v in node_environment().items() if "PROFILES_FILE" in k})
+        os.environ.update(profile_settings(os.environ))
         with tempfile.TemporaryDirectory(prefix="pcan_clip_") as name:
             folder = Path(name) / "bag"
             make_bag(clip.frames(), folder)

@@ -20,12 +20,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from pcan_ros.client.client import Client
-from pcan_ros.client.process import NodeProcess, node_environment
+from pcan_ros.client.process import NodeProcess
+from pcan_ros.environment import profile_settings
 from pcan_ros.messages import to_image
 
 PATIENCE = 15.0  # seconds for whatever should happen at once, on a busy machine
 # The tests' own side needs the profile too; Fast DDS reads it when the first node is made.
-os.environ.update({name: value for name, value in node_environment().items() if "PROFILES_FILE" in name})
+os.environ.update(profile_settings(os.environ))
 _domains = itertools.count(os.getpid() % 90 + 10)
 
 
@@ -81,12 +82,17 @@ class Robot:
         return messages
 
 
+def new_domain() -> int:
+    """Return a DDS domain that no other test of this process uses."""
+    return next(_domains) % 100 + 1
+
+
 @contextmanager
 def robot(
     model: Path, /, *, connect: bool = True, reliable: bool = True, **parameters: Any
 ) -> Iterator[Robot]:
     """Start the node on a model and yield it, active; parameters' names use __ for a dot."""
-    domain = next(_domains) % 100 + 1
+    domain = new_domain()
     given = {name.replace("__", "."): value for name, value in parameters.items()}
     given = {"model": str(model), "reliability": "reliable", "threads": 1, **given}
     outputs = "/pcan_tracker" if len(given.get("cameras", "1")) == 1 else "/pcan_tracker/camera0"

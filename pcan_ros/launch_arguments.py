@@ -1,0 +1,56 @@
+"""What the texts of launch arguments mean; knows no launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pcan_model.core.config import TrackerConfig
+from pcan_ros.node.parameters import ParameterError, parameters
+from pcan_ros.node.topic_list import topics_of
+
+KNOWN = parameters(TrackerConfig())
+NAMES = ("model", "cameras", "backend", "engine_cache", "threads", "compressed", "reliability", "autostart")
+DESCRIPTIONS = {name: KNOWN[name].description for name in NAMES} | {
+    "cameras": f"{KNOWN['cameras'].description}; /camera/image_raw, or several by commas",
+    "use_sim_time": "take the time from /clock, as with `ros2 bag play --clock`",
+}
+
+KINDS = {bool: "true or false", int: "a whole number"}  # of what is no text
+
+
+def parameters_from(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the node's parameters by name; an argument that is left empty is what the parameter file says.
+
+    Raises ParameterError for a value that the node would refuse.
+    """
+    return {name: _value(name, text.strip()) for name, text in texts.items() if text.strip()}
+
+
+def parameter_file(text: str) -> str:
+    """Return the path of a parameter file; raises ParameterError where there is none."""
+    if not Path(text).expanduser().is_file():
+        raise ParameterError(f"parameters: expected a file, got {text or 'nothing'}")
+    return str(Path(text).expanduser())
+
+
+def _value(name: str, text: str) -> Any:
+    if name == "cameras":
+        return topics_of(text)
+    default = KNOWN[name].default if name in KNOWN else False  # use_sim_time is ROS's own
+    value = text if isinstance(default, str) else _literal(text)
+    if type(value) is not type(default):
+        raise ParameterError(f"{name}: expected {KINDS[type(default)]}, got {text}")
+    if name in KNOWN:
+        KNOWN[name].check(value)
+    return value
+
+
+def _literal(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
