@@ -20,6 +20,7 @@ from pcan_model.data.formats import kitti_mots
 from pcan_model.data.registry import open_clips, recognise
 from pcan_model.evaluation.metrics.bdd100k import bdd_text
 from pcan_model.evaluation.metrics.scores import Report, to_text
+from pcan_model.evaluation.metrics.tracking import official_metrics
 from pcan_model.evaluation.options import EvaluateOptions
 from pcan_model.evaluation.predict import ClipPredictor
 from pcan_model.evaluation.predictions import ClipPredictions, collect_predictions, read_predictions
@@ -94,6 +95,7 @@ def in_real_time(
 def _evaluate(
     setup: Setup, options: EvaluateOptions, words: Sequence[str], folder: Path, open_setup: OpenSetup
 ) -> Evaluated:
+    official_metrics()  # what is missing shows now, not when every clip has been tracked
     clips = options.shard.take(_clips(options))
     follow, config = open_setup(replace(setup, rate=0.0))
     run = Run(

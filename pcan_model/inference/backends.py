@@ -114,8 +114,12 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
         from pcan_model.inference.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(files.folder, threads)
-    from pcan_model.inference.onnx_engine import OnnxEngine
-
+    try:
+        from pcan_model.inference.onnx_engine import OnnxEngine
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise ModelError("backend: onnxruntime is not installed: pip install onnxruntime") from error
     return OnnxEngine(files.folder, threads, options.provider)
 
 
