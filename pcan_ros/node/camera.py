@@ -43,9 +43,11 @@ class Camera:
         start    makes the state before the first frame
         returns  0 for the jump unless it made the camera start anew; back is negative, in seconds
         """
-        jump = time_jump(self._stamp, stamp, self.limits)
-        if jump or self.state is None or self._reset.is_set():
+        if self._reset.is_set():
             self._reset.clear()
+            self.state = self._stamp = None  # however long ago the last frame was, it is forgotten
+        jump = time_jump(self._stamp, stamp, self.limits)
+        if jump or self.state is None:
             self.state = None  # its memory on the device is free for the new one
             self.state = start()
         return self.state, jump

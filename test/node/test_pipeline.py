@@ -124,6 +124,15 @@ def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline,
     assert [round(r.jump, 3) for r in log.results] == [0, 0, 0, -0.6]
 
 
+def test_time_that_passes_while_a_camera_is_reset_is_no_jump(pipeline: Pipeline, log: Log) -> None:
+    for number, stamp in enumerate((5.0, 300.0, 100.0)):
+        pipeline.mailbox.put(0, message(stamp), 0.0)
+        log.wait(number + 1)
+        pipeline.discard()
+    assert [r.tracks.frame_index for r in log.results] == [0, 0, 0]
+    assert [r.jump for r in log.results] == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("last", "stamp", "ahead", "jump"),
     [
