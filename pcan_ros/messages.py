@@ -61,10 +61,13 @@ def to_instance(instance: TrackedInstance, classes: tuple[str, ...], encoding: E
 
 
 def to_mask(mask: Mask, encoding: Encoding) -> InstanceMask:
-    """Return a mask as a message; an empty one says NONE."""
+    """Return a mask as a message: where and how large it is, and its pixels unless the encoding is NONE.
+
+    An empty mask, of an object that was not found, says NONE and is 0 throughout.
+    """
     height, width = mask.crop.shape
-    if encoding == Encoding.NONE or not mask.crop.size:
-        return InstanceMask(encoding=int(Encoding.NONE), area=mask.area)
+    if not mask.crop.size:
+        return InstanceMask(encoding=int(Encoding.NONE))
     return InstanceMask(
         encoding=int(encoding),
         x_offset=mask.x,

@@ -125,7 +125,12 @@ def test_tracks_survive_serialisation(encoding: Encoding) -> None:
         pixels = wanted.mask if encoding != Encoding.NONE else EMPTY_MASK
         assert np.array_equal(got.mask.full(HEIGHT, WIDTH), pixels.full(HEIGHT, WIDTH))
     assert message.instances[0].class_name == "bus"
-    assert message.instances[0].mask.area == blob().area
+    sent_mask = message.instances[0].mask
+    assert sent_mask.area == blob().area
+    assert (sent_mask.x_offset, sent_mask.y_offset, sent_mask.width, sent_mask.height) == (4, 3, 11, 7)
+    assert (len(sent_mask.data) == 0) == (encoding == Encoding.NONE)
+    lost = message.instances[1].mask
+    assert (lost.encoding, lost.area, lost.width, lost.height) == (Encoding.NONE, 0, 0, 0)
 
 
 def test_lost_tracks_are_left_out_unless_asked_for() -> None:
