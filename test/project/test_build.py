@@ -120,7 +120,8 @@ def test_the_package_depends_on_every_ros_package_that_its_python_imports() -> N
     files = [*(ROOT / "pcan_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
     imports = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
     modules = {name for path in files for name in imports.findall(path.read_text())}
-    ros = {name for name in modules if re.fullmatch(r"rcl.*|launch.*|ament.*|.*_msgs|.*_srvs", name)}
+    pattern = re.compile(r"rcl.*|launch.*|ament.*|.*_(msgs|srvs|interfaces)")
+    ros = {name for name in modules if pattern.fullmatch(name)}
     assert ros <= named
 
 
