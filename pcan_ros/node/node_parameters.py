@@ -24,6 +24,7 @@ from pcan_ros.node.parameters import (
     thresholds_from,
 )
 from pcan_ros.node.parameters import Parameter as Declared
+from pcan_ros.node.topic_list import topics_of
 
 
 class NodeParameters:
@@ -32,6 +33,7 @@ class NodeParameters:
     def __init__(self, node: Node, on_change: Callable[[], None]) -> None:
         overrides = node._parameter_overrides  # rclpy has no public way to see what nobody declared
         _rename(node, overrides)
+        _list_cameras(overrides)
         model = overrides["model"].value if "model" in overrides else ""
         folder = Path(model or default_model()).expanduser()
         self._base = _thresholds(folder)
@@ -96,6 +98,12 @@ def _rename(node: Node, overrides: dict[str, Any]) -> None:
         given[new] = Parameter(new, value=given[new].value)
         del overrides[name]
     overrides.update(given)
+
+
+def _list_cameras(overrides: dict[str, Any]) -> None:
+    """Let a text stand for the list of cameras, as `-p cameras:=/front,/rear` gives it."""
+    if "cameras" in overrides and isinstance(overrides["cameras"].value, str):
+        overrides["cameras"] = Parameter("cameras", value=topics_of(overrides["cameras"].value))
 
 
 def _declare(node: Node, parameter: Declared) -> Any:

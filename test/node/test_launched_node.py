@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("ros2launch", reason="launch comes with a ROS 2 distribution, the registries lack it")
 
-from support.launching import PATIENCE, ROOT, launched
+from support.launching import PATIENCE, ROOT, launched, ros2
 from support.robot import image, new_domain
 from support.squares import export_squares, picture
 
@@ -121,3 +121,11 @@ def test_an_argument_that_does_not_fit_is_one_line_and_fails(
     errors = [text for text in launch.log().splitlines() if not text.startswith("[INFO]")]
     assert len(errors) == 1 and line in errors[0]
     assert "process started" not in launch.log()
+
+
+@pytest.mark.parametrize("program", ["pcan_tracker", "pcan-bag", "pcan-evaluate", "pcan-build-engine"])
+def test_programs_are_found_by_ros2_run(program: str) -> None:
+    pytest.importorskip("ros2run")
+    run = ros2("run", "pcan_ros", program, "--help")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"usage: {program}")

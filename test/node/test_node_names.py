@@ -50,6 +50,20 @@ def tracker_node(model: Path, *rules: str, **parameters: Any) -> Iterator[Tracke
         context.try_shutdown()
 
 
+@pytest.mark.parametrize(("text", "topics"), [("/front", ["/front"]), ("/front,/rear", ["/front", "/rear"])])
+def test_cameras_may_be_one_text(squares: Path, text: str, topics: list[str]) -> None:
+    with tracker_node(squares, cameras=text) as node:
+        assert node.get_parameter("cameras").value == topics
+        assert node.autostart()
+        assert [subscription.topic_name for subscription in node._inputs] == topics
+
+
+def test_a_text_that_is_no_list_of_cameras_is_refused(squares: Path) -> None:
+    refused = pytest.raises(ParameterError, match=r"cameras: expected image topics such as .*; got /front,")
+    with refused, tracker_node(squares, cameras="/front,"):
+        pass
+
+
 @pytest.mark.parametrize("suffix", ["", "/compressed"])
 def test_remapping_a_camera_moves_its_compressed_topic_too(squares: Path, suffix: str) -> None:
     with tracker_node(squares, "~/image:=/front/image", compressed=bool(suffix)) as node:

@@ -49,6 +49,14 @@ class Launch:
         return self.process.wait(PATIENCE)
 
 
+def ros2(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ros2 to its end."""
+    if not PACKAGE:
+        pytest.skip("needs the built package: make build")
+    command = [sys.executable, "-c", ROS2, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
 @contextmanager
 def launched(folder: Path, file: str | Path, *arguments: str, **environment: str) -> Iterator[Launch]:
     """Launch a file, or one of this package by its name, in a process group of its own."""
