@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSReliabilityPolicy
 
 from pcan_model.core.engine import Engine
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_ros.msg import TrackerStatus
-from pcan_ros.node.diagnostics import Health, to_status
+from pcan_ros.node.diagnostics import ClockState, Health, Recent, to_status
+from pcan_ros.node.mailbox import Counts
+from pcan_ros.node.offers import offers_on
 from pcan_ros.node.parameters import Settings
 from pcan_ros.node.statistics import CameraStatistics, Latency
+
+RECENT = 5.0  # seconds that a warning of dropped images looks back
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class LastReport:
     time: float  # monotonic, of the newest image seen
     received: int = 0
     bad: int = 0
+    counts: deque[tuple[float, Counts]] = field(default_factory=deque)  # monotonic time, over RECENT
+
+    def recent(self, now: float, counts: Counts) -> Recent:
+        """Take note of the counts; return what arrived in the last seconds, nothing before that is over."""
+        self.counts.append((now, counts))
+        while len(self.counts) > 2 and self.counts[1][0] <= now - RECENT:
+            self.counts.popleft()
+        began, first = self.counts[0]
+        if now - began < RECENT:
+            return Recent()
+        return Recent(now - began, counts.received - first.received, counts.replaced - first.replaced)
 
 
 class NodeStatus:
@@ -76,35 +91,31 @@ class NodeStatus:
         return [to_status(name, self._health(camera, last, now), camera, facts) for camera, last in pairs]
 
     def _health(self, camera: CameraStatistics, last: LastReport, now: Activity) -> Health:
-        counts = camera.counts()
+        counts, moment = camera.counts(), time.monotonic()
         if counts.received > last.received or not now.enabled:
-            last.time = time.monotonic()
+            last.time = moment
         new_bad = camera.bad - last.bad
         last.received, last.bad = counts.received, last.bad + new_bad
-        topic, offered = self._offers(camera.topic, now.settings)
+        compressed = now.settings.compressed
+        topic = f"{camera.topic}/compressed" if compressed else camera.topic
         return Health(
             topic=topic,
             counts=counts,
             processed=camera.processed,
             bad=camera.bad,
             new_bad=new_bad,
-            silence=time.monotonic() - last.time,
-            publishers=len(offered),
-            unreliable=unreliable(offered, now.settings),
+            silence=moment - last.time,
+            offers=offers_on(self._node, topic, compressed=compressed),
             enabled=now.enabled,
             last_error=camera.last_error,
+            recent=last.recent(moment, counts),
+            clock=self._clock(camera),
         )
 
-    def _offers(self, topic: str, settings: Settings) -> tuple[str, list[QoSReliabilityPolicy]]:
-        """Return the subscribed topic and what reliability each of its publishers offers."""
-        topic = f"{topic}/compressed" if settings.compressed else topic
-        found = self._node.get_publishers_info_by_topic(topic)
-        return topic, [publisher.qos_profile.reliability for publisher in found]
-
-
-def unreliable(offered: list[QoSReliabilityPolicy], settings: Settings) -> int:
-    """Return how many publishers offer less than the node asks for."""
-    return offered.count(QoSReliabilityPolicy.BEST_EFFORT) if settings.reliability == "reliable" else 0
+    def _clock(self, camera: CameraStatistics) -> ClockState:
+        simulated = bool(self._node.get_parameter("use_sim_time").value)
+        stands = self._node.get_clock().now().nanoseconds == 0
+        return ClockState(simulated, stands, camera.newest.pipeline if camera.newest else None)
 
 
 def engine_facts(engine: Engine | None) -> dict[str, str]:

@@ -62,6 +62,12 @@ class CameraStatistics:
         self.bad += 1
         self.last_error = error
 
+    @property
+    def newest(self) -> Latency | None:
+        """Return the latency of the last result; None before the first."""
+        latencies = tuple(self._latencies)
+        return latencies[-1] if latencies else None
+
     def percentiles(self, name: str) -> Percentiles | None:
         """Return median and 95th percentile of one field of Latency; None before the first frame."""
         found = percentiles((getattr(latency, name) for latency in tuple(self._latencies)), (50, 95))

@@ -17,6 +17,7 @@ from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
 from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.pipeline import FrameResult, Pipeline
+from pcan_ros.node.pipeline import Pipeline, Result
 
 CAR = 2
 
@@ -199,27 +200,3 @@ def test_a_stopped_pipeline_takes_nothing(engine: Fragile, log: Log) -> None:
     pipeline.mailbox.put(0, message(1.0), 0.0)
     time.sleep(0.05)
     assert not log.results
-
-
-@pytest.mark.parametrize(
-    ("change", "level", "said"),
-    [
-        ({}, 0, "tracking"),
-        ({"enabled": False, "silence": 9.0}, 0, "disabled by ~/enable"),
-        ({"silence": 9.0, "publishers": 0}, 1, "nobody publishes /image"),
-        ({"silence": 9.0, "unreliable": 1}, 1, "set reliability:=best_effort"),
-        ({"silence": 9.0}, 1, "no image any more for 9 s: best effort drops every image above 512 KiB"),
-        ({"silence": 9.0, "counts": Counts()}, 1, "/image is advertised, no image arrived for 9 s"),
-        ({"new_bad": 3, "last_error": "step: expected"}, 2, "3 unreadable images: step: expected"),
-    ],
-)
-def test_diagnostics_say_what_to_do(change: dict[str, Any], level: int, said: str) -> None:
-    pytest.importorskip("diagnostic_msgs")
-    from pcan_ros.node.diagnostics import Health, judge
-
-    well = Health(
-        topic="/image", counts=Counts(9, 0), processed=9, bad=0, new_bad=0, silence=0.1, publishers=1,
-        unreliable=0, enabled=True, last_error="",
-    )  # fmt: skip
-    got, text = judge(replace(well, **change))
-    assert got == level and said in text
