@@ -37,10 +37,8 @@ from pcan_model.visualization.render import render
 from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
 from pcan_ros.client.player import Played, play_in_lockstep, play_in_time
-from pcan_ros.client.process import NodeProcess, node_environment
-from pcan_ros.client.report import RunReport, classes_of, percentiles_of
 from pcan_ros.client.process import NodeProcess
-from pcan_ros.client.report import Report, classes_of, percentiles_of
+from pcan_ros.client.report import RunReport, classes_of, percentiles_of
 from pcan_ros.environment import profile_settings
 from pcan_ros.messages import from_tracks
 

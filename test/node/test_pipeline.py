@@ -15,9 +15,7 @@ from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
-from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.pipeline import FrameResult, Pipeline
-from pcan_ros.node.pipeline import Pipeline, Result
 
 CAR = 2
 
