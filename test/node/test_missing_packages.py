@@ -63,6 +63,7 @@ def test_a_node_without_its_runtime_is_one_line(
 def test_an_evaluation_says_what_it_needs_before_it_tracks(
     package: str, squares: Path, tmp_path: Path
 ) -> None:
+    pytest.importorskip("trackeval")
     write_clip(tmp_path / "set", "a", (Squares().frame(i) for i in range(2)))
     given = [str(squares), "--engine", "onnx", "--data", str(tmp_path / "set"), "--via", "node"]
     run = without(package, tmp_path, "pcan-evaluate", *given)
