@@ -109,20 +109,20 @@ def main() -> None:
 def measure(tracker: Tracker, frames: int) -> tuple[dict[str, float], Tracks]:
     """Return the median CPU seconds of every part, and the last frame's tracks."""
     messages, publish, close = _ros()
-    state, watch, message = tracker.start(), Stopwatch(time.process_time), messages.picture()
+    state, stopwatch, message = tracker.start(), Stopwatch(time.process_time), messages.image_index()
     times: dict[str, list[float]] = {}
     for number in range(frames + 3):
         begin = time.process_time()
-        picture = decode(message)
+        image_index = decode(message)
         decoded = time.process_time()
-        state, tracks = tracker.step(state, Frame(picture, number / 10), watch)
+        state, tracks = tracker.step(state, Frame(image_index, number / 10), stopwatch)
         stepped = time.process_time()
         answer = messages.tracks(tracks, tracker.engine.config.classes)
         told = time.process_time()
         publish(answer)
         done = time.process_time()
         if number >= 3:  # the first ones warm up
-            laps = {f.name: getattr(watch.timings, f.name) for f in fields(Timings)}
+            laps = {f.name: getattr(stopwatch.timings, f.name) for f in fields(Timings)}
             laps |= {"decode": decoded - begin, "message": told - stepped, "publish": done - told}
             for name, value in laps.items():
                 times.setdefault(name, []).append(value)
@@ -134,7 +134,7 @@ def measure(tracker: Tracker, frames: int) -> tuple[dict[str, float], Tracks]:
 class Messages:
     """The messages of a frame."""
 
-    def picture(self) -> Any:
+    def image_index(self) -> Any:
         """Return a cameran image."""
         from std_msgs.msg import Header
 
@@ -173,7 +173,7 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
     from pcan_ros.messages import to_bytes, to_mask
 
     found = tracks.found()
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image_index = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     logits = np.random.default_rng(0).normal(size=(28, 28)).astype(np.float32)
 
     def paste_whole() -> None:
@@ -201,8 +201,8 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
     return [
         ("mask: pasted in its box / whole", median(paste_crop), median(paste_whole)),
         ("mask: run lengths of crop / whole", median(encode_crops), median(encode_whole)),
-        ("image data: array / list", median(lambda: Image(data=to_bytes(picture))),
-         median(lambda: Image(data=picture.reshape(-1).tolist()), 3)),
+        ("image data: array / list", median(lambda: Image(data=to_bytes(image_index))),
+         median(lambda: Image(data=image_index.reshape(-1).tolist()), 3)),
         ("network: bound / through NumPy", median(bound, 10), median(copied, 10)),
     ]  # fmt: skip
 

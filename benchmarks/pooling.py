@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from pcan_model.model.roi_pooling import SAMPLES, _align, _rois, levels_of, pool_regions
 
 
-def pool_on_every_level(levels: list[Tensor], boxes: Tensor, picture: Tensor, cells: int) -> Tensor:
+def pool_on_every_level(levels: list[Tensor], boxes: Tensor, image_index: Tensor, cells: int) -> Tensor:
     """Pool each box four times and choose: what `pool_regions` did before."""
-    level, rois = levels_of(boxes), _rois(boxes, picture)
+    level, rois = levels_of(boxes), _rois(boxes, image_index)
     pooled = _align(levels, 0, rois, cells, SAMPLES)
     for i in range(1, len(levels)):
         pooled = torch.where(

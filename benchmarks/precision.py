@@ -85,23 +85,23 @@ def accuracy(name: str, clips: Sequence[Clip], trackers: dict[str, Tracker]) -> 
     """Yield a row for each tracker over labelled clips, of which `name` is the name."""
     reference: list[Tracks] = []
     for variant, tracker in trackers.items():
-        said = list[Tracks]()
+        predicted = list[Tracks]()
 
         def watched(
-            clip: Clip, tracker: Tracker = tracker, said: list[Tracks] = said
+            clip: Clip, tracker: Tracker = tracker, predicted: list[Tracks] = predicted
         ) -> Iterator[Prediction]:
             for one in predict_clip(tracker, clip):
-                said.append(one.tracks)
+                predicted.append(one.tracks)
                 yield one
 
         with tqdm(total=sum(map(len, clips)), unit="frame", desc=f"{name} {variant}", leave=False) as bar:
             total = summarise(
                 collect_predictions(watched, clip, progress=bar.update) for clip in clips
             ).report.sum
-        reference = reference or said
+        reference = reference or predicted
         rates = (getattr(total, rate) for rate in RATES)
         cells = ("-" if rate is None else f"{100 * rate:.1f}" for rate in rates)
-        alike = track_agreement(said, reference) if said is not reference else "-"
+        alike = track_agreement(predicted, reference) if predicted is not reference else "-"
         yield f"| {name} | {variant} | {' | '.join(cells)} | {total.id_switches} | {alike} |"
 
 

@@ -33,7 +33,7 @@ from support.seeded import seeded_state
 from benchmarks.precision import FIRST, accuracy, heads
 from pcan_model.core.config import Config, load_config
 from pcan_model.core.engine import Engine
-from pcan_model.core.geometry import fit_picture
+from pcan_model.core.geometry import fit_image
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.track_agreement import track_agreement
@@ -55,7 +55,7 @@ TRAINED = ROOT / "models/pcan_street_tiny/weights.safetensors"
 BDD100K = "data/bdd100k_mots_00091078_6f"
 DRIVES, LENGTH = 6, 10  # synthetic drives, and frames of each
 
-Picture = NDArray[np.uint8]
+RgbImage = NDArray[np.uint8]
 
 
 def main() -> None:
@@ -74,14 +74,14 @@ def released_form(shared: Path) -> Iterator[str]:
         yield f"  left out: no {generator}"
         return
     clip = runpy.run_path(str(generator))["make_clip"]()
-    pictures = [np.ascontiguousarray(picture[..., ::-1]) for picture in clip]
+    image_files = [np.ascontiguousarray(image_index[..., ::-1]) for image_index in clip]
     preset = changed(load_config("pcan_released_bdd100k"), RECORDED)
     state = seeded_state(expected_shapes(ReleasedPCAN(preset)))
     nets = {name: convert(state, sampling(preset, count), "seeded") for name, count in SAMPLES.items()}
-    yield from differences(next(iter(nets.values())), pictures[0])
-    reference, said = (track(make_engine(net), pictures) for net in nets.values())
-    yield f"  first frame: {track_agreement(said[:1], reference[:1])}"
-    yield f"  all {len(pictures)} frames: {track_agreement(said, reference)}"
+    yield from differences(next(iter(nets.values())), image_files[0])
+    reference, predicted = (track(make_engine(net), image_files) for net in nets.values())
+    yield f"  first frame: {track_agreement(predicted[:1], reference[:1])}"
+    yield f"  all {len(image_files)} frames: {track_agreement(predicted, reference)}"
 
 
 def trained_network(shared: Path) -> Iterator[str]:
@@ -95,7 +95,7 @@ def trained_network(shared: Path) -> Iterator[str]:
     nets = {name: trained_net(count) for name, count in SAMPLES.items()}
     image = next(iter(sets.values()))[0].frame(0).image
     net = next(iter(nets.values()))
-    yield from differences(net, fit_picture(image.shape, net.config.input).apply(image))
+    yield from differences(net, fit_image(image.shape, net.config.input).apply(image))
     yield from heads("samples")
     for name, clips in sets.items():
         yield from accuracy(name, clips, {count: Tracker(make_engine(net)) for count, net in nets.items()})
@@ -114,10 +114,10 @@ def sampling(config: Config, samples: int) -> Config:
 
 
 @torch.inference_mode()
-def differences(net: Detector, picture: Picture) -> Iterator[str]:
+def differences(net: Detector, image_index: RgbImage) -> Iterator[str]:
     """Yield by how much the features of a fitted image's proposals differ, relative root mean square."""
-    levels, head = net.features(torch.from_numpy(picture)[None]), net.proposals
-    pyramid, size = with_p6(levels), (picture.shape[0], picture.shape[1])
+    levels, head = net.features(torch.from_numpy(image_index)[None]), net.proposals
+    pyramid, size = with_p6(levels), (image_index.shape[0], image_index.shape[1])
     boxes = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
     for cells in (net.config.heads.box_size, net.config.heads.mask_size):
         every, twice = (
@@ -130,14 +130,14 @@ def differences(net: Detector, picture: Picture) -> Iterator[str]:
         yield f"  {len(boxes)} regions of {cells} x {cells}: {mean:.2%} apart, the worst {worst:.1%}"
 
 
-def track(engine: Engine, pictures: Sequence[Picture]) -> list[Tracks]:
+def track(engine: Engine, image_files: Sequence[RgbImage]) -> list[Tracks]:
     """Return what a tracker says of every image."""
-    tracker, said = Tracker(engine), []
+    tracker, predicted = Tracker(engine), []
     state = tracker.start()
-    for index, picture in enumerate(pictures):
-        state, tracks = tracker.step(state, Frame(picture, index / 10))
-        said.append(tracks)
-    return said
+    for index, image_index in enumerate(image_files):
+        state, tracks = tracker.step(state, Frame(image_index, index / 10))
+        predicted.append(tracks)
+    return predicted
 
 
 def _options() -> argparse.Namespace:

@@ -32,7 +32,7 @@ from pcan_model.data.registry import open_clip
 from pcan_model.data.street_clip import bikes
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.manifest import ModelFiles
-from pcan_model.visualization.overlay import Picture
+from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 from pcan_ros.bag.make import make_bag
 from pcan_ros.client.client import Client, ClientError
@@ -142,9 +142,9 @@ def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tupl
 def _report(
     options: DemoOptions, model: Path, source: str, played: list[Played], client: Client
 ) -> RunReport:
-    answered = [p.answer for p in played if p.answer]
-    duration = max((a.time for a in answered), default=0.0) - min((p.sent for p in played), default=0.0)
-    classes = classes_of(answer.message for answer in answered)
+    predictions = [p.answer for p in played if p.answer]
+    duration = max((a.time for a in predictions), default=0.0) - min((p.sent for p in played), default=0.0)
+    classes = classes_of(answer.message for answer in predictions)
     lockstep = "in lock-step (the next image when the last is answered)"
     return RunReport(
         source=source,
@@ -152,9 +152,9 @@ def _report(
         backend=client.statuses[-1].backend if client.statuses else "unknown",
         pacing=f"in real time, {options.rate:g} x" if options.rate else lockstep,
         frames_in=len(played),
-        frames_out=len(answered),
-        frames_dropped=len(played) - len(answered),
-        frames_per_second=round(len(answered) / duration, 2) if duration > 0 else 0.0,
+        frames_out=len(predictions),
+        frames_dropped=len(played) - len(predictions),
+        frames_per_second=round(len(predictions) / duration, 2) if duration > 0 else 0.0,
         tracks=sum(c.tracks for c in classes.values()),
         classes=classes,
         round_trip_ms=percentiles_of(p.round_trip for p in played if p.round_trip is not None),
@@ -166,14 +166,14 @@ def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Pa
     """Draw what came back over the wire, not what was meant."""
     answers = {nanoseconds(p.answer.message.header.stamp): p.answer.message for p in played if p.answer}
 
-    def frames() -> Iterator[tuple[Picture, Tracks | None]]:
+    def frames() -> Iterator[tuple[RgbImage, Tracks | None]]:
         for record in _progress(bag.records(), bag.count, "drawing"):
             try:
-                picture = decode(record.message)
+                image = decode(record.message)
             except BadImage:
                 continue  # the node said so already
             message = answers.get(record.stamp)
-            yield picture, from_tracks(message) if message else None
+            yield image, from_tracks(message) if message else None
 
     gaps = np.diff([p.stamp for p in played]) * 1e-9
     rate = float(1 / np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 10.0

@@ -108,18 +108,18 @@ def from_instance(message: Any) -> TrackedInstance:
     )
 
 
-def to_image(picture: NDArray[Any], encoding: str, header: Any) -> Image:
+def to_image(image: NDArray[Any], encoding: str, header: Any) -> Image:
     """Return an image, (H, W) or (H, W, 3), as an Image message."""
-    picture = np.ascontiguousarray(picture)
-    height, width = picture.shape[:2]
+    image = np.ascontiguousarray(image)
+    height, width = image.shape[:2]
     return Image(
         header=header,
         height=height,
         width=width,
         encoding=encoding,
         is_bigendian=0,
-        step=picture.strides[0],
-        data=to_bytes(picture.reshape(-1).view(np.uint8)),
+        step=image.strides[0],
+        data=to_bytes(image.reshape(-1).view(np.uint8)),
     )
 
 
@@ -135,10 +135,10 @@ def label_image(tracks: Tracks) -> NDArray[np.uint16]:
 
     Ids above 65535 do not fit 16 bits and wrap around, leaving 0 out.
     """
-    picture = np.zeros((tracks.height, tracks.width), np.uint16)
+    image = np.zeros((tracks.height, tracks.width), np.uint16)
     for instance in tracks.found():
         mask = instance.mask
         h, w = mask.crop.shape
-        region = picture[mask.y : mask.y + h, mask.x : mask.x + w]
+        region = image[mask.y : mask.y + h, mask.x : mask.x + w]
         region[mask.crop > 0] = (instance.track_id - 1) % LABEL_MAX + 1
-    return picture
+    return image

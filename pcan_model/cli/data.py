@@ -19,7 +19,7 @@ from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.registry import DATASET_FORMATS, FORMATS, open_clips, recognise
 from pcan_model.visualization.labels import draw_labels
 from pcan_model.visualization.overlay import contact_sheet, tile
-from pcan_model.visualization.render import SHEET, evenly, save_picture
+from pcan_model.visualization.render import SHEET, evenly, save_image
 
 EXPLANATION = """\
 Look at a data set of any format that training and evaluation read; it is recognised by its files.
@@ -63,7 +63,7 @@ def _show(options: argparse.Namespace) -> int:
     places = [(clip, index) for clip in clips for index in range(len(clip))]
     bar = tqdm([places[k] for k in evenly(len(places), options.frames)], unit="frame", desc="show")
     tiles = [tile(index, draw_labels(clip.frame(index), CLASSES)) for clip, index in bar]
-    save_picture(options.out, contact_sheet(tiles))
+    save_image(options.out, contact_sheet(tiles))
     print(f"{options.out}: {len(tiles)} of {len(places)} frames; greyed: neither object nor background")
     return _report_problems(clips)
 

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _score(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="pcan-score: %(message)s")  # what is left out
-    scores = score(options.format, options.truth, options.results, options.seqmap, _note)
+    scores = score(options.format, options.ground_truth, options.results, options.seqmap, _note)
     text = json.dumps(scores, indent=1) + "\n"
     if options.out is None:
         print(text, end="")

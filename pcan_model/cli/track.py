@@ -20,7 +20,7 @@ from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
 from pcan_model.tracking.tracker import Tracker
-from pcan_model.visualization.overlay import Picture
+from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 
 EXPLANATION = """\
@@ -55,7 +55,7 @@ def _track(arguments: Sequence[str]) -> int:
     return report_problems("pcan-track", clip.problems())
 
 
-def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[Picture, Tracks]]:
+def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[RgbImage, Tracks]]:
     """Yield every image of a clip with its tracks."""
     state = tracker.start()
     for frame in tqdm(clip.frames(), total=clip.count, unit="frame"):

@@ -58,10 +58,10 @@ class Letterbox:
             image = _resize(image, height, width)
         if self.size == self.target:
             return np.ascontiguousarray(image)
-        picture = np.empty((*self.target, 3), np.uint8)
-        picture[:height, :width] = image
-        picture[height:], picture[:height, width:] = self.fill, self.fill
-        return picture
+        padded = np.empty((*self.target, 3), np.uint8)
+        padded[:height, :width] = image
+        padded[height:], padded[:height, width:] = self.fill, self.fill
+        return padded
 
     def to_image(self, boxes: Boxes) -> Boxes:
         """Move boxes (..., 4) or points (..., 2) from network pixels to camera pixels."""
@@ -85,7 +85,7 @@ class Resize(Letterbox):
         return self.target
 
 
-def fit_picture(source: tuple[int, ...], config: InputConfig) -> Letterbox:
+def fit_image(source: tuple[int, ...], config: InputConfig) -> Letterbox:
     """Say how an image of (height, width) becomes the network's input.
 
     letterbox  into the input's size; unless told, the border is close to 0 once the mean is subtracted

@@ -96,10 +96,10 @@ class Mask:
 
     def full(self, height: int, width: int) -> NDArray[np.uint8]:
         """Return the mask on a whole image, (height, width)."""
-        picture = np.zeros((height, width), np.uint8)
+        image = np.zeros((height, width), np.uint8)
         h, w = self.crop.shape
-        picture[self.y : self.y + h, self.x : self.x + w] = self.crop
-        return picture
+        image[self.y : self.y + h, self.x : self.x + w] = self.crop
+        return image
 
 
 EMPTY_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8))

@@ -161,13 +161,13 @@ def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: 
     image_matrix = matrix.copy()
     image_matrix[:, :2] /= shrunk
     size, flags = (width, height), (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
-    picture = cv2.warpAffine(image, _centred(image_matrix), size, flags=flags[0], borderValue=GREY)
+    warped = cv2.warpAffine(image, _centred(image_matrix), size, flags=flags[0], borderValue=GREY)
     index = cv2.warpAffine(frame.index, _centred(matrix), size, flags=flags[1], borderValue=BACKGROUND)
     index = cast(NDArray[np.int16], index)
     whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
     ignore_remains(index, whole, visible_min, area_min=0)
     boxes = warp_boxes(frame.boxes, matrix, height, width)
-    return FlatFrame(cast(NDArray[np.uint8], picture), index, frame.labels, frame.ids, boxes)
+    return FlatFrame(cast(NDArray[np.uint8], warped), index, frame.labels, frame.ids, boxes)
 
 
 def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

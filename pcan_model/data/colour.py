@@ -31,7 +31,7 @@ class ColourChange:
     jpeg: float = 0.0  # 0 = none, 1 = worst quality
 
 
-def draw_look(config: AugmentConfig, rng: np.random.Generator) -> ColourChange:
+def draw_colour_change(config: AugmentConfig, rng: np.random.Generator) -> ColourChange:
     """Draw a look; each kind of damage with its own probability."""
     s = config.colour
     deviations = np.array([0.08, 0.2, 0.2, 0.25, 0.015, 0.06])
@@ -57,7 +57,7 @@ def _sometimes(probability: float, low: float, high: float, rng: np.random.Gener
     return float(value) if rng.random() < probability else 0.0
 
 
-def mix_looks(a: ColourChange, b: ColourChange, part: float) -> ColourChange:
+def mix_colour_changes(a: ColourChange, b: ColourChange, part: float) -> ColourChange:
     """Look of a reference frame: `part` of look a, the rest of b; night, damage and grey are a's."""
     blended = {
         name: part * getattr(a, name) + (1 - part) * getattr(b, name)
@@ -68,36 +68,36 @@ def mix_looks(a: ColourChange, b: ColourChange, part: float) -> ColourChange:
     return replace(a, **blended)
 
 
-def apply_look(image: Image, look: ColourChange, rng: np.random.Generator) -> Image:
+def apply_colour_change(image: Image, colour_change: ColourChange, rng: np.random.Generator) -> Image:
     """Change the colours of an image, (H, W, 3)."""
-    if look.hue or look.saturation:
-        image = _turn_colours(image, look)
-    image = cast(Image, cv2.LUT(image, _curves(look)))
-    if look.blur:
-        image = cast(Image, cv2.GaussianBlur(image, (0, 0), look.blur))
-    if look.noise:
-        image = _add_noise(image, look.noise, rng)
-    if look.jpeg:
-        image = compress(image, round(85 - 65 * look.jpeg))
+    if colour_change.hue or colour_change.saturation:
+        image = _turn_colours(image, colour_change)
+    image = cast(Image, cv2.LUT(image, _curves(colour_change)))
+    if colour_change.blur:
+        image = cast(Image, cv2.GaussianBlur(image, (0, 0), colour_change.blur))
+    if colour_change.noise:
+        image = _add_noise(image, colour_change.noise, rng)
+    if colour_change.jpeg:
+        image = compress(image, round(85 - 65 * colour_change.jpeg))
     return image
 
 
-def _curves(look: ColourChange) -> Image:
+def _curves(colour_change: ColourChange) -> Image:
     """One curve per channel for all that acts on a pixel's value alone, (1, 256, 3)."""
     x = np.linspace(0, 1, 256)[:, None]
-    x = (x - 0.45) * np.exp(look.contrast) + 0.45 + look.brightness
-    tint = np.array([1 + look.warmth, 1, 1 - look.warmth])
-    dark = 1 - look.night * np.array([0.72, 0.68, 0.6])
-    x = np.clip(x, 0, 1) ** np.exp(look.gamma + 0.25 * look.night) * tint * dark
+    x = (x - 0.45) * np.exp(colour_change.contrast) + 0.45 + colour_change.brightness
+    tint = np.array([1 + colour_change.warmth, 1, 1 - colour_change.warmth])
+    dark = 1 - colour_change.night * np.array([0.72, 0.68, 0.6])
+    x = np.clip(x, 0, 1) ** np.exp(colour_change.gamma + 0.25 * colour_change.night) * tint * dark
     return cast(Image, (np.clip(x, 0, 1) * 255).round().astype(np.uint8)[None])
 
 
-def _turn_colours(image: Image, look: ColourChange) -> Image:
+def _turn_colours(image: Image, colour_change: ColourChange) -> Image:
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     steps = np.arange(256)
     table = np.empty((1, 256, 3), np.uint8)
-    table[0, :, 0] = (steps + round(look.hue * 180)) % 180
-    table[0, :, 1] = np.clip(steps * np.exp(look.saturation), 0, 255)
+    table[0, :, 0] = (steps + round(colour_change.hue * 180)) % 180
+    table[0, :, 1] = np.clip(steps * np.exp(colour_change.saturation), 0, 255)
     table[0, :, 2] = steps
     return cast(Image, cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB))
 

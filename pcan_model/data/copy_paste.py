@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcan_model.data.augment import AugmentConfig, fit_scale, ignore_remains, object_boxes
 from pcan_model.data.clips import Clip, FlatFrame
-from pcan_model.data.colour import ColourChange, apply_look
+from pcan_model.data.colour import ColourChange, apply_colour_change
 from pcan_model.data.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
@@ -39,7 +39,7 @@ class Placement:
     foot_y: float
     height: float  # pixels
     flip: bool
-    look: ColourChange
+    colour_change: ColourChange
 
 
 class CutOutBank:
@@ -156,7 +156,7 @@ def draw_placement(
         foot_y=rng.uniform(0.35, 1.05) * height,
         height=float(np.clip(size, 10, 0.7 * height)),
         flip=bool(rng.random() < 0.5),
-        look=ColourChange(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue),
+        colour_change=ColourChange(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue),
     )
 
 
@@ -222,4 +222,4 @@ def _resize(
     index = cast(NDArray[np.int16], cv2.resize(cut.index, size, interpolation=cv2.INTER_NEAREST))
     if place.flip:
         image, index = image[:, ::-1], index[:, ::-1]
-    return apply_look(np.ascontiguousarray(image), place.look, rng), index
+    return apply_colour_change(np.ascontiguousarray(image), place.colour_change, rng), index

@@ -19,7 +19,7 @@ from pcan_model.data.formats.jpeg import is_jpeg, is_whole
 from pcan_model.data.formats.labels import FrameLabels, labelled
 
 NUMBER = re.compile(r"[0-9]{1,18}$", re.ASCII)
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 RATE = 10.0  # frames per second of a folder, which says nothing of time
 
 
@@ -46,20 +46,20 @@ class NoLabels:
 class FileClip(Clip):
     """A clip of which only paths and encoded labels are in memory."""
 
-    def __init__(self, name: str, pictures: Sequence[Path], labels: LabelSource, *, rate: float) -> None:
+    def __init__(self, name: str, image_files: Sequence[Path], labels: LabelSource, *, rate: float) -> None:
         self.name = name
         self.rate = rate
-        self.pictures = tuple(pictures)
+        self.image_files = tuple(image_files)
         self.labelled = not isinstance(labels, NoLabels)
         self._labels = labels
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.image_files)
 
     def read(self, index: int) -> ClipFrame:
         """Decode image and labels of a frame; DataError where they are of different sizes."""
         self._check_index(index, len(self))
-        image = read_image(self.pictures[index])
+        image = read_image(self.image_files[index])
         height, width = image.shape[:2]
         labels = self._labels.decode(index, (height, width)) if self.labelled else None
         return self._frame(index, image, labels)
@@ -77,12 +77,12 @@ class FileClip(Clip):
     def file(self, index: int) -> Path:
         """Return the image of a frame."""
         self._check_index(index, len(self))
-        return self.pictures[index]
+        return self.image_files[index]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Decode an image, (H, W, 3) RGB; DataError where there is none."""
-    return cast(NDArray[np.uint8], cv2.cvtColor(read_picture(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+    return cast(NDArray[np.uint8], cv2.cvtColor(read_unchanged(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
 def visible(paths: Iterable[Path], endings: Sequence[str] = ()) -> list[Path]:
@@ -98,10 +98,10 @@ def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
     return not path.name.startswith(".") and (not endings or path.name.lower().endswith(tuple(endings)))
 
 
-def frame_numbers(pictures: Sequence[Path]) -> list[int]:
+def frame_numbers(image_files: Sequence[Path]) -> list[int]:
     """Return the numbers at the end of the names of images; DataError unless each has one of its own."""
     numbers: dict[int, Path] = {}
-    for path in pictures:
+    for path in image_files:
         digits = NUMBER.search(path.stem)
         if digits is None:
             raise DataError(path, "name", "one that ends in the number of its frame", path.name)
@@ -111,32 +111,32 @@ def frame_numbers(pictures: Sequence[Path]) -> list[int]:
     return list(numbers)
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
     """Return the images of a folder in natural order; DataError where there are none."""
     if not folder.is_dir():
         raise DataError(folder, "folder", "pictures", "no such folder")
-    found = visible(folder.iterdir(), PICTURES)
+    found = visible(folder.iterdir(), IMAGE_SUFFIXES)
     if not found:
-        raise DataError(folder, "folder", f"pictures ({', '.join(PICTURES)})", "none")
+        raise DataError(folder, "folder", f"pictures ({', '.join(IMAGE_SUFFIXES)})", "none")
     return found
 
 
 def read_folder(path: Path) -> Clip:
     """Open a folder of images, or one image, as a clip without labels."""
-    pictures = [path] if path.is_file() else list_pictures(path)
-    return FileClip(path.absolute().name if path.is_dir() else path.stem, pictures, NoLabels(), rate=RATE)
+    image_files = [path] if path.is_file() else list_images(path)
+    return FileClip(path.absolute().name if path.is_dir() else path.stem, image_files, NoLabels(), rate=RATE)
 
 
-def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
+def read_unchanged(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
     """Decode an image as OpenCV does; DataError where there is none, or a JPEG that is cut off."""
     data = read_bytes(path)
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # of no bytes, and of sizes that nobody means
-        picture = None
-    if picture is None:
+        image = None
+    if image is None:
         raise DataError(path, "image", "a readable picture", f"{len(data)} other bytes")
-    return cast(NDArray[Any], picture)
+    return cast(NDArray[Any], image)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -149,9 +149,9 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def write_picture(path: Path, picture: NDArray[Any], settings: Sequence[int] = ()) -> None:
+def write_image(path: Path, image: NDArray[Any], settings: Sequence[int] = ()) -> None:
     """Encode an image as its name says; OSError where that fails."""
-    done, data = cv2.imencode(path.suffix, picture, list(settings))
+    done, data = cv2.imencode(path.suffix, image, list(settings))
     if not done:
         raise OSError(f"{path}: the picture could not be written")
     write_bytes(path, data.tobytes())

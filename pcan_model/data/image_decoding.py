@@ -62,8 +62,8 @@ def decode(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
     if order == "bgr" and getattr(message, "encoding", "") in ("bgr8", "8UC3"):
         _check_size(message, 3, message.height)
         return _pixels(message, 3, 1)
-    picture = _decode(message)
-    return picture if order == "rgb" else picture[..., ::-1]
+    image = _decode(message)
+    return image if order == "rgb" else image[..., ::-1]
 
 
 def _decode(message: Any) -> NDArray[np.uint8]:
@@ -141,14 +141,14 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
     if (mosaic := _mosaic(message.format)) is not None:
         kind, conversion = cv2.IMREAD_GRAYSCALE, mosaic
     try:
-        picture = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:  # of sizes that nobody means
-        picture = None
-    if picture is None:
+        image = None
+    if image is None:
         raise BadImage(
             f"data: expected a {message.format or 'compressed'} picture, cannot decode {len(data)} bytes"
         )
-    return np.asarray(cv2.cvtColor(picture, conversion), np.uint8)
+    return np.asarray(cv2.cvtColor(image, conversion), np.uint8)
 
 
 def _mosaic(text: str) -> int | None:

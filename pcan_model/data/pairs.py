@@ -19,7 +19,7 @@ from pcan_model.data.augment import (
     warp,
 )
 from pcan_model.data.clips import IGNORE, Clip, FlatFrame
-from pcan_model.data.colour import ColourChange, apply_look, draw_look, mix_looks
+from pcan_model.data.colour import ColourChange, apply_colour_change, draw_colour_change, mix_colour_changes
 from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placement, paste
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
@@ -87,9 +87,11 @@ class PairDataset:
             raise IndexError(f"PairDataset: expected an index below {self._length}, got {index}")
         rng = np.random.default_rng((self._seed, index))
         frames = self._paste(self._warp(self._draw_frames(rng), rng), rng)
-        look = draw_look(self._config, rng)
-        other = mix_looks(look, draw_look(self._config, rng), self._config.colour_shared)
-        return _sample(frames[0], look, rng), _sample(frames[1], other, rng)
+        colour_change = draw_colour_change(self._config, rng)
+        other = mix_colour_changes(
+            colour_change, draw_colour_change(self._config, rng), self._config.colour_shared
+        )
+        return _sample(frames[0], colour_change, rng), _sample(frames[1], other, rng)
 
     def _make_bank(self, names: Sequence[str]) -> CutOutBank | None:
         if not self._config.paste or not self._config.paste_max:
@@ -156,14 +158,14 @@ def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[
     return np.asarray(chances / chances.sum())
 
 
-def _sample(frame: FlatFrame, look: ColourChange, rng: np.random.Generator) -> Sample:
+def _sample(frame: FlatFrame, colour_change: ColourChange, rng: np.random.Generator) -> Sample:
     seen = np.flatnonzero(frame.areas())
     masks = frame.index[None] == (seen + 1)[:, None, None].astype(np.int16)
     masks[frame.boxed[seen]] = False
     known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the edge
     boxes = np.where(known[:, None], frame.boxes, object_boxes(frame.index, len(frame.ids)))
     return Sample(
-        image=apply_look(frame.image, look, rng),
+        image=apply_colour_change(frame.image, colour_change, rng),
         boxes=boxes[seen],
         labels=frame.labels[seen],
         ids=frame.ids[seen],

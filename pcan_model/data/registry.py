@@ -11,7 +11,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.files import PICTURES, is_visible, read_folder
+from pcan_model.data.files import IMAGE_SUFFIXES, is_visible, read_folder
 from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.video import VIDEOS, VideoClip, is_video
 
@@ -77,14 +77,14 @@ DATASET_FORMATS = (  # of two that fit, the first
     DatasetFormat(
         "video",
         f"a file that OpenCV can read ({', '.join(VIDEOS)})",
-        lambda path: path.suffix.lower() not in PICTURES and is_video(path),
+        lambda path: path.suffix.lower() not in IMAGE_SUFFIXES and is_video(path),
         _whole(lambda path, *_: [VideoClip(path)]),
         splits=False,
     ),
     DatasetFormat(
         "folder",
-        f"pictures ({', '.join(PICTURES)}), or one of them, without labels",
-        _has(PICTURES),
+        f"pictures ({', '.join(IMAGE_SUFFIXES)}), or one of them, without labels",
+        _has(IMAGE_SUFFIXES),
         _whole(lambda path, *_: [read_folder(path)]),
         splits=False,
     ),

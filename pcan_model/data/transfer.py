@@ -10,7 +10,7 @@ import cv2
 
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.data.clips import Clip, EndOfClip
-from pcan_model.data.files import read_bytes, write_picture
+from pcan_model.data.files import read_bytes, write_image
 from pcan_model.data.formats.labels import FrameLabels
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -42,7 +42,7 @@ def _transfer(clip: Clip, index: int, target: Path, endings: Sequence[str]) -> t
     frame = clip.read(index)
     path = target.with_name(target.name + endings[0])
     bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-    write_picture(path, bgr, QUALITY if endings[0] == ".jpg" else ())
+    write_image(path, bgr, QUALITY if endings[0] == ".jpg" else ())
     return path, frame.objects()
 
 

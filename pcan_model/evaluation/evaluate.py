@@ -84,9 +84,9 @@ def in_real_time(
     def answers() -> Iterator[ClipPredictions]:
         with tqdm(total=sum(map(len, clips)), unit="frame", desc="in real time") as bar:
             for clip in clips:
-                answered = collect_predictions(follow, clip, progress=bar.update)
-                latencies.append(answered.seconds)
-                yield answered
+                predictions = collect_predictions(follow, clip, progress=bar.update)
+                latencies.append(predictions.seconds)
+                yield predictions
 
     summary = summarise(answers(), *counted)
     return Cost(timing_of(rate, latencies), lockstep, summary)
@@ -131,11 +131,11 @@ def _shots(run: Run, summary: Summary) -> Iterator[Shot]:
     clips = {clip.name: clip for clip in run.clips}
     for moment in summary.moments:
         clip = clips[moment.clip]
-        answered = read_predictions(run.path(clip), run.key(clip))
-        assert answered is not None
+        predictions = read_predictions(run.path(clip), run.key(clip))
+        assert predictions is not None
         image = clip.frame(moment.frame).image
-        truth, said = answered.truth[moment.frame], answered.said[moment.frame]
-        yield Shot(moment, beside(image, truth, said, moment))
+        ground_truth, predicted = predictions.ground_truth[moment.frame], predictions.predicted[moment.frame]
+        yield Shot(moment, beside(image, ground_truth, predicted, moment))
 
 
 @contextmanager

@@ -32,7 +32,7 @@ ClipPredictor = Callable[[Clip], Iterator[Prediction]]
 
 def predict_clip(tracker: Tracker, clip: Clip) -> Iterator[Prediction]:
     """Track a clip from an empty state."""
-    state, watch = tracker.start(), Stopwatch()
+    state, stopwatch = tracker.start(), Stopwatch()
     for frame in clip.frames():
-        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), watch)
-        yield Prediction(frame, tracks, watch.timings.total)
+        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), stopwatch)
+        yield Prediction(frame, tracks, stopwatch.timings.total)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.data.clips import IGNORE, Clip, ClipFrame
 from pcan_model.evaluation.metrics.average_precision import Tube, Video
-from pcan_model.evaluation.metrics.comparison import Objects, encode, predicted
+from pcan_model.evaluation.metrics.comparison import Objects, encode, objects_of
 from pcan_model.evaluation.predict import ClipPredictor
 
 
@@ -24,39 +24,43 @@ class ClipPredictions:
 
     name: str
     key: str  # of the settings that made it
-    pictures: tuple[str, ...]  # (T,) file names, as results are filed under
+    image_files: tuple[str, ...]  # (T,) file names, as results are filed under
     sizes: tuple[tuple[int, int], ...]  # (T,) H, W in pixels
-    truth: tuple[Objects, ...]  # (T,)
-    said: tuple[Objects, ...]  # (T,)
+    ground_truth: tuple[Objects, ...]  # (T,)
+    predicted: tuple[Objects, ...]  # (T,)
     seconds: tuple[float | None, ...]  # (T,) from image to tracks; None: dropped in real time
 
     def __len__(self) -> int:
-        return len(self.truth)
+        return len(self.ground_truth)
 
     def only(self, known: Sequence[str], classes: Sequence[str]) -> ClipPredictions:
         """Return the objects of some classes alone, as index into these; labels were one into `known`."""
         table = np.array([classes.index(name) if name in classes else -1 for name in known])
-        truth, said = (tuple(_only(o, table) for o in frames) for frames in (self.truth, self.said))
-        return replace(self, truth=truth, said=said)
+        ground_truth, predicted = (
+            tuple(_only(o, table) for o in frames) for frames in (self.ground_truth, self.predicted)
+        )
+        return replace(self, ground_truth=ground_truth, predicted=predicted)
 
     def video(self) -> Video:
         """Return its objects as tubes; ignored regions have no place there."""
-        return Video(_tubes(self.truth), _tubes(self.said))
+        return Video(_tubes(self.ground_truth), _tubes(self.predicted))
 
 
 def collect_predictions(
     follow: ClipPredictor, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
 ) -> ClipPredictions:
     """Let a clip be answered, each frame read once; only run lengths are kept."""
-    truth, said, sizes, seconds = [], [], [], []
+    ground_truth, predicted, sizes, seconds = [], [], [], []
     for one in follow(clip):
-        truth.append(ground_truth_of(one.frame))
-        said.append(predicted(one.tracks))
+        ground_truth.append(ground_truth_of(one.frame))
+        predicted.append(objects_of(one.tracks))
         sizes.append((one.tracks.height, one.tracks.width))
         seconds.append(None if one.dropped else one.seconds)
         progress()
-    pictures = images_of(clip)
-    return ClipPredictions(clip.name, key, pictures, tuple(sizes), tuple(truth), tuple(said), tuple(seconds))
+    image_files = images_of(clip)
+    return ClipPredictions(
+        clip.name, key, image_files, tuple(sizes), tuple(ground_truth), tuple(predicted), tuple(seconds)
+    )
 
 
 def ground_truth_of(frame: ClipFrame) -> Objects:
@@ -96,19 +100,19 @@ def _tube(frames: tuple[Objects, ...], label: int, where: dict[int, int]) -> Tub
     return Tube(label, tuple(rles), float(np.mean(scores)) if scores else 1.0)
 
 
-def write_predictions(path: Path, answered: ClipPredictions) -> None:
+def write_predictions(path: Path, predictions: ClipPredictions) -> None:
     """Save a clip as JSON, atomically."""
     frames = [
         {
-            "picture": answered.pictures[t],
-            "size": answered.sizes[t],
-            "seconds": answered.seconds[t],
-            "truth": _plain(answered.truth[t]),
-            "said": _plain(answered.said[t]),
+            "picture": predictions.image_files[t],
+            "size": predictions.sizes[t],
+            "seconds": predictions.seconds[t],
+            "truth": _plain(predictions.ground_truth[t]),
+            "said": _plain(predictions.predicted[t]),
         }
-        for t in range(len(answered))
+        for t in range(len(predictions))
     ]
-    plain = {"name": answered.name, "key": answered.key, "frames": frames}
+    plain = {"name": predictions.name, "key": predictions.key, "frames": frames}
     write_bytes(path, json.dumps(plain).encode())
 
 

@@ -79,9 +79,9 @@ class Run:
     def answers(self) -> Iterator[ClipPredictions]:
         """Read the answers one after another, in the order of the clips."""
         for clip in self.clips:
-            answered = read_predictions(self.path(clip), self.key(clip))
-            assert answered is not None, "complete() comes first"
-            yield answered
+            predictions = read_predictions(self.path(clip), self.key(clip))
+            assert predictions is not None, "complete() comes first"
+            yield predictions
 
     def complete(self, follow: ClipPredictor, jobs: int = 1) -> int:
         """Answer what is missing; returns how many clips were there already.
@@ -116,10 +116,10 @@ class Run:
 
     def _found(self, clip: Clip) -> bool:
         for other in (self, *(_elsewhere(self, folder) for folder in self.elsewhere)):
-            answered = read_predictions(other.path(clip), self.key(clip))
-            if answered is not None:
+            predictions = read_predictions(other.path(clip), self.key(clip))
+            if predictions is not None:
                 if other is not self:
-                    write_predictions(self.path(clip), answered)
+                    write_predictions(self.path(clip), predictions)
                 return True
         return False
 

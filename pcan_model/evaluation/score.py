@@ -31,7 +31,7 @@ Note = Callable[[str], object]
 
 
 def score(
-    kind: str, truth: Path, results: Path, seqmap: Path | None = None, note: Note | None = None
+    kind: str, ground_truth: Path, results: Path, seqmap: Path | None = None, note: Note | None = None
 ) -> dict[str, Any]:
     """Return the official numbers of one format as nested plain values, and the method.
 
@@ -40,29 +40,29 @@ def score(
     note     takes in a line what was found to be unusual, clip by clip; None: stderr
     """
     if kind == "kitti_mots":
-        return {"method": METHOD, "per_class": score_kitti_mots(truth, results, seqmap)}
+        return {"method": METHOD, "per_class": score_kitti_mots(ground_truth, results, seqmap)}
     if kind == "mot_challenge":
-        method, scores = score_mot_challenge(truth, results, seqmap)
+        method, scores = score_mot_challenge(ground_truth, results, seqmap)
         return {"method": method, "per_class": scores}
     if kind == "bdd100k":
-        return _bdd100k(truth, results, note or _warn)
+        return _bdd100k(ground_truth, results, note or _warn)
     if kind == "bdd100k_ins_seg":
-        return {"method": INS_SEG_METHOD} | precision_plain(score_ins_seg(truth, results))
+        return {"method": INS_SEG_METHOD} | precision_plain(score_ins_seg(ground_truth, results))
     if kind == "youtube_vis":
-        return {"method": VIS_METHOD} | precision_plain(score_youtube_vis(truth, results))
-    return {"method": COCO_METHOD} | precision_plain(score_coco(truth, results))
+        return {"method": VIS_METHOD} | precision_plain(score_youtube_vis(ground_truth, results))
+    return {"method": COCO_METHOD} | precision_plain(score_coco(ground_truth, results))
 
 
 def _warn(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def _bdd100k(truth: Path, results: Path, note: Note) -> dict[str, Any]:
+def _bdd100k(ground_truth: Path, results: Path, note: Note) -> dict[str, Any]:
     """Count clip by clip; mask HOTA, which no official tool has, comes from TrackEval."""
     counts, scorer = [], Scorer(CLASSES)
-    for clip in tqdm(read_pair(truth, results), unit="clip", disable=None):
+    for clip in tqdm(read_pair(ground_truth, results), unit="clip", disable=None):
         for line in clip.notes:
             note(line)
-        counts.append(count_clip(clip.truth, clip.said))
-        scorer.add(clip.truth, clip.said)
+        counts.append(count_clip(clip.ground_truth, clip.predicted))
+        scorer.add(clip.ground_truth, clip.predicted)
     return bdd_plain(bdd_scores(counts)) | {"trackeval": to_plain(scorer.report())}

@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.files import write_picture
+from pcan_model.data.files import write_image
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
 from pcan_model.data.formats.reading import read_json
@@ -59,16 +59,18 @@ def write_submission(
     """
     assert kind in SUBMISSIONS
     results: list[dict[str, Any]] = []
-    for number, answered in enumerate(answers, start=1):
-        frames = [labels_of(one, size) for one, size in zip(answered.said, answered.sizes, strict=True)]
+    for number, predictions in enumerate(answers, start=1):
+        frames = [
+            labels_of(one, size) for one, size in zip(predictions.predicted, predictions.sizes, strict=True)
+        ]
         if kind == "kitti_mots":
-            _kitti_mots(frames, folder / f"{answered.name}.txt", answered.pictures, classes)
+            _kitti_mots(frames, folder / f"{predictions.name}.txt", predictions.image_files, classes)
         elif kind == "bdd100k":
-            _bdd100k(frames, folder / answered.name, answered.pictures, classes)
+            _bdd100k(frames, folder / predictions.name, predictions.image_files, classes)
         elif kind == "scalabel":
-            _scalabel(frames, folder / f"{answered.name}.json", answered, classes)
+            _scalabel(frames, folder / f"{predictions.name}.json", predictions, classes)
         else:
-            results += _youtube_vis(frames, ids.videos.get(answered.name, number), ids)
+            results += _youtube_vis(frames, ids.videos.get(predictions.name, number), ids)
     if kind == "youtube_vis":
         write_bytes(folder / "results.json", json.dumps(results).encode())
 
@@ -81,40 +83,40 @@ def labels_of(objects: Objects, size: tuple[int, int]) -> FrameLabels:
 
 
 def _kitti_mots(
-    frames: Sequence[FrameLabels], path: Path, pictures: Sequence[str], classes: Sequence[str]
+    frames: Sequence[FrameLabels], path: Path, image_files: Sequence[str], classes: Sequence[str]
 ) -> None:
     identities = kitti_mots.Identities()
     lines = [
         line
-        for time, frame in zip(times_of(pictures), frames, strict=True)
+        for time, frame in zip(times_of(image_files), frames, strict=True)
         for line in kitti_mots.to_lines(frame, time, classes, identities, other=BACKGROUND)
     ]
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
-def times_of(pictures: Sequence[str]) -> list[int]:
+def times_of(image_files: Sequence[str]) -> list[int]:
     """Return the numbers of frames: those that are the images' names, else their places from 0 on."""
-    names = [Path(picture).stem for picture in pictures]
+    names = [Path(image).stem for image in image_files]
     if all(name.isascii() and name.isdecimal() for name in names) and len(set(map(int, names))) == len(names):
         return list(map(int, names))
     return list(range(len(names)))
 
 
 def _bdd100k(
-    frames: Sequence[FrameLabels], folder: Path, pictures: Sequence[str], classes: Sequence[str]
+    frames: Sequence[FrameLabels], folder: Path, image_files: Sequence[str], classes: Sequence[str]
 ) -> None:
     numbers = bdd100k.identities()
-    for frame, name in zip(frames, pictures, strict=True):
-        picture = bdd100k.to_picture(frame, classes, numbers, other=BACKGROUND)
-        write_picture((folder / name).with_suffix(".png"), picture[..., [2, 1, 0, 3]])  # OpenCV's order
+    for frame, name in zip(frames, image_files, strict=True):
+        image = bdd100k.to_bitmask(frame, classes, numbers, other=BACKGROUND)
+        write_image((folder / name).with_suffix(".png"), image[..., [2, 1, 0, 3]])  # OpenCV's order
 
 
 def _scalabel(
-    frames: Sequence[FrameLabels], path: Path, answered: ClipPredictions, classes: Sequence[str]
+    frames: Sequence[FrameLabels], path: Path, predictions: ClipPredictions, classes: Sequence[str]
 ) -> None:
     entries = [
         scalabel.encode(
-            frame, classes, name=answered.pictures[t], video=answered.name, time=t, other=BACKGROUND
+            frame, classes, name=predictions.image_files[t], video=predictions.name, time=t, other=BACKGROUND
         )
         for t, frame in enumerate(frames)
     ]

@@ -58,12 +58,12 @@ class SharedFrames(Engine):
 
 def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[ClipPredictions]]:
     """Let each engine answer all clips; engines that differ in more than the instance module may not."""
-    said: list[list[ClipPredictions]] = [[] for _ in engines]
+    predicted: list[list[ClipPredictions]] = [[] for _ in engines]
     with tqdm(total=sum(map(len, clips)) * len(engines), unit="frame", desc="count") as bar:
         for clip in clips:
-            for own, one in zip(said, _answers(engines, clip, bar.update), strict=True):
+            for own, one in zip(predicted, _answers(engines, clip, bar.update), strict=True):
                 own.append(one)
-    return said
+    return predicted
 
 
 def _answers(

@@ -109,7 +109,7 @@ def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path
         torch.manual_seed(hash((seed, 0, step)))  # as pcan-train does
         batch = next(batches).to(first.device)
         with first.precision():
-            shown = _stage(first).look(batch.images, batch.truths)
+            shown = _stage(first).look(batch.images, batch.targets)
         for trainer in trainers:
             if trainer.step == step:  # of trainings that were stopped while saving some are ahead
                 with trainer.precision():

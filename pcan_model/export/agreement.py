@@ -43,10 +43,10 @@ def agreement(
     theirs: list[Any] = [m.numpy() for m in memory]
     worst: dict[str, float] = {}
     for _ in range(frames):
-        picture = generator.integers(0, 255, image.shape, dtype=np.uint8)
+        pixels = generator.integers(0, 255, image.shape, dtype=np.uint8)
         with torch.inference_mode():
-            a = signature.frame(torch.from_numpy(picture), *ours)
-        b = session.run(None, dict(zip(signature.inputs["frame"], [picture, *theirs], strict=True)))
+            a = signature.frame(torch.from_numpy(pixels), *ours)
+        b = session.run(None, dict(zip(signature.inputs["frame"], [pixels, *theirs], strict=True)))
         for name, x, y in zip(signature.outputs["frame"], a, b, strict=True):
             difference = float(np.abs(x.numpy().astype(np.float64) - y).max(initial=0))
             worst[name] = max(worst.get(name, 0.0), difference)
@@ -57,8 +57,8 @@ def agreement(
 def over_a_clip(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> TrackAgreement:
     """Track the beginning of a clip by the graphs and by torch, and set their objects side by side."""
     engines = Setup(str(folder), "onnx").make_engine(), make_engine(net)
-    said, reference = (
+    predicted, reference = (
         [answer.tracks for answer in islice(predict_clip(Tracker(engine), clip), frames)]
         for engine in engines
     )
-    return track_agreement(said, reference)
+    return track_agreement(predicted, reference)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pcan_model.core.config import Config, ConfigError, InputConfig
 from pcan_model.core.engine import CameraFormat
-from pcan_model.core.geometry import fit_picture
+from pcan_model.core.geometry import fit_image
 from pcan_model.model.pass_signature import PassSignature
 
 
@@ -24,7 +24,7 @@ class CameraPass(nn.Module):
     def __init__(self, sees: nn.Module, camera: CameraFormat, config: InputConfig) -> None:
         super().__init__()
         self.sees, self.camera = sees, camera
-        self.letterbox = fit_picture((camera.height, camera.width), config)
+        self.letterbox = fit_image((camera.height, camera.width), config)
 
     def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         """See the frame pass; image (N, camera height, camera width, 3) uint8 in the camera's order."""

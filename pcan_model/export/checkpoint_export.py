@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pcan_model.core.config import Config, ConfigError, load_config
-from pcan_model.core.geometry import fit_picture
+from pcan_model.core.geometry import fit_image
 from pcan_model.data.clips import Clip
 from pcan_model.export.agreement import agreement, over_a_clip
 from pcan_model.export.calibration import calibration_clips
@@ -38,7 +38,7 @@ def export_checkpoint(
     weights      checkpoint of pcan-train; None for random weights
     calibration  what int8 and fp8 are fitted to: data sets, bags, videos or folders of images
     """
-    clips = calibration_clips(calibration, options.picture)
+    clips = calibration_clips(calibration, options.image)
     net, metrics = _network(config, weights, options)
     folder = export(
         net,
@@ -49,7 +49,7 @@ def export_checkpoint(
         rest=options.rest,
         calibration=clips,
         cameras=options.cameras,
-        camera=options.picture,
+        camera=options.image,
     )
     yield from _compared(net, folder, options, clips)
 
@@ -70,7 +70,7 @@ def _network(
 
 def _exported(config: Config, options: ExportOptions) -> Config:
     """Return the configuration with the size of images and the samples of the graphs."""
-    height, width = options.size or fit_picture(CAMERA, config.input).target
+    height, width = options.size or fit_image(CAMERA, config.input).target
     if config.input.fit == "letterbox" and any(side <= 0 or side % 32 for side in (height, width)):
         raise ConfigError(f"--size: expected multiples of 32, got {height} {width}")
     samples = SAMPLES if options.roi == "gridsample" else config.heads.cell_samples
@@ -84,7 +84,7 @@ def _exported(config: Config, options: ExportOptions) -> Config:
 def _compared(
     net: PCAN | ReleasedPCAN, folder: Path, options: ExportOptions, clips: Sequence[Clip]
 ) -> Iterator[str]:
-    camera = options.picture
+    camera = options.image
     if options.precision not in LAYERS:
         for name, difference in agreement(net, folder, camera=camera).items():
             yield f"{name:14} largest difference to torch {difference:.2e}"

@@ -41,6 +41,6 @@ class ExportOptions:
     order: Literal["rgb", "bgr"] = setting("rgb", "with --camera: of the channels")
 
     @property
-    def picture(self) -> CameraFormat | None:
+    def image(self) -> CameraFormat | None:
         """Return the images that the frame graphs fit into the network's input themselves, if they do."""
         return CameraFormat(*self.camera, self.order) if self.camera else None

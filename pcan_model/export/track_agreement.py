@@ -37,18 +37,18 @@ class TrackAgreement:
         return f"{found} of {self.objects} objects, {self.extra} others; mean IoU: boxes {box}, masks {mask}"
 
 
-def track_agreement(said: Iterable[Tracks], reference: Iterable[Tracks]) -> TrackAgreement:
+def track_agreement(predicted: Iterable[Tracks], reference: Iterable[Tracks]) -> TrackAgreement:
     """Set what an engine says of each frame of a clip beside what the reference says."""
-    frames = [_frame(*pair) for pair in zip(said, reference, strict=True)]
+    frames = [_frame(*pair) for pair in zip(predicted, reference, strict=True)]
     return sum(frames, TrackAgreement(0, 0, (), ()))
 
 
-def _frame(said: Tracks, reference: Tracks) -> TrackAgreement:
-    mine, others = said.found(), reference.found()
+def _frame(predicted: Tracks, reference: Tracks) -> TrackAgreement:
+    mine, others = predicted.found(), reference.found()
     same = np.array([[a.label == b.label for b in others] for a in mine]).reshape(len(mine), len(others))
     boxes = box_iou(_boxes(mine), _boxes(others)).astype(np.float64)
     rows, columns = best_pairs(np.where(same, boxes, 0.0))
-    rles = [encode(i.mask.full(said.height, said.width) for i in side) for side in (mine, others)]
+    rles = [encode(i.mask.full(predicted.height, predicted.width) for i in side) for side in (mine, others)]
     masks = overlaps(list(rles[0]), list(rles[1]), crowd=False)
     both = (tuple(ious[rows, columns].tolist()) for ious in (boxes, masks))
     return TrackAgreement(len(others), len(mine) - len(rows), *both)

@@ -27,15 +27,15 @@ REGION = Drawing(high=0.5, low=0.5, count=512, positives=0.25)
 TRACK = Drawing(high=0.7, low=0.3, count=256, positives=0.5, balanced=True, ratio=3.0)
 
 
-def draw(proposals: Tensor, truth: GroundTruth, picture: int, how: Drawing) -> SampledRegions:
+def draw(proposals: Tensor, target: GroundTruth, image_index: int, how: Drawing) -> SampledRegions:
     """Draw regions of one image from its true boxes and its proposals (P, 4), in that order."""
-    boxes = torch.cat([truth.boxes, proposals])
-    found = match(boxes, truth, high=how.high, low=how.low, rescue=False)
+    boxes = torch.cat([target.boxes, proposals])
+    found = match(boxes, target, high=how.high, low=how.low, rescue=False)
     positive = _positives(found, int(how.count * how.positives), how.balanced)
     room = how.count - len(positive)
     room = min(room, int(how.ratio * max(len(positive), 1))) if how.ratio < float("inf") else room
     index = torch.cat([positive, _some((found == BACKGROUND).nonzero()[:, 0], room)])
-    return SampledRegions(boxes[index], torch.full_like(index, picture), found[index])
+    return SampledRegions(boxes[index], torch.full_like(index, image_index), found[index])
 
 
 def _positives(found: Tensor, count: int, balanced: bool) -> Tensor:

@@ -63,53 +63,55 @@ class ReleasedStage(nn.Module):
         return Proposed(logits, offsets, self.net.proposals.anchors(pyramid), size)
 
     def draw(
-        self, proposed: Proposed, truths: list[GroundTruth], how: Drawing, *, per_level: int = 0
+        self, proposed: Proposed, targets: list[GroundTruth], how: Drawing, *, per_level: int = 0
     ) -> SampledRegions:
         """Draw regions of each image from its best proposals and its true boxes."""
         drawn = []
-        for i, truth in enumerate(truths):
+        for i, target in enumerate(targets):
             parts = zip(proposed.logits, proposed.offsets, proposed.anchors, strict=True)
             rows = [(logits[i].detach(), offsets[i].detach(), anchors) for logits, offsets, anchors in parts]
             count, limit = self.net.config.train.proposals, per_level or self.net.config.proposals.per_level
             boxes, _ = keep_best(rows, proposed.size, count, limit, self.net.config.proposals.nms_iou)
-            drawn.append(draw(boxes, truth, i, how))
+            drawn.append(draw(boxes, target, i, how))
         return join_regions(drawn)
 
-    def mask_loss(self, logits: Tensor, regions: SampledRegions, truths: list[GroundTruth]) -> Tensor:
+    def mask_loss(self, logits: Tensor, regions: SampledRegions, targets: list[GroundTruth]) -> Tensor:
         """Return the loss of masks (R, m, m); 0 without any."""
         if not len(logits):
             return logits.sum()
         goals = []
-        for i, truth in enumerate(truths):
-            own = regions.take(regions.picture == i)
-            goals.append(mask_targets(truth.masks, own.boxes, own.found, logits.shape[-1]))
+        for i, target in enumerate(targets):
+            own = regions.take(regions.image_index == i)
+            goals.append(mask_targets(target.masks, own.boxes, own.found, logits.shape[-1]))
         return self.mask_criterion(logits, torch.cat(goals))
 
-    def proposal_losses(self, proposed: Proposed, truths: list[GroundTruth]) -> tuple[Tensor, Tensor]:
+    def proposal_losses(self, proposed: Proposed, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:
         """Return the losses of objectness and offsets."""
         every = torch.cat(proposed.logits, 1), torch.cat(proposed.offsets, 1), torch.cat(proposed.anchors)
-        return proposal_losses(*every, truths, self.net.config.train.rpn_samples)
+        return proposal_losses(*every, targets, self.net.config.train.rpn_samples)
 
 
 class DetectorStage(ReleasedStage):
     """QDTrack's training: proposals and boxes of the keys, embeddings of keys and references."""
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
-        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        pairs, size = len(targets) // 2, (images.shape[1], images.shape[2])
         levels = self.net.features(images)
         keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
         proposed = self.propose(keys, size)
-        objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
-        regions = self.draw(proposed, truths[:pairs], self.region, per_level=KEY_PER_LEVEL)
-        pooled = self.net.pool(keys, regions.boxes, regions.picture, self.net.config.heads.box_size)
-        classes, boxes = box_losses(self.net.box_head, pooled, regions, truths[:pairs])
-        own = self.draw(proposed, truths[:pairs], self.track, per_level=KEY_PER_LEVEL)
+        objectness, offsets = self.proposal_losses(proposed, targets[:pairs])
+        regions = self.draw(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
+        pooled = self.net.pool(keys, regions.boxes, regions.image_index, self.net.config.heads.box_size)
+        classes, boxes = box_losses(self.net.box_head, pooled, regions, targets[:pairs])
+        own = self.draw(proposed, targets[:pairs], self.track, per_level=KEY_PER_LEVEL)
         own = own.take(own.found >= 0)
-        reference = self.draw(self.propose(others, size), truths[pairs:], self.track)
+        reference = self.draw(self.propose(others, size), targets[pairs:], self.track)
         embeds = embed(self.net, keys, own), embed(self.net, others, reference)
-        ids = gather(truths[:pairs], "ids", own), gather(truths[pairs:], "ids", reference, fallback=-1)
-        embedding, auxiliary = self._embedding_losses(embeds, ids, (own.picture, reference.picture), pairs)
+        ids = gather(targets[:pairs], "ids", own), gather(targets[pairs:], "ids", reference, fallback=-1)
+        embedding, auxiliary = self._embedding_losses(
+            embeds, ids, (own.image_index, reference.image_index), pairs
+        )
         zero = objectness * 0
         return Losses(objectness, offsets, classes, boxes, zero, embedding, auxiliary, zero)
 
@@ -117,14 +119,14 @@ class DetectorStage(ReleasedStage):
         self,
         embeds: tuple[Tensor, Tensor],
         ids: tuple[Tensor, Tensor],
-        picture: tuple[Tensor, Tensor],
+        image_index: tuple[Tensor, Tensor],
         pairs: int,
     ) -> tuple[Tensor, Tensor]:
         """Contrast each key object with all regions of its reference, per pair; then average."""
         contrast = auxiliary = embeds[0].sum() * 0
         for pair in range(pairs):
-            a, b = (e[p == pair] for e, p in zip(embeds, picture, strict=True))
-            key_ids, other_ids = (i[p == pair] for i, p in zip(ids, picture, strict=True))
+            a, b = (e[p == pair] for e, p in zip(embeds, image_index, strict=True))
+            key_ids, other_ids = (i[p == pair] for i, p in zip(ids, image_index, strict=True))
             same = key_ids[:, None] == other_ids[None]
             cosine = products(functional.normalize(a, dim=1), functional.normalize(b, dim=1))
             cosine = torch.where(same, cosine.clamp_min(0), cosine)  # the released loss lets opposites be
@@ -136,18 +138,20 @@ class DetectorStage(ReleasedStage):
 class MaskStage(ReleasedStage):
     """The mask head alone, on the keys of a frozen detector."""
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs, of which only the keys are looked at."""
-        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        pairs, size = len(targets) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
             levels = self.net.features(images[:pairs])
             regions = self.draw(
-                self.propose(levels, size), truths[:pairs], self.region, per_level=KEY_PER_LEVEL
+                self.propose(levels, size), targets[:pairs], self.region, per_level=KEY_PER_LEVEL
             )
-            regions = regions.take(gather(truths[:pairs], "outlined", regions))
-            pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
-        masks = choose(self.net.mask_head(pooled), gather(truths[:pairs], "labels", regions))
-        loss = self.mask_loss(masks, regions, truths[:pairs])
+            regions = regions.take(gather(targets[:pairs], "outlined", regions))
+            pooled = self.net.pool(
+                levels, regions.boxes, regions.image_index, self.net.config.heads.mask_size
+            )
+        masks = choose(self.net.mask_head(pooled), gather(targets[:pairs], "labels", regions))
+        loss = self.mask_loss(masks, regions, targets[:pairs])
         zero = loss * 0
         return Losses(zero, zero, zero, zero, loss, zero, zero, zero)
 
@@ -155,22 +159,22 @@ class MaskStage(ReleasedStage):
 class RefinementStage(ReleasedStage):
     """The refinement alone: key regions against the reference regions that show the same object."""
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; the proposals' are reported, but nothing learns from them."""
-        pairs, size = len(truths) // 2, (images.shape[1], images.shape[2])
+        pairs, size = len(targets) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
             levels = self.net.features(images)
             keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
             proposed = self.propose(keys, size)
-            objectness, offsets = self.proposal_losses(proposed, truths[:pairs])
-            own = self.draw(proposed, truths[:pairs], self.region, per_level=KEY_PER_LEVEL)
-            own = own.take(gather(truths[:pairs], "outlined", own))
-            reference = self.draw(self.propose(others, size), truths[pairs:], self.region)
+            objectness, offsets = self.proposal_losses(proposed, targets[:pairs])
+            own = self.draw(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
+            own = own.take(gather(targets[:pairs], "outlined", own))
+            reference = self.draw(self.propose(others, size), targets[pairs:], self.region)
             reference = reference.take(reference.found >= 0)
-            index, partner = self._pair(keys, others, own, reference, truths)
-            current = self._masked(keys, own, truths[:pairs])
+            index, partner = self._pair(keys, others, own, reference, targets)
+            current = self._masked(keys, own, targets[:pairs])
             if len(index):
-                seen = self._masked(others, reference, truths[pairs:])
+                seen = self._masked(others, reference, targets[pairs:])
                 own, current = own.take(index), _take(current, index)
                 seen = _take(seen, partner)
             else:
@@ -178,7 +182,7 @@ class RefinementStage(ReleasedStage):
         start = self.net.refine.prototypes.start()
         logits, prototypes = self.net.refine(seen, current, start)
         self.net.refine.prototypes.drift(prototypes, self.net.config.released.drift_rate)
-        loss = self.mask_loss(logits, own, truths[:pairs])
+        loss = self.mask_loss(logits, own, targets[:pairs])
         zero = loss.detach() * 0
         return Losses(objectness, offsets, zero, zero, zero, zero, zero, loss)
 
@@ -188,20 +192,20 @@ class RefinementStage(ReleasedStage):
         others: list[Tensor],
         own: SampledRegions,
         reference: SampledRegions,
-        truths: list[GroundTruth],
+        targets: list[GroundTruth],
     ) -> tuple[Tensor, Tensor]:
         """Return which key regions have a reference, and the reference of each."""
-        pairs = len(truths) // 2
-        ids = gather(truths[:pairs], "ids", own), gather(truths[pairs:], "ids", reference)
-        same = (ids[0][:, None] == ids[1]) & (own.picture[:, None] == reference.picture)
+        pairs = len(targets) // 2
+        ids = gather(targets[:pairs], "ids", own), gather(targets[pairs:], "ids", reference)
+        same = (ids[0][:, None] == ids[1]) & (own.image_index[:, None] == reference.image_index)
         return pair_regions(embed(self.net, keys, own), embed(self.net, others, reference), same)
 
     def _masked(
-        self, levels: list[Tensor], regions: SampledRegions, truths: list[GroundTruth]
+        self, levels: list[Tensor], regions: SampledRegions, targets: list[GroundTruth]
     ) -> MaskedRegions:
         """Return RoI features and the initial masks of the true classes."""
-        pooled = self.net.pool(levels, regions.boxes, regions.picture, self.net.config.heads.mask_size)
-        return MaskedRegions(pooled, choose(self.net.mask_head(pooled), gather(truths, "labels", regions)))
+        pooled = self.net.pool(levels, regions.boxes, regions.image_index, self.net.config.heads.mask_size)
+        return MaskedRegions(pooled, choose(self.net.mask_head(pooled), gather(targets, "labels", regions)))
 
 
 STAGES: dict[str, type[ReleasedStage]] = {
@@ -229,7 +233,7 @@ def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor
 
 def embed(net: Detector, levels: list[Tensor], regions: SampledRegions) -> Tensor:
     """Return the embeddings of regions, (R, E)."""
-    pooled = net.pool(levels, regions.boxes, regions.picture, net.config.heads.box_size)
+    pooled = net.pool(levels, regions.boxes, regions.image_index, net.config.heads.box_size)
     embeds: Tensor = net.embedding_head(pooled)
     return embeds
 

@@ -45,30 +45,30 @@ class Assigned:
     kept: list[Kept]  # positives of each image whose predicted box has an area
 
 
-def assign_batch(maps: HeadMaps, truths: Sequence[GroundTruth], config: SipMaskConfig) -> Assigned:
+def assign_batch(maps: HeadMaps, targets: Sequence[GroundTruth], config: SipMaskConfig) -> Assigned:
     """Assign the cells of all key images; raises ValueError as the public code does when asked to."""
     if config.reference:
-        refuse_empty(truths)
+        refuse_empty(targets)
     flat, sizes = flatten(maps), [(x.shape[2], x.shape[3]) for x in maps.logits]
     cells = image_cells(sizes, config.targets, maps.basis.device)
-    targets = [assign(cells, truth.boxes, truth.labels, config.targets) for truth in truths]
-    kept = [keep(*both) for both in zip(flat.boxes(cells.points), targets, strict=True)]
+    assigned = [assign(cells, target.boxes, target.labels, config.targets) for target in targets]
+    kept = [keep(*both) for both in zip(flat.boxes(cells.points), assigned, strict=True)]
     if config.reference and not any(len(k.cells) for k in kept):
         raise ZeroDivisionError("no predicted box has an area, which the public code divides by")
-    return Assigned(flat, cells, targets, kept)
+    return Assigned(flat, cells, assigned, kept)
 
 
-def refuse_empty(truths: Sequence[GroundTruth]) -> None:
+def refuse_empty(targets: Sequence[GroundTruth]) -> None:
     """Raise ValueError for an image without objects, as the public code does."""
-    for number, truth in enumerate(truths):
-        if not len(truth.boxes):
+    for number, target in enumerate(targets):
+        if not len(target.boxes):
             raise ValueError(f"image {number}: expected objects, got none, which the public code cannot read")
 
 
 def losses(
     maps: HeadMaps,
     reference: Tensor,
-    truths: Sequence[GroundTruth],
+    targets: Sequence[GroundTruth],
     reference_truths: Sequence[GroundTruth],
     config: SipMaskConfig,
     *,
@@ -82,9 +82,9 @@ def losses(
     reference_truths  of the reference images; only boxes and ids are read
     jitters           (G, 4) per reference image instead of random ones
     """
-    batch = assign_batch(maps, truths, config)
+    batch = assign_batch(maps, targets, config)
     labels = torch.cat([t.labels for t in batch.targets])
-    counted = torch.cat([not_ignored(batch.cells, truth) for truth in truths])
+    counted = torch.cat([not_ignored(batch.cells, target) for target in targets])
     every = batch.flat.logits.flatten(0, 1)
     positive = [(t.positive, t) for t in batch.targets]
     points = torch.cat([batch.cells.points[p] for p, _ in positive])
@@ -93,34 +93,34 @@ def losses(
         torch.cat([x[i, p] for i, (p, _) in enumerate(positive)])
         for x in (batch.flat.distances, batch.flat.centres)
     )
-    jitters = jitters or [random_jitter(truth.boxes, config.targets.jitter) for truth in reference_truths]
+    jitters = jitters or [random_jitter(target.boxes, config.targets.jitter) for target in reference_truths]
     return SipMaskLosses(
-        class_loss(every, labels, counted, len(truths), config.targets),
+        class_loss(every, labels, counted, len(targets), config.targets),
         box_loss(points, distances, goal),
         centre_loss(centres, goal),
-        all_mask_losses(maps, batch, truths),
-        all_match_losses(maps.track, reference, batch, truths, reference_truths, jitters, config.reference),
+        all_mask_losses(maps, batch, targets),
+        all_match_losses(maps.track, reference, batch, targets, reference_truths, jitters, config.reference),
     )
 
 
-def all_mask_losses(maps: HeadMaps, batch: Assigned, truths: Sequence[GroundTruth]) -> Tensor:
+def all_mask_losses(maps: HeadMaps, batch: Assigned, targets: Sequence[GroundTruth]) -> Tensor:
     """Return the mean over images of their mask losses; objects without an outline are left out."""
     parts = []
-    for image, (kept, truth) in enumerate(zip(batch.kept, truths, strict=True)):
-        drawn = truth.outlined[kept.objects]
+    for image, (kept, target) in enumerate(zip(batch.kept, targets, strict=True)):
+        drawn = target.outlined[kept.objects]
         kept = Kept(kept.cells[drawn], kept.objects[drawn], kept.boxes[drawn])
         logits, coefficients = batch.flat.logits[image], batch.flat.coefficients[image]
-        weights = mask_weights(kept, truth.boxes, logits, truth.labels)
+        weights = mask_weights(kept, target.boxes, logits, target.labels)
         predicted = predict_masks(maps.basis[image], coefficients, kept)
-        parts.append(mask_loss(predicted, mask_targets(truth.masks, kept), kept.basis_boxes, weights))
-    return torch.stack(parts).sum() / len(truths)
+        parts.append(mask_loss(predicted, mask_targets(target.masks, kept), kept.basis_boxes, weights))
+    return torch.stack(parts).sum() / len(targets)
 
 
 def all_match_losses(
     track: Tensor,
     reference: Tensor,
     batch: Assigned,
-    truths: Sequence[GroundTruth],
+    targets: Sequence[GroundTruth],
     reference_truths: Sequence[GroundTruth],
     jitters: Sequence[Tensor],
     as_reference: bool,
@@ -130,16 +130,16 @@ def all_match_losses(
     for image, kept in enumerate(batch.kept):
         moved = move(reference_truths[image].boxes, jitters[image])
         logits = match_logits(track[image], reference[image], kept.boxes, moved, as_reference=as_reference)
-        columns = reference_columns(truths[image].ids, reference_truths[image].ids)[kept.objects]
+        columns = reference_columns(targets[image].ids, reference_truths[image].ids)[kept.objects]
         parts.append(functional.cross_entropy(logits, columns, reduction="sum") / max(len(columns), 1))
-    return torch.stack(parts).sum() / len(truths)
+    return torch.stack(parts).sum() / len(targets)
 
 
-def not_ignored(cells: ImageCells, truth: GroundTruth) -> Tensor:
+def not_ignored(cells: ImageCells, target: GroundTruth) -> Tensor:
     """Say which cells (P,) are not in the ignore region; those beyond the image are not."""
-    height, width = truth.ignore.shape
+    height, width = target.ignore.shape
     x, y = cells.points.long().unbind(1)
-    hidden = truth.ignore[y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    hidden = target.ignore[y.clamp(0, height - 1), x.clamp(0, width - 1)]
     return ~(hidden & (y < height) & (x < width))
 
 

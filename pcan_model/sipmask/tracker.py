@@ -55,14 +55,14 @@ class SipMaskTracker:
         return SipMaskState(session or uuid4())
 
     def step(
-        self, state: SipMaskState, frame: Frame, watch: Stopwatch | None = None
+        self, state: SipMaskState, frame: Frame, stopwatch: Stopwatch | None = None
     ) -> tuple[SipMaskState, Tracks]:
         """Track the objects of one frame; `state` stays as it is, and `watch` takes the times if given."""
-        watch = watch or Stopwatch()
-        watch.start()
+        stopwatch = stopwatch or Stopwatch()
+        stopwatch.start()
         fit = fit_image(frame.image.shape, self.config.image)
         found, embeds, masks = self._look(frame, fit)
-        watch.lap("network")
+        stopwatch.lap("network")
         objects = AssociatedObjects(found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), embeds)
         ids, memory, _ = track(
             objects,
@@ -71,7 +71,7 @@ class SipMaskTracker:
             config=self.config.association,
             reference=self.config.reference,
         )
-        watch.lap("association")
+        stopwatch.lap("association")
         rows = results(ids)
         now, seen = state.frame_index, dict(state.lives)
         for number, row in rows.items():
@@ -83,7 +83,7 @@ class SipMaskTracker:
             instance(state, after, number, objects, row, mask)
             for (number, row), mask in zip(rows.items(), crops, strict=True)
         ]
-        watch.lap("masks")
+        stopwatch.lap("masks")
         return after, Tracks(frame.stamp, *fit.source, now, tuple(instances))
 
     @torch.inference_mode()

@@ -42,7 +42,7 @@ class Appearance:
     bag: Colour | None
 
 
-def make_look(rng: np.random.Generator, *, rider: bool = False, motor: bool = False) -> Appearance:
+def make_appearance(rng: np.random.Generator, *, rider: bool = False, motor: bool = False) -> Appearance:
     """Draw a person."""
     child = not rider and rng.random() < 0.1
     maybe = rng.random(6)
@@ -63,9 +63,9 @@ def make_look(rng: np.random.Generator, *, rider: bool = False, motor: bool = Fa
     )
 
 
-def walker(look: Appearance, phase: float, stride: float) -> list[Limb]:
+def walker(appearance: Appearance, phase: float, stride: float) -> list[Limb]:
     """A person on foot; phase in radians, stride 0 (standing) to 1, origin between the feet."""
-    t, s = look.tall, look.stout
+    t, s = appearance.tall, appearance.stout
     swing = math.sin(phase) * 0.45 * stride
     bob = t * 0.02 * abs(math.cos(phase)) * stride
     hip, chest = t * 0.52 + bob, t * 0.8 + bob
@@ -76,28 +76,28 @@ def walker(look: Appearance, phase: float, stride: float) -> list[Limb]:
         knee = (x, hip - t * 0.26 * math.cos(angle), t * 0.26 * math.sin(angle))
         ankle = (x, max(0.06, knee[1] - t * 0.24 * math.cos(angle - bend)),
                  knee[2] + t * 0.24 * math.sin(angle - bend))  # fmt: skip
-        limbs += _leg(look, (x, hip, 0.0), knee, ankle)
-        limbs += _arm(look, side, chest, -angle * 0.9, 0.25)
-    return limbs + _trunk(look, hip, chest, 0.0, 0.0)
+        limbs += _leg(appearance, (x, hip, 0.0), knee, ankle)
+        limbs += _arm(appearance, side, chest, -angle * 0.9, 0.25)
+    return limbs + _trunk(appearance, hip, chest, 0.0, 0.0)
 
 
-def _leg(look: Appearance, hip: Point, knee: Point, ankle: Point) -> list[Limb]:
-    k = look.stout * look.tall / 1.7
-    shin = look.skin if look.skirt else look.legs
+def _leg(appearance: Appearance, hip: Point, knee: Point, ankle: Point) -> list[Limb]:
+    k = appearance.stout * appearance.tall / 1.7
+    shin = appearance.skin if appearance.skirt else appearance.legs
     return [
-        Limb(hip, knee, (0.18 * k, 0.13 * k), look.legs),
+        Limb(hip, knee, (0.18 * k, 0.13 * k), appearance.legs),
         Limb(knee, ankle, (0.125 * k, 0.09 * k), shin),
         Limb(
             ankle,
             (ankle[0], max(0.04, ankle[1] - 0.03), ankle[2] + 0.15),
             (0.085, 0.07),
-            look.shoes,
+            appearance.shoes,
         ),
     ]
 
 
-def _arm(look: Appearance, side: int, chest: float, angle: float, bend: float) -> list[Limb]:
-    k, t = look.stout * look.tall / 1.7, look.tall
+def _arm(appearance: Appearance, side: int, chest: float, angle: float, bend: float) -> list[Limb]:
+    k, t = appearance.stout * appearance.tall / 1.7, appearance.tall
     x = side * 0.2 * k
     elbow = (x * 1.15, chest - 0.17 * t * math.cos(angle), 0.17 * t * math.sin(angle))
     hand = (
@@ -106,79 +106,79 @@ def _arm(look: Appearance, side: int, chest: float, angle: float, bend: float) -
         elbow[2] + 0.15 * t * math.sin(angle + bend),
     )
     limbs = [
-        Limb((x, chest - 0.02, 0), elbow, (0.115 * k, 0.095 * k), look.top),
-        Limb(elbow, hand, (0.09 * k, 0.07 * k), look.top),
-        Limb(hand, (hand[0], hand[1] - 0.05, hand[2] + 0.01), (0.075, 0.065), look.skin, light=False),
+        Limb((x, chest - 0.02, 0), elbow, (0.115 * k, 0.095 * k), appearance.top),
+        Limb(elbow, hand, (0.09 * k, 0.07 * k), appearance.top),
+        Limb(hand, (hand[0], hand[1] - 0.05, hand[2] + 0.01), (0.075, 0.065), appearance.skin, light=False),
     ]
-    if look.bag and side > 0:
+    if appearance.bag and side > 0:
         low = (hand[0], hand[1] - 0.35, hand[2])
-        limbs.append(Limb((hand[0], hand[1] - 0.15, hand[2]), low, (0.2, 0.28), look.bag))
+        limbs.append(Limb((hand[0], hand[1] - 0.15, hand[2]), low, (0.2, 0.28), appearance.bag))
     return limbs
 
 
-def _trunk(look: Appearance, hip: float, chest: float, lean: float, at: float) -> list[Limb]:
+def _trunk(appearance: Appearance, hip: float, chest: float, lean: float, at: float) -> list[Limb]:
     """Hips, body, neck, head and hair; `lean` is how far the chest is before the hips, `at` the hips."""
-    k, t = look.stout * look.tall / 1.7, look.tall
+    k, t = appearance.stout * appearance.tall / 1.7, appearance.tall
     top, head = at + lean, (0.0, chest + 0.115 * t, at + lean * 1.2 + 0.02)
     middle = ((hip + chest) / 2, (at + top) / 2)
     limbs = [
-        Limb((0, hip + 0.02, at), (0, *middle), (0.31 * k, 0.29 * k), look.top),
-        Limb((-0.075 * k, chest - 0.06, top), (-0.05 * k, *middle), (0.24 * k, 0.2 * k), look.top),
-        Limb((0.075 * k, chest - 0.06, top), (0.05 * k, *middle), (0.24 * k, 0.2 * k), look.top),
-        Limb((0, hip, at), (0, hip + 0.03, at), (0.31 * k, 0.3 * k), look.legs),
-        Limb((0, chest, top), (0, chest + 0.06 * t, head[2]), (0.11, 0.1), look.skin, light=False),
-        *_head(look, head),
+        Limb((0, hip + 0.02, at), (0, *middle), (0.31 * k, 0.29 * k), appearance.top),
+        Limb((-0.075 * k, chest - 0.06, top), (-0.05 * k, *middle), (0.24 * k, 0.2 * k), appearance.top),
+        Limb((0.075 * k, chest - 0.06, top), (0.05 * k, *middle), (0.24 * k, 0.2 * k), appearance.top),
+        Limb((0, hip, at), (0, hip + 0.03, at), (0.31 * k, 0.3 * k), appearance.legs),
+        Limb((0, chest, top), (0, chest + 0.06 * t, head[2]), (0.11, 0.1), appearance.skin, light=False),
+        *_head(appearance, head),
     ]
-    if look.coat or look.skirt:
-        hem = hip - t * (0.2 if look.coat else 0.26)
+    if appearance.coat or appearance.skirt:
+        hem = hip - t * (0.2 if appearance.coat else 0.26)
         limbs.append(
             Limb(
                 (0, hip, at),
                 (0, hem, at),
                 (0.33 * k, 0.4 * k),
-                look.top if look.coat else look.legs,
+                appearance.top if appearance.coat else appearance.legs,
             )
         )
-    if look.backpack:
+    if appearance.backpack:
         z = at + lean * 0.6 - 0.2
-        limbs.append(Limb((0, chest - 0.08, z), (0, hip + 0.12, z + 0.02), (0.26, 0.32), look.backpack))
+        limbs.append(Limb((0, chest - 0.08, z), (0, hip + 0.12, z + 0.02), (0.26, 0.32), appearance.backpack))
     return limbs
 
 
-def _head(look: Appearance, at: Point) -> list[Limb]:
+def _head(appearance: Appearance, at: Point) -> list[Limb]:
     """Face, and hair or a helmet on top and behind."""
     x, y, z = at
-    cover = look.helmet or look.hair
-    size, nape = (0.24 if look.helmet else 0.175), y - (0.2 if look.long_hair else 0.02)
+    cover = appearance.helmet or appearance.hair
+    size, nape = (0.24 if appearance.helmet else 0.175), y - (0.2 if appearance.long_hair else 0.02)
     return [
-        Limb((x, y - 0.035, z + 0.02), (x, y + 0.025, z), (0.15, 0.165), look.skin),
+        Limb((x, y - 0.035, z + 0.02), (x, y + 0.025, z), (0.15, 0.165), appearance.skin),
         Limb((x, y + 0.05, z - 0.02), (x, y + 0.04, z - 0.06), (size, size), cover),
         Limb((x, y + 0.02, z - 0.09), (x, nape, z - 0.1), (0.14, 0.13), cover),
     ]
 
 
-def rider(look: Appearance, ride: Ride, phase: float) -> list[Limb]:
+def rider(appearance: Appearance, ride: Ride, phase: float) -> list[Limb]:
     """A person on a bicycle or motorcycle; phase of the pedals in radians."""
-    seat_z, k = (-0.12 if ride.motor else -0.2), look.stout * look.tall / 1.7
+    seat_z, k = (-0.12 if ride.motor else -0.2), appearance.stout * appearance.tall / 1.7
     hip = ride.seat + 0.08
     lean = 0.12 if ride.upright else 0.38
-    chest = hip + look.tall * (0.29 if ride.upright else 0.25)
-    limbs = _trunk(look, hip, chest, lean, seat_z)
+    chest = hip + appearance.tall * (0.29 if ride.upright else 0.25)
+    limbs = _trunk(appearance, hip, chest, lean, seat_z)
     for side in (-1, 1):
         turn = phase + (math.pi if side < 0 else 0.0)
         pedal = (side * 0.12, 0.29 + 0.16 * math.cos(turn), 0.02 + 0.16 * math.sin(turn))
         if ride.motor:
             pedal = (side * 0.2, 0.34, 0.32 if ride.scooter else 0.05)
         knee = _joint(
-            (side * 0.1, hip, seat_z), pedal, look.tall * 0.26, side * (0.1 if ride.motor else 0.04)
+            (side * 0.1, hip, seat_z), pedal, appearance.tall * 0.26, side * (0.1 if ride.motor else 0.04)
         )
-        limbs += _leg(look, (side * 0.1 * k, hip, seat_z), knee, pedal)
+        limbs += _leg(appearance, (side * 0.1 * k, hip, seat_z), knee, pedal)
         hand = (side * (0.33 if ride.motor else 0.25), ride.grip, 0.28)
         elbow = (side * 0.3 * k, (chest + ride.grip) / 2 - 0.04, (seat_z + lean + 0.28) / 2)
         limbs += [
-            Limb((side * 0.2 * k, chest - 0.03, seat_z + lean), elbow, (0.12 * k, 0.1 * k), look.top),
-            Limb(elbow, hand, (0.09 * k, 0.075), look.top),
-            Limb(hand, (hand[0], hand[1], hand[2] + 0.03), (0.08, 0.07), look.skin, light=False),
+            Limb((side * 0.2 * k, chest - 0.03, seat_z + lean), elbow, (0.12 * k, 0.1 * k), appearance.top),
+            Limb(elbow, hand, (0.09 * k, 0.075), appearance.top),
+            Limb(hand, (hand[0], hand[1], hand[2] + 0.03), (0.08, 0.07), appearance.skin, light=False),
         ]
     return limbs
 

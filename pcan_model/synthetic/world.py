@@ -15,7 +15,7 @@ from pcan_model.synthetic.cars import make_car
 from pcan_model.synthetic.ground import Street
 from pcan_model.synthetic.limbs import paint_limbs
 from pcan_model.synthetic.mesh import Mesh, Pose, darken
-from pcan_model.synthetic.people import Appearance, make_look, rider, walker
+from pcan_model.synthetic.people import Appearance, make_appearance, rider, walker
 from pcan_model.synthetic.rides import Ride, make_ride, paint_ride
 from pcan_model.synthetic.vehicles import make_bus, make_train, make_truck
 
@@ -37,7 +37,7 @@ class Actor:
     reach: tuple[float, float]  # metres, half of what it takes of the ground along x and z
     patch: NDArray[np.uint8]  # surface texture
     mesh: Mesh | None = None
-    look: Appearance | None = None
+    appearance: Appearance | None = None
     ride: Ride | None = None
     phase: float = 0.0  # radians at frame 0
     rate: float = 0.0  # radians per frame
@@ -63,8 +63,8 @@ class Actor:
         canvas.begin()
         if self.mesh is not None:
             self.mesh.paint(canvas, pose, first)
-        elif self.ride is None and self.look is not None:
-            paint_limbs(canvas, pose, walker(self.look, phase, 1.0 if self.rate else 0.1), first)
+        elif self.ride is None and self.appearance is not None:
+            paint_limbs(canvas, pose, walker(self.appearance, phase, 1.0 if self.rate else 0.1), first)
         elif self.ride is not None:
             self._paint_ridden(canvas, pose, first, phase)
         for number in range(first, first + len(self.labels)):
@@ -72,7 +72,7 @@ class Actor:
 
     def _paint_ridden(self, canvas: Canvas, pose: Pose, first: int, phase: float) -> None:
         assert self.ride is not None
-        limbs = rider(self.look, self.ride, phase) if self.look else []
+        limbs = rider(self.appearance, self.ride, phase) if self.appearance else []
         away = _away(canvas, pose)
         far = [limb for limb in limbs if limb.b[0] * away > 0.05 and limb.b[1] < self.ride.seat]
         paint_limbs(canvas, pose, far, first + 1)
@@ -113,7 +113,7 @@ class Crowd:
             pace,
             (0.35, 0.35),
             rate=rate,
-            look=make_look(self.rng),
+            appearance=make_appearance(self.rng),
         )
 
     def two_wheeler(
@@ -121,14 +121,14 @@ class Crowd:
     ) -> None:
         """Add a bicycle or motorcycle, with its rider or without."""
         motor = name == "motorcycle"
-        look = make_look(self.rng, rider=True, motor=motor) if ridden else None
+        appearance = make_appearance(self.rng, rider=True, motor=motor) if ridden else None
         labels = (LABEL[name], LABEL["rider"]) if ridden else (LABEL[name],)
         ride, rate = make_ride(self.rng, motor=motor), 0.0 if motor else speed * 1.4
-        self._add(labels, Pose(x, z, heading), speed, (0.6, 1.0), rate=rate, look=look, ride=ride)
+        self._add(labels, Pose(x, z, heading), speed, (0.6, 1.0), rate=rate, appearance=appearance, ride=ride)
 
     def _add(
         self, labels: tuple[int, ...], pose: Pose, speed: float, reach: tuple[float, float], *,
-        rate: float = 0.0, mesh: Mesh | None = None, look: Appearance | None = None, ride: Ride | None = None,
+        rate: float = 0.0, mesh: Mesh | None = None, appearance: Appearance | None = None, ride: Ride | None = None,
     ) -> None:  # fmt: skip
         for other in self.actors:
             gap_x = abs(pose.x - other.start.x) - reach[0] - other.reach[0]
@@ -141,7 +141,7 @@ class Crowd:
         rough, shade = (0.1, 0.12) if mesh is not None else (0.16, 0.08)
         patch = make_patch(self.rng, rough=rough, shade=shade)
         phase = float(self.rng.uniform(0, 2 * math.pi))
-        self.actors.append(Actor(labels, ids, pose, along, reach, patch, mesh, look, ride, phase, rate))
+        self.actors.append(Actor(labels, ids, pose, along, reach, patch, mesh, appearance, ride, phase, rate))
 
 
 def make_street(rng: np.random.Generator, length: float) -> Street:

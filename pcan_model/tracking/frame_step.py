@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.config import Config, TrackerConfig
 from pcan_model.core.engine import CameraFormat, Image
-from pcan_model.core.geometry import Letterbox, clip_boxes, fit_picture, paste_mask, remove_overlaps
+from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mask, remove_overlaps
 from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
@@ -60,7 +60,7 @@ class FrameStep:
 
     def prepare(self, frame: Frame) -> Prepared:
         """Fit a frame into the network's input, unless the engine does."""
-        letterbox = fit_picture(frame.image.shape, self.network.input)
+        letterbox = fit_image(frame.image.shape, self.network.input)
         if self.camera_format is not None:
             return Prepared(frame, letterbox, frame.ordered(self.camera_format.order))
         return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")))

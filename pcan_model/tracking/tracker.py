@@ -77,33 +77,33 @@ class Tracker:
         return self._frame_step.prepare(frame)
 
     def step(
-        self, state: State, frame: Frame | Prepared, watch: Stopwatch | None = None
+        self, state: State, frame: Frame | Prepared, stopwatch: Stopwatch | None = None
     ) -> tuple[State, Tracks]:
         """Track the objects of one frame of one camera; `state` stays as it is.
 
         watch    takes the times of the parts, if given
         returns  the state for the next frame, and every track of this one by its id
         """
-        return self.step_cameras({0: state}, {0: frame}, watch)[0]
+        return self.step_cameras({0: state}, {0: frame}, stopwatch)[0]
 
     def step_cameras(
         self,
         states: Mapping[int, State],
         frames: Mapping[int, Frame | Prepared],
-        watch: Stopwatch | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> dict[int, tuple[State, Tracks]]:
         """Track one frame of each of some cameras: in one launch where the engine can, else in turn.
 
         states   of these cameras at least
         returns  for each camera with a frame what `step` returns
         """
-        watch = watch or Stopwatch()
-        watch.start()
+        stopwatch = stopwatch or Stopwatch()
+        stopwatch.start()
         together = self.engine.cameras_at_once > 1
         launches = [frames] if together else [{camera: frame} for camera, frame in frames.items()]
         after = dict[int, tuple[State, Tracks]]()
         for launch in launches:
-            after |= self._step(states, launch, watch)
+            after |= self._step(states, launch, stopwatch)
         return after
 
     def warm_up(self) -> None:
@@ -115,25 +115,25 @@ class Tracker:
         self.step_cameras(states, dict.fromkeys(cameras, ready))
 
     def _step(
-        self, states: Mapping[int, State], frames: Mapping[int, Frame | Prepared], watch: Stopwatch
+        self, states: Mapping[int, State], frames: Mapping[int, Frame | Prepared], stopwatch: Stopwatch
     ) -> dict[int, tuple[State, Tracks]]:
         """Run both passes once for all the frames; all mappings are by camera."""
         step = self._frame_step
         ready = {c: self.prepare(f) if isinstance(f, Frame) else f for c, f in frames.items()}
-        watch.lap("preprocess")
+        stopwatch.lap("preprocess")
         found, features = self.engine.detect_cameras(
             {camera: each.image for camera, each in ready.items()},
             {camera: states[camera].memory for camera in ready},
             remember={camera for camera in ready if step.remembers(states[camera])},
         )
-        watch.lap("network")
+        stopwatch.lap("network")
         updates = {c: step.associate(states[c], found[c], each.frame.stamp) for c, each in ready.items()}
         slots = {camera: step.slots(states[camera], update) for camera, update in updates.items()}
-        watch.lap("association")
+        stopwatch.lap("association")
         logits, memories = self.engine.segment_cameras(features, slots)
-        watch.lap("network")
+        stopwatch.lap("network")
         after = {
             c: step.finish(states[c], each, updates[c], logits[c], memories[c]) for c, each in ready.items()
         }
-        watch.lap("masks")
+        stopwatch.lap("masks")
         return after

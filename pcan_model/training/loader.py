@@ -21,13 +21,13 @@ class Batch:
     """B pairs, ready for the network."""
 
     images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
-    truths: list[GroundTruth]  # of the 2B images
+    targets: list[GroundTruth]  # of the 2B images
     names: list[int]  # index of each pair in the data set, to find it again
 
     def to(self, device: torch.device) -> Batch:
         """Return the same on another device."""
         images = self.images.to(device, non_blocking=True)
-        return Batch(images, [truth.to(device) for truth in self.truths], self.names)
+        return Batch(images, [target.to(device) for target in self.targets], self.names)
 
 
 Pair = tuple[Sample, Sample]
@@ -43,11 +43,11 @@ def collate(items: Sequence[tuple[int, Pair | Unread]]) -> Batch | Unread:
         pairs.append((index, pair))
     samples = [pair[i] for i in range(2) for _, pair in pairs]
     images = torch.stack([torch.from_numpy(s.image) for s in samples])
-    truths = [
+    targets = [
         GroundTruth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore)))
         for s in samples
     ]
-    return Batch(images, truths, [index for index, _ in pairs])
+    return Batch(images, targets, [index for index, _ in pairs])
 
 
 def make_loader(options: TrainOptions, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:

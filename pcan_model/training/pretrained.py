@@ -51,12 +51,12 @@ def _packaged() -> Path:
     return path
 
 
-def _tensors(path: Path, picture: InputConfig) -> list[Tensor]:
+def _tensors(path: Path, image_index: InputConfig) -> list[Tensor]:
     """Tensors of a state in its own order; counters and the classifier are left out."""
     if path.suffix == FROZEN:
         if not path.is_file():
             raise CheckpointError(f"{path}: expected a frozen TensorFlow graph, got no such file")
-        return read_mobilenet(path, picture.mean, picture.std)
+        return read_mobilenet(path, image_index.mean, image_index.std)
     state = load_torch(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict):

@@ -22,12 +22,12 @@ class SampledRegions:
     """Regions of interest drawn for the losses of all images, R in all."""
 
     boxes: Tensor  # (R, 4) pixels
-    picture: Tensor  # (R,) index of the image
+    image_index: Tensor  # (R,) index of the image
     found: Tensor  # (R,) index of the object in its image, or BACKGROUND
 
     def take(self, index: Tensor) -> SampledRegions:
         """Return the chosen regions (indices or a boolean mask), in their order."""
-        return SampledRegions(self.boxes[index], self.picture[index], self.found[index])
+        return SampledRegions(self.boxes[index], self.image_index[index], self.found[index])
 
 
 def first_positives(regions: SampledRegions, count: int) -> Tensor:
@@ -38,15 +38,15 @@ def first_positives(regions: SampledRegions, count: int) -> Tensor:
     positive = regions.found >= 0
     if not count:
         return positive
-    same = regions.picture[:, None] == regions.picture[None]
+    same = regions.image_index[:, None] == regions.image_index[None]
     rank = (same & positive[None]).tril().sum(1)  # positives of the image up to and with this region
     return positive & (rank <= count)
 
 
-def sample_regions(proposals: list[Tensor], truths: list[GroundTruth], train: TrainConfig) -> SampledRegions:
+def sample_regions(proposals: list[Tensor], targets: list[GroundTruth], train: TrainConfig) -> SampledRegions:
     """Draw regions of each image from its proposals (P, 4) and true boxes."""
     drawn = [
-        _draw(own, truth, i, train) for i, (own, truth) in enumerate(zip(proposals, truths, strict=True))
+        _draw(own, target, i, train) for i, (own, target) in enumerate(zip(proposals, targets, strict=True))
     ]
     return join_regions(drawn)
 
@@ -58,15 +58,15 @@ def join_regions(parts: list[SampledRegions]) -> SampledRegions:
     )
 
 
-def _draw(proposals: Tensor, truth: GroundTruth, picture: int, train: TrainConfig) -> SampledRegions:
-    boxes = torch.cat([proposals, truth.boxes])
-    found = match(boxes, truth, high=0.5, low=0.5, rescue=False)
+def _draw(proposals: Tensor, target: GroundTruth, image_index: int, train: TrainConfig) -> SampledRegions:
+    boxes = torch.cat([proposals, target.boxes])
+    found = match(boxes, target, high=0.5, low=0.5, rescue=False)
     index = torch.cat(sample(found, train.roi_samples, train.roi_positives))
-    return SampledRegions(boxes[index], torch.full_like(index, picture), found[index])
+    return SampledRegions(boxes[index], torch.full_like(index, image_index), found[index])
 
 
 def proposal_losses(
-    logits: Tensor, offsets: Tensor, anchors: Tensor, truths: list[GroundTruth], count: int
+    logits: Tensor, offsets: Tensor, anchors: Tensor, targets: list[GroundTruth], count: int
 ) -> tuple[Tensor, Tensor]:
     """Return the losses of objectness and of box offsets.
 
@@ -74,27 +74,27 @@ def proposal_losses(
     count   anchors drawn of each image, at most half of them objects
     """
     objectness, boxes = logits.sum() * 0, offsets.sum() * 0
-    for own_logits, own_offsets, truth in zip(logits.float(), offsets.float(), truths, strict=True):
-        found = match(anchors, truth, high=0.7, low=0.3, rescue=True)
+    for own_logits, own_offsets, target in zip(logits.float(), offsets.float(), targets, strict=True):
+        found = match(anchors, target, high=0.7, low=0.3, rescue=True)
         positive, negative = sample(found, count, 0.5)
         index = torch.cat([positive, negative])
-        target = (found[index] >= 0).float()
+        positives = (found[index] >= 0).float()
         objectness = objectness + functional.binary_cross_entropy_with_logits(
-            own_logits[index], target, reduction="sum"
+            own_logits[index], positives, reduction="sum"
         ) / max(len(index), 1)
-        goal = encode(truth.boxes[found[positive]], anchors[positive], PROPOSAL_STD)
+        goal = encode(target.boxes[found[positive]], anchors[positive], PROPOSAL_STD)
         boxes = boxes + smooth_l1(own_offsets[positive], goal, 1 / 9) / max(len(index), 1)
-    return objectness / len(truths), boxes / len(truths)
+    return objectness / len(targets), boxes / len(targets)
 
 
 def box_losses(
-    head: BoxHead, features: Tensor, regions: SampledRegions, truths: list[GroundTruth]
+    head: BoxHead, features: Tensor, regions: SampledRegions, targets: list[GroundTruth]
 ) -> tuple[Tensor, Tensor]:
     """Return the losses of classes and of box offsets, on RoI features (R, C, 7, 7)."""
     logits, offsets = head(features)
-    labels = gather(truths, "labels", regions, fallback=logits.shape[1] - 1)
+    labels = gather(targets, "labels", regions, fallback=logits.shape[1] - 1)
     positive = regions.found >= 0
-    goal = encode(gather(truths, "boxes", regions)[positive], regions.boxes[positive], BOX_STD)
+    goal = encode(gather(targets, "boxes", regions)[positive], regions.boxes[positive], BOX_STD)
     own = choose(offsets[positive].float(), labels[positive])
     return (
         functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1),
@@ -102,12 +102,12 @@ def box_losses(
     )
 
 
-def gather(truths: list[GroundTruth], name: str, regions: SampledRegions, fallback: int = 0) -> Tensor:
+def gather(targets: list[GroundTruth], name: str, regions: SampledRegions, fallback: int = 0) -> Tensor:
     """Read a field of each region's object; background gets `fallback`."""
     rows = []
-    for i, truth in enumerate(truths):
-        found = regions.found[regions.picture == i]
-        values = getattr(truth, name)
+    for i, target in enumerate(targets):
+        found = regions.found[regions.image_index == i]
+        values = getattr(target, name)
         empty = values.new_full((1, *values.shape[1:]), fallback)
         rows.append(torch.cat([values, empty])[torch.where(found < 0, len(values), found)])
     return torch.cat(rows)

@@ -40,17 +40,17 @@ class HeadsStage(Stage):
 class InstanceStage(Stage):
     """The instance module alone, on regions that nothing it learns can change."""
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
-        return self.judge(self.look(images, truths))
+        return self.judge(self.look(images, targets))
 
     @torch.no_grad()
-    def look(self, images: Tensor, truths: list[GroundTruth]) -> MaskRegions:
+    def look(self, images: Tensor, targets: list[GroundTruth]) -> MaskRegions:
         """Return what the module is taught on, which is the same whatever the module is."""
         levels = self._read_references(self.net.features(images))
         _, boxes = self._propose(levels)
-        regions = sample_regions(boxes, truths, self.net.config.train)
-        return mask_regions(self.net, levels, self._outlined(regions, truths), truths)
+        regions = sample_regions(boxes, targets, self.net.config.train)
+        return mask_regions(self.net, levels, self._outlined(regions, targets), targets)
 
     def judge(self, shown: MaskRegions) -> Losses:
         """Return the losses of regions; that of the initial masks is only there to be compared."""

@@ -34,7 +34,7 @@ class GroundTruth:
         return GroundTruth(*(t.to(device, non_blocking=True) for t in tensors))
 
 
-def match(candidates: Tensor, truth: GroundTruth, *, high: float, low: float, rescue: bool) -> Tensor:
+def match(candidates: Tensor, target: GroundTruth, *, high: float, low: float, rescue: bool) -> Tensor:
     """Assign each candidate box to an object.
 
     candidates (A, 4)
@@ -44,15 +44,15 @@ def match(candidates: Tensor, truth: GroundTruth, *, high: float, low: float, re
                that lies more than half in an ignore region is UNUSED
     """
     found = torch.full((len(candidates),), BACKGROUND, device=candidates.device)
-    if len(truth.boxes):
-        iou = overlaps(candidates, truth.boxes)  # (A, N)
+    if len(target.boxes):
+        iou = overlaps(candidates, target.boxes)  # (A, N)
         best, index = iou.max(1)
         found = torch.where(best >= high, index, torch.where(best < low, BACKGROUND, UNUSED))
         if rescue:
             most = iou.max(0).values
             rescued = (iou == most) & (most >= low) & (most < high)  # (A, N)
             found = torch.where(rescued.any(1), (iou * rescued).argmax(1), found)
-    hidden = ignored_share(candidates, truth.ignore) > 0.5
+    hidden = ignored_share(candidates, target.ignore) > 0.5
     return torch.where((found == BACKGROUND) & hidden, UNUSED, found)
 
 

@@ -98,7 +98,7 @@ class Trainer:
     def update(self, batch: Batch) -> Losses:
         """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
         with self.precision():
-            losses: Losses = self.model(batch.images, batch.truths)
+            losses: Losses = self.model(batch.images, batch.targets)
         return self.learn(losses, batch)
 
     def precision(self) -> torch.autocast:

@@ -31,7 +31,7 @@ class TrainingPass(nn.Module):
         self.net = net
         self.refines = not isinstance(net.instance_attention, NoInstanceAttention)
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute all losses of B pairs.
 
         images  (2B, H, W, 3) uint8 RGB, the B keys before the B references
@@ -39,12 +39,12 @@ class TrainingPass(nn.Module):
         """
         levels = self._read_references(self.net.features(images))
         said, boxes = self._propose(levels)
-        objectness, proposals = proposal_losses(*said, truths, self.net.config.train.rpn_samples)
-        regions = sample_regions(boxes, truths, self.net.config.train)
-        features = pool_by_level(levels, regions.boxes, regions.picture, self.net.config.heads.box_size)
-        classes, corners = box_losses(self.net.box_head, features, regions, truths)
-        masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
-        embedding, auxiliary = self._embedding_losses(features, regions, truths)
+        objectness, proposals = proposal_losses(*said, targets, self.net.config.train.rpn_samples)
+        regions = sample_regions(boxes, targets, self.net.config.train)
+        features = pool_by_level(levels, regions.boxes, regions.image_index, self.net.config.heads.box_size)
+        classes, corners = box_losses(self.net.box_head, features, regions, targets)
+        masks, refined = self._mask_losses(levels, self._outlined(regions, targets), targets)
+        embedding, auxiliary = self._embedding_losses(features, regions, targets)
         return Losses(objectness, proposals, classes, corners, masks, embedding, auxiliary, refined)
 
     def _read_references(self, levels: list[Tensor]) -> list[Tensor]:
@@ -69,13 +69,13 @@ class TrainingPass(nn.Module):
             boxes, _ = head.propose(logits, offsets, anchors, size, self.net.config.train.proposals)
         return (torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors)), list(boxes.float())
 
-    def _outlined(self, regions: SampledRegions, truths: list[GroundTruth]) -> SampledRegions:
+    def _outlined(self, regions: SampledRegions, targets: list[GroundTruth]) -> SampledRegions:
         """Return the regions that teach masks: of objects whose outline is known, some of each image."""
-        shown = regions.take(gather(truths, "outlined", regions))
+        shown = regions.take(gather(targets, "outlined", regions))
         return shown.take(first_positives(shown, self.net.config.train.mask_samples))
 
     def _mask_losses(
-        self, levels: list[Tensor], regions: SampledRegions, truths: list[GroundTruth]
+        self, levels: list[Tensor], regions: SampledRegions, targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor]:
         """Return the losses of the initial masks and of the masks refined by the reference's prototypes."""
         net = self.net
@@ -83,7 +83,7 @@ class TrainingPass(nn.Module):
             unused = [*net.mask_head.parameters(), *net.instance_attention.parameters()]
             nothing = torch.stack([p.sum() * 0 for p in unused]).sum()
             return nothing, nothing
-        shown = mask_regions(net, levels, regions, truths)
+        shown = mask_regions(net, levels, regions, targets)
         return mask_loss(shown.initial, shown), self._refined_loss(shown)
 
     def _refined_loss(self, shown: MaskRegions) -> Tensor:
@@ -93,18 +93,18 @@ class TrainingPass(nn.Module):
         return mask_loss(refine(self.net.instance_attention, shown), shown)
 
     def _embedding_losses(
-        self, features: Tensor, regions: SampledRegions, truths: list[GroundTruth]
+        self, features: Tensor, regions: SampledRegions, targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor]:
         """Contrast each key object with all regions of its reference, per pair; then average."""
-        pairs = len(truths) // 2
-        used = (regions.found >= 0) | (regions.picture >= pairs)
+        pairs = len(targets) // 2
+        used = (regions.found >= 0) | (regions.image_index >= pairs)
         regions = regions.take(used)
         embeds = self.net.embedding_head(features[used]).float()
         unit = functional.normalize(embeds, dim=1)
-        ids = gather(truths, "ids", regions, fallback=-1)
+        ids = gather(targets, "ids", regions, fallback=-1)
         contrast, auxiliary = [embeds.sum() * 0], [embeds.sum() * 0]
         for pair in range(pairs):
-            key, other = regions.picture == pair, regions.picture == pair + pairs
+            key, other = regions.image_index == pair, regions.image_index == pair + pairs
             same = ids[key][:, None] == ids[other][None]
             if same.any():
                 contrast.append(quasi_dense(products(embeds[key], embeds[other]), same))

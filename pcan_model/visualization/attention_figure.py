@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcan_model.visualization.attention_recorder import SIDE, AttentionView
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
 GOLDEN = 0.618033988749895  # turns of the colour circle between two prototypes
 MARGIN, LABEL = 6, 108  # pixels between tiles, and for the names of the rows
 STRENGTH = 0.6  # of the colour over the image
@@ -24,47 +24,47 @@ def colours(count: int) -> NDArray[np.float32]:
     return 255 * np.array(turns, np.float32).reshape(count, 3)
 
 
-def busiest(looks: Sequence[AttentionView], split: int, count: int) -> tuple[list[int], list[int]]:
+def busiest(views: Sequence[AttentionView], split: int, count: int) -> tuple[list[int], list[int]]:
     """Return the foreground and the background prototypes that attend to most of their side.
 
     split  number of foreground prototypes, the first of each map
     """
-    total = np.zeros(len(looks[0].maps))
-    for look in looks:
-        inside = _small_mask(look)
+    total = np.zeros(len(views[0].maps))
+    for view in views:
+        inside = _small_mask(view)
         weight = np.where(np.arange(len(total)) < split, 1, 0)[:, None, None]
-        total += (look.maps * (weight * inside + (1 - weight) * (1 - inside))).sum((1, 2))
+        total += (view.maps * (weight * inside + (1 - weight) * (1 - inside))).sum((1, 2))
     order = np.argsort(-total, kind="stable").tolist()
     return [j for j in order if j < split][:count], [j for j in order if j >= split][:count]
 
 
-def _small_mask(look: AttentionView) -> NDArray[np.float32]:
-    size = look.maps.shape[1:]
-    mask = cv2.resize(look.mask, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+def _small_mask(view: AttentionView) -> NDArray[np.float32]:
+    size = view.maps.shape[1:]
+    mask = cv2.resize(view.mask, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return cast(NDArray[np.float32], mask)
 
 
-def attended(look: AttentionView, chosen: Sequence[int]) -> Picture:
+def attended(view: AttentionView, chosen: Sequence[int]) -> RgbImage:
     """Colour each pixel of the cut-out by the prototypes that attend to it."""
-    palette, maps = colours(len(chosen)), [_large(look.maps[j]) for j in chosen]
+    palette, maps = colours(len(chosen)), [_large(view.maps[j]) for j in chosen]
     weights = np.stack(maps, -1) if maps else np.zeros((SIDE, SIDE, 0), np.float32)
     share = STRENGTH * weights.sum(-1, keepdims=True)
     colour = weights @ palette / np.maximum(weights.sum(-1, keepdims=True), 1e-6)
-    return (look.crop * (1 - share) + colour * share).astype(np.uint8)
+    return (view.crop * (1 - share) + colour * share).astype(np.uint8)
 
 
-def heat(look: AttentionView, prototype: int) -> Picture:
+def heat(view: AttentionView, prototype: int) -> RgbImage:
     """Show where one prototype looks, brightest at its largest weight."""
-    weight = _large(look.maps[prototype])
+    weight = _large(view.maps[prototype])
     scaled = np.asarray(255 * weight / max(float(weight.max()), 1e-6), np.uint8)
     warm: Any = cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[..., ::-1]
-    return (0.35 * look.crop + 0.65 * warm).astype(np.uint8)
+    return (0.35 * view.crop + 0.65 * warm).astype(np.uint8)
 
 
-def outlined(look: AttentionView) -> Picture:
+def outlined(view: AttentionView) -> RgbImage:
     """Return the cut-out with the outline of its mask."""
-    canvas = look.crop.copy()
-    inside = (cv2.resize(look.mask, (SIDE, SIDE)) > 0.5).astype(np.uint8)
+    canvas = view.crop.copy()
+    inside = (cv2.resize(view.mask, (SIDE, SIDE)) > 0.5).astype(np.uint8)
     lines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, lines, -1, (255, 230, 0), 2)
     return canvas
@@ -75,35 +75,35 @@ def _large(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(large, np.float32)
 
 
-def draw(looks: Sequence[AttentionView], split: int, count: int = 4) -> Picture:
+def draw(views: Sequence[AttentionView], split: int, count: int = 4) -> RgbImage:
     """Draw one track over frames: the object, all its prototypes by colour, and the busiest alone.
 
     looks  of one track, in order; at least one
     split  number of foreground prototypes
     count  prototypes of each side that get a row of their own
     """
-    total = len(looks[0].maps)
-    foreground, background = busiest(looks, split, count)
-    rows = [("object", [outlined(look) for look in looks])]
+    total = len(views[0].maps)
+    foreground, background = busiest(views, split, count)
+    rows = [("object", [outlined(view) for view in views])]
     for name, side in (("foreground", range(split)), ("background", range(split, total))):
-        rows.append((name, [attended(look, side) for look in looks]))
-    rows += [(f"+ {j}", [heat(look, j) for look in looks]) for j in foreground]
-    rows += [(f"- {j - split}", [heat(look, j) for look in looks]) for j in background]
-    return _tiles(rows, [f"frame {look.frame}" for look in looks])
+        rows.append((name, [attended(view, side) for view in views]))
+    rows += [(f"+ {j}", [heat(view, j) for view in views]) for j in foreground]
+    rows += [(f"- {j - split}", [heat(view, j) for view in views]) for j in background]
+    return _tiles(rows, [f"frame {view.frame}" for view in views])
 
 
-def _tiles(rows: list[tuple[str, list[Picture]]], heads: list[str]) -> Picture:
+def _tiles(rows: list[tuple[str, list[RgbImage]]], heads: list[str]) -> RgbImage:
     step = SIDE + MARGIN
     canvas = np.full((24 + step * len(rows), LABEL + step * len(heads), 3), 255, np.uint8)
     for column, head in enumerate(heads):
         _write(canvas, head, (LABEL + column * step + 4, 16))
-    for row, (name, pictures) in enumerate(rows):
+    for row, (name, image_files) in enumerate(rows):
         _write(canvas, name, (4, 24 + row * step + SIDE // 2))
-        for column, picture in enumerate(pictures):
+        for column, image in enumerate(image_files):
             y, x = 24 + row * step, LABEL + column * step
-            canvas[y : y + SIDE, x : x + SIDE] = picture
+            canvas[y : y + SIDE, x : x + SIDE] = image
     return canvas
 
 
-def _write(canvas: Picture, text: str, place: tuple[int, int]) -> None:
+def _write(canvas: RgbImage, text: str, place: tuple[int, int]) -> None:
     cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)

@@ -28,10 +28,10 @@ def draw_attention(options: AttentionOptions) -> tuple[str, tuple[str, ...]]:
     net = load(options.weights)
     clip = open_clip(options.clip)
     tracks = follow(net, clip, options.until)
-    looks = choose(tracks, options.track, options.frames, options.every)
-    write(options.out, draw(looks, net.config.instance_attention.foreground, options.prototypes))
-    name = net.config.classes[looks[0].label]
-    shown = f"track {looks[0].track_id}, {name}, frames {[look.frame for look in looks]}"
+    views = choose(tracks, options.track, options.frames, options.every)
+    write(options.out, draw(views, net.config.instance_attention.foreground, options.prototypes))
+    name = net.config.classes[views[0].label]
+    shown = f"track {views[0].track_id}, {name}, frames {[view.frame for view in views]}"
     return shown, tuple(clip.problems())
 
 
@@ -51,8 +51,8 @@ def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[Attention
     tracks: dict[int, list[AttentionView]] = defaultdict(list)
     images = (frame.image for frame in islice(clip.frames(), until))
     for seen in tqdm(record_attention(net, images), unit="frame"):
-        for look in seen.looks:
-            tracks[look.track_id].append(look)
+        for view in seen.views:
+            tracks[view.track_id].append(view)
     return dict(tracks)
 
 
@@ -67,15 +67,15 @@ def choose(
         raise ConfigError("expected a clip in which something is tracked, got none")
     if track is not None and track not in tracks:
         raise ConfigError(f"--track: expected one of {sorted(tracks)}, got {track}")
-    number = max(tracks, key=lambda k: sum(_area(look) for look in tracks[k])) if track is None else track
-    looks = tracks[number]
-    largest = max(range(len(looks)), key=lambda i: _area(looks[i]))
-    first = max(0, min(largest - every * (frames // 2), len(looks) - 1 - every * (frames - 1)))
-    return looks[first::every][:frames]
+    number = max(tracks, key=lambda k: sum(_area(view) for view in tracks[k])) if track is None else track
+    views = tracks[number]
+    largest = max(range(len(views)), key=lambda i: _area(views[i]))
+    first = max(0, min(largest - every * (frames // 2), len(views) - 1 - every * (frames - 1)))
+    return views[first::every][:frames]
 
 
-def _area(look: AttentionView) -> float:
-    x1, y1, x2, y2 = look.box.tolist()
+def _area(view: AttentionView) -> float:
+    x1, y1, x2, y2 = view.box.tolist()
     return (x2 - x1) * (y2 - y1)
 
 

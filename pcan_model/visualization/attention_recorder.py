@@ -49,7 +49,7 @@ class RecordingEngine(Engine):
 
     def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
         """Find the objects of one image, and keep it."""
-        self.picture = image
+        self.image = image
         return self._engine.detect(image, memory)
 
     def segment(
@@ -60,7 +60,7 @@ class RecordingEngine(Engine):
         self._logits, following = self._engine.segment(features, slots, memory, remember=remember)
         return self._logits, following
 
-    def look(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
+    def view(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
         """Read the maps of a track that was found in the last image from its prototypes as they are now."""
         row = int(self._slots.owner[track.slot])
         sheet, boxes, _ = self._features.handed
@@ -69,17 +69,17 @@ class RecordingEngine(Engine):
             keys = self.attention.encode(region)
             maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))
-        crop = cut(self.picture, track.box)
+        crop = cut(self.image, track.box)
         return AttentionView(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())
 
 
-def cut(picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
+def cut(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return a box of an image stretched to a square, its pixels where the maps have their cells."""
     x1, y1, x2, y2 = box.tolist()
     scale_x, scale_y = max(x2 - x1, 1e-3) / SIDE, max(y2 - y1, 1e-3) / SIDE
     back = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    square: Any = cv2.warpAffine(picture, back, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    square: Any = cv2.warpAffine(image, back, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(square, np.uint8)
 
 
@@ -87,21 +87,21 @@ def cut(picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint
 class RecordedFrame:
     """One frame of a watched clip."""
 
-    picture: NDArray[np.uint8]  # (height, width, 3) RGB uint8, letterboxed
+    image: NDArray[np.uint8]  # (height, width, 3) RGB uint8, letterboxed
     letterbox: Letterbox
-    looks: tuple[AttentionView, ...]  # of every track found in it
+    views: tuple[AttentionView, ...]  # of every track found in it
 
 
 def record_attention(
-    net: PCAN, pictures: Iterable[NDArray[np.uint8]], rate: float = 10.0
+    net: PCAN, image_files: Iterable[NDArray[np.uint8]], rate: float = 10.0
 ) -> Iterator[RecordedFrame]:
     """Track RGB images, `rate` a second; yields what the prototypes of each track attend to."""
     engine = RecordingEngine(net)
     tracker = Tracker(engine)
     state: State = tracker.start()
     size = net.config.input.height, net.config.input.width
-    for index, picture in enumerate(pictures):
-        state, _ = tracker.step(state, Frame(picture, index / rate))
+    for index, image in enumerate(image_files):
+        state, _ = tracker.step(state, Frame(image, index / rate))
         found = [track for track in state.tracks if track.seen == index]
-        looks = tuple(engine.look(track, state.memory, index) for track in found)
-        yield RecordedFrame(engine.picture, Letterbox((picture.shape[0], picture.shape[1]), size), looks)
+        views = tuple(engine.view(track, state.memory, index) for track in found)
+        yield RecordedFrame(engine.image, Letterbox((image.shape[0], image.shape[1]), size), views)

@@ -17,14 +17,14 @@ GREY = 0.7  # share of grey in what is ignored
 
 def draw_labels(frame: LabeledFrame, classes: tuple[str, ...]) -> NDArray[np.uint8]:
     """Return a labelled frame as an RGB image with its objects over it."""
-    picture = frame.image.copy()
-    picture[frame.ignore] = (picture[frame.ignore] * (1 - GREY) + 128 * GREY).astype(np.uint8)
+    image = frame.image.copy()
+    image[frame.ignore] = (image[frame.ignore] * (1 - GREY) + 128 * GREY).astype(np.uint8)
     instances = [
         _instance(mask, int(label), int(identity))
         for mask, label, identity in zip(frame.masks, frame.labels, frame.ids, strict=True)
     ]
-    height, width = picture.shape[:2]
-    return draw(picture, Tracks(0.0, height, width, 0, tuple(instances)), classes)
+    height, width = image.shape[:2]
+    return draw(image, Tracks(0.0, height, width, 0, tuple(instances)), classes)
 
 
 def _instance(mask: NDArray[np.bool_], label: int, identity: int) -> TrackedInstance:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.structures import TrackedInstance, Tracks
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
 GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
 FILL = 0.45  # share of the colour in a mask
 NARROW = 0.5  # an object narrower than this share of its plate gets its number only
@@ -28,9 +28,9 @@ def colour(track_id: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> Picture:
+def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> RgbImage:
     """Return a copy of an RGB image with every track found in it; near ones over far ones."""
-    canvas = np.array(picture, np.uint8, order="C")
+    canvas = np.array(image, np.uint8, order="C")
     found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
     for instance in found:
         _fill(canvas, instance)
@@ -40,12 +40,12 @@ def draw(picture: Picture, tracks: Tracks, classes: tuple[str, ...], *, boxes: b
     return canvas
 
 
-def text_scale(picture: Picture) -> float:
+def text_scale(image: RgbImage) -> float:
     """Return a font scale that stays legible from thumbnails to 4K."""
-    return float(np.clip(picture.shape[0] / 1100, 0.34, 2.0))
+    return float(np.clip(image.shape[0] / 1100, 0.34, 2.0))
 
 
-def _fill(canvas: Picture, instance: TrackedInstance) -> None:
+def _fill(canvas: RgbImage, instance: TrackedInstance) -> None:
     mask = instance.mask
     h, w = mask.crop.shape
     region = canvas[mask.y : mask.y + h, mask.x : mask.x + w]
@@ -54,7 +54,7 @@ def _fill(canvas: Picture, instance: TrackedInstance) -> None:
     region[on] = (region[on] * (1 - FILL) + tint).astype(np.uint8)
 
 
-def _outline(canvas: Picture, instance: TrackedInstance, box: bool) -> None:
+def _outline(canvas: RgbImage, instance: TrackedInstance, box: bool) -> None:
     thickness = max(1, round(canvas.shape[0] / 480))
     mask = instance.mask
     if mask.crop.size:
@@ -69,7 +69,7 @@ def _outline(canvas: Picture, instance: TrackedInstance, box: bool) -> None:
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(instance.track_id), thickness, cv2.LINE_AA)
 
 
-def _labels(canvas: Picture, nearest_first: Sequence[TrackedInstance], classes: tuple[str, ...]) -> None:
+def _labels(canvas: RgbImage, nearest_first: Sequence[TrackedInstance], classes: tuple[str, ...]) -> None:
     """Write class, id and score of every object on a plate; near ones choose their place first."""
     scale = text_scale(canvas)
     taken: list[Plate] = []
@@ -103,7 +103,7 @@ class Plate:
         above = self.bottom <= other.bottom - other.height or other.bottom <= self.bottom - self.height
         return not (beside or above)
 
-    def draw(self, canvas: Picture, colour: tuple[int, int, int], scale: float) -> None:
+    def draw(self, canvas: RgbImage, colour: tuple[int, int, int], scale: float) -> None:
         """Draw plate and text."""
         upper, lower = (self.left, self.bottom - self.height), (self.left + self.width, self.bottom)
         cv2.rectangle(canvas, upper, lower, colour, cv2.FILLED)
@@ -111,7 +111,7 @@ class Plate:
 
 
 def _place(
-    canvas: Picture, instance: TrackedInstance, text: str, scale: float, taken: Sequence[Plate]
+    canvas: RgbImage, instance: TrackedInstance, text: str, scale: float, taken: Sequence[Plate]
 ) -> Plate:
     """Return a plate above the object, or a little higher where another one is in its way."""
     (width, height), base = cv2.getTextSize(text, FONT, scale, 1)
@@ -134,13 +134,13 @@ def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def write(
-    canvas: Picture, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
+    canvas: RgbImage, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
 ) -> None:
     """Write a line of text; origin is its lower left corner."""
     cv2.putText(canvas, text, origin, FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA)
 
 
-def contact_sheet(tiles: Sequence[Picture], *, columns: int = 3) -> Picture:
+def contact_sheet(tiles: Sequence[RgbImage], *, columns: int = 3) -> RgbImage:
     """Return tiles of one width in a grid; at least one."""
     height, width = max(t.shape[0] for t in tiles), tiles[0].shape[1]
     rows = -(-len(tiles) // columns)
@@ -152,12 +152,12 @@ def contact_sheet(tiles: Sequence[Picture], *, columns: int = 3) -> Picture:
     return sheet
 
 
-def tile(number: int, picture: Picture, width: int = 640) -> Picture:
+def tile(number: int, image: RgbImage, width: int = 640) -> RgbImage:
     """Return an RGB image as a numbered tile of a contact sheet; `width` in pixels."""
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    shrinks = width < picture.shape[1]
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    shrinks = width < image.shape[1]
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    small = np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
+    small = np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)
     text, scale = f"frame {number}", 0.5
     (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
     cv2.rectangle(small, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)

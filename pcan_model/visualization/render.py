@@ -11,7 +11,7 @@ import numpy as np
 
 from pcan_model.core.atomic_write import atomic_file, write_bytes
 from pcan_model.core.structures import Tracks
-from pcan_model.visualization.overlay import Picture, contact_sheet, draw, tile
+from pcan_model.visualization.overlay import RgbImage, contact_sheet, draw, tile
 
 SHEET = 12  # frames of a contact sheet
 KEPT = 8 * SHEET  # tiles that are kept of frames whose number is not known beforehand
@@ -25,17 +25,17 @@ class OverlayVideo:
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
-    def write(self, picture: Picture) -> None:
+    def write(self, image: RgbImage) -> None:
         """Append an image; the first one's size holds for all."""
         if self._writer is None:
-            self._size = (picture.shape[1], picture.shape[0])
+            self._size = (image.shape[1], image.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"{self._path}: OpenCV cannot write mp4 videos here")
-        if (picture.shape[1], picture.shape[0]) != self._size:
-            picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._writer.write(bgr(picture))
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._writer.write(bgr(image))
 
     def close(self) -> None:
         """Finish the file."""
@@ -68,15 +68,15 @@ class Sheet:
 
     def __init__(self) -> None:
         self._every = 1
-        self._tiles: list[tuple[int, Picture]] = []
-        self._last: tuple[int, Picture] | None = None
+        self._tiles: list[tuple[int, RgbImage]] = []
+        self._last: tuple[int, RgbImage] | None = None
 
-    def offer(self, picture: Picture) -> None:
+    def offer(self, image: RgbImage) -> None:
         """Take the next frame; it is not copied, and must not change."""
         number = 0 if self._last is None else self._last[0] + 1
-        self._last = number, picture
+        self._last = number, image
         if number % self._every == 0:
-            self._tiles.append((number, tile(number, picture)))
+            self._tiles.append((number, tile(number, image)))
         if len(self._tiles) == KEPT:
             self._every *= 2
             self._tiles = self._tiles[::2]
@@ -85,15 +85,15 @@ class Sheet:
         """Write the sheet as an image, atomically; ValueError where no frame came."""
         if self._last is None:
             raise ValueError(f"{path}: expected frames for a contact sheet, got none")
-        last, picture = self._last
-        tiles = [*(kept for kept in self._tiles if kept[0] < last), (last, tile(last, picture))]
+        last, image = self._last
+        tiles = [*(kept for kept in self._tiles if kept[0] < last), (last, tile(last, image))]
         numbers = np.array([number for number, _ in tiles])
         nearest = {int(np.abs(numbers - wanted).argmin()) for wanted in evenly(last + 1)}
-        save_picture(path, contact_sheet([tiles[k][1] for k in sorted(nearest)]))
+        save_image(path, contact_sheet([tiles[k][1] for k in sorted(nearest)]))
 
 
 def render(
-    frames: Iterable[tuple[Picture, Tracks | None]],
+    frames: Iterable[tuple[RgbImage, Tracks | None]],
     classes: tuple[str, ...],
     *,
     rate: float,
@@ -101,22 +101,22 @@ def render(
     sheet: Path | None = None,
 ) -> None:
     """Draw the tracks of every frame; a frame without (dropped) stays as it was."""
-    pictures = Sheet()
+    image_files = Sheet()
     with overlay_video(video, rate) as out:
-        for picture, tracks in frames:
-            drawn = picture if tracks is None else draw(picture, tracks, classes)
+        for image, tracks in frames:
+            drawn = image if tracks is None else draw(image, tracks, classes)
             out.write(drawn)
             if sheet is not None:
-                pictures.offer(drawn)
+                image_files.offer(drawn)
     if sheet is not None:
-        pictures.save(sheet)
+        image_files.save(sheet)
 
 
-def save_picture(path: Path, picture: Picture) -> None:
+def save_image(path: Path, image: RgbImage) -> None:
     """Write an RGB image as PNG, atomically."""
-    write_bytes(path, cv2.imencode(".png", bgr(picture))[1].tobytes())
+    write_bytes(path, cv2.imencode(".png", bgr(image))[1].tobytes())
 
 
-def bgr(picture: Picture) -> Picture:
+def bgr(image: RgbImage) -> RgbImage:
     """Return an image in the order of channels that OpenCV writes."""
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

@@ -34,7 +34,7 @@ class CopyStyle:
     storage: Storage = "mcap"
     prefix: str = "/pcan_tracker"  # of the new topics, as the node has them
     raw: bool = False  # images as Image; else JPEG (overlay) and PNG (label image)
-    pictures: bool = True  # whether there is an overlay and a label image at all
+    image_files: bool = True  # whether there is an overlay and a label image at all
 
     def topics(self, cameras: tuple[str, ...]) -> dict[str, str]:
         """Return the prefix of each camera's new topics."""
@@ -66,10 +66,10 @@ def write_copy(
         writer.write(same[id(stored.connection)], stored.time, stored.raw)
         topic = stored.connection.topic
         if topic in found:
-            said = answer(topic)
-            if said.tracks:
+            predicted = answer(topic)
+            if predicted.tracks:
                 found[topic].write(
-                    types.deserialize_cdr(stored.raw, stored.connection.msgtype), said, stored.time
+                    types.deserialize_cdr(stored.raw, stored.connection.msgtype), predicted, stored.time
                 )
 
 
@@ -99,33 +99,31 @@ class _Found:
     ) -> None:
         self._writer, self._style, self._classes = writer, style, classes
         self._tracks = writer.add_connection(f"{prefix}/tracks", TRACKS, typestore=types)
-        if style.pictures:
+        if style.image_files:
             kind, end = (IMAGE, "") if style.raw else (COMPRESSED, "/compressed")
             names = (f"{prefix}/overlay{end}", f"{prefix}/label_image{end}")
             self._overlay, self._labels = (writer.add_connection(n, kind, typestore=types) for n in names)
 
-    def write(self, image: Any, said: LabelAnswer, time: int) -> None:
+    def write(self, image: Any, predicted: LabelAnswer, time: int) -> None:
         """Write what was found in one image."""
-        self._writer.write(self._tracks, time, said.tracks)
-        if not self._style.pictures:
+        self._writer.write(self._tracks, time, predicted.tracks)
+        if not self._style.image_files:
             return
-        message = deserialize_message(said.tracks, TrackedInstanceArray)
+        message = deserialize_message(predicted.tracks, TrackedInstanceArray)
         tracks = from_tracks(message)
         overlay = bgr(draw(decode(image), tracks, self._classes))
-        self._picture(self._overlay, overlay, "bgr8", message.header, time)
-        self._picture(self._labels, label_image(tracks), "16UC1", message.header, time)
+        self._image(self._overlay, overlay, "bgr8", message.header, time)
+        self._image(self._labels, label_image(tracks), "16UC1", message.header, time)
 
-    def _picture(
-        self, topic: Connection, picture: NDArray[Any], encoding: str, header: Any, time: int
-    ) -> None:
+    def _image(self, topic: Connection, image: NDArray[Any], encoding: str, header: Any, time: int) -> None:
         form = "jpeg" if encoding == "bgr8" else "png"
         message = (
-            to_image(picture, encoding, header)
+            to_image(image, encoding, header)
             if self._style.raw
             else CompressedImage(
                 header=header,
                 format=f"{encoding}; {form} compressed" + (" bgr8" if form == "jpeg" else ""),
-                data=to_bytes(cv2.imencode(f".{form}", picture)[1].tobytes()),
+                data=to_bytes(cv2.imencode(f".{form}", image)[1].tobytes()),
             )
         )
         self._writer.write(topic, time, serialize_message(message))

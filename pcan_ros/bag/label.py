@@ -110,19 +110,19 @@ def _answer(stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]
     topic = stored.connection.topic
     try:
         message = types.deserialize_cdr(stored.raw, stored.connection.msgtype)
-        picture = decode(message)
+        image = decode(message)
     except Exception as error:  # a broken message shows in many ways
         return LabelAnswer(topic, b"", f"{topic}: {error}")
     stamp = stamp_seconds(message.header.stamp)
     state, last = states.get(topic, (None, None))
     if state is None or time_jump(last, stamp, TimeLimits()):
         state = tracker.start()
-    state, tracks = tracker.step(state, Frame(picture, stamp))
+    state, tracks = tracker.step(state, Frame(image, stamp))
     states[topic] = state, stamp
-    said = to_tracks(
+    predicted = to_tracks(
         tracks, _header(message.header), tracker.engine.config.classes, encoding=Encoding.RLE_COCO
     )
-    return LabelAnswer(topic, serialize_message(said))
+    return LabelAnswer(topic, serialize_message(predicted))
 
 
 def _header(header: Any) -> Any:

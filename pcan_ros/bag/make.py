@@ -56,12 +56,12 @@ def make_bag(
     style, types, count = style or BagStyle(), our_types(), 0
     with bag_writer(folder, style.storage) as writer:
         topics = _Topics(writer, types)
-        truth = Truth(classes)
+        ground_truth = Truth(classes)
         for frame in frames:
             header = Header(stamp=_time(frame.time), frame_id=style.frame)
             topics.write("/clock", CLOCK, frame.time, Clock(clock=header.stamp))
             if frame.labels is not None:
-                topics.write(GROUND_TRUTH, TRACKS, frame.time, truth.message(frame.labeled(), header))
+                topics.write(GROUND_TRUTH, TRACKS, frame.time, ground_truth.message(frame.labeled(), header))
             height, width = frame.image.shape[:2]
             info = sized(style.calibration, height, width, header)
             topics.write(style.info_topic, CAMERA_INFO, frame.time, info)

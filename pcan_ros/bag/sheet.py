@@ -12,8 +12,8 @@ from pcan_model.data.bags.message_types import TRACKS
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.image_decoding import decode
-from pcan_model.visualization.overlay import Picture, contact_sheet, draw, tile
-from pcan_model.visualization.render import evenly, save_picture
+from pcan_model.visualization.overlay import RgbImage, contact_sheet, draw, tile
+from pcan_model.visualization.render import evenly, save_image
 
 
 def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> str:
@@ -24,15 +24,15 @@ def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> s
     """
     with Bag(path) as bag:
         types, images = bag.types(), image_topic(bag, topic)
-        named, said = _said(bag, images.topic, tracks)
+        named, predicted = _said(bag, images.topic, tracks)
         wanted, tiles = set(evenly(images.msgcount)), []
         for number, stored in enumerate(bag.messages([images.topic])):
             if number in wanted:
-                raw = said.get(header_stamp(stored.raw))
+                raw = predicted.get(header_stamp(stored.raw))
                 tiles.append(tile(number, _drawn(types, images.msgtype, stored.raw, raw)))
     if not tiles:
         raise BagError(f"{path}: expected images for a contact sheet, could read none of {images.topic}")
-    save_picture(out, contact_sheet(tiles))
+    save_image(out, contact_sheet(tiles))
     return named
 
 
@@ -50,17 +50,17 @@ def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
     return best, found.get(best, {})
 
 
-def _drawn(types: Any, kind: str, image: bytes, tracks: bytes | None) -> Picture:
+def _drawn(types: Any, kind: str, image_bytes: bytes, tracks_bytes: bytes | None) -> RgbImage:
     """Return an image with its tracks; a black one where there is no image in the message."""
     try:
-        picture = decode(types.deserialize_cdr(image, kind))
+        image = decode(types.deserialize_cdr(image_bytes, kind))
     except Exception:  # a broken message shows in many ways, and the report tells of it
         return np.zeros((360, 640, 3), np.uint8)
-    if tracks is None:
-        return picture
+    if tracks_bytes is None:
+        return image
     from pcan_ros.messages import from_tracks  # only now: to look at images alone needs no ROS
 
-    said = types.deserialize_cdr(tracks, TRACKS)
-    names = {i.class_id: i.class_name for i in said.instances}
+    message = types.deserialize_cdr(tracks_bytes, TRACKS)
+    names = {i.class_id: i.class_name for i in message.instances}
     classes = tuple(names.get(k, "?") for k in range(max(names, default=-1) + 1))
-    return draw(picture, from_tracks(said), classes)
+    return draw(image, from_tracks(message), classes)

@@ -162,15 +162,15 @@ class Pipeline:
 
     def _process(self, ready: dict[int, Ready], taken: float) -> None:
         """Track one image of each camera and hand on what comes out."""
-        watch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
+        stopwatch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
             start = partial(self._tracker.start, camera=number)
             states[number], jumps[number] = self._cameras[number].begin(each.frame.stamp, start)
-        after = self._tracker.step_cameras(states, prepared, watch)
+        after = self._tracker.step_cameras(states, prepared, stopwatch)
         for number, (state, _) in after.items():
             self._cameras[number].keep(state, prepared[number].frame.stamp)
-        network = watch.timings.network
+        network = stopwatch.timings.network
         for number, (_, tracks) in after.items():
             header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
             self._sink.on_result(FrameResult(number, header, image, tracks, taken, jumps[number], network))

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy")  # support.bags makes messages
 
 from support.bags import CAR
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.core.errors import DataError
 from pcan_model.core.structures import Frame, State
@@ -32,7 +32,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 
 def frame(number: int) -> Frame:
-    return Frame(picture({CAR: (10 + number, 10)}), number / 10)
+    return Frame(pixels({CAR: (10 + number, 10)}), number / 10)
 
 
 def after(tracker: Tracker, frames: int) -> State:
@@ -40,7 +40,7 @@ def after(tracker: Tracker, frames: int) -> State:
     state = tracker.start()
     for number in range(frames):
         state, _ = tracker.step(state, frame(number))
-    return tracker.step(state, Frame(picture({}), frames / 10))[0]
+    return tracker.step(state, Frame(pixels({}), frames / 10))[0]
 
 
 def chunk(state: State, answers: int = 2) -> Chunk:

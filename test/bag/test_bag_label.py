@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from support.bags import CAR, cut, drive, image_message, write_bag
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 import pcan_ros.bag.label
 from pcan_model.core.stamps import nanoseconds
@@ -136,7 +136,7 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
     assert "300 images tracked, " in again.stdout and "by an earlier run" in again.stdout
     assert [frame for frame, _ in said(tmp_path / "out")] == list(range(300))
     assert not list(tmp_path.glob(".*"))
-    label_bag(source, tmp_path / "whole", Tracker(OnnxEngine(squares, 1)), style=CopyStyle(pictures=False))
+    label_bag(source, tmp_path / "whole", Tracker(OnnxEngine(squares, 1)), style=CopyStyle(image_files=False))
     assert said(tmp_path / "out") == said(tmp_path / "whole"), "as without the kill"
 
 
@@ -192,14 +192,14 @@ def test_two_cameras_of_different_rates_have_tracks_of_their_own(tmp_path: Path,
 
 
 def test_images_that_cannot_be_read_are_copied_counted_and_left_out(tmp_path: Path, tracker: Tracker) -> None:
-    good = picture({CAR: (10, 10)})
+    good = pixels({CAR: (10, 10)})
     source = write_bag(
         tmp_path / "bag",
         [
             ("/camera/image", 1.0, image_message(good, 1.0)),
             ("/camera/image", 1.1, image_message(good, 1.1, encoding="32FC1")),
             ("/camera/image", 1.2, b"\0\1\0\0 no image"),
-            ("/camera/image", 1.3, image_message(picture({CAR: (20, 20)}, height=32, width=48), 1.3)),
+            ("/camera/image", 1.3, image_message(pixels({CAR: (20, 20)}, height=32, width=48), 1.3)),
         ],
     )
     done = label_bag(source, tmp_path / "out", tracker)
@@ -214,7 +214,7 @@ def test_where_nothing_can_be_tracked_the_command_says_so_and_ends_with_1(
     tmp_path: Path, squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     depth = [
-        ("/depth", 1 + k / 10, image_message(picture({}), 1 + k / 10, encoding="32FC1")) for k in range(3)
+        ("/depth", 1 + k / 10, image_message(pixels({}), 1 + k / 10, encoding="32FC1")) for k in range(3)
     ]
     source = write_bag(tmp_path / "bag", depth)
     words = ["label", str(source), "--out", str(tmp_path / "out"), "--model", str(squares), "--threads", "1"]
@@ -225,7 +225,7 @@ def test_where_nothing_can_be_tracked_the_command_says_so_and_ends_with_1(
 
 
 def test_the_camera_is_tracked_and_not_its_depth(tmp_path: Path, squares: Path) -> None:
-    depth = [("/a_depth", s, image_message(picture({}), s, encoding="16UC1")) for s in (*STAMPS, 2.0)]
+    depth = [("/a_depth", s, image_message(pixels({}), s, encoding="16UC1")) for s in (*STAMPS, 2.0)]
     source = write_bag(tmp_path / "bag", [*depth, *drive(STAMPS)])
     words = ["label", str(source), "--out", str(tmp_path / "out"), "--model", str(squares), "--threads", "1"]
     assert main(words) == 0

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from support.bags import CAR, Squares
-from support.squares import picture
+from support.squares import pixels
 from support.videos import FRAMES, cut_off, write_video
 
 from pcan_model.core.errors import DataError
@@ -135,10 +135,10 @@ def test_the_command_makes_a_bag_per_clip_of_a_data_set(
 def test_a_folder_of_images_keeps_its_order_and_needs_no_labels(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for index in (9, 10):
-        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), picture({CAR: (index, 5)})[..., ::-1])
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), pixels({CAR: (index, 5)})[..., ::-1])
     assert main(["make", str(tmp_path / "images"), "--out", str(tmp_path / "bag")]) == 0
     first, second = (decode(m) for m in messages(tmp_path / "bag", "/camera/image"))
-    assert np.array_equal(first, picture({CAR: (9, 5)})) and np.array_equal(second, picture({CAR: (10, 5)}))
+    assert np.array_equal(first, pixels({CAR: (9, 5)})) and np.array_equal(second, pixels({CAR: (10, 5)}))
     assert not messages(tmp_path / "bag", "/ground_truth")
 
 
@@ -163,7 +163,7 @@ def test_the_times_that_kitti_lists_are_kept_to_the_nanosecond(tmp_path: Path) -
     data = tmp_path / "image_02" / "data"
     data.mkdir(parents=True)
     for index in range(2):
-        cv2.imwrite(str(data / f"{index:010d}.png"), picture({CAR: (index, 5)}))
+        cv2.imwrite(str(data / f"{index:010d}.png"), pixels({CAR: (index, 5)}))
     times = tmp_path / "image_02" / "timestamps.txt"
     times.write_text("2011-09-26 13:02:25.594360375\n2011-09-26 13:02:25.698\n")
     assert main(["make", str(data), "--out", str(tmp_path / "bag")]) == 0
@@ -199,7 +199,7 @@ def test_a_calibration_is_read_and_must_fit_the_pictures(
     with pytest.raises(BagError, match=r"camera.yaml: camera_matrix.data: expected 9 numbers, got 2"):
         read_camera_info(ros)
     ros.write_text(f"{{image_width: 9, image_height: 9, camera_matrix: {MATRIX}}}")
-    cv2.imwrite(str(tmp_path / "1.png"), picture({}))
+    cv2.imwrite(str(tmp_path / "1.png"), pixels({}))
     assert main(["make", str(tmp_path), "--out", str(tmp_path / "no"), "--calibration", str(ros)]) == 2
     assert "expected 96x64, got 9x9" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from support.bags import CAR, TYPES, cut, drive, image_message, write_bag
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.data.bags.files import ImageBag
 from pcan_model.data.bags.inspect import BagReport, TopicReport, inspect
@@ -182,7 +182,7 @@ def test_damaged_pages_of_sqlite_cost_their_messages_only(tmp_path: Path) -> Non
 def test_a_change_of_resolution_is_told(tmp_path: Path) -> None:
     def messages():
         for index, (height, width) in enumerate([(64, 96)] * 3 + [(32, 48)] * 2):
-            image = picture({}, height=height, width=width)
+            image = pixels({}, height=height, width=width)
             yield "/camera/image", 1 + index / 10, image_message(image, 1 + index / 10)
 
     topic = only(inspect(write_bag(tmp_path / "bag", messages())))
@@ -202,7 +202,7 @@ def test_two_cameras_have_a_rate_each(tmp_path: Path) -> None:
 
 
 def test_wrong_encodings_and_broken_messages_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
-    good = picture({CAR: (10, 10)})
+    good = pixels({CAR: (10, 10)})
     messages = [
         ("/camera/image", 1.0, image_message(good, 1.0)),
         ("/camera/image", 1.1, image_message(good, 1.1, encoding="32FC1")),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from support.small import small_config
 
-from benchmarks.engines import Cost, least, pictures, timed
+from benchmarks.engines import Cost, least, image_files, timed
 from benchmarks.random_model import PICTURE, noise, random_net
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_signature import sparse
@@ -36,7 +36,7 @@ def test_only_work_of_this_process_is_cpu_time() -> None:
 
 def test_a_random_models_own_picture_is_shown_in_the_cameras_shape(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / PICTURE), np.full((384, 640, 3), 90, np.uint8))
-    one, two = pictures(tmp_path, 2)
-    picture = cv2.imdecode(one, cv2.IMREAD_COLOR)
-    assert picture.shape == (720, 1280, 3) and abs(int(picture.mean()) - 90) <= 1
+    one, two = image_files(tmp_path, 2)
+    pixels = cv2.imdecode(one, cv2.IMREAD_COLOR)
+    assert pixels.shape == (720, 1280, 3) and abs(int(pixels.mean()) - 90) <= 1
     assert np.array_equal(one, two)

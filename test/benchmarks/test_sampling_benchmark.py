@@ -21,8 +21,8 @@ def test_networks_differ_in_their_samples_only() -> None:
 
 def test_a_cell_of_one_pixel_is_read_by_one_sample_in_its_middle_or_four_around_it() -> None:
     level = torch.arange(64.0).reshape(1, 1, 8, 8)
-    box, picture = torch.tensor([[4.0, 4.0, 20.0, 20.0]]), torch.zeros(1)
-    once, twice = (pool_by_level([level], box, picture, 4, samples=n) for n in (0, 2))
+    box, pixels = torch.tensor([[4.0, 4.0, 20.0, 20.0]]), torch.zeros(1)
+    once, twice = (pool_by_level([level], box, pixels, 4, samples=n) for n in (0, 2))
     torch.testing.assert_close(once, twice)  # of what is linear both are the middle
 
 

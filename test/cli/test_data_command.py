@@ -117,8 +117,8 @@ def test_check_goes_on_after_every_bad_folder_of_pictures(
     capsys.readouterr()
     for folder in ("bdd/labels/seg_track_20/bitmasks/train", "kitti/image_02"):
         for name in ("a", "c"):
-            for picture in (tmp_path / folder / name).iterdir():
-                picture.unlink()
+            for pixels in (tmp_path / folder / name).iterdir():
+                pixels.unlink()
     for kind in ("bdd", "kitti"):
         found = problems(tmp_path / kind, capsys)
         assert [line.split(": ")[1].rpartition("/")[2] for line in found] == ["a", "c"]
@@ -146,6 +146,6 @@ def test_convert_writes_a_set_that_check_likes(root: Path, tmp_path: Path) -> No
 
 
 def test_labels_are_drawn_and_what_is_ignored_is_greyed() -> None:
-    picture = draw_labels(frame(), ("a", "b", "car"))
-    assert (picture[35, 5] > 110).all() and (picture[25, 50] == 90).all()
-    assert np.ptp(picture[15, 12].astype(int)) > 20  # of a colour
+    pixels = draw_labels(frame(), ("a", "b", "car"))
+    assert (pixels[35, 5] > 110).all() and (pixels[25, 50] == 90).all()
+    assert np.ptp(pixels[15, 12].astype(int)) > 20  # of a colour

@@ -20,7 +20,7 @@ def f32(values: Any) -> NDArray[np.float32]:
 
 def slow_paste(logits: NDArray[np.float32], box: list[float], height: int, width: int) -> Mask:
     """Paste pixel by pixel and corner by corner, as the definition says."""
-    m, picture = len(logits), np.zeros((height, width), np.uint8)
+    m, pixels = len(logits), np.zeros((height, width), np.uint8)
     probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
     for y in range(height):
         for x in range(width):
@@ -31,8 +31,8 @@ def slow_paste(logits: NDArray[np.float32], box: list[float], height: int, width
                 for i in (int(np.floor(u)), int(np.floor(u)) + 1):
                     if 0 <= i < m and 0 <= j < m:
                         total += probability[j, i] * (1 - abs(u - i)) * (1 - abs(v - j))
-            picture[y, x] = total >= 0.5
-    return trim(Mask(0, 0, picture))
+            pixels[y, x] = total >= 0.5
+    return trim(Mask(0, 0, pixels))
 
 
 @pytest.mark.parametrize("source", [(720, 1280), (290, 960), (1080, 1920), (480, 480), (17, 333)])
@@ -47,10 +47,10 @@ def test_a_box_survives_the_way_to_the_network_and_back(source: tuple[int, int])
 
 def test_letterbox_fits_top_left_and_fills_the_rest() -> None:
     letterbox = Letterbox((20, 40), (64, 64), (1, 2, 3))
-    picture = letterbox.apply(np.full((20, 40, 3), 200, np.uint8))
+    pixels = letterbox.apply(np.full((20, 40, 3), 200, np.uint8))
 
     assert letterbox.size == (32, 64) and letterbox.scale == (1.6, 1.6)
-    assert (picture[:32] == 200).all() and (picture[32:] == (1, 2, 3)).all()
+    assert (pixels[:32] == 200).all() and (pixels[32:] == (1, 2, 3)).all()
 
 
 def test_letterbox_moves_the_picture_as_it_moves_boxes() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.bags import TYPES, drive, image_message, write_bag
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.data.bags.files import ImageBag, bag_writer
 from pcan_model.data.bags.message_types import COMPRESSED, IMAGE
@@ -15,8 +15,8 @@ from pcan_model.data.registry import open_clip
 
 
 def compressed(format: str, stamp: float) -> Any:
-    header = image_message(picture({}), stamp).header
-    return TYPES.types[COMPRESSED](header, format, image_message(picture({}), stamp).data[:50])
+    header = image_message(pixels({}), stamp).header
+    return TYPES.types[COMPRESSED](header, format, image_message(pixels({}), stamp).data[:50])
 
 
 def write(folder: Path, topics: dict[str, tuple[str, int]]) -> Path:
@@ -29,7 +29,7 @@ def write(folder: Path, topics: dict[str, tuple[str, int]]) -> Path:
                 message = (
                     compressed(encoding, 1 + k / 10)
                     if kind == COMPRESSED
-                    else image_message(picture({}), 1 + k / 10, encoding=encoding)
+                    else image_message(pixels({}), 1 + k / 10, encoding=encoding)
                 )
                 writer.write(connection, 10**9 + k, TYPES.serialize_cdr(message, kind))
     return folder
@@ -65,7 +65,7 @@ def test_a_topic_of_broken_images_is_not_preferred(tmp_path: Path) -> None:
 
 
 def test_the_clip_of_a_bag_is_that_of_its_camera_with_its_stamps(tmp_path: Path) -> None:
-    depth = [("/a_depth", 1.0, image_message(picture({}), 1.0, encoding="16UC1"))] * 3
+    depth = [("/a_depth", 1.0, image_message(pixels({}), 1.0, encoding="16UC1"))] * 3
     clip = open_clip(write_bag(tmp_path / "bag", [*depth, *drive([1.0, 1.1, 1.4])]))
     frames = list(clip.frames())
     assert [frame.time for frame in frames] == [10**9, 11 * 10**8, 14 * 10**8]

@@ -233,7 +233,7 @@ def test_a_box_cut_too_far_or_hidden_too_far_becomes_ignore() -> None:
     assert cut.areas().tolist() == [0, 14 * 20, 200] and (cut.index == IGNORE).sum() == 4 * 10
     frame = replace(boxed_pair(), index=np.where(boxed_pair().index == 2, 2, 0).astype(np.int16))
     bar = CutOut(np.zeros((40, 18, 3), np.uint8), np.ones((40, 18), np.int16), np.array([3]), 1.0)
-    place = Placement(foot_x=49, foot_y=40, height=40, flip=False, look=ColourChange())
+    place = Placement(foot_x=49, foot_y=40, height=40, flip=False, colour_change=ColourChange())
     out = paste(frame, [bar], [place], config=AugmentConfig(), rng=np.random.default_rng(0))
     assert out.areas().tolist() == [0, 0, 0, 18 * 40] and out.boxed.tolist() == [True, True, False, False]
 
@@ -255,7 +255,7 @@ def paste_bar(width: int, config: AugmentConfig) -> FlatFrame:
     index = np.zeros((40, 100))
     index[10:30, 20:40] = 1
     bar = CutOut(np.full((40, width, 3), 200, np.uint8), np.ones((40, width), np.int16), np.array([3]), 1.0)
-    place = Placement(foot_x=20 + width / 2, foot_y=40, height=40, flip=False, look=ColourChange())
+    place = Placement(foot_x=20 + width / 2, foot_y=40, height=40, flip=False, colour_change=ColourChange())
     return paste(flat(1, index), [bar], [place], config=config, rng=np.random.default_rng(0))
 
 

@@ -153,12 +153,12 @@ def test_json_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_or_truncated_picture_is_named(tmp_path: Path) -> None:
     write_labels(tmp_path, [])
-    picture = tmp_path / "images" / "v" / "0.jpg"
+    pixels = tmp_path / "images" / "v" / "0.jpg"
     (clip,) = read_clips(tmp_path)
-    picture.write_bytes(b"not a picture")
+    pixels.write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"0\.jpg: image: expected a readable picture"):
         clip.frame(0)
-    picture.unlink()
+    pixels.unlink()
     with pytest.raises(DataError, match=r"0\.jpg: image: expected a picture, got no such file"):
         clip.frame(0)
 

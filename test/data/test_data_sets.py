@@ -109,17 +109,17 @@ def test_kitti_mots_ignores_the_classes_it_lacks(tmp_path: Path) -> None:
 
 def test_kitti_mots_pictures_and_lines_say_the_same(tmp_path: Path) -> None:
     out = write([Bars()], "kitti_mots", tmp_path / "out")
-    (pictures,) = open_clips(out)
+    (image_files,) = open_clips(out)
     shutil.copytree(out, tmp_path / "lines", ignore=shutil.ignore_patterns("instances"))
     (lines,) = open_clips(tmp_path / "lines")
-    assert_same(pictures, lines)
+    assert_same(image_files, lines)
 
 
 def test_pictures_are_copied_as_they_are(tmp_path: Path) -> None:
     (first,) = open_clips(write([Bars()], "scalabel", tmp_path / "first"))
     (second,) = open_clips(write([first], "youtube_vis", tmp_path / "second"))
     assert isinstance(first, FileClip) and isinstance(second, FileClip)
-    assert first.pictures[0].read_bytes() == second.pictures[0].read_bytes()
+    assert first.image_files[0].read_bytes() == second.image_files[0].read_bytes()
 
 
 def test_labels_come_without_their_picture(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_labels_come_without_their_picture(tmp_path: Path) -> None:
         out = write([Bars()], target, tmp_path / target)
         (clip,) = open_clips(out)
         assert isinstance(clip, FileClip)
-        for picture in clip.pictures:
-            picture.unlink()
+        for pixels in clip.image_files:
+            pixels.unlink()
         assert clip.labels(1).objects().areas().tolist() == [135, 135]
 
 
@@ -184,10 +184,10 @@ def test_rles_and_polygons_serve_where_there_are_no_bitmasks(tmp_path: Path) -> 
     (clip,) = open_clips(write([Bars()], "scalabel", tmp_path / "scalabel"))
     assert isinstance(clip, FileClip)
     root = tmp_path / "bdd"
-    for picture in clip.pictures:
-        target = root / "images" / "seg_track_20" / "val" / "bars" / picture.name
+    for pixels in clip.image_files:
+        target = root / "images" / "seg_track_20" / "val" / "bars" / pixels.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, target)
+        shutil.copyfile(pixels, target)
     for kind in ("polygons", "rles"):  # rles go before polygons
         file = root / "labels" / "seg_track_20" / kind / "val" / "bars.json"
         file.parent.mkdir(parents=True)
@@ -280,8 +280,8 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     assert findings.areas == {"car": [135] * 3, "pedestrian": [135] * 2}
     assert findings.tracks == {"car": 1, "pedestrian": 1} and findings.ignoring == 3
 
-    clip.pictures[1].write_bytes(b"no picture")
-    cv2.imwrite(str(clip.pictures[2]), np.zeros((30, 60, 3), np.uint8))
+    clip.image_files[1].write_bytes(b"no picture")
+    cv2.imwrite(str(clip.image_files[2]), np.zeros((30, 60, 3), np.uint8))
     findings = Findings()
     list(check([clip], CLASSES, findings))
     assert len(findings.problems) == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.files import list_pictures
+from pcan_model.data.files import list_images
 from pcan_model.data.registry import open_clip, open_clips, recognise
 
 TURNED = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # TIFF with orientation 6
@@ -39,7 +39,7 @@ def save(path: Path, value: int, *, exif: bool = False) -> None:
 def test_files_come_in_natural_order_whatever_their_names(tmp_path: Path, names: list[str]) -> None:
     for value, name in enumerate(names):
         save(tmp_path / name, 20 * value + 20)
-    assert [path.name for path in list_pictures(tmp_path)] == names
+    assert [path.name for path in list_images(tmp_path)] == names
     clip = open_clip(tmp_path)
     assert [frame.name for frame in clip.frames()] == names
     assert [round(frame.image[30:].mean() / 20) - 1 for frame in clip.frames()] == list(range(len(names)))

@@ -50,10 +50,10 @@ def test_overlaps_go_to_the_higher_score() -> None:
 
 
 def test_values_of_a_picture_are_those_that_numpy_finds() -> None:
-    picture = np.random.default_rng(0).integers(0, 4, (7, 9)).astype(np.uint16)
-    values, which = distinct(picture)
-    np.testing.assert_array_equal(values, np.unique(picture))
-    np.testing.assert_array_equal(values[which], picture)
+    pixels = np.random.default_rng(0).integers(0, 4, (7, 9)).astype(np.uint16)
+    values, which = distinct(pixels)
+    np.testing.assert_array_equal(values, np.unique(pixels))
+    np.testing.assert_array_equal(values[which], pixels)
 
 
 def test_an_ignored_object_counts_no_more() -> None:
@@ -168,22 +168,22 @@ def test_a_class_the_configuration_lacks_is_ignored() -> None:
 
 def test_a_bitmask_is_category_attributes_and_id() -> None:
     marked = labelled(INDEX, [CAR, PEDESTRIAN, TRUCK], [300, 9, 12], [False, False, True])
-    picture = bdd100k.to_picture(marked, CLASSES, bdd100k.identities())
-    assert picture[0, 1].tolist() == [3, 0, 1, 44]  # 300 = 1 * 256 + 44
-    assert picture[1, 2].tolist() == [1, 0, 0, 9]
-    assert picture[2, 0].tolist() == [4, 3, 0, 12]  # crowd and ignored
-    assert picture[0, 0].tolist() == [0, 0, 0, 0]
-    again = bdd100k.from_picture(picture, CLASSES, "f")
+    pixels = bdd100k.to_bitmask(marked, CLASSES, bdd100k.identities())
+    assert pixels[0, 1].tolist() == [3, 0, 1, 44]  # 300 = 1 * 256 + 44
+    assert pixels[1, 2].tolist() == [1, 0, 0, 9]
+    assert pixels[2, 0].tolist() == [4, 3, 0, 12]  # crowd and ignored
+    assert pixels[0, 0].tolist() == [0, 0, 0, 0]
+    again = bdd100k.from_bitmask(pixels, CLASSES, "f")
     assert again.ids.tolist() == [9, 12, 300, 65535] and again.ignored.tolist() == [False, True, False, True]
     assert_same(again.objects(), marked.objects())
 
 
 def test_the_official_colour_of_a_bitmask_is_understood() -> None:
-    picture = np.array([[[15, 8, 1, 44]]], np.uint8)  # of the toolkit's own test: truncated, id 300
-    parsed = bdd100k.parse(picture, "f")
+    pixels = np.array([[[15, 8, 1, 44]]], np.uint8)  # of the toolkit's own test: truncated, id 300
+    parsed = bdd100k.parse(pixels, "f")
     assert (parsed.categories.tolist(), parsed.attributes.tolist(), parsed.ids.tolist()) == ([15], [8], [300])
     with pytest.raises(DataError, match="f: id 300: category: expected 1 to 8, got 15"):
-        bdd100k.from_picture(picture, CLASSES, "f")
+        bdd100k.from_bitmask(pixels, CLASSES, "f")
 
 
 def test_an_id_of_two_categories_is_refused() -> None:
@@ -196,8 +196,8 @@ def test_a_frame_without_objects_stays_one_in_every_format(empty: FrameLabels) -
     values = kitti_mots.to_values(empty, CLASSES, kitti_mots.Identities())
     assert_same(kitti_mots.from_values(values, CLASSES, "f"), empty)
     assert kitti_mots.to_lines(empty, 0, CLASSES, kitti_mots.Identities()) == []
-    picture = bdd100k.to_picture(empty, CLASSES, bdd100k.identities())
-    assert_same(bdd100k.from_picture(picture, CLASSES, "f"), empty)
+    pixels = bdd100k.to_bitmask(empty, CLASSES, bdd100k.identities())
+    assert_same(bdd100k.from_bitmask(pixels, CLASSES, "f"), empty)
     assert scalabel.encode(empty, CLASSES, name="n", video="v", time=0)["labels"] == []
 
 
@@ -213,8 +213,10 @@ def test_scalabel_entries_come_back_ignored_ones_too() -> None:
 
 
 def test_a_score_stands_beside_a_prediction_only() -> None:
-    said = FrameLabels(INDEX, *(np.array(v) for v in ([2, 0, 3], [1, 2, 3], [False] * 3, [0.5, 0.25, 1.0])))
-    labels = scalabel.encode(said, CLASSES, name="n", video="v", time=0)["labels"]
+    predicted = FrameLabels(
+        INDEX, *(np.array(v) for v in ([2, 0, 3], [1, 2, 3], [False] * 3, [0.5, 0.25, 1.0]))
+    )
+    labels = scalabel.encode(predicted, CLASSES, name="n", video="v", time=0)["labels"]
     assert [label.get("score") for label in labels[:3]] == [0.5, 0.25, None]
 
 

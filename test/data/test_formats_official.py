@@ -30,28 +30,28 @@ def polygons(file: Path) -> FrameLabels:
 @needs_toolkit
 @pytest.mark.parametrize("number", [1, 2])
 def test_bitmasks_become_the_run_lengths_that_the_toolkit_makes(number: int) -> None:
-    picture = read_bitmask(TOOLKIT / "seg_track" / "masks" / "0" / f"0-{number}.png")
-    frame = bdd100k.from_picture(picture, CLASSES, "f")
+    pixels = read_bitmask(TOOLKIT / "seg_track" / "masks" / "0" / f"0-{number}.png")
+    frame = bdd100k.from_bitmask(pixels, CLASSES, "f")
     assert frame.ids.tolist() == list(range(1, 11))  # ten labels, as its test counts
-    ids = (picture[..., 2].astype(int) << 8) + picture[..., 3]
+    ids = (pixels[..., 2].astype(int) << 8) + pixels[..., 3]
     for identity, label, run in zip(
         frame.ids, frame.labels, rle.encode_objects(frame.index, len(frame)), strict=True
     ):
         expected = coco.encode(np.asfortranarray(ids == identity, np.uint8))
         assert run["counts"] == expected["counts"].decode()
-        assert set(picture[ids == identity, 0].tolist()) == {label + 1}
+        assert set(pixels[ids == identity, 0].tolist()) == {label + 1}
 
 
 @needs_toolkit
 @pytest.mark.parametrize("number", [1, 2])
 def test_run_lengths_become_the_bitmask_they_came_from(number: int) -> None:
-    picture = read_bitmask(TOOLKIT / "seg_track" / "masks" / "0" / f"0-{number}.png")
-    entry = scalabel.encode(bdd100k.from_picture(picture, CLASSES, "f"), CLASSES, name="n", video="0", time=0)
+    pixels = read_bitmask(TOOLKIT / "seg_track" / "masks" / "0" / f"0-{number}.png")
+    entry = scalabel.encode(bdd100k.from_bitmask(pixels, CLASSES, "f"), CLASSES, name="n", video="0", time=0)
     labels = scalabel.labels_of(entry, CLASSES, "s")
     frame = scalabel.decode(labels, SIZE, scalabel.number_ids([labels]), "s")
-    again = bdd100k.to_picture(frame, CLASSES, bdd100k.identities())
-    picture[(picture[..., 2] == 0) & (picture[..., 3] == 0)] = 0  # a category without an id is background
-    np.testing.assert_array_equal(again, picture)
+    again = bdd100k.to_bitmask(frame, CLASSES, bdd100k.identities())
+    pixels[(pixels[..., 2] == 0) & (pixels[..., 3] == 0)] = 0  # a category without an id is background
+    np.testing.assert_array_equal(again, pixels)
 
 
 @needs_toolkit
@@ -78,7 +78,7 @@ def test_one_clip_is_the_same_in_four_formats() -> None:
         bitmask = read_bitmask(GOLDEN / "bdd100k_bitmask" / "gt" / VIDEO / name)
         tube = youtube_vis.decode(videos[time // PER_VIDEO], time % PER_VIDEO)
         expected = shown(first)
-        assert shown(bdd100k.from_picture(bitmask, CLASSES, "f")) == expected
+        assert shown(bdd100k.from_bitmask(bitmask, CLASSES, "f")) == expected
         assert shown(tube) == expected
         kitti = kitti_mots.from_lines(lines[time], SIZE, CLASSES)
         assert shown(kitti) == {entry for entry in expected if CLASSES[entry[0]] in kitti_mots.CATEGORIES}

@@ -53,12 +53,12 @@ def yuv(red: int, green: int, blue: int) -> dict[str, int]:
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("pad", [0, 6])
 def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, bits: int, pad: int) -> None:
-    pixels = red() if conversion is None else cv2.cvtColor(red(), conversion)
+    expected_pixels = red() if conversion is None else cv2.cvtColor(red(), conversion)
     if bits == 16:
-        pixels, encoding = pixels.astype(np.uint16) << 8 | 0x7F, encoding.replace("8", "16")
-    picture = decode(raw(pixels, encoding, pad=pad))
-    assert picture.shape == (4, 6, 3) and picture.flags.c_contiguous
-    assert np.abs(picture.astype(int) - RED).max() <= 4
+        expected_pixels, encoding = expected_pixels.astype(np.uint16) << 8 | 0x7F, encoding.replace("8", "16")
+    pixels = decode(raw(expected_pixels, encoding, pad=pad))
+    assert pixels.shape == (4, 6, 3) and pixels.flags.c_contiguous
+    assert np.abs(pixels.astype(int) - RED).max() <= 4
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_colours_come_out_as_rgb(encoding: str, conversion: int | None, bits: in
 def test_pairs_of_yuv_pixels_come_out_as_rgb(encoding: str, order: str) -> None:
     parts = yuv(*RED)
     pair = np.array([[parts[part] for part in order]], np.uint8)
-    picture = decode(raw(np.tile(pair, (4, 3)).reshape(4, 6, 2), encoding))
-    assert picture.shape == (4, 6, 3) and np.abs(picture.astype(int) - RED).max() <= 4
+    pixels = decode(raw(np.tile(pair, (4, 3)).reshape(4, 6, 2), encoding))
+    assert pixels.shape == (4, 6, 3) and np.abs(pixels.astype(int) - RED).max() <= 4
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("nv12", "uv"), ("nv21", "vu")])
@@ -80,10 +80,10 @@ def test_planes_of_yuv_come_out_as_rgb(encoding: str, order: str, pad: int) -> N
     colour = [left[part] for part in order] * 2 + [right[part] for part in order] * 2
     message = raw(np.array([grey] * 4 + [colour] * 2, np.uint8), encoding, pad=pad)
     message.height = 4
-    picture = decode(message)
-    assert picture.shape == (4, 8, 3) and picture.flags.c_contiguous
-    assert np.abs(picture[:, :4].astype(int) - RED).max() <= 4
-    assert np.abs(picture[:, 4:].astype(int) - (20, 60, 220)).max() <= 4
+    pixels = decode(message)
+    assert pixels.shape == (4, 8, 3) and pixels.flags.c_contiguous
+    assert np.abs(pixels[:, :4].astype(int) - RED).max() <= 4
+    assert np.abs(pixels[:, 4:].astype(int) - (20, 60, 220)).max() <= 4
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_planes_of_yuv_come_out_as_rgb(encoding: str, order: str, pad: int) -> N
         ({"encoding": "nv24"}, "encoding: expected one of .*nv12, nv21.*; got 'nv24'"),
     ],
 )
-def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], said: str) -> None:
+def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], predicted: str) -> None:
     message = raw(np.zeros((6, 6), np.uint8), "nv12")
     vars(message).update({"height": 4, **change})
-    with pytest.raises(BadImage, match=said):
+    with pytest.raises(BadImage, match=predicted):
         decode(message)
 
 
@@ -109,8 +109,8 @@ def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], said: str) -
 def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int], bits: int) -> None:
     mosaic = np.zeros((8, 8), f"u{bits // 8}")
     mosaic[first[0] :: 2, first[1] :: 2] = 200 << (bits - 8)  # where the pattern has its red pixels
-    picture = decode(raw(mosaic, f"bayer_{encoding}{bits}"))[2:-2, 2:-2]
-    assert picture[..., 0].min() == 200 and picture[..., 1:].max() == 0
+    pixels = decode(raw(mosaic, f"bayer_{encoding}{bits}"))[2:-2, 2:-2]
+    assert pixels[..., 0].min() == 200 and pixels[..., 1:].max() == 0
 
 
 @pytest.mark.parametrize(("encoding", "red"), [("bayer_rggb8", 0), ("bayer_bggr8", 2), ("bayer_rggb16", 0)])
@@ -118,8 +118,8 @@ def test_a_compressed_bayer_pattern_is_no_grey_picture(encoding: str, red: int) 
     mosaic = np.zeros((8, 8), np.uint8)
     mosaic[::2, ::2] = 200
     data = cv2.imencode(".png", mosaic)[1].tobytes()
-    picture = decode(compressed(data, f"{encoding}; png compressed "))[2:-2, 2:-2]
-    assert picture[..., red].min() == 200 and np.delete(picture, red, -1).max() == 0
+    pixels = decode(compressed(data, f"{encoding}; png compressed "))[2:-2, 2:-2]
+    assert pixels[..., red].min() == 200 and np.delete(pixels, red, -1).max() == 0
 
 
 def test_grey_and_16_bit_pictures_become_rgb() -> None:
@@ -159,10 +159,10 @@ def test_compressed_pictures_come_out_as_rgb() -> None:
         ({"encoding": "mono16", "step": 11}, "step: expected at least 12 bytes"),
     ],
 )
-def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], said: str) -> None:
+def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], predicted: str) -> None:
     message = raw(red(), "rgb8")
     vars(message).update(change)
-    with pytest.raises(BadImage, match=said):
+    with pytest.raises(BadImage, match=predicted):
         decode(message)
 
 

@@ -122,11 +122,11 @@ def test_an_edit_list_of_any_bytes_gives_a_length_or_none(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("said", [24, 26, 27])
-def test_the_header_of_a_whole_video_may_be_off_by_a_few_frames(tmp_path: Path, said: int) -> None:
-    path = announce(write_video(tmp_path / "v.mkv", "MJPG"), said)
-    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == said
+def test_the_header_of_a_whole_video_may_be_off_by_a_few_frames(tmp_path: Path, predicted: int) -> None:
+    path = announce(write_video(tmp_path / "v.mkv", "MJPG"), predicted)
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == predicted
     clip = VideoClip(path)
-    assert clip.count == said
+    assert clip.count == predicted
     assert (len(list(clip.frames())), clip.problems(), clip.count) == (FRAMES, (), FRAMES)
 
 

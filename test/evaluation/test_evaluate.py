@@ -111,13 +111,17 @@ def killed_after(count: int, predict_clip: ClipPredictor) -> ClipPredictor:
 
 
 def test_an_answer_is_the_same_once_written_and_read(tmp_path: Path) -> None:
-    answered = collect_predictions(follow_script, write_set(tmp_path / "set")[1], "key")
-    write_predictions(tmp_path / "one.json", answered)
+    predictions = collect_predictions(follow_script, write_set(tmp_path / "set")[1], "key")
+    write_predictions(tmp_path / "one.json", predictions)
 
     again = read_predictions(tmp_path / "one.json", "key")
 
-    assert again is not None and again.pictures == answered.pictures and again.seconds == answered.seconds
-    assert summary_plain(summarise([again])) == summary_plain(summarise([answered]))
+    assert (
+        again is not None
+        and again.image_files == predictions.image_files
+        and again.seconds == predictions.seconds
+    )
+    assert summary_plain(summarise([again])) == summary_plain(summarise([predictions]))
     assert read_predictions(tmp_path / "one.json", "other settings") is None
     assert read_predictions(tmp_path / "none.json", "key") is None
 
@@ -205,10 +209,10 @@ def test_processes_say_the_same_as_one(squares_model: Path, tmp_path: Path) -> N
 
 def squares_picture(time: int) -> LabeledFrame:
     """Draw what the squares model sees as a car, driving right."""
-    from support.squares import picture
+    from support.squares import pixels
 
     x, y = 5 + 3 * time, 10
-    image = picture({CAR: (x, y)})
+    image = pixels({CAR: (x, y)})
     mask, ignore = np.zeros((2, *image.shape[:2]), bool)
     mask[y : y + 16, x : x + 16] = True
     return LabeledFrame(image, mask[None], np.array([CAR]), np.array([1]), ignore)
@@ -223,9 +227,9 @@ def squares_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_worst_moments_are_switches_and_misses_and_not_neighbours(tmp_path: Path) -> None:
-    answered = collect_predictions(follow_script, write_set(tmp_path)[0])
+    predictions = collect_predictions(follow_script, write_set(tmp_path)[0])
 
-    found = moments(answered, len(CLASSES))
+    found = moments(predictions, len(CLASSES))
 
     assert [(m.frame, m.switched, m.missed) for m in found] == [(3, ((CAR, CAR + 1),), ())]
     missed = [Moment("a", t, ((CAR, 1),), (), 0) for t in range(5)]
@@ -239,9 +243,9 @@ def test_each_ignored_object_of_a_file_is_a_region_of_its_own() -> None:
     entries = json.loads(next((clip_folder / "labels").glob("*.json")).read_text())
     crowds = [[e for e in frame["labels"] if e["attributes"].get("crowd")] for frame in entries]
 
-    answered = collect_predictions(partial(predict_clip, Tracker(ScriptedEngine([]))), clip)
+    predictions = collect_predictions(partial(predict_clip, Tracker(ScriptedEngine([]))), clip)
 
-    assert [len(frame.ignore) for frame in answered.truth] == [len(frame) for frame in crowds]
+    assert [len(frame.ignore) for frame in predictions.ground_truth] == [len(frame) for frame in crowds]
     assert sum(map(len, crowds)) > 0
 
 
@@ -249,21 +253,23 @@ def overlapping(count: int = 1) -> ClipPredictions:
     """One frame with two masks that claim the same pixels; the second is surer."""
     masks = np.zeros((2, HEIGHT, WIDTH), bool)
     masks[0, 5:25, 5:25] = masks[1, 15:35, 15:35] = True
-    said = Objects(encode(masks), np.array([CAR, PERSON]), np.array([7, 70_000]), np.array([0.5, 0.9]))
-    truth = Objects(encode(masks[1:]), np.array([PERSON]), np.array([1]))
+    predicted = Objects(encode(masks), np.array([CAR, PERSON]), np.array([7, 70_000]), np.array([0.5, 0.9]))
+    ground_truth = Objects(encode(masks[1:]), np.array([PERSON]), np.array([1]))
     sizes = ((HEIGHT, WIDTH),) * count
     names = tuple(f"{k:06d}.jpg" for k in range(count))
-    return ClipPredictions("clip0", "", names, sizes, (truth,) * count, (said,) * count, (0.1,) * count)
+    return ClipPredictions(
+        "clip0", "", names, sizes, (ground_truth,) * count, (predicted,) * count, (0.1,) * count
+    )
 
 
 @pytest.mark.parametrize("kind", SUBMISSIONS)
 def test_official_files_hold_no_pixel_twice_and_are_taken_by_the_official_rules(
     kind: str, tmp_path: Path
 ) -> None:
-    said, truth = overlapping(2), tmp_path / "truth"
-    exact = replace(said, said=tuple(replace_scores(frame) for frame in said.truth))
-    for answered, folder in ((said, tmp_path / "said"), (exact, truth)):
-        write_submission(kind, [answered], folder, ids=VideoIds())
+    predicted, ground_truth = overlapping(2), tmp_path / "truth"
+    exact = replace(predicted, predicted=tuple(replace_scores(frame) for frame in predicted.ground_truth))
+    for predictions, folder in ((predicted, tmp_path / "said"), (exact, ground_truth)):
+        write_submission(kind, [predictions], folder, ids=VideoIds())
 
     if kind == "youtube_vis":
         tubes = json.loads((tmp_path / "said/results.json").read_text())
@@ -273,7 +279,9 @@ def test_official_files_hold_no_pixel_twice_and_are_taken_by_the_official_rules(
         ]
         assert {t["video_id"] for t in tubes} == {1} and len(tubes[0]["segmentations"]) == 2
     else:
-        scores = score("bdd100k" if kind == "scalabel" else kind, truth, tmp_path / "said")["per_class"]
+        scores = score("bdd100k" if kind == "scalabel" else kind, ground_truth, tmp_path / "said")[
+            "per_class"
+        ]
         person = scores["pedestrian"]
         rates = [person.get(key, person.get(f"CLEAR/{key}")) for key in ("MOTA", "MOTP")]
         assert rates == ([1, 1] if kind == "kitti_mots" else [100, 100])
@@ -300,12 +308,12 @@ def replace_scores(frame: Objects) -> Objects:
 def test_a_bitmask_is_written_in_the_official_channels(tmp_path: Path) -> None:
     write_submission("bdd100k", [overlapping()], tmp_path, ids=VideoIds())
 
-    picture = cv2.imread(str(tmp_path / "clip0/000000.png"), cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]]
+    pixels = cv2.imread(str(tmp_path / "clip0/000000.png"), cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]]
 
-    red, green, blue, alpha = picture[10, 10].tolist()
+    red, green, blue, alpha = pixels[10, 10].tolist()
     assert (red, green, blue * 256 + alpha) == (CAR + 1, 0, 7)
-    assert picture[20, 20, 0] == PERSON + 1, "the surer mask keeps the pixel"
-    assert picture[20, 20, 2:].any(), "70000 has another number, which fits"
+    assert pixels[20, 20, 0] == PERSON + 1, "the surer mask keeps the pixel"
+    assert pixels[20, 20, 2:].any(), "70000 has another number, which fits"
 
 
 def test_the_page_needs_nothing_else_and_says_where_it_comes_from(
@@ -331,13 +339,13 @@ def test_the_page_needs_nothing_else_and_says_where_it_comes_from(
 
 
 def test_classes_that_a_data_set_does_not_label_are_left_out(tmp_path: Path) -> None:
-    answered = collect_predictions(follow_script, write_set(tmp_path)[0])
+    predictions = collect_predictions(follow_script, write_set(tmp_path)[0])
 
-    cars = summarise([answered], CLASSES, ("car",))
+    cars = summarise([predictions], CLASSES, ("car",))
 
     assert [score.name for score in cars.report.classes] == ["car"]
     assert cars.report.sum.objects == 4 and cars.bdd100k.average.mota == pytest.approx(75)
-    assert answered.only(CLASSES, ("car",)).truth[0].labels.tolist() == [0]
+    assert predictions.only(CLASSES, ("car",)).ground_truth[0].labels.tolist() == [0]
 
 
 def test_a_picture_shows_truth_and_answer_side_by_side() -> None:
@@ -346,12 +354,12 @@ def test_a_picture_shows_truth_and_answer_side_by_side() -> None:
 
     one = overlapping()
     moment = Moment("clip0", 0, ((PERSON, 1),), (), 0)
-    data = beside(np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.truth[0], one.said[0], moment)
+    data = beside(np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.ground_truth[0], one.predicted[0], moment)
 
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (round(HEIGHT * HALF / WIDTH), 2 * HALF, 3)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.shape == (round(HEIGHT * HALF / WIDTH), 2 * HALF, 3)
     row, column = round(10 * HALF / WIDTH), round(10 * HALF / WIDTH)
-    assert picture[row, column].max() < 30 and picture[row, HALF + column].max() > 30
+    assert pixels[row, column].max() < 30 and pixels[row, HALF + column].max() > 30
 
 
 @pytest.mark.parametrize("text", ["2", "0/2", "3/2", "a/b"])

@@ -46,22 +46,22 @@ def frame(*things: tuple[int, int, NDArray[np.bool_]], ignore: Any = None) -> Ob
     return Objects(encode(t[2] for t in things), labels, ids, ignore=hidden)
 
 
-def count(truth: Sequence[Objects], said: Sequence[Objects]) -> Report:
+def count(ground_truth: Sequence[Objects], predicted: Sequence[Objects]) -> Report:
     scorer = Scorer()
-    scorer.add(truth, said)
+    scorer.add(ground_truth, predicted)
     return scorer.report()
 
 
 def test_figures_equal_those_by_hand() -> None:
     a, b = strip(0, 8), strip(20, 28)
-    truth = [frame((CAR, 1, a), (CAR, 2, b))] * 3
-    said = [
+    ground_truth = [frame((CAR, 1, a), (CAR, 2, b))] * 3
+    predicted = [
         frame((CAR, 5, strip(0, 10)), (CAR, 6, b)),  # IoU 8/10 and 1
         frame((CAR, 5, strip(0, 10)), (CAR, 7, b)),  # an id switch
         frame((CAR, 5, strip(0, 3)), (CAR, 7, b)),  # 3/8: a miss and a false one
     ]
 
-    car = count(truth, said).classes[0]
+    car = count(ground_truth, predicted).classes[0]
 
     matched = 0.8 + 0.8 + 1 + 1 + 1
     assert (car.true_positives, car.false_positives, car.false_negatives) == (5, 1, 1)
@@ -73,19 +73,19 @@ def test_figures_equal_those_by_hand() -> None:
 
 
 def test_perfect_predictions_score_one() -> None:
-    truth = [frame((CAR, 1, strip(0, 8)), (PERSON, 1, strip(20, 28)))] * 2
+    ground_truth = [frame((CAR, 1, strip(0, 8)), (PERSON, 1, strip(20, 28)))] * 2
 
-    report = count(truth, truth)
+    report = count(ground_truth, ground_truth)
 
     for score in (*report.classes, report.sum, report.mean):
         assert {score.smotsa, score.motsa, score.motsp, score.idf1, score.hota} == {1.0}
 
 
 def test_absent_classes_count_neither_as_zero_nor_as_one() -> None:
-    truth = [frame((CAR, 1, strip(0, 8)), (PERSON, 2, strip(20, 28)))]
-    said = [frame((CAR, 1, strip(0, 8)), (RIDER, 3, strip(10, 15)))]
+    ground_truth = [frame((CAR, 1, strip(0, 8)), (PERSON, 2, strip(20, 28)))]
+    predicted = [frame((CAR, 1, strip(0, 8)), (RIDER, 3, strip(10, 15)))]
 
-    report = count(truth, said)
+    report = count(ground_truth, predicted)
 
     rates = {score.name: score.motsa for score in report.classes}
     assert rates == {"pedestrian": 0.0, "rider": None, "car": 1.0}
@@ -103,17 +103,17 @@ def test_without_labels_there_are_no_rates() -> None:
 
 def test_a_false_object_inside_ignored_pixels_is_no_error() -> None:
     ignored, seen = strip(20, 40), strip(0, 8)
-    truth = [frame((CAR, 1, seen), ignore=ignored)]
+    ground_truth = [frame((CAR, 1, seen), ignore=ignored)]
     mostly, half = frame((CAR, 9, strip(15, 35))), frame((CAR, 9, strip(15, 25)))
 
-    assert count(truth, [mostly]).sum.false_positives == 0, "3/4 of it is ignored"
-    assert count(truth, [half]).sum.false_positives == 1, "exactly a half is too little"
+    assert count(ground_truth, [mostly]).sum.false_positives == 0, "3/4 of it is ignored"
+    assert count(ground_truth, [half]).sum.false_positives == 1, "exactly a half is too little"
 
 
 def test_a_match_counts_even_inside_ignored_pixels() -> None:
-    truth = frame((CAR, 1, strip(20, 28)), ignore=strip(10, 40))
+    ground_truth = frame((CAR, 1, strip(20, 28)), ignore=strip(10, 40))
 
-    beside = compare(truth, frame((CAR, 4, strip(20, 28)), (CAR, 5, strip(30, 36))), CAR)
+    beside = compare(ground_truth, frame((CAR, 4, strip(20, 28)), (CAR, 5, strip(30, 36))), CAR)
 
     assert beside.ids.tolist() == [4] and beside.hit.all()
 
@@ -124,10 +124,10 @@ def test_recall_is_told_by_the_size_of_the_label() -> None:
         mask[:side, :side] = True
         return mask
 
-    truth = [frame((CAR, 1, square(side))) for side in (22, 23, 44, 45)]  # 484 529 1936 2025 px
-    said = [frame((CAR, 1, square(side))) for side in (22, 23, 20, 45)]
+    ground_truth = [frame((CAR, 1, square(side))) for side in (22, 23, 44, 45)]  # 484 529 1936 2025 px
+    predicted = [frame((CAR, 1, square(side))) for side in (22, 23, 20, 45)]
 
-    car = count(truth, said).classes[0]
+    car = count(ground_truth, predicted).classes[0]
 
     assert (car.small, car.medium, car.large) == (Recall(1, 1), Recall(1, 2), Recall(1, 1))
 

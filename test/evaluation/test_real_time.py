@@ -19,7 +19,7 @@ from pcan_model.evaluation.report.summary import summarise
 
 def test_latencies_are_percentiles_of_what_was_answered_and_jitter_is_within_clips() -> None:
     timing = timing_of(2.0, [[0.1, None, 0.3], [0.2, 0.2]])
-    assert (timing.frames, timing.answered, timing.dropped) == (5, 4, 1)
+    assert (timing.frames, timing.predictions, timing.dropped) == (5, 4, 1)
     assert timing.p50 == pytest.approx(0.2)
     assert timing.p99 == pytest.approx(np.percentile([0.1, 0.3, 0.2, 0.2], 99))
     assert timing.jitter == pytest.approx((0.2 + 0.0) / 2)
@@ -32,17 +32,17 @@ def test_without_an_answer_there_is_no_latency() -> None:
 
 
 def test_the_cost_is_lockstep_minus_real_time_in_hota_and_in_bdd100ks_mmotsa() -> None:
-    clip, answered = Squares(), []
+    clip, predictions = Squares(), []
     for missed in ((), (1, 3)):
-        said = [
+        predicted = [
             Prediction(clip.read(i), Tracks(0.0, 64, 96, i, ()), 0.2, i in missed) for i in range(len(clip))
         ]
-        one = collect_predictions(lambda _, said=said: iter(said), clip)
-        pairs = enumerate(zip(one.truth, one.said, strict=True))
+        one = collect_predictions(lambda _, predicted=predicted: iter(predicted), clip)
+        pairs = enumerate(zip(one.ground_truth, one.predicted, strict=True))
         seen = tuple(nothing if i in missed else true for i, (true, nothing) in pairs)
-        answered.append(replace(one, said=seen))
-    whole, partly = (summarise([one], ("pedestrian", "rider", "car")) for one in answered)
-    cost = Cost(timing_of(1.0, [answered[1].seconds]), whole, partly)
+        predictions.append(replace(one, predicted=seen))
+    whole, partly = (summarise([one], ("pedestrian", "rider", "car")) for one in predictions)
+    cost = Cost(timing_of(1.0, [predictions[1].seconds]), whole, partly)
     plain = cost.plain()
     assert (plain["frames"], plain["dropped"]) == (6, 2)
     assert plain["lockstep"] == {"hota": 1.0, "mmotsa": pytest.approx(2 / 3)}

@@ -13,7 +13,7 @@ from support.shared import DATA, absent
 
 from pcan_model.cli.score import main
 from pcan_model.core.rle import encode
-from pcan_model.data.files import write_picture
+from pcan_model.data.files import write_image
 from pcan_model.evaluation.metrics.average_precision import Tube, Video, track_precision
 from pcan_model.evaluation.metrics.bdd100k import bdd_scores, count_class
 from pcan_model.evaluation.metrics.clear import Tally
@@ -26,9 +26,9 @@ GOLDEN = sorted((DATA / "golden_mots").glob("*"))
 
 def mask(first: int, last: int) -> NDArray[np.bool_]:
     """Return a mask of columns first .. last - 1 of a picture of 10 x 40."""
-    picture = np.zeros((10, 40), bool)
-    picture[:, first:last] = True
-    return picture
+    pixels = np.zeros((10, 40), bool)
+    pixels[:, first:last] = True
+    return pixels
 
 
 def seen(true_ids: list[int], ids: list[int], iou: list[list[float]]) -> Compared:
@@ -88,11 +88,11 @@ def test_absent_classes_are_averaged_as_zero_as_the_official_tool_does() -> None
 def test_precision_of_tracks_by_hand() -> None:
     a, b = encode(mask(0, 10)), encode(mask(20, 30))
     half = encode(mask(0, 5))
-    truth = (Tube(1, (a, a)), Tube(1, (b, None)))
+    ground_truth = (Tube(1, (a, a)), Tube(1, (b, None)))
     good = Tube(1, (a, half), 0.9)  # (100 + 50) / (100 + 100) = 0.75
     wrong = Tube(1, (None, b), 0.8)
 
-    scores = track_precision([Video(truth, (good, wrong))], {1: "car", 2: "bus"})
+    scores = track_precision([Video(ground_truth, (good, wrong))], {1: "car", 2: "bus"})
 
     assert scores.stats["AP50"] == pytest.approx(51 / 101)  # recall 1/2 is reached at 51 of 101 points
     assert scores.stats["AP"] == pytest.approx(51 / 101 * 6 / 10)  # of 0.50, 0.55, … 0.95 six are passed
@@ -142,12 +142,12 @@ def mot(root: Path, person: str, distractor: str) -> dict[str, Any]:
     """Score two frames: a person whose track changes, a distractor, and a person whose flag is 0."""
     (root / "truth/A/gt").mkdir(parents=True)
     (root / "said").mkdir()
-    truth = [f"1,1,{AT_0},1,{person}", f"2,1,{AT_0},1,{person}"]
-    truth += [f"1,2,{AT_50},0,{distractor}", f"1,3,{AT_80},0,{person}"]
-    said = [f"1,7,0,0,10,8,1,{NOWHERE}", f"1,8,{AT_50},1,{NOWHERE}"]
-    said += [f"1,9,{AT_80},1,{NOWHERE}", f"2,9,{AT_0},1,{NOWHERE}"]
-    (root / "truth/A/gt/gt.txt").write_text("\n".join(truth) + "\n")
-    (root / "said/A.txt").write_text("\n".join(said) + "\n")
+    ground_truth = [f"1,1,{AT_0},1,{person}", f"2,1,{AT_0},1,{person}"]
+    ground_truth += [f"1,2,{AT_50},0,{distractor}", f"1,3,{AT_80},0,{person}"]
+    predicted = [f"1,7,0,0,10,8,1,{NOWHERE}", f"1,8,{AT_50},1,{NOWHERE}"]
+    predicted += [f"1,9,{AT_80},1,{NOWHERE}", f"2,9,{AT_0},1,{NOWHERE}"]
+    (root / "truth/A/gt/gt.txt").write_text("\n".join(ground_truth) + "\n")
+    (root / "said/A.txt").write_text("\n".join(predicted) + "\n")
     return score("mot_challenge", root / "truth", root / "said")
 
 
@@ -214,10 +214,10 @@ def test_one_shared_pixel_costs_a_bdd100k_frame_its_predictions_and_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = [("a", "car", mask(0, 10), False)]
-    truth = scalabel(tmp_path / "truth.json", frame, frame)
-    said = scalabel(tmp_path / "said.json", [*frame, ("b", "bus", mask(9, 12), False)], frame)
+    ground_truth = scalabel(tmp_path / "truth.json", frame, frame)
+    predicted = scalabel(tmp_path / "said.json", [*frame, ("b", "bus", mask(9, 12), False)], frame)
 
-    car = score("bdd100k", truth, said)["per_class"]["car"]
+    car = score("bdd100k", ground_truth, predicted)["per_class"]["car"]
 
     assert (car["FN"], car["FP"]) == (1, 0)
     assert "drops the whole frame" in capsys.readouterr().err
@@ -225,23 +225,23 @@ def test_one_shared_pixel_costs_a_bdd100k_frame_its_predictions_and_it_is_said(
 
 def test_every_crowd_of_bdd100k_counts_by_itself(tmp_path: Path) -> None:
     crowds = [("c", "car", mask(0, 10), True), ("d", "car", mask(10, 20), True)]
-    truth = scalabel(tmp_path / "truth.json", crowds)
+    ground_truth = scalabel(tmp_path / "truth.json", crowds)
     between = scalabel(tmp_path / "between.json", [("1", "bus", mask(5, 15), False)])
     inside = scalabel(tmp_path / "inside.json", [("1", "bus", mask(4, 13), False)])
 
-    assert score("bdd100k", truth, between)["summary"]["FP"] == 1  # a half of it in each is too little
-    assert score("bdd100k", truth, inside)["summary"]["FP"] == 0
+    assert score("bdd100k", ground_truth, between)["summary"]["FP"] == 1  # a half of it in each is too little
+    assert score("bdd100k", ground_truth, inside)["summary"]["FP"] == 0
 
 
 def test_a_frame_without_results_is_a_frame_of_misses(tmp_path: Path) -> None:
     frame = [("1", "car", mask(0, 10), False)]
-    truth = scalabel(tmp_path / "truth.json", frame, frame)
+    ground_truth = scalabel(tmp_path / "truth.json", frame, frame)
 
-    assert score("bdd100k", truth, scalabel(tmp_path / "said.json", frame))["summary"]["FN"] == 1
+    assert score("bdd100k", ground_truth, scalabel(tmp_path / "said.json", frame))["summary"]["FN"] == 1
 
 
 def test_detections_are_scored_by_pycocotools(tmp_path: Path) -> None:
-    truth = {
+    ground_truth = {
         "images": [{"id": 1, "height": 10, "width": 40}],
         "categories": [{"id": 1, "name": "car"}],
         "annotations": [
@@ -252,7 +252,7 @@ def test_detections_are_scored_by_pycocotools(tmp_path: Path) -> None:
         ],
     }  # fmt: skip
     found = [{"image_id": 1, "category_id": 1, "score": 0.5, "segmentation": encode(mask(0, 8))}]
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "truth.json").write_text(json.dumps(ground_truth))
     (tmp_path / "said.json").write_text(json.dumps(found))
 
     stats = score("coco", tmp_path / "truth.json", tmp_path / "said.json")["stats"]
@@ -262,10 +262,10 @@ def test_detections_are_scored_by_pycocotools(tmp_path: Path) -> None:
 
 def bitmask(path: Path, *instances: tuple[int, int, int, int, int]) -> None:
     """Write instances: category, attributes, id, first column, the one after the last."""
-    picture = np.zeros((10, 40, 4), np.uint8)
+    pixels = np.zeros((10, 40, 4), np.uint8)
     for category, attributes, identity, first, last in instances:
-        picture[:, first:last] = 0, attributes, category, identity  # B G R A
-    write_picture(path, picture)
+        pixels[:, first:last] = 0, attributes, category, identity  # B G R A
+    write_image(path, pixels)
 
 
 def test_single_pictures_of_bdd100k_by_hand(tmp_path: Path) -> None:
@@ -350,14 +350,14 @@ def test_mmtrackings_own_case_of_youtube_vis(tmp_path: Path) -> None:
     found = json.loads((VIS / "results.json").read_text())
     annotation, run = data["annotations"][0], found["track_masks"][0][0][0]
     outline = annotation["segmentation"]
-    truth = {
+    ground_truth = {
         "videos": [{"id": 1, "file_names": [data["images"][0]["file_name"]]}],
         "categories": data["categories"],
         "annotations": [{"video_id": 1, "category_id": 1, "iscrowd": 0, "segmentations": [outline]}],
     }
-    said = [{"video_id": 1, "category_id": 1, "score": 0.9985, "segmentations": [run]}]
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    (tmp_path / "said.json").write_text(json.dumps(said))
+    predicted = [{"video_id": 1, "category_id": 1, "score": 0.9985, "segmentations": [run]}]
+    (tmp_path / "truth.json").write_text(json.dumps(ground_truth))
+    (tmp_path / "said.json").write_text(json.dumps(predicted))
 
     stats = score("youtube_vis", tmp_path / "truth.json", tmp_path / "said.json")["stats"]
 

@@ -122,7 +122,7 @@ def clip(frames: int) -> list[Frame]:
     scene = blocks(240, 640, seed=5)[0].numpy()
     shift = [0 if i < frames // 2 else 6 for i in range(frames)]
     cut = [scene[:, x : x + 360] * (1 - 0.01 * i) for i, x in enumerate(shift)]
-    return [Frame(np.ascontiguousarray(picture, np.uint8), i / 10) for i, picture in enumerate(cut)]
+    return [Frame(np.ascontiguousarray(pixels, np.uint8), i / 10) for i, pixels in enumerate(cut)]
 
 
 def track(engine: Engine, frames: list[Frame]) -> list[Tracks]:

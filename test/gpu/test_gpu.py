@@ -161,7 +161,7 @@ def test_pictures_that_come_up_early_change_nothing(engine: TensorRtEngine, driv
     for early in (False, True):
         state, begin = tracker.start(), time.perf_counter()
         for n, now in enumerate(ready):
-            following, memory = ready[(n + 1) % len(ready)].picture, state.memory
+            following, memory = ready[(n + 1) % len(ready)].pixels, state.memory
             engine.meanwhile = partial(engine.stage, following, memory) if early else None
             state, tracks = tracker.step(state, now)
             assert said(tracks) == said(reference[n])
@@ -172,11 +172,11 @@ def test_pictures_that_come_up_early_change_nothing(engine: TensorRtEngine, driv
 
 
 def test_the_latency_is_printed(engine: TensorRtEngine, drive: list[Frame]) -> None:
-    tracker, watch = Tracker(engine), Stopwatch()
+    tracker, stopwatch = Tracker(engine), Stopwatch()
     state, times = tracker.start(), []
     for n in range(300):
-        state, _ = tracker.step(state, drive[n % len(drive)], watch)
-        times.append(watch.timings.network * 1e3)
+        state, _ = tracker.step(state, drive[n % len(drive)], stopwatch)
+        times.append(stopwatch.timings.network * 1e3)
     p50, p95, p99 = np.percentile(times[50:], (50, 95, 99))
     print(f"\nboth passes: {p50:.2f} ms median, {p95:.2f} p95, {p99:.2f} p99; {engine.facts.engine}")
     assert np.isfinite(times).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.batched import export_batched
 from support.moving import moving_blocks, track
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.core.engine import EngineFacts
 from pcan_model.core.structures import Slots
@@ -129,7 +129,7 @@ def test_openvinos_memories_are_values_that_later_frames_leave_alone(squares: Pa
     nothing = Slots(*(np.zeros(n, d) for n, d in ((4, "i8"), (4, "f4"), (8, "i8"), (8, "f4"))))
     memories = [engine.start()]
     for _ in range(4):
-        _, features = engine.detect(picture({2: (5, 10)}), memories[-1])
+        _, features = engine.detect(pixels({2: (5, 10)}), memories[-1])
         memories.append(engine.segment(features, nothing, memories[-1], remember=True)[1])
     assert [float(memory.frames[0].data.max()) for memory in memories] == [0, 1, 2, 3, 4]
     assert engine.nms_ok

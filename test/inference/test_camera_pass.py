@@ -17,7 +17,7 @@ from torch import nn
 
 from pcan_model.core.config import ConfigError, InputConfig
 from pcan_model.core.engine import CameraFormat, Engine
-from pcan_model.core.geometry import fit_picture
+from pcan_model.core.geometry import fit_image
 from pcan_model.core.structures import Frame, Slots, Tracks
 from pcan_model.export.camera_pass import CameraPass
 from pcan_model.export.model_folder import export
@@ -36,9 +36,9 @@ INPUT = InputConfig(height=96, width=160)
     "size", [(96, 160), (192, 320), (180, 320), (203, 311), (300, 200), (48, 80), (50, 160), (1, 1)]
 )
 def test_it_is_the_hosts_letterbox_to_one_grey_level(size: tuple[int, int], order: str) -> None:
-    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    host = fit_picture(size, INPUT).apply(picture).astype(np.float32)
-    sent = picture if order == "rgb" else picture[..., ::-1].copy()
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    host = fit_image(size, INPUT).apply(pixels).astype(np.float32)
+    sent = pixels if order == "rgb" else pixels[..., ::-1].copy()
     room = CameraPass(nn.Identity(), CameraFormat(*size, order), INPUT)
     graph = room.fit(torch.from_numpy(sent)[None])[0].numpy()
     assert graph.shape == host.shape and graph.dtype == np.float32
@@ -92,7 +92,7 @@ def test_the_exported_graph_tracks_as_torch_behind_the_same_letterbox(two_camera
 def test_the_shipped_model_tracks_as_behind_the_hosts_letterbox(size: tuple[int, int], wanted: float) -> None:
     drive = SyntheticDrive(100_001, length=8)
     enlarged = [cv2.resize(drive.frame(i).image, size[::-1]) for i in range(len(drive))]
-    frames = [Frame(picture, i / 10) for i, picture in enumerate(enlarged)]
+    frames = [Frame(pixels, i / 10) for i, pixels in enumerate(enlarged)]
     engine = OnnxEngine(Path(__file__).parents[2] / "models" / "pcan_street_tiny", 1)
     ours, theirs = track(Behind(engine, CameraFormat(*size)), frames), track(engine, frames)
     found = alike = 0

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.core.structures import Frame, Slots, Tracks
 from pcan_model.inference.manifest import ModelError, ModelFiles
@@ -76,7 +76,7 @@ def nothing() -> Slots:
 
 def test_padding_is_no_detection(squares: Path) -> None:
     engine = OnnxEngine(squares, 1)
-    found, _ = engine.detect(picture({2: (5, 10), 7: (40, 30)}), engine.start())
+    found, _ = engine.detect(pixels({2: (5, 10), 7: (40, 30)}), engine.start())
     assert found.labels.tolist() == [2, 7]
     assert found.boxes.tolist() == [[5, 10, 21, 26], [40, 30, 56, 46]]
     assert found.rows.tolist() == [0, 1]
@@ -85,7 +85,7 @@ def test_padding_is_no_detection(squares: Path) -> None:
 def test_the_frame_memory_advances_only_where_asked(squares: Path) -> None:
     engine = OnnxEngine(squares, 1)
     memory = engine.start()
-    _, features = engine.detect(picture({2: (5, 10)}), memory)
+    _, features = engine.detect(pixels({2: (5, 10)}), memory)
     _, kept = engine.segment(features, nothing(), memory, remember=False)
     _, advanced = engine.segment(features, nothing(), memory, remember=True)
     values = [m.frames[2].numpy().tolist() for m in (memory, kept, advanced)]
@@ -95,7 +95,7 @@ def test_the_frame_memory_advances_only_where_asked(squares: Path) -> None:
 def test_without_a_detection_the_bank_is_left_alone(squares: Path) -> None:
     engine = OnnxEngine(squares, 1)
     memory = engine.start()
-    found, features = engine.detect(picture({}), memory)
+    found, features = engine.detect(pixels({}), memory)
     logits, following = engine.segment(features, nothing(), memory, remember=True)
     assert len(found) == 0 and logits.shape == (4, 28, 28)
     assert following.bank is memory.bank

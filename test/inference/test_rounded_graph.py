@@ -51,8 +51,8 @@ def run(model: onnx.ModelProto, path: Path, *left_out: str, rewritten: bool = Tr
     session = onnxruntime.InferenceSession(
         str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=list(left_out)
     )
-    picture = np.random.default_rng(1).normal(0, 0.03, (1, 4, 8, 8)).astype(np.float32)
-    return np.log(session.run(None, {"x": picture})[0])
+    pixels = np.random.default_rng(1).normal(0, 0.03, (1, 4, 8, 8)).astype(np.float32)
+    return np.log(session.run(None, {"x": pixels})[0])
 
 
 def test_between_rounded_values_and_behind_them_all_is_in_16_bits(rounded: onnx.ModelProto) -> None:

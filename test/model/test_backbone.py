@@ -13,7 +13,7 @@ from pcan_model.model.backbone import Backbone, Pyramid, load_imagenet
 MOBILE = BackboneConfig(kind="mobilenet_v2", channels=16)
 
 
-def picture() -> torch.Tensor:
+def pixels() -> torch.Tensor:
     return torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
@@ -22,7 +22,7 @@ def picture() -> torch.Tensor:
 def test_the_pyramid_has_strides_4_to_32(kind: str, separable: bool) -> None:
     config = BackboneConfig(kind=kind, channels=16, separable=separable)
     backbone = Backbone(config).eval()
-    levels = Pyramid(backbone.channels, config)(backbone(picture()))
+    levels = Pyramid(backbone.channels, config)(backbone(pixels()))
     assert [tuple(level.shape) for level in levels] == [(1, 16, 64 // s, 96 // s) for s in (4, 8, 16, 32)]
 
 
@@ -31,7 +31,7 @@ def test_the_stages_are_torchvisions_layers() -> None:
     theirs = mobilenet_v2(weights=None).eval()
     backbone = Backbone(MOBILE).eval()
     load_imagenet(backbone, tensors_of(theirs))
-    torch.testing.assert_close(backbone(picture())[-1], theirs.features[:18](picture()))
+    torch.testing.assert_close(backbone(pixels())[-1], theirs.features[:18](pixels()))
 
 
 def test_resnet_is_torchvisions_too() -> None:
@@ -40,7 +40,7 @@ def test_resnet_is_torchvisions_too() -> None:
     backbone = Backbone(BackboneConfig(kind="resnet50", channels=16)).eval()
     load_imagenet(backbone, tensors_of(theirs))
     layers = list(theirs.children())
-    torch.testing.assert_close(backbone(picture())[-1], nn.Sequential(*layers[:-2])(picture()))
+    torch.testing.assert_close(backbone(pixels())[-1], nn.Sequential(*layers[:-2])(pixels()))
 
 
 def tensors_of(net: nn.Module) -> list[torch.Tensor]:
@@ -58,7 +58,7 @@ def test_weights_that_do_not_fit_are_named() -> None:
 def test_training_leaves_batch_statistics_and_frozen_stages_alone() -> None:
     backbone = Backbone(MOBILE).train()
     before = {name: value.clone() for name, value in backbone.named_buffers()}
-    backbone(picture())[-1].sum().backward()
+    backbone(pixels())[-1].sum().backward()
     assert all(torch.equal(value, before[name]) for name, value in backbone.named_buffers())
     learned = [p.grad is not None for p in backbone.stages[0].parameters()]
     assert not any(learned)

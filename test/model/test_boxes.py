@@ -44,11 +44,11 @@ def test_anchors_are_the_released_ones() -> None:
 
 
 def test_the_coder_is_the_released_one() -> None:
-    arrays, picture = recorded("blocks"), (180, 300)
+    arrays, pixels = recorded("blocks"), (180, 300)
     base = arrays["dec_base"]
-    per_class = decode(arrays["dec_delta"].unflatten(1, (8, 4)), base[:, None], (0.1, 0.2), picture)
+    per_class = decode(arrays["dec_delta"].unflatten(1, (8, 4)), base[:, None], (0.1, 0.2), pixels)
     torch.testing.assert_close(per_class.flatten(1), arrays["dec_out_cls"], atol=1e-4, rtol=0)
-    proposals = decode(arrays["dec_delta4"], base, (1.0, 1.0), picture)
+    proposals = decode(arrays["dec_delta4"], base, (1.0, 1.0), pixels)
     torch.testing.assert_close(proposals, arrays["dec_out_rpn"], atol=1e-4, rtol=0)
     torch.testing.assert_close(
         encode(arrays["enc_gt"], base, (0.1, 0.2)), arrays["enc_out"], atol=1e-5, rtol=0

@@ -29,16 +29,16 @@ def regions() -> tuple[Tensor, Tensor, list[int]]:
 
 
 def test_each_box_is_pooled_from_the_level_that_suits_it() -> None:
-    pyramid, (boxes, picture, own) = levels(), regions()
+    pyramid, (boxes, pixels, own) = levels(), regions()
     expected = torch.cat([
         roi_align(pyramid[level], torch.cat([p[None].float(), box])[None], 7, 1 / (4 * 2**level), 2, True)
-        for box, p, level in zip(boxes, picture, own, strict=True)
+        for box, p, level in zip(boxes, pixels, own, strict=True)
     ])  # fmt: skip
     static = pool_regions(
-        pyramid, boxes, picture, 7
+        pyramid, boxes, pixels, 7
     )  # boxes moved on the packed pyramid round at its coordinates
     torch.testing.assert_close(static, expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(pool_by_level(pyramid, boxes, picture, 7), expected)
+    torch.testing.assert_close(pool_by_level(pyramid, boxes, pixels, 7), expected)
 
 
 def test_boxes_at_the_edge_see_nothing_of_the_neighbouring_levels() -> None:
@@ -63,12 +63,12 @@ def test_the_levels_are_the_released_ones() -> None:
 
 
 def test_features_of_16_bits_do_not_round_the_boxes() -> None:
-    pyramid, (boxes, picture, _) = levels(), regions()
+    pyramid, (boxes, pixels, _) = levels(), regions()
     boxes = (boxes + 250.3).clamp_max(511)  # between 256 and 512 a bfloat16 is even
     half = [level.bfloat16() for level in pyramid]
-    exact = pool_by_level([level.float() for level in half], boxes, picture, 7)
+    exact = pool_by_level([level.float() for level in half], boxes, pixels, 7)
     for pool in (pool_regions, pool_by_level):
-        pooled = pool(half, boxes, picture, 7)
+        pooled = pool(half, boxes, pixels, 7)
         assert pooled.dtype == torch.bfloat16
         torch.testing.assert_close(pooled.float(), exact, atol=0.02, rtol=0.01)
 

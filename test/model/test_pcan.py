@@ -22,7 +22,7 @@ def net() -> PCAN:
     return small_net()
 
 
-def picture(seed: int = 0) -> Tensor:
+def pixels(seed: int = 0) -> Tensor:
     return blocks(HEIGHT, WIDTH, seed)
 
 
@@ -38,7 +38,7 @@ def look(net: PCAN, image: Tensor, past: tuple[Tensor, ...]) -> Any:
 
 def test_every_shape_is_fixed_by_the_configuration(net: PCAN) -> None:
     boxes, scores, labels, embeds, features, masks, settled, keys, values, valid = look(
-        net, picture(), memory(net)
+        net, pixels(), memory(net)
     )
     assert boxes.shape == (D, 4) and scores.shape == (D,) and labels.shape == (D,)
     assert embeds.shape == (D, 16) and features.shape == (D, 16, 14, 14) and masks.shape == (D, 28, 28)
@@ -49,7 +49,7 @@ def test_every_shape_is_fixed_by_the_configuration(net: PCAN) -> None:
 @pytest.mark.parametrize("class_agnostic", [False, True])
 def test_scores_fall_and_padding_is_zero(class_agnostic: bool) -> None:
     net = small_net(small_config(heads={"class_agnostic": class_agnostic, "score_threshold": 0.65}))
-    boxes, scores, labels, *_ = look(net, picture(), memory(net))
+    boxes, scores, labels, *_ = look(net, pixels(), memory(net))
     assert scores.tolist() == sorted(scores.tolist(), reverse=True)
     assert 0 < (scores > 0).sum() < D and not ((scores > 0) & (scores <= 0.65)).any()
     assert ((labels >= 0) & (labels < 8)).all()
@@ -57,7 +57,7 @@ def test_scores_fall_and_padding_is_zero(class_agnostic: bool) -> None:
 
 
 def test_the_same_input_gives_the_same_output(net: PCAN) -> None:
-    for a, b in zip(look(net, picture(), memory(net)), look(net, picture(), memory(net)), strict=True):
+    for a, b in zip(look(net, pixels(), memory(net)), look(net, pixels(), memory(net)), strict=True):
         assert torch.equal(a, b)
 
 
@@ -65,7 +65,7 @@ def test_the_memory_advances_newest_first(net: PCAN) -> None:
     past = memory(net)
     seen = []
     for step in range(4):
-        past = look(net, picture(step), past)[-3:]
+        past = look(net, pixels(step), past)[-3:]
         seen.append(past)
         assert past[2].tolist() == [float(i <= step) for i in range(T)]
     torch.testing.assert_close(seen[3][0][:, 1:], seen[2][0][:, :2])
@@ -74,24 +74,24 @@ def test_the_memory_advances_newest_first(net: PCAN) -> None:
 
 
 def test_what_was_seen_changes_what_is_found(net: PCAN) -> None:
-    after_one = look(net, picture(1), memory(net))[-3:]
-    after_other = look(net, picture(2), memory(net))[-3:]
-    a, b = (look(net, picture(), past)[4] for past in (after_one, after_other))
+    after_one = look(net, pixels(1), memory(net))[-3:]
+    after_other = look(net, pixels(2), memory(net))[-3:]
+    a, b = (look(net, pixels(), past)[4] for past in (after_one, after_other))
     assert (a - b).abs().max() > 1e-3
 
 
 def test_frames_that_are_not_valid_are_not_read(net: PCAN) -> None:
     keys, values, valid = memory(net)
-    clean = look(net, picture(), (keys, values, valid))
-    dirty = look(net, picture(), (torch.randn_like(keys), torch.randn_like(values), valid))
+    clean = look(net, pixels(), (keys, values, valid))
+    dirty = look(net, pixels(), (torch.randn_like(keys), torch.randn_like(values), valid))
     for a, b in zip(clean[:7], dirty[:7], strict=True):
         assert torch.equal(a, b)
 
 
 def test_prototypes_go_on_from_those_of_the_frame_before(net: PCAN) -> None:
     """Prototype j keeps looking at the same part: a still picture hardly moves it, and never renames it."""
-    past = look(net, picture(), memory(net))[-3:]
-    keys = look(net, picture(), past)[-3]
+    past = look(net, pixels(), memory(net))[-3:]
+    keys = look(net, pixels(), past)[-3]
     similarity = keys[:, 0] @ keys[:, 1].mT  # (L, N, N) now by before
     own = similarity.diagonal(dim1=1, dim2=2)
     assert (own >= similarity.max(-1).values - 0.05).all()
@@ -102,10 +102,10 @@ def test_the_baselines_remember_and_read_through_the_same_pass(kind: str) -> Non
     net = small_net(small_config(frame_attention={"kind": kind, "levels": (4, 5), "memory_frames": 2}))
     positions = HEIGHT // 16 * (WIDTH // 16)  # of P4; P5 uses a quarter of the rows
     empty = memory(net)
-    first, second = look(net, picture(1), empty), look(net, picture(2), empty)
+    first, second = look(net, pixels(1), empty), look(net, pixels(2), empty)
     assert first[-3].shape[:3] == (2, 2, positions) == first[-2].shape[:3]
     assert not first[-2][1, 0, positions // 4 :].any() and first[-2][1, 0, : positions // 4].any()
-    a, b = (look(net, picture(), past[-3:])[4] for past in (first, second))
+    a, b = (look(net, pixels(), past[-3:])[4] for past in (first, second))
     assert (a - b).abs().max() > 1e-3
 
 
@@ -173,7 +173,7 @@ def test_without_frame_attention_the_past_changes_nothing() -> None:
     net = small_net(small_config(frame_attention={"enabled": False}))
     keys, values, valid = memory(net)
     past = torch.randn_like(keys), torch.randn_like(values), torch.ones_like(valid)
-    alone, after = look(net, picture(), (keys, values, valid)), look(net, picture(), past)
+    alone, after = look(net, pixels(), (keys, values, valid)), look(net, pixels(), past)
     assert all(torch.equal(a, b) for a, b in zip(alone[:7], after[:7], strict=True))
 
 

@@ -40,17 +40,17 @@ def test_the_chosen_boxes_are_those_of_an_obvious_search() -> None:
     anchors = head.anchors(levels)
     chosen, settled = head.propose(logits, offsets, anchors, SIZE, CONFIG.count)
     assert bool(settled)
-    for picture in range(2):
+    for pixels in range(2):
         scores, boxes, groups = [], [], []
         for i in range(len(levels)):
-            best = logits[i][picture].topk(min(40, logits[i].shape[1])).indices
-            scores.append(logits[i][picture][best])
-            boxes.append(decode(offsets[i][picture][best], anchors[i][best], STD, SIZE))
+            best = logits[i][pixels].topk(min(40, logits[i].shape[1])).indices
+            scores.append(logits[i][pixels][best])
+            boxes.append(decode(offsets[i][pixels][best], anchors[i][best], STD, SIZE))
             groups.append(torch.full_like(best, i))
         order = torch.cat(scores).argsort(descending=True)[: 2 * CONFIG.count]
         candidates = torch.cat(boxes)[order], torch.cat(scores)[order], torch.cat(groups)[order]
         expected = candidates[0][batched_nms(*candidates, CONFIG.nms_iou)][: CONFIG.count]
-        torch.testing.assert_close(chosen[picture, : len(expected)], expected)
+        torch.testing.assert_close(chosen[pixels, : len(expected)], expected)
 
 
 def test_the_count_is_static_even_when_little_is_left() -> None:

@@ -114,11 +114,11 @@ def test_exported_it_runs_on_any_number_of_tracks_as_in_torch(
     net: PCAN, folder: Path, make: Callable[[Path], Engine]
 ) -> None:
     engine, torchs = make(folder), TorchEngine(net.config, net)
-    picture = blocks(HEIGHT, WIDTH, 3)[0].numpy()
+    pixels = blocks(HEIGHT, WIDTH, 3)[0].numpy()
     ours, theirs = engine.start(), torchs.start()
     for owned in ({}, OWNED, {0: 3}, {row: row + 1 for row in range(D)}):
-        found, features = engine.detect(picture, ours)
-        expected, others = torchs.detect(picture, theirs)
+        found, features = engine.detect(pixels, ours)
+        expected, others = torchs.detect(pixels, theirs)
         np.testing.assert_allclose(found.embeds, expected.embeds, atol=1e-3)
         masks, ours = engine.segment(features, slots(owned), ours, remember=True)
         expected_masks, theirs = torchs.segment(others, slots(owned), theirs, remember=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.cli import track
 from pcan_model.core.errors import DataError
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
     for i in range(FRAMES):
         scene = {2: (5 + 2 * i, 10)} | ({0: (60, 20 + i)} if i < 3 else {})
-        cv2.imwrite(str(folder / f"{i + 8}.png"), picture(scene)[..., ::-1])
+        cv2.imwrite(str(folder / f"{i + 8}.png"), pixels(scene)[..., ::-1])
     return folder
 
 
@@ -130,7 +130,7 @@ def test_clips_that_hold_nothing_are_refused(tmp_path: Path) -> None:
 
 def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(folder: Path) -> None:
     first = next(open_clip(folder).frames())
-    assert np.array_equal(first.image, picture({2: (5, 10), 0: (60, 20)})), "8.png before 10.png"
+    assert np.array_equal(first.image, pixels({2: (5, 10), 0: (60, 20)})), "8.png before 10.png"
 
 
 def test_track_writes_a_video_without_ros(squares: Path, folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from support.robot import Robot, image, robot
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_ros.node.diagnostics import ClockState, Health, Level, Recent, judge
 from pcan_ros.node.mailbox import Counts
@@ -120,7 +120,7 @@ def test_a_camera_that_stops_stamps_of_another_time_are_told_apart(squares: Path
     with reporting(squares) as (r, reports):
         camera = r.client.node.create_publisher(Image, "/camera", 5)
         r.until(camera.get_subscription_count, "subscribed")
-        shown = picture({2: (5, 10)})
+        shown = pixels({2: (5, 10)})
         camera.publish(image(shown, time.time()))
         until(r, reports, "tracking")
         camera.publish(image(shown, 1.0))

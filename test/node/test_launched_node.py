@@ -12,7 +12,7 @@ pytest.importorskip("ros2launch", reason="launch comes with a ROS 2 distribution
 
 from support.launching import PATIENCE, ROOT, launched, ros2
 from support.robot import image, new_domain
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_ros.client.client import Client
 
@@ -73,7 +73,7 @@ def test_a_camera_that_is_named_plainly_is_tracked_and_ctrl_c_ends_cleanly(
         Client(image_topic="/camera/image_raw", outputs="/pcan_tracker", domain=domain) as client,
     ):
         client.find_node(PATIENCE, lambda: launch.process.poll() is None)
-        answer = client.exchange(image(picture({2: (5, 10)}), 1.0), PATIENCE)
+        answer = client.exchange(image(pixels({2: (5, 10)}), 1.0), PATIENCE)
         assert answer is not None and len(answer.message.instances) == 1
         launch.interrupt()
         assert launch.wait() == 0

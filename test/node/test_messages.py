@@ -148,9 +148,9 @@ def test_the_label_image_holds_track_ids_that_wrap_around_16_bits() -> None:
     from pcan_ros.messages import label_image
 
     found = instance(65_536, TrackState.NEW, blob())
-    picture = label_image(Tracks(0.0, HEIGHT, WIDTH, 0, (found,)))
-    assert set(np.unique(picture)) == {0, 1}
-    assert np.array_equal(picture > 0, blob().full(HEIGHT, WIDTH) > 0)
+    pixels = label_image(Tracks(0.0, HEIGHT, WIDTH, 0, (found,)))
+    assert set(np.unique(pixels)) == {0, 1}
+    assert np.array_equal(pixels > 0, blob().full(HEIGHT, WIDTH) > 0)
 
 
 def test_values_of_the_enums_are_those_of_the_messages() -> None:

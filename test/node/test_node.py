@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 from support.robot import PATIENCE, image, robot
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.core.masks import decode
 from pcan_ros.client.client import Client
@@ -34,7 +34,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scene(step: int) -> np.ndarray:
     """Return a picture in which a car moves right and a person down."""
-    return picture({CAR: (5 + 2 * step, 10), PERSON: (60, 20 + step)})
+    return pixels({CAR: (5 + 2 * step, 10), PERSON: (60, 20 + step)})
 
 
 def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Path) -> None:
@@ -58,7 +58,7 @@ def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Pat
 def test_an_empty_picture_is_answered_too(squares: Path) -> None:
     with robot(squares) as r:
         assert len(r.track(image(scene(0), 1.0)).instances) == 2
-        empty = r.track(image(picture({}), 1.1))
+        empty = r.track(image(pixels({}), 1.1))
         assert not empty.instances and empty.frame_index == 1
         assert {i.track_id for i in r.track(image(scene(2), 1.2)).instances} == {1, 2}
 
@@ -139,7 +139,7 @@ def test_two_cameras_keep_their_tracks_apart(squares: Path) -> None:
         right.find_node(PATIENCE, left.process.alive)
         for i in range(3):
             a = left.track(image(scene(i), 1 + i / 10, frame="left"))
-            answer = right.exchange(image(picture({CAR: (70 - i, 40)}), 5.0 - i, frame="right"), PATIENCE)
+            answer = right.exchange(image(pixels({CAR: (70 - i, 40)}), 5.0 - i, frame="right"), PATIENCE)
             assert answer is not None
             assert (a.header.frame_id, answer.message.header.frame_id) == ("left", "right")
             assert a.frame_index == i, "the other camera's jumps are its own"
@@ -155,13 +155,13 @@ def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inact
     with robot(folder) as r:
         overlays = r.collect(Image, "/pcan_tracker/overlay")
         r.client.idle(0.5)
-        for encoding, turned in (("rgb8", picture({BUS: (5, 10)})), ("bgr8", picture({CAR: (6, 10)}))):
+        for encoding, turned in (("rgb8", pixels({BUS: (5, 10)})), ("bgr8", pixels({CAR: (6, 10)}))):
             answer = r.track(image(turned, 1.0, encoding=encoding))
             assert [i.class_name for i in answer.instances] == ["car"]
         r.until(lambda: len(overlays) == 2, "drawn")
         first, second = (np.frombuffer(o.data, np.uint8).reshape(64, 96, 3)[60, 90] for o in overlays)
         assert (first == second).all()
-        r.client.send(image(picture({CAR: (5, 10)}, height=48), 2.0))
+        r.client.send(image(pixels({CAR: (5, 10)}, height=48), 2.0))
         r.until(lambda: r.state() == "inactive", "inactive")
         said = "the camera does not fit the model, the node becomes inactive: image: expected 64 x 96 as"
         assert said in r.process.log() and "got 48 x 96: pcan-export --camera 48 96" in r.process.log()
@@ -272,7 +272,7 @@ def test_diagnostics_tell_of_the_transport_where_an_advertised_camera_never_send
 
 
 def test_best_effort_delivers_a_large_image(squares: Path) -> None:
-    large = image(picture({CAR: (100, 100)}, size=200, height=720, width=1280), 1.0)
+    large = image(pixels({CAR: (100, 100)}, size=200, height=720, width=1280), 1.0)
     with robot(squares, reliability="best_effort", reliable=False) as r:
         answers = (r.client.exchange(large, 2.0, r.process.alive) for _ in range(5))
         answer = next((a for a in answers if a), None)

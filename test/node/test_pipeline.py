@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -79,10 +79,10 @@ def pipeline(engine: Fragile, log: Log) -> Any:
 
 
 def message(stamp: float) -> Any:
-    pixels = picture({CAR: (10, 10)})
+    drawn = pixels({CAR: (10, 10)})
     header = SimpleNamespace(stamp=SimpleNamespace(sec=int(stamp), nanosec=round(stamp % 1 * 1e9)))
     return SimpleNamespace(
-        header=header, encoding="rgb8", height=64, width=96, step=288, is_bigendian=0, data=pixels.tobytes()
+        header=header, encoding="rgb8", height=64, width=96, step=288, is_bigendian=0, data=drawn.tobytes()
     )
 
 

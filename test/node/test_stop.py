@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from support.robot import PATIENCE, image, robot
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 from pcan_ros.client.process import NodeProcess
 
@@ -36,9 +36,9 @@ def assert_silent_end(process: NodeProcess) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_stop_while_images_flow_is_clean_and_silent(squares: Path, number: int, times: int) -> None:
     with robot(squares) as r:
-        r.track(image(picture({2: (5, 10)}), 1.0))
+        r.track(image(pixels({2: (5, 10)}), 1.0))
         for step in range(40):
-            r.client.send(image(picture({2: (5 + step % 20, 10)}), 1.1 + step / 30))
+            r.client.send(image(pixels({2: (5 + step % 20, 10)}), 1.1 + step / 30))
             if step >= 40 - times:
                 os.kill(r.process.pid, number)
             time.sleep(1 / 60)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from pcan_model.core.config import ConfigError, config_from_dict, config_to_dict, load_config
-from pcan_model.core.geometry import fit_picture
+from pcan_model.core.geometry import fit_image
 from pcan_model.evaluation.predict import predict_clip
 from pcan_model.export.agreement import agreement
 from pcan_model.export.cameras import several
@@ -99,8 +99,8 @@ def test_a_cell_speaks_of_a_box_around_its_place() -> None:
 
 
 def test_every_other_pixel_becomes_a_channel() -> None:
-    picture = torch.arange(16.0).reshape(1, 1, 4, 4)
-    folded = every_other(picture)[0]
+    image_index = torch.arange(16.0).reshape(1, 1, 4, 4)
+    folded = every_other(image_index)[0]
     assert folded[:, 0, 0].tolist() == [0, 4, 1, 5]
     assert folded.shape == (4, 2, 2)
 
@@ -144,10 +144,10 @@ def test_several_cameras_see_what_each_sees_alone() -> None:
     net = one_stage_net()
     alone = [looks(net, frames=1, layout=grid_sample)[0]]
     layout = several(net, 2)
-    pictures = torch.cat([blocks(HEIGHT, WIDTH, seed=0), blocks(HEIGHT, WIDTH, seed=5)])
+    image_files = torch.cat([blocks(HEIGHT, WIDTH, seed=0), blocks(HEIGHT, WIDTH, seed=5)])
     memory = [torch.stack([part, part]) for part in empty_memory(grid_sample(net)).frames]
     with torch.inference_mode():
-        both = layout.frame(pictures, *memory, torch.ones(2))
+        both = layout.frame(image_files, *memory, torch.ones(2))
     detections = net.config.heads.detections
     torch.testing.assert_close(both[1][:detections], alone[0][1], atol=1e-5, rtol=1e-5)
 
@@ -188,7 +188,7 @@ def test_the_preset_builds_it_and_is_remembered_by_a_checkpoint() -> None:
     assert isinstance(net, OneStagePCAN)
     assert config_from_dict(config_to_dict(config)) == config
     assert sum(p.numel() for p in net.parameters()) * 2 < 5_000_000  # bytes in 16 bits
-    assert fit_picture((720, 1280), config.input).fill == (114, 114, 114)
+    assert fit_image((720, 1280), config.input).fill == (114, 114, 114)
 
 
 def test_the_other_detector_stays_what_it_was() -> None:

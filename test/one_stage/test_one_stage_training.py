@@ -42,7 +42,7 @@ def staged(stage: str) -> tuple[OneStagePCAN, TrainingPass]:
 def test_a_stage_gives_gradients_to_its_parts_and_to_nothing_else(stage: str) -> None:
     net, made = staged(stage)
     batch = small_batch()
-    made(batch.images, batch.truths).total().backward()
+    made(batch.images, batch.targets).total().backward()
     learnt = {n.split(".")[0] for n, p in net.named_parameters() if p.grad is not None and p.grad.any()}
     assert learnt == PARTS[stage]
 
@@ -51,7 +51,7 @@ def test_a_stage_gives_gradients_to_its_parts_and_to_nothing_else(stage: str) ->
 def test_pictures_without_objects_leave_every_loss_finite(stage: str) -> None:
     _, made = staged(stage)
     batch = small_batch(objects=0)
-    losses = made(batch.images, batch.truths)
+    losses = made(batch.images, batch.targets)
     losses.total().backward()
     assert all(torch.isfinite(getattr(losses, f.name)) for f in fields(losses))
     assert float(losses.masks.detach()) == float(losses.boxes.detach()) == 0
@@ -63,7 +63,7 @@ def test_some_steps_on_one_batch_lower_the_loss() -> None:
     batch, seen = small_batch(), []
     for _ in range(6):
         torch.manual_seed(0)
-        total = made(batch.images, batch.truths).total()
+        total = made(batch.images, batch.targets).total()
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -79,7 +79,7 @@ def test_a_class_that_was_asleep_begins_just_below_its_model_when_the_whole_is_t
     told = head.bias.detach().clone()  # type: ignore[union-attr, operator]
     batch = small_batch()
     for _ in range(2):  # once only
-        made(batch.images, batch.truths)
+        made(batch.images, batch.targets)
     assert float(head.bias.detach()[1]) == pytest.approx(float(told[0]) - 1)  # type: ignore[union-attr, operator]
     assert torch.equal(head.bias.detach()[[0, 2, 3]], told[[0, 2, 3]])  # type: ignore[union-attr, operator]
 
@@ -105,7 +105,7 @@ def silent() -> Cells:
     return Cells(torch.zeros(1, count, 8), torch.zeros(1, count, 4), torch.zeros(1, count))
 
 
-def truth(boxes: list[list[float]], ignore: Tensor | None = None) -> GroundTruth:
+def target(boxes: list[list[float]], ignore: Tensor | None = None) -> GroundTruth:
     n = len(boxes)
     hidden = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool) if ignore is None else ignore
     masks = torch.zeros(n, HEIGHT, WIDTH, dtype=torch.bool)
@@ -117,7 +117,7 @@ def middles(chosen: Tensor) -> Tensor:
 
 
 def test_cells_inside_an_object_answer_for_it_and_all_others_for_the_background() -> None:
-    found, overlap = assign_cells(silent(), PLACES, truth([[40, 40, 72, 72], [120, 60, 140, 90]]), 0)
+    found, overlap = assign_cells(silent(), PLACES, target([[40, 40, 72, 72], [120, 60, 140, 90]]), 0)
     for k, (low, high) in enumerate((((40, 40), (72, 72)), ((120, 60), (140, 90)))):
         middle = middles(found == k)
         assert len(middle) > 0
@@ -128,7 +128,7 @@ def test_cells_inside_an_object_answer_for_it_and_all_others_for_the_background(
 
 
 def test_a_cell_that_says_the_right_class_and_box_is_preferred() -> None:
-    cells, true = silent(), truth([[40.0, 40.0, 72.0, 72.0]])
+    cells, true = silent(), target([[40.0, 40.0, 72.0, 72.0]])
     chosen = int(((torch.tensor([6.0, 6.0, 8.0]) == PLACES).all(1)).nonzero()[0, 0])
     cells.classes[0, chosen, 0] = 5
     cells.objectness[0, chosen] = 5
@@ -143,7 +143,7 @@ def test_a_cell_that_says_the_right_class_and_box_is_preferred() -> None:
 def test_cells_in_an_ignore_region_are_neither_object_nor_background() -> None:
     ignore = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
     ignore[:, : WIDTH // 2] = True
-    found, _ = assign_cells(silent(), PLACES, truth([], ignore), 0)
+    found, _ = assign_cells(silent(), PLACES, target([], ignore), 0)
     inside = PLACES[:, 0] * PLACES[:, 2] < WIDTH / 2 - 1
     off_edge = (PLACES[:, :2] > 0).all(1)  # boxes around the other corners lie half outside
     assert (found[inside & off_edge] == UNUSED).all()
@@ -152,7 +152,7 @@ def test_cells_in_an_ignore_region_are_neither_object_nor_background() -> None:
 
 def test_cells_that_follow_the_losses_find_the_objects() -> None:
     free = [x.requires_grad_() for x in (silent().classes, silent().offsets, silent().objectness)]
-    cells, shown = Cells(*free), truth([[40.0, 40.0, 72.0, 72.0], [120.0, 60.0, 140.0, 90.0]])
+    cells, shown = Cells(*free), target([[40.0, 40.0, 72.0, 72.0], [120.0, 60.0, 140.0, 90.0]])
     optimizer = torch.optim.Adam(free, lr=0.2)
     for _ in range(60):
         optimizer.zero_grad()
@@ -168,7 +168,7 @@ def test_cells_that_follow_the_losses_find_the_objects() -> None:
 
 
 def test_what_the_detector_half_saw_before_is_not_punished_where_labels_are_missing() -> None:
-    cells, nobody = silent(), [truth([])]
+    cells, nobody = silent(), [target([])]
     punished, _, _ = detection_losses(cells, PLACES, nobody)
     before = torch.zeros(1, len(PLACES))
     before[:, ::2] = 0.2

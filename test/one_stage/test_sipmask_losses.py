@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.sipmask import SMALL, small_sipmask, truth
+from support.sipmask import SMALL, small_sipmask, target
 
 torch = pytest.importorskip("torch")
 
@@ -75,15 +75,15 @@ def test_the_mask_loss_is_the_mean_cross_entropy_inside_the_box_times_the_weight
 
 
 def test_mask_targets_follow_their_object_inside_the_predicted_box() -> None:
-    scene = truth(SCENE, SIZE)
+    scene = target(SCENE, SIZE)
     boxes = torch.tensor([[44.0, 10, 95, 40], [0, 0, 20, 63]])
     kept = Kept(torch.tensor([3, 9]), torch.tensor([1, 0]), boxes)
-    target = mask_targets(scene.masks, kept)
-    assert target.shape == (2, 32, 48)
+    goal = mask_targets(scene.masks, kept)
+    assert goal.shape == (2, 32, 48)
     expected = torch.zeros(2, 32, 48)
     expected[0, 10:20, 25:45] = 1  # a cell half on the object is off it
     expected[1, 3:19, 4:10] = 1
-    assert torch.equal(target, expected)
+    assert torch.equal(goal, expected)
 
 
 def test_mask_weights_have_mean_one_and_favour_good_boxes() -> None:
@@ -121,20 +121,20 @@ def test_matches_compare_the_cells_of_centres() -> None:
     torch.testing.assert_close(logits, torch.stack([torch.zeros(2), rows @ reference[:, 6, 6]], 1))
 
 
-def step(net: SipMask, truths: list[GroundTruth], images: torch.Tensor | None = None) -> SipMaskLosses:
+def step(net: SipMask, targets: list[GroundTruth], images: torch.Tensor | None = None) -> SipMaskLosses:
     if images is None:
         torch.manual_seed(1)
-        images = 40 * torch.randn(len(truths), 3, *SIZE)
+        images = 40 * torch.randn(len(targets), 3, *SIZE)
     maps = net(images)
     reference = net.head.track_map(net.levels(images.flip(3))[0])
-    mirrored = [truth([[96 - b[2], b[1], 96 - b[0], b[3]] for b in t.boxes.tolist()], SIZE) for t in truths]
-    return losses(maps, reference, truths, mirrored, net.config)
+    mirrored = [target([[96 - b[2], b[1], 96 - b[0], b[3]] for b in t.boxes.tolist()], SIZE) for t in targets]
+    return losses(maps, reference, targets, mirrored, net.config)
 
 
 def test_an_image_without_objects_teaches_background_only() -> None:
     net = small_sipmask()
-    found = step(net, [truth(SCENE, SIZE), truth([], SIZE)])
-    alone = step(net, [truth([], SIZE)])
+    found = step(net, [target(SCENE, SIZE), target([], SIZE)])
+    alone = step(net, [target([], SIZE)])
     for part in (found.classes, found.boxes, found.centres, found.masks, found.match):
         assert part.isfinite() and part > 0
     assert alone.classes > 0
@@ -146,7 +146,7 @@ def test_an_image_without_objects_teaches_background_only() -> None:
 def test_as_the_public_code_an_image_without_objects_is_refused() -> None:
     net = small_sipmask(reference=True)
     with pytest.raises(ValueError, match="image 1: expected objects, got none"):
-        step(net, [truth(SCENE, SIZE), truth([], SIZE)])
+        step(net, [target(SCENE, SIZE), target([], SIZE)])
 
 
 @pytest.mark.parametrize("reference", [False, True])
@@ -157,15 +157,15 @@ def test_boxes_without_area_leave_masks_and_matches_out(reference: bool) -> None
         net.head.box.bias.zero_()
     if reference:
         with pytest.raises(ZeroDivisionError):
-            step(net, [truth(SCENE, SIZE)])
+            step(net, [target(SCENE, SIZE)])
         return
-    found = step(net, [truth(SCENE, SIZE)])
+    found = step(net, [target(SCENE, SIZE)])
     found.total().backward()
     assert found.masks == found.match == 0 < found.boxes
 
 
 def test_training_starts_from_boxes_that_have_an_area() -> None:
-    net, scene = small_sipmask(), [truth(SCENE, SIZE)]
+    net, scene = small_sipmask(), [target(SCENE, SIZE)]
     maps = net(40 * torch.randn(1, 3, *SIZE))
     batch = assign_batch(maps, scene, net.config)
     assert len(batch.kept[0].cells) == len(batch.targets[0].positive) > 4
@@ -175,7 +175,7 @@ def test_training_starts_from_boxes_that_have_an_area() -> None:
 
 
 def test_an_object_without_an_outline_teaches_no_mask() -> None:
-    net, scene = small_sipmask(), truth(SCENE[:1], SIZE)
+    net, scene = small_sipmask(), target(SCENE[:1], SIZE)
     blank = replace(scene, masks=torch.zeros_like(scene.masks))
     assert step(net, [scene]).masks > 0 == step(net, [blank]).masks
 
@@ -184,7 +184,7 @@ def test_a_small_network_learns_one_image_by_heart() -> None:
     from pcan_model.sipmask.decode import candidates, detect
     from pcan_model.sipmask.masks import crop_masks
 
-    net, scene = small_sipmask(), truth(SCENE, SIZE)
+    net, scene = small_sipmask(), target(SCENE, SIZE)
     torch.manual_seed(2)
     image = torch.randn(1, 3, *SIZE) * 5
     for mask, shade in zip(scene.masks, (-60.0, 70.0), strict=True):

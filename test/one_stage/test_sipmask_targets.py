@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.sipmask import truth
+from support.sipmask import target
 
 torch = pytest.importorskip("torch")
 
@@ -67,7 +67,7 @@ def test_centreness_is_one_in_the_middle_and_falls_to_the_side() -> None:
 
 
 def test_cells_in_an_ignore_region_do_not_count() -> None:
-    scene = truth([], (96, 160))
+    scene = target([], (96, 160))
     scene.ignore[:16, 80:] = True
     counted = not_ignored(CELLS, scene)
     for point, counts in zip(CELLS.points.tolist(), counted.tolist(), strict=True):

@@ -79,6 +79,6 @@ def test_a_frame_without_detections_has_no_tracks_and_forgets_nothing() -> None:
 def test_it_stands_where_the_other_tracker_stands_in_evaluation() -> None:
     from pcan_model.tracking.tracker import Stopwatch
 
-    follow, watch = tracker(), Stopwatch()
-    follow.step(follow.start(), frames()[0], watch)
-    assert watch.timings.network > 0 and watch.timings.masks > 0
+    follow, stopwatch = tracker(), Stopwatch()
+    follow.step(follow.start(), frames()[0], stopwatch)
+    assert stopwatch.timings.network > 0 and stopwatch.timings.masks > 0

@@ -8,7 +8,7 @@ from support.parity import recorded_arrays
 from pcan_model.core.config import CLASSES
 from pcan_model.core.geometry import remove_overlaps, trim
 from pcan_model.core.structures import Mask
-from pcan_model.data.formats.bdd100k import identities, to_picture
+from pcan_model.data.formats.bdd100k import identities, to_bitmask
 from pcan_model.data.formats.labels import FrameLabels
 
 
@@ -25,9 +25,9 @@ def test_the_bitmask_is_the_recorded_one_but_for_the_choice_of_ids() -> None:
     labels, count = discs[:, 1].astype(np.int64), len(discs)
     scores = discs[:, 2].astype(np.float32)
     frame = FrameLabels(index, labels, discs[:, 0].astype(np.int64), np.zeros(count, bool), scores)
-    ours = to_picture(frame, CLASSES, identities())
+    ours = to_bitmask(frame, CLASSES, identities())
     assert np.array_equal(ours[..., :2], theirs[..., :2])
-    ids = [picture[..., 2].astype(int) * 256 + picture[..., 3] for picture in (ours, theirs)]
+    ids = [image_index[..., 2].astype(int) * 256 + image_index[..., 3] for image_index in (ours, theirs)]
     shown = theirs[..., 0] > 0
     pairs = set(zip(ids[0][shown].tolist(), ids[1][shown].tolist(), strict=True))
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) == count

@@ -48,9 +48,9 @@ def test_the_recorded_refinement_at_full_resolution_follows_from_our_parts(case:
     reference, current = joined(arrays, "a"), joined(arrays, "b")
     place = arrays["pos_embedding"][:1] if case == "posemb" else torch.zeros(())
     mixed, first = [], dict[str, Tensor]()
-    for picture, count in enumerate(COUNTS):
-        a, b, rect = (arrays[f"{name}{picture}"] for name in ("mask_a", "mask_b", "rect_a"))
-        seen, now = reference[picture : picture + 1], current[picture : picture + 1]
+    for image_index, count in enumerate(COUNTS):
+        a, b, rect = (arrays[f"{name}{image_index}"] for name in ("mask_a", "mask_b", "rect_a"))
+        seen, now = reference[image_index : image_index + 1], current[image_index : image_index + 1]
         keys, values = ((seen + p).flatten(2).mT for p in (place, torch.zeros(())))
         inside = a.sigmoid()
         pos, nu = with_values(keys, values, (rect * inside).flatten(1), arrays["sd_pos_mu"])
@@ -61,7 +61,7 @@ def test_the_recorded_refinement_at_full_resolution_follows_from_our_parts(case:
         x = x + convolve(arrays, "conv3", torch.cat([b, z], 1), padding=1)
         stacked = nu.reshape(count, -1, 1, 1)  # each prototype has filters of its own
         mixed.append((x + convolve(arrays, "conv4", stacked, groups=nu.shape[1])).relu())
-        if picture == 0:
+        if image_index == 0:
             first = {"pos_mu0": pos.mT, "pos_nu0": nu.mT, "neg_mu0": neg.mT, "neg_nu0": neg_nu.mT, "z0": z}
     head = SegmentationHead(8, 8, 2)
     names = {"layers.0": "convs.0.conv", "layers.1": "convs.1.conv", "mask": "conv_logits"}

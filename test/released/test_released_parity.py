@@ -72,8 +72,8 @@ def computed(
 
     settings = [f"input.height={inside[0]}", f"input.width={inside[1]}", *SETTINGS]
     config = changed(load_config("pcan_released_bdd100k"), settings)
-    pictures = recorded_clip().make_clip(*source, count)
-    frames = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
+    image_files = recorded_clip().make_clip(*source, count)
+    frames = [np.ascontiguousarray(image_index[..., ::-1]) for image_index in image_files]
     return list(record(frames, config, weights, double=double))
 
 

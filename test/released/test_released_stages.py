@@ -51,7 +51,7 @@ def test_a_step_moves_what_the_stage_trains_and_nothing_else(stage: str) -> None
     learned = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(learned, lr=0.1)
     batch = small_batch()
-    network_pass(batch.images, batch.truths).total().backward()
+    network_pass(batch.images, batch.targets).total().backward()
     optimizer.step()
     moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     parameters = {name for name, p in net.named_parameters() if p.requires_grad}
@@ -67,10 +67,10 @@ def test_objects_known_by_their_box_only_teach_the_detector_but_no_mask(stage: s
         torch.manual_seed(0)
         network_pass = make_pass(small_released(train={"stage": stage})).train()
         batch = small_batch()
-        for truth in batch.truths:
-            truth.masks.logical_and_(torch.tensor(not boxed))
+        for target in batch.targets:
+            target.masks.logical_and_(torch.tensor(not boxed))
         torch.manual_seed(1)
-        losses = network_pass(batch.images, batch.truths)
+        losses = network_pass(batch.images, batch.targets)
         losses.total().backward()
         grads = [p.grad for p in network_pass.parameters() if p.grad is not None]
         assert all(grad.isfinite().all() for grad in grads)
@@ -107,7 +107,7 @@ def test_the_schedules_are_the_released_ones(stage: str) -> None:
     assert rate_at(0, train) == pytest.approx(0.001)
 
 
-def truth(boxes: list[list[float]]) -> GroundTruth:
+def target(boxes: list[list[float]]) -> GroundTruth:
     n, size = len(boxes), (64, 64)
     return GroundTruth(
         torch.tensor(boxes).reshape(n, 4),
@@ -120,21 +120,21 @@ def truth(boxes: list[list[float]]) -> GroundTruth:
 
 def test_true_boxes_are_drawn_first_and_no_more_background_than_asked() -> None:
     far = torch.tensor([[40.0, 40.0, 60.0, 60.0]]).repeat(20, 1)
-    drawn = draw(far, truth([[0.0, 0.0, 20.0, 20.0]]), 3, Drawing(0.7, 0.3, count=8, positives=0.5, ratio=3))
-    assert drawn.found.tolist() == [0, -1, -1, -1] and set(drawn.picture.tolist()) == {3}
-    assert len(draw(far, truth([[0.0, 0.0, 20.0, 20.0]]), 0, replace(REGION, count=8)).found) == 8
+    drawn = draw(far, target([[0.0, 0.0, 20.0, 20.0]]), 3, Drawing(0.7, 0.3, count=8, positives=0.5, ratio=3))
+    assert drawn.found.tolist() == [0, -1, -1, -1] and set(drawn.image_index.tolist()) == {3}
+    assert len(draw(far, target([[0.0, 0.0, 20.0, 20.0]]), 0, replace(REGION, count=8)).found) == 8
 
 
 def test_objects_take_turns_however_many_boxes_each_has() -> None:
     boxes = [[0.0, 0.0, 20.0, 20.0], [40.0, 40.0, 60.0, 60.0]]
     many = torch.tensor([boxes[0]] * 100 + [boxes[1]] * 2)
-    drawn = draw(many, truth(boxes), 0, replace(TRACK, count=12))
+    drawn = draw(many, target(boxes), 0, replace(TRACK, count=12))
     counts = torch.bincount(drawn.found[drawn.found >= 0])
     assert counts.sum() == 6 and counts[1] >= 2
 
 
 def test_a_picture_without_objects_gives_background_only() -> None:
-    drawn = draw(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 4), truth([]), 0, replace(TRACK, ratio=float("inf")))
+    drawn = draw(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 4), target([]), 0, replace(TRACK, ratio=float("inf")))
     assert drawn.found.tolist() == [-1] * 4
 
 
@@ -177,13 +177,13 @@ def recorded_pair() -> tuple[torch.Tensor, list[GroundTruth]]:
     """Return frames 0 and 1 of the recorded clip; the second lacks object 5, its order is another."""
     clip = recorded_clip()
     images = torch.from_numpy(clip.make_clip()[:2][..., ::-1].copy())
-    truths = []
+    targets = []
     for time, order in ((0, [0, 1, 2, 3, 4, 5]), (1, [2, 0, 1, 4, 3])):
         boxes, masks, ids, labels = clip.ground_truth(280, 500, time)
         arrays = (boxes, labels, ids, masks.astype(bool))
         picked = [torch.from_numpy(np.ascontiguousarray(a[order])) for a in arrays]
-        truths.append(GroundTruth(*picked, torch.zeros(280, 500, dtype=torch.bool)))
-    return images, truths
+        targets.append(GroundTruth(*picked, torch.zeros(280, 500, dtype=torch.bool)))
+    return images, targets
 
 
 def test_the_refinement_stage_has_the_recorded_losses_and_gradients(
@@ -241,12 +241,12 @@ def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
 def test_the_mask_stage_has_the_recorded_loss_on_either_picture(
     recorded_stage: Callable[..., ReleasedStage],
 ) -> None:
-    expected, (images, truths) = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
+    expected, (images, targets) = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
     stage = recorded_stage("masks")
     with plain_convolutions():
         ours = {
-            "loss_mask_key": stage(images, truths).masks.item(),
-            "loss_mask_ref": stage(images.flip(0), truths[::-1]).masks.item(),
+            "loss_mask_key": stage(images, targets).masks.item(),
+            "loss_mask_ref": stage(images.flip(0), targets[::-1]).masks.item(),
         }
     compare(ours, {name: float(expected[name]) for name in ours}, 1e-5)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 from support.bags import TYPES, drive, image_message, write_bag
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.cli import data as data_sets
 from pcan_model.cli import track
@@ -98,7 +98,7 @@ def test_a_compressed_storage_file_is_read_without_metadata(
     assert report.messages == 5 and report.topics[0].rate == pytest.approx(10)
     assert not report.topics[0].problems()
     (clip,) = open_clips(folder if whole else packed_file)
-    assert len(clip) == 5 and clip.frame(4).image.shape == picture({}).shape
+    assert len(clip) == 5 and clip.frame(4).image.shape == pixels({}).shape
 
 
 def test_a_file_that_is_there_both_ways_is_read_once(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_messages_compressed_by_themselves_are_read_without_metadata(tmp_path: P
 
     assert report.messages == 5 and report.topics[0].rate == pytest.approx(10)
     assert not report.topics[0].problems()
-    assert open_clips(folder)[0].frame(2).image.shape == picture({}).shape
+    assert open_clips(folder)[0].frame(2).image.shape == pixels({}).shape
 
 
 def test_a_broken_compressed_message_costs_itself_only(tmp_path: Path) -> None:

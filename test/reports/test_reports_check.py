@@ -19,7 +19,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import encode
 from pcan_model.data.check import Findings, check
-from pcan_model.data.files import write_picture
+from pcan_model.data.files import write_image
 from pcan_model.data.formats import scalabel, youtube_vis
 from pcan_model.data.registry import open_clips
 
@@ -34,16 +34,16 @@ def run(x: int = 10) -> dict[str, Any]:
     return encode(mask)
 
 
-def pictures(folder: Path, count: int, end: str = ".jpg") -> None:
+def image_files(folder: Path, count: int, end: str = ".jpg") -> None:
     folder.mkdir(parents=True)
     for k in range(count):
-        write_picture(folder / f"{k}{end}", np.full((*SIZE, 3), 90 + k, np.uint8))
+        write_image(folder / f"{k}{end}", np.full((*SIZE, 3), 90 + k, np.uint8))
 
 
 def bdd(root: Path, *labels: dict[str, Any]) -> Path:
     """Write two frames of Scalabel: a sound car in each, and the labels in the first."""
     if not (root / "images").is_dir():
-        pictures(root / "images/v", 2)
+        image_files(root / "images/v", 2)
         (root / "labels").mkdir()
     frames = [
         {"name": f"{k}.jpg", "frameIndex": k, "labels": [{"id": "1", "category": "car", "rle": run(10 + k)}]}
@@ -57,7 +57,7 @@ def bdd(root: Path, *labels: dict[str, Any]) -> Path:
 def vis(root: Path, *segmentations: Any, **more: Any) -> Path:
     """Write two frames of YouTube-VIS: a sound car in each, and a second one as given."""
     if not (root / "train").is_dir():
-        pictures(root / "train/JPEGImages/v", 2)
+        image_files(root / "train/JPEGImages/v", 2)
     car = {"id": 1, "video_id": 7, "category_id": 4, "segmentations": [run(10), run(11)]}
     other = {"id": 2, "video_id": 7, "category_id": 4, "segmentations": list(segmentations)} | more
     video = {"id": 7, "height": 96, "width": 160, "file_names": ["v/0.jpg", "v/1.jpg"]}
@@ -218,12 +218,12 @@ def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, An
 def test_check_goes_on_after_a_bad_value_of_a_picture(tmp_path: Path) -> None:
     values = np.zeros(SIZE, np.uint16)
     values[:9], values[20:30] = 3001, 1001
-    pictures(tmp_path / "kitti/image_02/0001", 1, ".png")
-    write_picture(tmp_path / "kitti/instances/0001/0.png", values)
+    image_files(tmp_path / "kitti/image_02/0001", 1, ".png")
+    write_image(tmp_path / "kitti/instances/0001/0.png", values)
     mask = np.zeros((*SIZE, 4), np.uint8)
     mask[:9], mask[20:30] = (0, 0, 77, 5), (0, 0, 3, 6)  # blue, green, red, alpha
-    pictures(tmp_path / "bdd/images/seg_track_20/train/v", 1)
-    write_picture(tmp_path / "bdd/labels/seg_track_20/bitmasks/train/v/0.png", mask)
+    image_files(tmp_path / "bdd/images/seg_track_20/train/v", 1)
+    write_image(tmp_path / "bdd/labels/seg_track_20/bitmasks/train/v/0.png", mask)
 
     for kind, message in (("kitti", "value 3001"), ("bdd", "expected 1 to 8, got 77")):
         findings = found(tmp_path / kind)
@@ -238,7 +238,7 @@ def test_an_odd_file_never_costs_more_than_itself(tmp_path: Path, capsys: pytest
     (tmp_path / "labels/none.json").write_bytes(b"")
     (tmp_path / "labels/odd.json").write_bytes(b"\xff\xfe[")
     (tmp_path / "labels/marked.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "labels/v.json").read_bytes())
-    pictures(tmp_path / "images/marked", 2)
+    image_files(tmp_path / "images/marked", 2)
 
     assert main(["check", str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()

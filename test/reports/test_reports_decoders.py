@@ -17,7 +17,7 @@ from pycocotools import mask as coco
 from pcan_model.core import rle
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.files import read_picture
+from pcan_model.data.files import read_unchanged
 from pcan_model.data.formats import bdd100k, kitti_mots, polygons
 from pcan_model.data.image_decoding import BadImage, decode
 
@@ -108,29 +108,31 @@ def test_any_picture_of_values_is_labels_or_names_each_wrong_one(values: Any, rg
     assert len(errors) == len(np.unique(values)) - len(right)
     assert sorted(frame.ids.tolist()) == [v for v in right if v not in (0, 10_000)]
     try:
-        again = bdd100k.from_picture(rgba, CLASSES, "f", errors.append)
+        again = bdd100k.from_bitmask(rgba, CLASSES, "f", errors.append)
     except DataError as error:
         assert "expected one category and one set of attributes" in str(error)
     else:
         assert again.index.shape == rgba.shape[:2] and len(set(again.ids.tolist())) == len(again)
 
 
-PICTURES = {
+IMAGE_SUFFIXES = {
     end: cv2.imencode(end, np.full((9, 16, 3), 77, np.uint8))[1].tobytes()
     for end in (".png", ".jpg", ".bmp", ".webp", ".tiff")
 }
 
 
 @settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some.sampled_from(list(PICTURES)), some.integers(0, 400), some.binary(max_size=20), some.booleans())
+@given(
+    some.sampled_from(list(IMAGE_SUFFIXES)), some.integers(0, 400), some.binary(max_size=20), some.booleans()
+)
 def test_any_bytes_are_a_picture_or_an_error_for_data_sets_and_the_node(
     tmp_path: Path, end: str, place: int, junk: bytes, cut: bool
 ) -> None:
-    whole = PICTURES[end]
+    whole = IMAGE_SUFFIXES[end]
     data = whole[:place] + junk + (b"" if cut else whole[place + len(junk) :])
     (tmp_path / f"a{end}").write_bytes(data)
     try:
-        assert read_picture(tmp_path / f"a{end}").size
+        assert read_unchanged(tmp_path / f"a{end}").size
     except DataError as error:
         assert "a picture" in str(error) or "readable" in str(error) or "whole jpeg" in str(error)
     try:

@@ -42,8 +42,8 @@ def write(root: Path, numbers: list[int], kind: str, lines: list[str] | None = N
     (root / "image_02/0002").mkdir(parents=True)
     (root / "instances_txt").mkdir()
     for number in numbers:
-        picture = np.where(car(number), 255, 30).astype(np.uint8)
-        cv2.imwrite(str(root / f"image_02/0002/{number:06d}.png"), np.dstack([picture] * 3))
+        pixels = np.where(car(number), 255, 30).astype(np.uint8)
+        cv2.imwrite(str(root / f"image_02/0002/{number:06d}.png"), np.dstack([pixels] * 3))
         if kind == "png":
             (root / "instances/0002").mkdir(parents=True, exist_ok=True)
             value = np.where(car(number), 1001, 0).astype(np.uint16)
@@ -147,9 +147,9 @@ def test_any_text_is_lines_or_a_data_error(tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")
 def test_the_reported_sequences_agree_with_the_drawn_car() -> None:
-    (lines,), (pictures,) = (open_clips(REPORTS / "kitti_from1" / kind) for kind in ("txt", "png"))
+    (lines,), (image_files,) = (open_clips(REPORTS / "kitti_from1" / kind) for kind in ("txt", "png"))
 
     for index in range(5):
-        a, b = lines.frame(index), pictures.frame(index)
+        a, b = lines.frame(index), image_files.frame(index)
         np.testing.assert_array_equal(a.masks, b.masks)
         np.testing.assert_array_equal(a.masks[0], (a.image == (255, 0, 0)).all(2))

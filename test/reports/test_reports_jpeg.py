@@ -107,9 +107,9 @@ def test_any_bytes_are_whole_or_not_and_never_an_error(data: bytes, cut: int) ->
     assert is_whole(PLAIN + data)
     assert is_whole(PLAIN[:cut] + data) in (True, False)
     assert not is_whole(PLAIN[:cut]) or cut == len(PLAIN)
-    picture = SimpleNamespace(format="jpeg", data=np.frombuffer(PLAIN[:cut] + data, np.uint8))
+    pixels = SimpleNamespace(format="jpeg", data=np.frombuffer(PLAIN[:cut] + data, np.uint8))
     with suppress(BadImage):
-        assert decode(picture).ndim == 3
+        assert decode(pixels).ndim == 3
 
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")

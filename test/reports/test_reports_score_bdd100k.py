@@ -17,7 +17,7 @@ from support.run_lengths import SIZE, run
 
 from pcan_model.cli.score import score
 from pcan_model.core.errors import DataError
-from pcan_model.data.files import write_picture
+from pcan_model.data.files import write_image
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
 
@@ -144,9 +144,9 @@ def test_any_change_of_a_frame_scores_or_is_one_line(bdd: Callable[..., dict[str
 
 
 def bitmask(path: Path, size: tuple[int, int] = SIZE) -> None:
-    picture = np.zeros((*size, 4), np.uint8)
-    picture[5:15, 3:12] = (0, 0, 3, 1)  # blue, green, red, alpha: a car of id 1
-    write_picture(path, picture)
+    pixels = np.zeros((*size, 4), np.uint8)
+    pixels[5:15, 3:12] = (0, 0, 3, 1)  # blue, green, red, alpha: a car of id 1
+    write_image(path, pixels)
 
 
 def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed(

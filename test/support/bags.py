@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from support.clips import DrawnClip
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.data.bags.files import bag_writer
 from pcan_model.data.bags.message_types import IMAGE, our_types
@@ -35,10 +35,9 @@ class Squares(DrawnClip):
     def draw(self, index: int) -> LabeledFrame:
         """Draw a car that moves right, and a person that moves down and is gone from the fifth frame on."""
         places = {CAR: (5 + 3 * index, 10)} | ({PERSON: (60, 20 + 2 * index)} if index < 4 else {})
-        image = picture(places)
+        image = pixels(places)
         masks = [
-            (image == picture({label: place})).all(2) & (image != 60).any(2)
-            for label, place in places.items()
+            (image == pixels({label: place})).all(2) & (image != 60).any(2) for label, place in places.items()
         ]
         ignore = np.zeros(image.shape[:2], bool)
         ignore[:4, :7] = True
@@ -75,7 +74,7 @@ def drive(stamps: Iterable[float], topic: str = "/camera/image") -> Iterator[tup
     recorded = 0.0
     for index, stamp in enumerate(stamps):
         recorded = max(recorded, stamp)
-        yield topic, recorded, image_message(picture({CAR: (5 + index % 20, 10)}), stamp)
+        yield topic, recorded, image_message(pixels({CAR: (5 + index % 20, 10)}), stamp)
 
 
 def cut(bag: Path, share: float) -> Path:

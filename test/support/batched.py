@@ -59,9 +59,9 @@ def several(single: onnx.ModelProto, cameras: int) -> onnx.ModelProto:
 def taken_apart(n: int) -> list[onnx.NodeProto]:
     """One camera's share of the inputs."""
     make = helper.make_node
-    picture = make("Slice", ["image", f"one{n}", f"one{n + 1}", "axis"], [f"c{n}_image"])
+    pixels = make("Slice", ["image", f"one{n}", f"one{n + 1}", "axis"], [f"c{n}_image"])
     return [
-        picture,
+        pixels,
         *(make("Gather", [name, f"n{n}"], [f"c{n}_{name}"], axis=0) for name in MEMORY),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from support.fake_cudart import FakeCudart
 from support.fake_tensorrt import FakeTensorRt
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Slots
@@ -52,7 +52,7 @@ class Drive:
     def _draw(self) -> np.ndarray:
         random = self._random
         squares = {label: (int(random.integers(70)), 10 + 12 * i) for i, label in enumerate((2, 7))}
-        image = picture(squares if random.random() < 0.8 else {})
+        image = pixels(squares if random.random() < 0.8 else {})
         image[-4:] = random.integers(256)
         return image
 
@@ -85,7 +85,7 @@ def nothing() -> Slots:
 
 def step(engine: Engine, memory: Any, image: np.ndarray | None = None) -> Any:
     """Process a picture with one car and return the next memory."""
-    _, features = engine.detect(picture({2: (5, 10)}) if image is None else image, memory)
+    _, features = engine.detect(pixels({2: (5, 10)}) if image is None else image, memory)
     return engine.segment(features, nothing(), memory, remember=True)[1]
 
 

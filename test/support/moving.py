@@ -18,7 +18,7 @@ def moving_blocks(frames: int, height: int = 128, width: int = 192, seed: int = 
     room = scene.shape[1] - width
     shifts = [room - abs(4 * i % (2 * room) - room) for i in range(frames)]
     cut = [scene[:height, x : x + width] for x in shifts]
-    return [Frame(np.ascontiguousarray(picture), i / 10) for i, picture in enumerate(cut)]
+    return [Frame(np.ascontiguousarray(pixels), i / 10) for i, pixels in enumerate(cut)]
 
 
 def track(engine: Engine, frames: list[Frame]) -> list[Tracks]:

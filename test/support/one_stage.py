@@ -36,13 +36,13 @@ def one_stage_net(config: Config | None = None, *, awake: bool = True, seed: int
     torch.manual_seed(seed)
     net = OneStagePCAN(config or one_stage_config())
     with torch.no_grad():
-        picture = blocks(HEIGHT, WIDTH, seed=98)
+        pixels = blocks(HEIGHT, WIDTH, seed=98)
         trunk = cast(YoloxPyramid, net.backbone)
-        _, *coarser = trunk.darknet(net.normalise(picture))
+        _, *coarser = trunk.darknet(net.normalise(pixels))
         for stem, x in zip(trunk.stems, trunk.paths(coarser), strict=True):
             conv = cast(Conv, stem).conv
             _standardise(conv, conv(x))
-        levels = net.features(picture)
+        levels = net.features(pixels)
         for head, level in zip(net.heads, levels[1:], strict=True):
             classes, offsets, objectness = head(level)
             _standardise(head.classes, classes, spread=2.0)  # type: ignore[arg-type]

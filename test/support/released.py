@@ -47,7 +47,7 @@ def dimmed(count: int = 4) -> list[Frame]:
     """Return a scene of 114 x 190 whose light goes down, so that tracks go on; at the end it jumps aside."""
     scene = blocks(128, 208, seed=5)[0].numpy()
     cut = [scene[:114, :190] * (1 - 0.003 * i) for i in range(count - 1)] + [scene[:114, 3:193]]
-    return [Frame(np.ascontiguousarray(picture, np.uint8), i / 10) for i, picture in enumerate(cut)]
+    return [Frame(np.ascontiguousarray(pixels, np.uint8), i / 10) for i, pixels in enumerate(cut)]
 
 
 def small_released(seed: int = 0, **parts: dict[str, Any]) -> ReleasedPCAN:

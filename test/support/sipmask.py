@@ -35,7 +35,7 @@ def small_sipmask(seed: int = 0, **parts: object) -> SipMask:
     return SipMask(replace(SMALL, **parts))  # type: ignore[arg-type]
 
 
-def truth(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | None = None) -> GroundTruth:
+def target(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | None = None) -> GroundTruth:
     """Return an image of `size` (height, width) with filled boxes as objects, of classes 0, 1, 2, 0, …"""
     masks = torch.zeros(len(boxes), *size, dtype=torch.bool)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):

@@ -107,16 +107,16 @@ def unfold(level: torch.Tensor) -> torch.Tensor:
     return level.unfold(2, 7, 5).unfold(3, 7, 5).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
 
 
-def _spread(net: PCAN, picture: torch.Tensor) -> None:
+def _spread(net: PCAN, pixels: torch.Tensor) -> None:
     """Set the batch statistics to those of a picture, and the pyramid's levels to unit variance."""
     norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
-    net.features(picture)
+    net.features(pixels)
     for norm in norms:
         norm.eval()
-    for layer, level in zip(net.pyramid.output, net.features(picture), strict=True):
+    for layer, level in zip(net.pyramid.output, net.features(pixels), strict=True):
         _standardise(layer[-1] if isinstance(layer, nn.Sequential) else layer, level)  # type: ignore[arg-type]
 
 
@@ -149,9 +149,9 @@ def small_truth(objects: int, shift: int = 0, seed: int = 0) -> GroundTruth:
 def small_batch(objects: int = 3, pairs: int = 2, seed: int = 0) -> Batch:
     """Return pairs of coloured rectangles on noise, moved a little from key to reference."""
     generator = torch.Generator().manual_seed(seed)
-    truths = [small_truth(objects, 4 * is_ref, seed + i) for is_ref in range(2) for i in range(pairs)]
+    targets = [small_truth(objects, 4 * is_ref, seed + i) for is_ref in range(2) for i in range(pairs)]
     images = torch.randint(0, 90, (2 * pairs, HEIGHT, WIDTH, 3), generator=generator, dtype=torch.uint8)
-    for image, truth in zip(images, truths, strict=True):
-        for k, mask in enumerate(truth.masks):
+    for image, target in zip(images, targets, strict=True):
+        for k, mask in enumerate(target.masks):
             image[mask] = torch.tensor([120 + 40 * k, 250 - 60 * k, 130], dtype=torch.uint8)
-    return Batch(images, truths, list(range(pairs)))
+    return Batch(images, targets, list(range(pairs)))

@@ -99,7 +99,7 @@ def export_graphs(folder: Path, frame: str, instance: str) -> Path:
     return folder
 
 
-def picture(
+def pixels(
     squares: dict[int, tuple[int, int]], *, size: int = 16, height: int = HEIGHT, width: int = WIDTH
 ) -> NDArray[np.uint8]:
     """Return an RGB picture with squares, class to upper left corner (x, y)."""

@@ -224,10 +224,10 @@ def test_a_tracker_refuses_a_bank_of_another_size() -> None:
 
 
 def test_a_stopwatch_books_the_whole_step_on_its_parts() -> None:
-    tracker, watch = Tracker(ScriptedEngine([[CAR]])), Stopwatch()
-    tracker.step(tracker.start(), blank(0), watch)
+    tracker, stopwatch = Tracker(ScriptedEngine([[CAR]])), Stopwatch()
+    tracker.step(tracker.start(), blank(0), stopwatch)
 
-    spent = watch.timings
+    spent = stopwatch.timings
     assert min(spent.preprocess, spent.network, spent.association, spent.masks) > 0
     assert spent.total == pytest.approx(sum(getattr(spent, f.name) for f in fields(spent)))
 

@@ -31,7 +31,7 @@ def staged(stage: str) -> tuple[PCAN, TrainingPass]:
 def test_a_stage_gives_gradients_to_all_of_its_parts_and_to_nothing_else(stage: str) -> None:
     net, made = staged(stage)
     batch = small_batch()
-    made(batch.images, batch.truths).total().backward()
+    made(batch.images, batch.targets).total().backward()
     learnt = {name for name, p in net.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert learnt == {name for name, _ in net.named_parameters() if name.split(".")[0] in PARTS[stage]}
 
@@ -40,7 +40,7 @@ def test_a_stage_gives_gradients_to_all_of_its_parts_and_to_nothing_else(stage: 
 def test_pictures_without_objects_leave_every_loss_finite(stage: str) -> None:
     net, made = staged(stage)
     batch = small_batch(objects=0)
-    losses = made(batch.images, batch.truths)
+    losses = made(batch.images, batch.targets)
     losses.total().backward()
     assert all(torch.isfinite(getattr(losses, f.name)) for f in fields(losses))
     assert float(losses.masks.detach()) == float(losses.refined.detach()) == 0
@@ -54,9 +54,9 @@ def test_the_instance_stage_learns_from_the_joint_trainings_loss() -> None:
     assert isinstance(made, InstanceStage)
     batch = small_batch()
     torch.manual_seed(0)
-    shown = made.look(batch.images, batch.truths)
+    shown = made.look(batch.images, batch.targets)
     torch.manual_seed(0)
-    assert torch.equal(made.judge(shown).refined, made(batch.images, batch.truths).refined)
+    assert torch.equal(made.judge(shown).refined, made(batch.images, batch.targets).refined)
     assert torch.equal(made.judge(shown).refined, TrainingPass(net)._refined_loss(shown))
     assert shown.features.requires_grad is False and len(shown) > 0
 
@@ -71,7 +71,7 @@ def test_what_the_instance_module_is_shown_does_not_depend_on_it() -> None:
     for stage in (made, passed):
         torch.manual_seed(0)
         batch = small_batch()
-        seen.append(stage.look(batch.images, batch.truths))
+        seen.append(stage.look(batch.images, batch.targets))
     for field in ("features", "initial", "target", "picture", "ids"):
         assert torch.equal(getattr(seen[0], field), getattr(seen[1], field)), field
 
@@ -80,9 +80,9 @@ def test_a_reference_without_objects_is_no_reference() -> None:
     _, made = staged("instance")
     assert isinstance(made, InstanceStage)
     batch = small_batch(pairs=1)
-    batch.truths[1] = small_truth(0)
-    shown = made.look(batch.images, batch.truths)
-    assert set(shown.picture.tolist()) == {0}
+    batch.targets[1] = small_truth(0)
+    shown = made.look(batch.images, batch.targets)
+    assert set(shown.image_index.tolist()) == {0}
     assert torch.isfinite(made.judge(shown).refined)
 
 

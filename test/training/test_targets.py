@@ -20,7 +20,7 @@ from pcan_model.training.targets import (
 HEIGHT, WIDTH = 60, 80
 
 
-def truth(*boxes: list[float], ignore: tuple[slice, slice] | None = None) -> GroundTruth:
+def target(*boxes: list[float], ignore: tuple[slice, slice] | None = None) -> GroundTruth:
     hidden = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
     if ignore:
         hidden[ignore] = True
@@ -40,49 +40,49 @@ ONE = [0.0, 0.0, 10.0, 10.0]
 
 
 def test_overlap_decides_between_object_unused_and_background() -> None:
-    found = match(shifted(0, 1, 3, 6), truth(ONE), high=0.7, low=0.3, rescue=False)
+    found = match(shifted(0, 1, 3, 6), target(ONE), high=0.7, low=0.3, rescue=False)
     assert found.tolist() == [0, 0, UNUSED, BACKGROUND]  # overlaps 1, 9/11, 7/13, 4/16
 
 
 def test_thresholds_may_meet() -> None:
-    found = match(shifted(0, 3, 4), truth(ONE), high=0.5, low=0.5, rescue=False)
+    found = match(shifted(0, 3, 4), target(ONE), high=0.5, low=0.5, rescue=False)
     assert found.tolist() == [0, 0, BACKGROUND]  # overlaps 1, 7/13, 6/14
 
 
 def test_an_object_nobody_reaches_gets_its_best_candidates() -> None:
     candidates = shifted(3, 4, 3)
-    assert match(candidates, truth(ONE), high=0.7, low=0.3, rescue=False).tolist() == [UNUSED] * 3
-    assert match(candidates, truth(ONE), high=0.7, low=0.3, rescue=True).tolist() == [0, UNUSED, 0]
+    assert match(candidates, target(ONE), high=0.7, low=0.3, rescue=False).tolist() == [UNUSED] * 3
+    assert match(candidates, target(ONE), high=0.7, low=0.3, rescue=True).tolist() == [0, UNUSED, 0]
 
 
 def test_a_rescued_object_takes_the_candidate_from_a_better_match() -> None:
     other = [4.0, 0.0, 14.0, 10.0]
-    found = match(shifted(0), truth(ONE, other), high=0.7, low=0.3, rescue=True)
+    found = match(shifted(0), target(ONE, other), high=0.7, low=0.3, rescue=True)
     assert found.tolist() == [1]  # 10/10 with the first, 6/14 with the second, which has nobody else
 
 
 def test_an_object_far_from_every_candidate_rescues_none() -> None:
     candidates = shifted(3, 6)
     far = [50.0, 40.0, 60.0, 50.0]
-    assert match(candidates, truth(far), high=0.7, low=0.3, rescue=True).tolist() == [BACKGROUND] * 2
-    both = match(candidates, truth(ONE, far), high=0.7, low=0.3, rescue=True)
+    assert match(candidates, target(far), high=0.7, low=0.3, rescue=True).tolist() == [BACKGROUND] * 2
+    both = match(candidates, target(ONE, far), high=0.7, low=0.3, rescue=True)
     assert both.tolist() == [0, BACKGROUND]
 
 
 def test_each_candidate_takes_the_object_it_overlaps_most() -> None:
-    found = match(shifted(0, 2), truth(ONE, [2.0, 0.0, 12.0, 10.0]), high=0.5, low=0.3, rescue=False)
+    found = match(shifted(0, 2), target(ONE, [2.0, 0.0, 12.0, 10.0]), high=0.5, low=0.3, rescue=False)
     assert found.tolist() == [0, 1]
 
 
 def test_background_in_an_ignore_region_is_unused_and_objects_stay() -> None:
-    shown = truth(ONE, ignore=(slice(0, 60), slice(0, 30)))
+    shown = target(ONE, ignore=(slice(0, 60), slice(0, 30)))
     candidates = torch.tensor([[0.0, 0, 10, 10], [12.0, 20, 22, 30], [26.0, 20, 36, 30], [50.0, 20, 60, 30]])
     found = match(candidates, shown, high=0.7, low=0.3, rescue=False)
     assert found.tolist() == [0, UNUSED, BACKGROUND, BACKGROUND]  # 1, 1, 4/10 and 0 of them hidden
 
 
 def test_a_picture_without_objects_is_background() -> None:
-    assert match(shifted(0, 50), truth(), high=0.7, low=0.3, rescue=True).tolist() == [BACKGROUND] * 2
+    assert match(shifted(0, 50), target(), high=0.7, low=0.3, rescue=True).tolist() == [BACKGROUND] * 2
 
 
 def test_the_ignored_share_is_a_count_of_pixels() -> None:

@@ -22,7 +22,7 @@ from pcan_model.training.training_pass import SampledRegions, TrainingPass, firs
 
 def losses_of(net: PCAN, batch: Batch) -> Losses:
     torch.manual_seed(0)
-    losses: Losses = TrainingPass(net).train()(batch.images, batch.truths)
+    losses: Losses = TrainingPass(net).train()(batch.images, batch.targets)
     return losses
 
 
@@ -79,7 +79,7 @@ def test_pictures_without_objects_teach_background_only() -> None:
 @pytest.mark.parametrize("empty", [0, 1, 2, 3], ids=["key 0", "key 1", "reference 0", "reference 1"])
 def test_one_picture_of_a_batch_may_be_empty(empty: int) -> None:
     batch = small_batch()
-    batch.truths[empty] = small_truth(0)
+    batch.targets[empty] = small_truth(0)
     losses = losses_of(small_net(), batch)
     losses.total().backward()
     assert all(torch.isfinite(torch.tensor(v)) for v in values(losses).values())
@@ -88,8 +88,8 @@ def test_one_picture_of_a_batch_may_be_empty(empty: int) -> None:
 
 def test_pictures_that_are_all_ignored_teach_regions_nothing() -> None:
     batch = small_batch(objects=0)
-    for truth in batch.truths:
-        truth.ignore[:] = True
+    for target in batch.targets:
+        target.ignore[:] = True
     said = values(losses_of(small_net(), batch))
     said.pop("objectness")  # anchors that lie outside the picture are background still
     assert set(said.values()) == {0}
@@ -97,8 +97,8 @@ def test_pictures_that_are_all_ignored_teach_regions_nothing() -> None:
 
 def test_objects_known_by_their_box_only_teach_all_but_masks() -> None:
     batch, boxed = small_batch(), small_batch()
-    for truth in boxed.truths:
-        truth.masks[:] = False
+    for target in boxed.targets:
+        target.masks[:] = False
     said, expected = values(losses_of(small_net(), boxed)), values(losses_of(small_net(), batch))
     assert said.pop("masks") == said.pop("refined") == 0
     assert expected.pop("masks") > 0 and expected.pop("refined") > 0
@@ -108,11 +108,11 @@ def test_objects_known_by_their_box_only_teach_all_but_masks() -> None:
 def test_a_mask_is_learnt_beside_objects_known_by_their_box_only() -> None:
     batch = small_batch()
     every = values(losses_of(small_net(), batch))
-    for truth in batch.truths:
-        truth.masks[1:] = False
+    for target in batch.targets:
+        target.masks[1:] = False
     some = values(losses_of(small_net(), batch))
-    for truth in batch.truths:
-        truth.masks[0] = ~truth.masks[0]  # the one that is known
+    for target in batch.targets:
+        target.masks[0] = ~target.masks[0]  # the one that is known
     other = values(losses_of(small_net(), batch))
     assert 0 < some["masks"] != every["masks"] and other["masks"] > some["masks"]
     assert some["boxes"] == every["boxes"]
@@ -120,9 +120,9 @@ def test_a_mask_is_learnt_beside_objects_known_by_their_box_only() -> None:
 
 def test_objects_are_contrasted_within_their_own_pair_only() -> None:
     batch = small_batch()
-    clip_ids = [t.ids + 100 * (i % 2) for i, t in enumerate(batch.truths)]
+    clip_ids = [t.ids + 100 * (i % 2) for i, t in enumerate(batch.targets)]
     apart = Batch(
-        batch.images, [replace(t, ids=ids) for t, ids in zip(batch.truths, clip_ids, strict=True)], []
+        batch.images, [replace(t, ids=ids) for t, ids in zip(batch.targets, clip_ids, strict=True)], []
     )
     one, other = losses_of(small_net(), batch), losses_of(small_net(), apart)
     torch.testing.assert_close(one.embedding, other.embedding)
@@ -156,8 +156,8 @@ def test_16_bits_agree_with_32() -> None:
 
 def test_at_most_so_many_regions_of_each_picture_teach_masks() -> None:
     found = torch.tensor([3, -1, 0, 0, 2, -1, 1])
-    picture = torch.tensor([0, 0, 0, 0, 1, 1, 1])
-    regions = SampledRegions(torch.zeros(7, 4), picture, found)
+    image_index = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    regions = SampledRegions(torch.zeros(7, 4), image_index, found)
     assert first_positives(regions, 2).nonzero()[:, 0].tolist() == [0, 2, 4, 6]
     assert first_positives(regions, 1).nonzero()[:, 0].tolist() == [0, 4]
     assert torch.equal(first_positives(regions, 0), found >= 0)
@@ -177,7 +177,7 @@ def test_one_clip_is_learnt_by_heart() -> None:
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-3)
     said = []
     for _ in range(70):
-        losses = passed(batch.images, batch.truths)
+        losses = passed(batch.images, batch.targets)
         optimizer.zero_grad()
         losses.total().backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5)

@@ -27,7 +27,7 @@ from pcan_model.visualization.attention_recorder import (
 S = 4  # cells of a side of the maps made here
 
 
-def look(frame: int = 0, track: int = 1, width: float = 10.0) -> AttentionView:
+def view(frame: int = 0, track: int = 1, width: float = 10.0) -> AttentionView:
     """Return a look of 3 foreground and 2 background prototypes; the object is the left half."""
     mask = np.zeros((2 * S, 2 * S), np.float32)
     mask[:, :S] = 1
@@ -49,50 +49,50 @@ def clip(net: PCAN) -> list[RecordedFrame]:
 
 
 def test_a_look_holds_the_maps_of_the_tracks_accumulated_prototypes(clip: list[RecordedFrame]) -> None:
-    assert clip[1].looks and clip[0].looks
+    assert clip[1].views and clip[0].views
     for seen in clip:
-        for one in seen.looks:
+        for one in seen.views:
             assert one.maps.shape == (9, 14, 14) and one.mask.shape == (28, 28)
             np.testing.assert_allclose(one.maps[:5].sum(0), 1, rtol=1e-5)
             np.testing.assert_allclose(one.maps[5:].sum(0), 1, rtol=1e-5)
 
 
 def test_on_a_still_picture_prototypes_go_on_looking_at_the_same_place(clip: list[RecordedFrame]) -> None:
-    before = {one.track_id: one for one in clip[0].looks}
-    again = [(before[one.track_id], one) for one in clip[1].looks if one.track_id in before]
+    before = {one.track_id: one for one in clip[0].views}
+    again = [(before[one.track_id], one) for one in clip[1].views if one.track_id in before]
     assert again
     same = [(a.maps[:5].argmax(0) == b.maps[:5].argmax(0)).mean() for a, b in again]
     assert np.mean(same) > 0.8
 
 
 def test_a_cut_out_shows_the_box_with_pixels_where_the_cells_are() -> None:
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[:, :30] = 200  # the left half of the box
-    square = cut(picture, np.array([20, 10, 40, 20], np.float32))
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = 200  # the left half of the box
+    square = cut(pixels, np.array([20, 10, 40, 20], np.float32))
     assert square.shape == (SIDE, SIDE, 3)
     assert (square[:, : SIDE // 2 - 12] == 200).all() and (square[:, SIDE // 2 + 12 :] == 0).all()
 
 
 def test_the_busiest_prototypes_are_those_that_attend_to_their_own_side() -> None:
-    assert busiest([look()], 3, 1) == ([1], [4])
-    assert busiest([look()], 3, 9) == ([1, 0, 2], [4, 3])
+    assert busiest([view()], 3, 1) == ([1], [4])
+    assert busiest([view()], 3, 9) == ([1, 0, 2], [4, 3])
 
 
 def test_places_get_the_colour_of_the_prototype_that_attends_to_them() -> None:
-    palette, tile = colours(3), attended(look(), range(3)).astype(float) - 0.4 * 100
+    palette, tile = colours(3), attended(view(), range(3)).astype(float) - 0.4 * 100
     np.testing.assert_allclose(tile[SIDE // 2, 5], 0.6 * palette[1], atol=1)
     np.testing.assert_allclose(tile[SIDE // 2, -5], 0.6 * palette[2], atol=1)
 
 
 def test_the_figure_has_a_column_per_frame_and_a_row_per_prototype() -> None:
-    one, two = draw([look()], 3, 2), draw([look(0), look(1)], 3, 2)
+    one, two = draw([view()], 3, 2), draw([view(0), view(1)], 3, 2)
     assert two.shape[1] - one.shape[1] > SIDE
     assert one.shape[0] > 7 * SIDE, "object, both sides, two and two prototypes"
-    assert draw([replace(look(), maps=look().maps[:3])], 3, 2).shape[0] < one.shape[0], "no background at all"
+    assert draw([replace(view(), maps=view().maps[:3])], 3, 2).shape[0] < one.shape[0], "no background at all"
 
 
 def test_the_track_seen_largest_is_drawn_unless_one_is_named() -> None:
-    tracks = {1: [look(f, 1) for f in range(9)], 2: [look(f, 2, width=90) for f in range(3)]}
+    tracks = {1: [view(f, 1) for f in range(9)], 2: [view(f, 2, width=90) for f in range(3)]}
     assert [k.frame for k in choose(tracks, None, 5, 1)] == [0, 1, 2]
     assert [k.frame for k in choose(tracks, 1, 3, 4)] == [0, 4, 8]
     assert [k.track_id for k in choose(tracks, 1, 1, 1)] == [1]
@@ -110,8 +110,8 @@ def test_the_command_draws_a_folder_of_pictures(tmp_path: Path, net: PCAN) -> No
         cv2.imwrite(str(folder / name), blocks(HEIGHT, WIDTH, 1)[0].numpy()[..., ::-1])
     out = tmp_path / "new" / "figure.png"
     assert main([str(folder), "--weights", str(weights), "--every", "1", "--out", str(out)]) == 0
-    picture = cv2.imread(str(out))
-    assert picture is not None and picture.shape[1] > SIDE
+    pixels = cv2.imread(str(out))
+    assert pixels is not None and pixels.shape[1] > SIDE
 
 
 @pytest.mark.parametrize("missing", ["clip", "weights", "prototypes"])

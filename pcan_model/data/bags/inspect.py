@@ -128,13 +128,13 @@ class _Notes:
         try:
             message = self._types.deserialize_cdr(stored.raw, self._kind)
             if self._kind in (IMAGE, COMPRESSED):
-                self._picture(message)
+                self._image(message)
         except BadImage as error:
             self._errors.append(str(error))
         except Exception as error:  # a broken message shows in many ways
             self._errors.append(f"no {self._kind}: {type(error).__name__}: {error}")
 
-    def _picture(self, message: Any) -> None:
+    def _image(self, message: Any) -> None:
         height, width = decode(message).shape[:2]
         kind = message.encoding if self._kind == IMAGE else (message.format or "no format named")
         self._formats[f"{width}x{height} {kind}"] += 1

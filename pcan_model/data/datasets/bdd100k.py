@@ -12,7 +12,7 @@ import numpy as np
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import scalabel
-from pcan_model.data.files import FileClip, list_pictures, read_picture, visible, write_picture
+from pcan_model.data.files import FileClip, list_images, read_unchanged, visible, write_image
 from pcan_model.data.formats import bdd100k
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError, read_all
@@ -57,18 +57,18 @@ class BitmaskLabels:
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         file = self._files[index]
-        picture = read_bitmask(file)
-        if size is not None and picture.shape[:2] != size:
-            raise DataError(file, "picture", f"the image's size {size}", picture.shape[:2])
-        return bdd100k.from_picture(picture, self._names, file, self._complain)
+        image = read_bitmask(file)
+        if size is not None and image.shape[:2] != size:
+            raise DataError(file, "picture", f"the image's size {size}", image.shape[:2])
+        return bdd100k.from_bitmask(image, self._names, file, self._complain)
 
 
 def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Decode an RGBAn image, (H, W, 4); DataError where it is of another kind."""
-    picture = read_picture(file)
-    if picture.ndim != 3 or picture.shape[2] != 4:
-        raise DataError(file, "picture", "(H, W, 4), RGBA", picture.shape)
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA))
+    image = read_unchanged(file)
+    if image.ndim != 3 or image.shape[2] != 4:
+        raise DataError(file, "picture", "(H, W, 4), RGBA", image.shape)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
 
 
 def read_clips(
@@ -107,18 +107,18 @@ def _open(labels: Path, images: Path, names: Sequence[str], on_error: OnError) -
     folders = sorted(p for p in visible(labels.iterdir()) if p.is_dir())
     if folders:
         return read_all(
-            lambda f: _bitmask_clip(f.name, list_pictures(f), images / f.name, names, on_error),
+            lambda f: _bitmask_clip(f.name, list_images(f), images / f.name, names, on_error),
             folders,
             on_error,
         )
-    return [_bitmask_clip(file.stem, [file], images, names, on_error) for file in list_pictures(labels)]
+    return [_bitmask_clip(file.stem, [file], images, names, on_error) for file in list_images(labels)]
 
 
 def _bitmask_clip(
     name: str, files: Sequence[Path], images: Path, names: Sequence[str], on_error: OnError
 ) -> Clip:
-    pictures = [images / f"{file.stem}.jpg" for file in files]
-    return FileClip(name, pictures, BitmaskLabels(files, names, on_error), rate=scalabel.RATE)
+    image_files = [images / f"{file.stem}.jpg" for file in files]
+    return FileClip(name, image_files, BitmaskLabels(files, names, on_error), rate=scalabel.RATE)
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Iterator[None]:
@@ -127,6 +127,6 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Itera
     images = root / "images" / SEG_TRACK.images / split / clip.name
     masks = root / "labels" / SEG_TRACK.labels / "bitmasks" / split / clip.name
     for time, _, labels in transfer(clip, lambda time: images / stem(clip, time), (".jpg",)):
-        picture = bdd100k.to_picture(labels, names, numbers)
-        write_picture(masks / f"{stem(clip, time)}.png", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
+        image = bdd100k.to_bitmask(labels, names, numbers)
+        write_image(masks / f"{stem(clip, time)}.png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
         yield

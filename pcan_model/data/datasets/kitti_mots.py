@@ -16,10 +16,10 @@ from pcan_model.data.files import (
     LabelSource,
     NoLabels,
     frame_numbers,
-    list_pictures,
-    read_picture,
+    list_images,
+    read_unchanged,
     visible,
-    write_picture,
+    write_image,
 )
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.formats.labels import FrameLabels
@@ -40,7 +40,7 @@ class PictureLabels:
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         file = self._files[index]
-        values = read_picture(file)
+        values = read_unchanged(file)
         if size is not None and values.shape != size:
             raise DataError(file, "picture", f"the image's size {size}", values.shape)
         return kitti_mots.from_values(np.asarray(values), self._names, file, self._complain)
@@ -104,7 +104,7 @@ def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: On
 
 
 def _clip(images: Path, labels: LabelSource) -> Clip:
-    return FileClip(images.name, list_pictures(images), labels, rate=RATE)
+    return FileClip(images.name, list_images(images), labels, rate=RATE)
 
 
 def _home(root: Path) -> Path:
@@ -137,14 +137,14 @@ def _sequence(line: str) -> str:
 def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -> LabelSource:
     """Prefer images to lines: they need no reading beforehand. Both belong to their frame by its number."""
     for home in (root, images.parent.parent):
-        pictures, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
-        if pictures.is_dir():
-            files = [pictures / f"{image.stem}.png" for image in list_pictures(images)]
-            for path in sorted(set(pictures.glob("*.png")) - set(files)):
+        image_files, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
+        if image_files.is_dir():
+            files = [image_files / f"{image.stem}.png" for image in list_images(images)]
+            for path in sorted(set(image_files.glob("*.png")) - set(files)):
                 leaving_out(on_error)(DataError(path, "name", f"that of a picture in {images}", path.name))
             return PictureLabels(files, names, on_error)
         if lines.is_file():
-            return LineLabels(lines, frame_numbers(list_pictures(images)), names, on_error)
+            return LineLabels(lines, frame_numbers(list_images(images)), names, on_error)
     raise DataError(root, f"labels of {images.name}", LAYOUT, "neither")
 
 
@@ -162,7 +162,7 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
             lines += kitti_mots.to_lines(labels, time, names, identities)
         except OverflowError as error:
             raise DataError(clip.name, "identities", "at most 1000 per class", error) from error
-        write_picture(root / "instances" / clip.name / f"{time:06d}.png", values)
+        write_image(root / "instances" / clip.name / f"{time:06d}.png", values)
         yield
     text = "".join(f"{line}\n" for line in lines)
     write_bytes(root / "instances_txt" / f"{clip.name}.txt", text.encode())

@@ -14,7 +14,7 @@ from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip, LabeledFrame, without_image
-from pcan_model.data.files import FileClip, visible, write_picture
+from pcan_model.data.files import FileClip, visible, write_image
 from pcan_model.data.formats import scalabel
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError, raise_error, read_all
@@ -165,7 +165,7 @@ def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality
     entries = []
     for time, frame in enumerate(frames):
         path = Path(root) / "images" / name / f"{time:06d}.jpg"
-        write_picture(path, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        write_image(path, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         labels = without_image(frame)
         entries.append(scalabel.encode(labels, CLASSES, name=path.name, video=name, time=time))
     write_bytes(Path(root) / "labels" / f"{name}.json", json.dumps(entries).encode())

@@ -36,15 +36,15 @@ class Bitmask:
     attributes: NDArray[np.int64]  # (N,) bits TRUNCATED, OCCLUDED, CROWD, IGNORED
 
 
-def parse(picture: NDArray[np.uint8], file: Path | str) -> Bitmask:
+def parse(image: NDArray[np.uint8], file: Path | str) -> Bitmask:
     """Find the instances of an RGBAn image, (H, W, 4); pixels of id 0 are background.
 
     Raises DataError for another kind of image, and for an id of two categories or attributes.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 4:
-        raise DataError(file, "picture", "(H, W, 4) of 8 bit", f"{picture.shape} {picture.dtype}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+        raise DataError(file, "picture", "(H, W, 4) of 8 bit", f"{image.shape} {image.dtype}")
     # One number a pixel, the id in its upper half: sorted, equal ids lie side by side.
-    packed = np.ascontiguousarray(picture[..., [1, 0, 3, 2]]).view("<u4")[..., 0]
+    packed = np.ascontiguousarray(image[..., [1, 0, 3, 2]]).view("<u4")[..., 0]
     found, positions = distinct(packed)
     ids, attributes, categories = found >> 16, found & 255, found >> 8 & 255
     real = ids > 0
@@ -57,15 +57,15 @@ def parse(picture: NDArray[np.uint8], file: Path | str) -> Bitmask:
     return Bitmask(table[positions], *(v[real].astype(np.int64) for v in (ids, categories, attributes)))
 
 
-def from_picture(
-    picture: NDArray[np.uint8], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
+def from_bitmask(
+    image: NDArray[np.uint8], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
 ) -> FrameLabels:
     """Read one frame; crowd and ignored objects keep their class and are marked.
 
     A class that `names` does not hold is ignored. `on_error` takes the error of each object whose category
     is none; it is ignored.
     """
-    bitmask = parse(picture, file)
+    bitmask = parse(image, file)
     for k in np.flatnonzero((bitmask.categories < 1) | (bitmask.categories > len(CATEGORIES))):
         where = f"id {bitmask.ids[k]}: category"
         on_error(DataError(file, where, f"1 to {len(CATEGORIES)}", bitmask.categories[k]))
@@ -77,7 +77,7 @@ def from_picture(
     return keep(frame, np.flatnonzero(labels != IGNORE), IGNORE)
 
 
-def to_picture(
+def to_bitmask(
     frame: FrameLabels, names: Sequence[str], numbers: IdAllocator, *, other: int = IGNORE
 ) -> NDArray[np.uint8]:
     """Return the RGBAn image of a frame, (H, W, 4).

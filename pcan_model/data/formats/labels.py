@@ -138,19 +138,19 @@ def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
     return found[2 : count + 2].astype(np.int64)
 
 
-def runs(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+def runs(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """Return the runs of equal pixels within rows: their values, first pixels and lengths.
 
     Masks are large and few, so there are some thousand runs where there are a million pixels.
     """
-    first = np.ones(picture.shape, bool)
-    np.not_equal(picture[:, 1:], picture[:, :-1], out=first[:, 1:])
+    first = np.ones(image.shape, bool)
+    np.not_equal(image[:, 1:], image[:, :-1], out=first[:, 1:])
     starts = np.flatnonzero(first)
-    return picture.ravel()[starts], starts, np.diff(starts, append=picture.size)
+    return image.ravel()[starts], starts, np.diff(starts, append=image.size)
 
 
-def distinct(picture: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def distinct(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the sorted values of an image, and which of them every pixel has, (H, W)."""
-    of_run, _, lengths = runs(picture)
+    of_run, _, lengths = runs(image)
     values, which = np.unique(of_run, return_inverse=True)
-    return values, np.repeat(which, lengths).reshape(picture.shape)
+    return values, np.repeat(which, lengths).reshape(image.shape)

@@ -28,8 +28,8 @@ VIS_AREAS = [[0, 1e5**2], [0, 128**2], [128**2, 256**2], [256**2, 1e5**2]]  # me
 class Video:
     """What YouTube-VIS asks of one video: T true and P predicted tracks, masks frame by frame."""
 
-    truth: tuple[Tube, ...]
-    said: tuple[Tube, ...]
+    ground_truth: tuple[Tube, ...]
+    predicted: tuple[Tube, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +77,10 @@ class TrackPrecision:
         return summary(evaluation, self._categories)
 
     def _open(self, video: Video) -> _TubeEval:
-        truth, said = ([_record(tube) for tube in tubes] for tubes in (video.truth, video.said))
-        return _TubeEval(*(_dataset(records, self._categories) for records in (truth, said)))
+        ground_truth, predicted = (
+            [_record(tube) for tube in tubes] for tubes in (video.ground_truth, video.predicted)
+        )
+        return _TubeEval(*(_dataset(records, self._categories) for records in (ground_truth, predicted)))
 
 
 def track_precision(videos: Iterable[Video], categories: Mapping[int, str]) -> Precision:
@@ -89,17 +91,17 @@ def track_precision(videos: Iterable[Video], categories: Mapping[int, str]) -> P
     return precision.result()
 
 
-def picture_precision(
-    truth: Mapping[str, Any], said: Sequence[Mapping[str, Any]], *, masks: bool = True
+def image_precision(
+    ground_truth: Mapping[str, Any], predicted: Sequence[Mapping[str, Any]], *, masks: bool = True
 ) -> Precision:
     """Return COCO's AP of masks (or boxes) from an annotation file and a result file's list."""
     with contextlib.redirect_stdout(io.StringIO()):
         everything = COCO()
-        everything.dataset = dict(truth)
+        everything.dataset = dict(ground_truth)
         everything.createIndex()
-        found = everything.loadRes([dict(one) for one in said]) if said else _dataset([], {})
+        found = everything.loadRes([dict(one) for one in predicted]) if predicted else _dataset([], {})
     kind = "segm" if masks else "bbox"
-    names = {int(category["id"]): str(category["name"]) for category in truth["categories"]}
+    names = {int(category["id"]): str(category["name"]) for category in ground_truth["categories"]}
     evaluation = COCOeval(everything, found, kind)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
@@ -135,19 +137,19 @@ def _dataset(records: Sequence[dict[str, Any]], categories: Mapping[int, str]) -
 class _TubeEval(COCOeval):
     """COCO's evaluation with the overlap of tubes, and YouTube-VIS' ranges of area."""
 
-    def __init__(self, truth: COCO, said: COCO) -> None:
-        super().__init__(truth, said, "bbox")  # boxes: pycocotools must not touch the masks
+    def __init__(self, ground_truth: COCO, predicted: COCO) -> None:
+        super().__init__(ground_truth, predicted, "bbox")  # boxes: pycocotools must not touch the masks
         self.params.areaRng = VIS_AREAS
 
     def computeIoU(self, imgId: int, catId: int) -> Any:
         """Return the overlaps of one video and class, (P, T), predictions by falling score."""
-        truth, said = self._gts[imgId, catId], self._dts[imgId, catId]
-        if not truth and not said:
+        ground_truth, predicted = self._gts[imgId, catId], self._dts[imgId, catId]
+        if not ground_truth and not predicted:
             return []
-        order = np.argsort([-one["score"] for one in said], kind="mergesort")[: self.params.maxDets[-1]]
-        return np.array([[tube_iou(said[k]["tube"], true["tube"]) for true in truth] for k in order]).reshape(
-            len(order), len(truth)
-        )
+        order = np.argsort([-one["score"] for one in predicted], kind="mergesort")[: self.params.maxDets[-1]]
+        return np.array(
+            [[tube_iou(predicted[k]["tube"], true["tube"]) for true in ground_truth] for k in order]
+        ).reshape(len(order), len(ground_truth))
 
 
 def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:

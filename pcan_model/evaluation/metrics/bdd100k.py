@@ -57,11 +57,11 @@ def count_class(frames: Sequence[Compared]) -> Tally:
 
 
 def count_clip(
-    truth: Sequence[Objects], said: Sequence[Objects], classes: Sequence[str] = CLASSES
+    ground_truth: Sequence[Objects], predicted: Sequence[Objects], classes: Sequence[str] = CLASSES
 ) -> tuple[Tally, ...]:
     """Count one clip class by class."""
     return tuple(
-        count_class([compare(t, s, label) for t, s in zip(truth, said, strict=True)])
+        count_class([compare(t, s, label) for t, s in zip(ground_truth, predicted, strict=True)])
         for label in range(len(classes))
     )
 

@@ -57,7 +57,7 @@ def encode(masks: Iterable[NDArray[Any]]) -> tuple[Rle, ...]:
     return tuple(coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in masks)
 
 
-def predicted(tracks: Tracks) -> Objects:
+def objects_of(tracks: Tracks) -> Objects:
     """Hold what a frame's tracks show; without a visible pixel nothing is shown."""
     shown = [i for i in tracks.found() if i.mask.area]
     return Objects(
@@ -79,22 +79,22 @@ class Compared:
     hit: NDArray[np.bool_]  # (G,) found by one of the predicted
 
 
-def compare(truth: Objects, said: Objects, label: int) -> Compared:
+def compare(ground_truth: Objects, predicted: Objects, label: int) -> Compared:
     """Set one class's predictions beside its labels.
 
     A prediction that matches no label of the class (one to one, mask IoU >= 0.5) and lies in
     an ignored region by more than half of its own area is left out, as KITTI-MOTS and BDD100K do.
     """
-    true, mine = np.flatnonzero(truth.labels == label), np.flatnonzero(said.labels == label)
-    true_rles, rles = [truth.rles[i] for i in true], [said.rles[i] for i in mine]
+    true, mine = np.flatnonzero(ground_truth.labels == label), np.flatnonzero(predicted.labels == label)
+    true_rles, rles = [ground_truth.rles[i] for i in true], [predicted.rles[i] for i in mine]
     iou = overlaps(rles, true_rles, crowd=False).T
     rows, columns = best_pairs(iou)
-    counts = np.asarray((overlaps(rles, list(truth.ignore), crowd=True) <= IGNORED_SHARE).all(1))
+    counts = np.asarray((overlaps(rles, list(ground_truth.ignore), crowd=True) <= IGNORED_SHARE).all(1))
     counts[columns] = True
     hit = np.zeros(len(true), bool)
     hit[rows] = True
     areas = np.asarray(coco_mask.area(true_rles), np.int64).reshape(-1)
-    return Compared(truth.ids[true], said.ids[mine][counts], iou[:, counts], areas, hit)
+    return Compared(ground_truth.ids[true], predicted.ids[mine][counts], iou[:, counts], areas, hit)
 
 
 def overlaps(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.float64]:

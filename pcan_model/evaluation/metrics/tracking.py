@@ -59,19 +59,19 @@ class Scorer:
         self._recalls = [[Recall(0, 0)] * 3 for _ in classes]
         self._frames = 0
 
-    def add(self, truth: Sequence[Objects], said: Sequence[Objects]) -> None:
+    def add(self, ground_truth: Sequence[Objects], predicted: Sequence[Objects]) -> None:
         """Count one clip, frame by frame its labels and what was predicted."""
-        if len(truth) != len(said):
-            raise ValueError(f"predictions: expected {len(truth)} frames, got {len(said)}")
+        if len(ground_truth) != len(predicted):
+            raise ValueError(f"predictions: expected {len(ground_truth)} frames, got {len(predicted)}")
         clip = []
         for label in range(len(self._classes)):
-            frames = [compare(t, s, label) for t, s in zip(truth, said, strict=True)]
+            frames = [compare(t, s, label) for t, s in zip(ground_truth, predicted, strict=True)]
             data = sequence(frames)
             clip.append({m.get_name(): m.eval_sequence(data) for m in self._metrics})
             recalls = zip(self._recalls[label], recall_by_size(frames), strict=True)
             self._recalls[label] = [old + new for old, new in recalls]
         self._results.append(clip)
-        self._frames += len(truth)
+        self._frames += len(ground_truth)
 
     def report(self) -> Report:
         """Return the figures of all clips so far."""

@@ -61,16 +61,16 @@ def _svg(figure: Any) -> str:
     return drawn[drawn.index("<svg") :]  # without the XML prolog: it stands inside HTML
 
 
-def beside(image: NDArray[np.uint8], truth: Objects, said: Objects, moment: Moment) -> bytes:
+def beside(image: NDArray[np.uint8], ground_truth: Objects, predicted: Objects, moment: Moment) -> bytes:
     """Draw the truth (left) and what was said (right) over one image, as JPEG.
 
     image    (H, W, 3) RGB
     moment   whose missed objects are outlined red and whose switched ones yellow
     """
-    left = _painted(image, truth, ignored=truth.ignore)
+    left = _painted(image, ground_truth, ignored=ground_truth.ignore)
     for objects, colour in ((moment.missed, MISSED), (moment.switched, SWITCHED)):
-        _outline(left, truth, objects, colour)
-    both = np.hstack([left, _painted(image, said)])
+        _outline(left, ground_truth, objects, colour)
+    both = np.hstack([left, _painted(image, predicted)])
     height = round(image.shape[0] * WIDTH / image.shape[1])
     small = cv2.resize(both, (2 * WIDTH, height), interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])

@@ -130,8 +130,8 @@ def _shot(shot: Shot) -> str:
         f"{moment.clip}, frame {moment.frame}: {len(moment.switched)} ID switches, "
         f"{len(moment.missed)} missed, {moment.false} false"
     )
-    picture = b64encode(shot.jpeg).decode("ascii")
-    image = f'<img src="data:image/jpeg;base64,{picture}">'
+    encoded = b64encode(shot.jpeg).decode("ascii")
+    image = f'<img src="data:image/jpeg;base64,{encoded}">'
     return f"<figure>{image}<figcaption>{escape(words)}</figcaption></figure>"
 
 

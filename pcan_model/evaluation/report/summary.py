@@ -57,13 +57,13 @@ def summarise(
     scorer, tracks = Scorer(classes), TrackPrecision(dict(enumerate(classes)))
     names, counts, bad = [], [], list[Moment]()
     seconds: list[float | None] = []
-    for answered in answers if counted is None else (one.only(known, classes) for one in answers):
-        names.append(answered.name)
-        scorer.add(answered.truth, answered.said)
-        counts.append(count_clip(answered.truth, answered.said, classes))
-        tracks.add(answered.video())
-        bad = worst([*bad, *moments(answered, len(classes))], SHOWN)
-        seconds += answered.seconds
+    for predictions in answers if counted is None else (one.only(known, classes) for one in answers):
+        names.append(predictions.name)
+        scorer.add(predictions.ground_truth, predictions.predicted)
+        counts.append(count_clip(predictions.ground_truth, predictions.predicted, classes))
+        tracks.add(predictions.video())
+        bad = worst([*bad, *moments(predictions, len(classes))], SHOWN)
+        seconds += predictions.seconds
     return Summary(
         scorer.report(),
         scorer.curves(),

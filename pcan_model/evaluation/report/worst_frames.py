@@ -29,14 +29,16 @@ class Moment:
         return len(self.missed) + SWITCH * len(self.switched)
 
 
-def moments(answered: ClipPredictions, classes: int) -> list[Moment]:
+def moments(predictions: ClipPredictions, classes: int) -> list[Moment]:
     """Return every frame of a clip in which something was missed or switched."""
-    found: list[list[tuple[int, Compared, list[Pair]]]] = [[] for _ in range(len(answered))]
+    found: list[list[tuple[int, Compared, list[Pair]]]] = [[] for _ in range(len(predictions))]
     for label in range(classes):
-        frames = [compare(t, s, label) for t, s in zip(answered.truth, answered.said, strict=True)]
+        frames = [
+            compare(t, s, label) for t, s in zip(predictions.ground_truth, predictions.predicted, strict=True)
+        ]
         for time, matched in enumerate(pairs(frames)):
             found[time].append((label, frames[time], matched))
-    every = (_moment(answered.name, time, classes) for time, classes in enumerate(found))
+    every = (_moment(predictions.name, time, classes) for time, classes in enumerate(found))
     return [moment for moment in every if moment.badness]
 
 

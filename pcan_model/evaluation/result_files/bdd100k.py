@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import check, size_of
-from pcan_model.data.files import read_picture
+from pcan_model.data.files import read_unchanged
 from pcan_model.data.formats import bdd100k, scalabel
 from pcan_model.data.formats.reading import raise_error, warn
 from pcan_model.evaluation.metrics.comparison import Objects, Rle, encode
@@ -28,41 +28,45 @@ class ScoredClip:
     """A clip's labels and what was said of it, frame by frame."""
 
     name: str
-    truth: tuple[Objects, ...]
-    said: tuple[Objects, ...]
+    ground_truth: tuple[Objects, ...]
+    predicted: tuple[Objects, ...]
     notes: tuple[str, ...] = ()  # what the official rules leave out
 
 
-def read_pair(truth: Path, said: Path) -> Iterator[ScoredClip]:
+def read_pair(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read labels and results clip by clip: JSON (a file, or a folder of them), or folders of bitmasks.
 
     Raises DataError for what the official tools raise_error too.
     """
-    if truth.is_dir() and next(truth.rglob("*.png"), None):
-        return read_bitmasks(truth, said)
-    return read_scalabel(truth, said)
+    if ground_truth.is_dir() and next(ground_truth.rglob("*.png"), None):
+        return read_bitmasks(ground_truth, predicted)
+    return read_scalabel(ground_truth, predicted)
 
 
-def read_scalabel(truth: Path, said: Path) -> Iterator[ScoredClip]:
+def read_scalabel(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read Scalabel JSON; a frame or video without an entry in the results has no predictions.
 
     Legacy names of categories are understood, and ignored ones become ignored regions, as by the official
     tool. Raises DataError for frames and videos that the labels do not have, and for what is no mask.
     """
-    labels, results = _videos(truth), _videos(said)
-    for path, videos in ((truth, labels), (said, results)):
+    labels, results = _videos(ground_truth), _videos(predicted)
+    for path, videos in ((ground_truth, labels), (predicted, results)):
         _check_masks(path, videos)
     extra = sorted(set(results) - set(labels))
     if extra:
-        raise DataError(said, "videoName", f"some of {sorted(labels)}", extra)
+        raise DataError(predicted, "videoName", f"some of {sorted(labels)}", extra)
     for name, frames in labels.items():
         if name not in results:
-            warn(DataError(said, name, "the video's frames", "none: all its objects count as missed"))
+            warn(DataError(predicted, name, "the video's frames", "none: all its objects count as missed"))
         found = {_moment(frame): frame for frame in results.get(name, [])}
         beyond = set(found) - {_moment(frame) for frame in frames}
         if beyond:
-            raise DataError(said, f"{name}: frameIndex", "frames of the labels", sorted(map(str, beyond)))
-        yield _scalabel_clip(name, frames, [found.get(_moment(f), {}) for f in frames], (truth, said))
+            raise DataError(
+                predicted, f"{name}: frameIndex", "frames of the labels", sorted(map(str, beyond))
+            )
+        yield _scalabel_clip(
+            name, frames, [found.get(_moment(f), {}) for f in frames], (ground_truth, predicted)
+        )
 
 
 def _check_masks(path: Path, videos: Mapping[str, Sequence[Frame]]) -> None:
@@ -91,17 +95,17 @@ def _scalabel_clip(
     sources = [[f"{file}: {label.get('name')}" for label in labels] for file in files]
     sizes = [_size(frame) for frame in labels]
     usual = next((size for size in sizes if size), None)
-    truth = tuple(
+    ground_truth = tuple(
         _objects(frame, true_ids, source, size)
         for frame, source, size in zip(labels, sources[0], sizes, strict=True)
     )
-    said, notes = [], []
+    predicted, notes = [], []
     for frame, source, size in zip(results, sources[1], sizes, strict=True):
-        said.append(_objects(frame, ids, source, size or usual))
-        if _overlap([*said[-1].rles, *said[-1].ignore]):
+        predicted.append(_objects(frame, ids, source, size or usual))
+        if _overlap([*predicted[-1].rles, *predicted[-1].ignore]):
             notes.append(f"{source}: masks overlap; the official tool drops the whole frame, and so do we")
-            said[-1] = NOTHING
-    return ScoredClip(name, truth, tuple(said), tuple(notes))
+            predicted[-1] = NOTHING
+    return ScoredClip(name, ground_truth, tuple(predicted), tuple(notes))
 
 
 def _size(frame: Frame) -> tuple[int, int] | None:
@@ -213,52 +217,52 @@ def _overlap(rles: Sequence[Rle]) -> bool:
     return int(together) != int(np.sum(coco_mask.area(list(rles))))
 
 
-def read_bitmasks(truth: Path, said: Path) -> Iterator[ScoredClip]:
+def read_bitmasks(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read folders `<video>/<frame>.png`; frames and videos without files in the results are missed."""
-    folders = sorted({path.parent for path in truth.rglob("*.png")})
-    if not said.is_dir():
-        raise DataError(said, "folder", "bitmasks, <video>/<frame>.png", "no such folder")
+    folders = sorted({path.parent for path in ground_truth.rglob("*.png")})
+    if not predicted.is_dir():
+        raise DataError(predicted, "folder", "bitmasks, <video>/<frame>.png", "no such folder")
     extra = sorted(
-        {path.parent.relative_to(said) for path in said.rglob("*.png")}
-        - {folder.relative_to(truth) for folder in folders}
+        {path.parent.relative_to(predicted) for path in predicted.rglob("*.png")}
+        - {folder.relative_to(ground_truth) for folder in folders}
     )
     if extra:
-        raise DataError(said, "folders", "videos of the labels", [str(path) for path in extra[:5]])
+        raise DataError(predicted, "folders", "videos of the labels", [str(path) for path in extra[:5]])
     for folder in folders:
-        name = str(folder.relative_to(truth))
+        name = str(folder.relative_to(ground_truth))
         names = sorted(path.name for path in folder.glob("*.png"))
-        frames = {path.name for path in (said / name).glob("*.png")}
+        frames = {path.name for path in (predicted / name).glob("*.png")}
         if beyond := sorted(frames - set(names)):
-            raise DataError(said / name, "files", "frames of the labels", beyond[:5])
+            raise DataError(predicted / name, "files", "frames of the labels", beyond[:5])
         if not frames:
             warn(
                 DataError(
-                    said / name, "folder", "the video's frames", "none: all its objects count as missed"
+                    predicted / name, "folder", "the video's frames", "none: all its objects count as missed"
                 )
             )
-        pairs = [_pair(folder / frame, said / name / frame) for frame in names]
+        pairs = [_pair(folder / frame, predicted / name / frame) for frame in names]
         yield ScoredClip(name, tuple(true for true, _ in pairs), tuple(mine for _, mine in pairs))
 
 
-def _pair(truth: Path, said: Path) -> tuple[Objects, Objects]:
+def _pair(ground_truth: Path, predicted: Path) -> tuple[Objects, Objects]:
     """Read a frame's labels and predictions, of one size."""
-    true, size = _bitmask(truth)
-    if not said.is_file():
+    true, size = _bitmask(ground_truth)
+    if not predicted.is_file():
         return true, NOTHING
-    mine, own = _bitmask(said)
+    mine, own = _bitmask(predicted)
     if own != size:
-        raise DataError(said, "picture", f"the labels' size {size}", own)
+        raise DataError(predicted, "picture", f"the labels' size {size}", own)
     if len(mine.ids) + len(mine.ignore) > MOST:
-        raise DataError(said, "instances", f"at most {MOST}, as the official tool", len(mine.ids))
+        raise DataError(predicted, "instances", f"at most {MOST}, as the official tool", len(mine.ids))
     return true, mine
 
 
 def _bitmask(path: Path) -> tuple[Objects, tuple[int, ...]]:
     """Read one frame and its H, W; pixels of id 0 are background."""
-    picture = read_picture(path)
-    if picture.ndim == 3 and picture.shape[2] == 4:
-        picture = picture[..., [2, 1, 0, 3]]  # from OpenCV's order
-    parsed = bdd100k.parse(picture, path)
+    image = read_unchanged(path)
+    if image.ndim == 3 and image.shape[2] == 4:
+        image = image[..., [2, 1, 0, 3]]  # from OpenCV's order
+    parsed = bdd100k.parse(image, path)
     wrong = sorted(set(parsed.categories.tolist()) - set(range(1, len(CLASSES) + 1)))
     if wrong:
         raise DataError(path, "category", f"1 to {len(CLASSES)}", wrong)

@@ -25,24 +25,26 @@ class Row:
     source: str  # file and line number, for error messages
 
 
-def check_boxes(truth: Sequence[Row], said: Sequence[Row], length: int | None, *, classes: bool) -> None:
+def check_boxes(
+    ground_truth: Sequence[Row], predicted: Sequence[Row], length: int | None, *, classes: bool
+) -> None:
     """Raise DataError for the first line that the official tool cannot count.
 
     length   frames of the sequence; None: not known
     classes  whether labels have a class of MOT16 and later
     """
-    for rows in (truth, said):
+    for rows in (ground_truth, predicted):
         for row in rows:
             check_frame(row.frame - 1, length, row.source)
         check_once((((f"frame {row.frame} id {row.identity}"), row.source) for row in rows), "id")
-    for row in truth if classes else ():
+    for row in ground_truth if classes else ():
         kind = whole(row.values[CLASS])
         if kind is None or not PEDESTRIAN <= kind <= LAST_CLASS:
             raise DataError(row.source, "class", f"1 to {LAST_CLASS}", row.values[CLASS])
-    for row in said:
+    for row in predicted:
         if len(row.values) > CLASS and row.values[CLASS] > PEDESTRIAN:
             raise DataError(row.source, "class", "1 (pedestrian) or none", row.values[CLASS])
-    _name_hollow(said)
+    _name_hollow(predicted)
 
 
 def _name_hollow(rows: Sequence[Row]) -> None:

@@ -11,25 +11,27 @@ from pcan_model.data.formats.reading import warn
 MOST_FRAMES = 100_000  # of a sequence; a higher number is a time stamp, and the tools count up to it
 
 
-def result_file(said: Path, name: str) -> Path | None:
+def result_file(predicted: Path, name: str) -> Path | None:
     """Return the file of a sequence; None, and a warning, where there is none: all of it counts as missed.
 
     Raises DataError where there is not even a folder.
     """
-    if not said.is_dir():
-        raise DataError(said, "folder", "results, <sequence>.txt", "no such folder")
-    path = said / f"{name}.txt"
+    if not predicted.is_dir():
+        raise DataError(predicted, "folder", "results, <sequence>.txt", "no such folder")
+    path = predicted / f"{name}.txt"
     if path.is_file():
         return path
     warn(DataError(path, "file", "a sequence's lines", "no such file: all its objects count as missed"))
     return None
 
 
-def name_strangers(said: Path, names: Sequence[str]) -> None:
+def name_strangers(predicted: Path, names: Sequence[str]) -> None:
     """Warn of result files that belong to no sequence; official tools do not open them."""
-    strangers = sorted({path.stem for path in said.glob("*.txt")} - set(names))
+    strangers = sorted({path.stem for path in predicted.glob("*.txt")} - set(names))
     if strangers:
-        warn(DataError(said, "files", "sequences of the labels", f"{strangers[:5]}, which are not scored"))
+        warn(
+            DataError(predicted, "files", "sequences of the labels", f"{strangers[:5]}, which are not scored")
+        )
 
 
 def check_frame(number: int, length: int | None, source: str) -> None:

@@ -43,9 +43,9 @@ def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
     return checked_data, sizes
 
 
-def checked_detections(file: Path, truth: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
+def checked_detections(file: Path, ground_truth: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
     """Read a list of detections of the images and categories of `checked_truth`."""
-    names = {category["id"]: category["name"] for category in truth["categories"]}
+    names = {category["id"]: category["name"] for category in ground_truth["categories"]}
     entries = [(entry, f"{file}: entry {k}") for k, entry in enumerate(checked.read_results(file))]
     boxed = bool(entries and entries[0][0].get("bbox"))  # then pycocotools takes areas of the boxes
     found = [

@@ -17,22 +17,22 @@ Frames = Mapping[int, Sequence[Line]]
 Size = tuple[int, int]
 
 
-def check_masks(truth: Frames, said: Frames, length: int | None) -> None:
+def check_masks(ground_truth: Frames, predicted: Frames, length: int | None) -> None:
     """Raise DataError for the first line that the official tool cannot count, or would count wrongly.
 
     length  frames of the sequence; None: not known
     """
-    sizes = sizes_of(truth)
+    sizes = sizes_of(ground_truth)
     usual = next(iter(sizes.values()), None)
-    for frames, labels in ((truth, True), (said, False)):
+    for frames, labels in ((ground_truth, True), (predicted, False)):
         for time in sorted(frames):
             check_frame(time, length, frames[time][0].source)
             _check_frame(frames[time], sizes.get(time, usual), labels)
 
 
-def sizes_of(truth: Frames) -> dict[int, Size]:
+def sizes_of(ground_truth: Frames) -> dict[int, Size]:
     """Return H, W of the labels, frame by frame."""
-    return {time: lines[0].size for time, lines in sorted(truth.items())}
+    return {time: lines[0].size for time, lines in sorted(ground_truth.items())}
 
 
 def _check_frame(lines: Sequence[Line], size: Size | None, labels: bool) -> None:

@@ -133,12 +133,12 @@ def size_said(place: Entry, masks: Sequence[Any], source: str) -> Callable[[], S
     What is returned raises DataError where neither says it, or a size that no image has.
     """
     sides = place.get("height"), place.get("width")
-    said = size_from(*sides) if None not in sides else next(filter(None, map(size_of, masks)), None)
+    predicted = size_from(*sides) if None not in sides else next(filter(None, map(size_of, masks)), None)
 
     def size() -> Size:
-        if said is None:
+        if predicted is None:
             got = "none" if None in sides else f"{sides[0]!r}, {sides[1]!r}"
             raise DataError(source, "height, width", "the size of its pictures", got)
-        return said
+        return predicted
 
     return size

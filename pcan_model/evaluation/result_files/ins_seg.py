@@ -28,7 +28,7 @@ Scores = dict[str, list[tuple[int, float]]]  # image to the ids and scores of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class RgbImage:
     """T true and P predicted instances of one image, these by falling score."""
 
     true_categories: NDArray[np.int64]  # (T,) as in CATEGORIES
@@ -41,49 +41,49 @@ class Picture:
     iou: NDArray[np.float64]  # (P, T)
 
 
-def score_ins_seg(truth: Path, said: Path) -> Precision:
+def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
     """Score a folder of bitmasks against one; scores are in the file `<said>.json` beside the folder.
 
     An image without a bitmask in the results, and an instance without a score, is not predicted.
     Raises DataError for other files than those of the labels, and for what is no bitmask.
     """
-    names = sorted(path.name for path in truth.glob("*.png"))
+    names = sorted(path.name for path in ground_truth.glob("*.png"))
     if not names:
-        raise DataError(truth, "*.png", "one bitmask per picture", "none")
-    scores = _scores(said.with_name(f"{said.name}.json"))
-    if not said.is_dir():
-        raise DataError(said, "folder", "bitmasks, <picture>.png", "no such folder")
-    if extra := sorted(({path.name for path in said.glob("*.png")} | set(scores)) - set(names)):
-        raise DataError(said, "files", "pictures of the labels", extra[:5])
-    if missing := [name for name in names if not (said / name).is_file()]:
+        raise DataError(ground_truth, "*.png", "one bitmask per picture", "none")
+    scores = _scores(predicted.with_name(f"{predicted.name}.json"))
+    if not predicted.is_dir():
+        raise DataError(predicted, "folder", "bitmasks, <picture>.png", "no such folder")
+    if extra := sorted(({path.name for path in predicted.glob("*.png")} | set(scores)) - set(names)):
+        raise DataError(predicted, "files", "pictures of the labels", extra[:5])
+    if missing := [name for name in names if not (predicted / name).is_file()]:
         got = f"no such file, nor {len(missing) - 1} others: all their objects count as missed"
-        warn(DataError(said / missing[0], "file", "a bitmask", got))
-    pictures = [_picture(truth / name, said / name, scores.get(name, [])) for name in names]
+        warn(DataError(predicted / missing[0], "file", "a bitmask", got))
+    image_files = [_image(ground_truth / name, predicted / name, scores.get(name, [])) for name in names]
     evaluation = COCOeval(iouType="segm")
     params = evaluation.params
-    params.imgIds, params.catIds = list(range(len(pictures))), list(CATEGORIES.values())
+    params.imgIds, params.catIds = list(range(len(image_files))), list(CATEGORIES.values())
     evaluation.evalImgs = [
-        match(picture, category, area, params.iouThrs)
+        match(image, category, area, params.iouThrs)
         for category in params.catIds
         for area in params.areaRng
-        for picture in pictures
+        for image in image_files
     ]
     evaluation._paramsEval = params
     return summary(evaluation, {number: name for name, number in CATEGORIES.items()})
 
 
 def match(
-    picture: Picture, category: int, area: Sequence[float], thresholds: NDArray[np.float64]
+    image: RgbImage, category: int, area: Sequence[float], thresholds: NDArray[np.float64]
 ) -> dict[str, Any]:
     """Match one class and range of area at each threshold, in the form that pycocotools accumulates.
 
     The surest mask comes first and takes the true one that it overlaps most, be that ignored or not.
     """
-    true, mine = picture.true_categories == category, picture.categories == category
-    crowd, iou = picture.crowd[true], picture.iou[mine][:, true]
-    ignore = picture.ignored[true] | _outside(picture.true_areas[true], area)
+    true, mine = image.true_categories == category, image.categories == category
+    crowd, iou = image.crowd[true], image.iou[mine][:, true]
+    ignore = image.ignored[true] | _outside(image.true_areas[true], area)
     matches = np.zeros((len(thresholds), len(iou)), bool)
-    forgiven = np.tile(_outside(picture.areas[mine], area), (len(thresholds), 1))
+    forgiven = np.tile(_outside(image.areas[mine], area), (len(thresholds), 1))
     for t, threshold in enumerate(thresholds):
         free = iou.copy()
         for p in range(len(iou) if true.any() else 0):
@@ -94,7 +94,7 @@ def match(
             if not crowd[best]:
                 free[:, best] = 0
     return {
-        "dtScores": picture.scores[mine],
+        "dtScores": image.scores[mine],
         "dtMatches": matches,
         "dtIgnore": forgiven,
         "gtIgnore": ignore,
@@ -105,24 +105,24 @@ def _outside(areas: NDArray[np.int64], area: Sequence[float]) -> NDArray[np.bool
     return (areas < area[0]) | (areas > area[1])
 
 
-def _picture(truth: Path, said: Path, scores: Sequence[tuple[int, float]]) -> Picture:
-    true = _bitmask(truth)
-    found = _bitmask(said) if said.is_file() else None
+def _image(ground_truth: Path, predicted: Path, scores: Sequence[tuple[int, float]]) -> RgbImage:
+    true = _bitmask(ground_truth)
+    found = _bitmask(predicted) if predicted.is_file() else None
     if found is not None and found.index.shape != true.index.shape:
-        raise DataError(said, "picture", f"the labels' size {true.index.shape}", found.index.shape)
+        raise DataError(predicted, "picture", f"the labels' size {true.index.shape}", found.index.shape)
     place = {} if found is None else {identity: k for k, identity in enumerate(found.ids.tolist())}
     if len({identity for identity, _ in scores}) < len(scores):
-        raise DataError(said, "scores", "one for every index", sorted(scores))
+        raise DataError(predicted, "scores", "one for every index", sorted(scores))
     ordered = sorted(scores, key=lambda pair: pair[1], reverse=True)
     if lost := sorted({identity for identity, _ in scores} - set(place)):
         got = f"{lost[:5]}, which do not count"
-        warn(DataError(said, "scores", "an index of the bitmask for each", got))
+        warn(DataError(predicted, "scores", "an index of the bitmask for each", got))
     kept = [(place[identity], score) for identity, score in ordered if identity in place]
     chosen = [k for k, _ in kept]
     true_runs, runs = _runs(true), _runs(found) if found is not None else []
     runs = [runs[k] for k in chosen]
     table = coco_mask.iou(runs, true_runs, [0] * len(true_runs)) if runs and true_runs else []
-    return Picture(
+    return RgbImage(
         true.categories,
         np.array([coco_mask.area(run) for run in true_runs], np.int64),
         true.attributes & CROWD > 0,

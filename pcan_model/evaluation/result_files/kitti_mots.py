@@ -16,7 +16,7 @@ from pcan_model.evaluation.result_files.trackeval_files import Scores, official_
 METHOD = "TrackEval's KittiMOTS: masks, match at IoU >= 0.5, ignore regions (class 10)"
 
 
-def score_kitti_mots(truth: Path, said: Path, seqmap: Path | None = None) -> Scores:
+def score_kitti_mots(ground_truth: Path, predicted: Path, seqmap: Path | None = None) -> Scores:
     """Score a folder of `<sequence>.txt` against one; a `label_02` inside the labels' folder is found.
 
     seqmap   sequences with their lengths, in KITTI's form; without it all of `truth`, to the last line
@@ -25,29 +25,31 @@ def score_kitti_mots(truth: Path, said: Path, seqmap: Path | None = None) -> Sco
     Raises DataError for lines that are none, and for what TrackEval refuses: overlapping masks, an id twice
     in a frame, frames beyond the sequence.
     """
-    inner = truth / "label_02"
-    folder = inner if inner.is_dir() else truth
+    inner = ground_truth / "label_02"
+    folder = inner if inner.is_dir() else ground_truth
     lengths = _from_seqmap(seqmap) if seqmap else dict.fromkeys(_names(folder))
     if not seqmap:
-        name_strangers(said, list(lengths))
+        name_strangers(predicted, list(lengths))
     with TemporaryDirectory() as place:
         true, mine = Path(place) / "truth", Path(place) / "results"
         true.mkdir()
         mine.mkdir()
-        known = {name: _copy(name, (folder, said), (true, mine), length) for name, length in lengths.items()}
+        known = {
+            name: _copy(name, (folder, predicted), (true, mine), length) for name, length in lengths.items()
+        }
         settings = {"GT_LOC_FORMAT": "{gt_folder}/{seq}.txt", "SEQ_INFO": known}
-        return official_scores("KittiMOTS", true, mine, settings, source=said)
+        return official_scores("KittiMOTS", true, mine, settings, source=predicted)
 
 
 def _copy(name: str, sources: tuple[Path, Path], places: tuple[Path, Path], length: int | None) -> int:
     """Check a sequence's labels and results and write them as the tool reads them; returns its length."""
-    truth = read_lines(sources[0] / f"{name}.txt", results=True)
+    ground_truth = read_lines(sources[0] / f"{name}.txt", results=True)
     file = result_file(sources[1], name)
-    said = {} if file is None else read_lines(file, results=True)
-    check_masks(truth, said, length)
-    write_masks(truth, places[0] / f"{name}.txt", labels=True)
-    write_masks(said, places[1] / f"{name}.txt", labels=False)
-    return 1 + max([*truth, *said], default=0) if length is None else length
+    predicted = {} if file is None else read_lines(file, results=True)
+    check_masks(ground_truth, predicted, length)
+    write_masks(ground_truth, places[0] / f"{name}.txt", labels=True)
+    write_masks(predicted, places[1] / f"{name}.txt", labels=False)
+    return 1 + max([*ground_truth, *predicted], default=0) if length is None else length
 
 
 def _from_seqmap(path: Path) -> dict[str, int | None]:
@@ -63,8 +65,8 @@ def _from_seqmap(path: Path) -> dict[str, int | None]:
     return lengths
 
 
-def _names(truth: Path) -> list[str]:
-    names = sorted(path.stem for path in truth.glob("*.txt"))
+def _names(ground_truth: Path) -> list[str]:
+    names = sorted(path.stem for path in ground_truth.glob("*.txt"))
     if not names:
-        raise DataError(truth, "*.txt", "one label file per sequence", "none")
+        raise DataError(ground_truth, "*.txt", "one label file per sequence", "none")
     return names

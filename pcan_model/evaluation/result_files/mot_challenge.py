@@ -23,7 +23,9 @@ LABEL, RESULT = 8, 7  # fields that TrackEval reads
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.A | re.I)
 
 
-def score_mot_challenge(truth: Path, said: Path, seqmap: Path | None = None) -> tuple[str, Scores]:
+def score_mot_challenge(
+    ground_truth: Path, predicted: Path, seqmap: Path | None = None
+) -> tuple[str, Scores]:
     """Score a folder of `<sequence>.txt` against `<sequence>/gt/gt.txt` or `<sequence>.txt`.
 
     seqmap   names of sequences below a line of heading; without it all of `truth`
@@ -33,17 +35,17 @@ def score_mot_challenge(truth: Path, said: Path, seqmap: Path | None = None) -> 
     Every line is checked first. A sequence without a result file is missed, which is said.
     Raises DataError for lines that are none, and for what TrackEval refuses.
     """
-    place = NESTED if any(truth.glob(NESTED.format(seq="*"))) else FLAT
-    names = _listed(seqmap) if seqmap else _found(truth, place)
+    place = NESTED if any(ground_truth.glob(NESTED.format(seq="*"))) else FLAT
+    names = _listed(seqmap) if seqmap else _found(ground_truth, place)
     if not seqmap:
-        name_strangers(said, names)
-    files = {name: result_file(said, name) for name in names}
-    labels = {name: _rows(truth / place.format(seq=name), LABEL) for name in names}
+        name_strangers(predicted, names)
+    files = {name: result_file(predicted, name) for name in names}
+    labels = {name: _rows(ground_truth / place.format(seq=name), LABEL) for name in names}
     results = {name: _rows(file, RESULT) if file else [] for name, file in files.items()}
-    benchmark = _benchmark(labels, truth)
+    benchmark = _benchmark(labels, ground_truth)
     lengths = {}
     for name in names:
-        length = _length(truth / name / "seqinfo.ini")
+        length = _length(ground_truth / name / "seqinfo.ini")
         check_boxes(labels[name], results[name], length, classes=benchmark != "MOT15")
         last = max((row.frame for row in labels[name] + results[name]), default=1)
         lengths[name] = last if length is None else length
@@ -60,7 +62,7 @@ def score_mot_challenge(truth: Path, said: Path, seqmap: Path | None = None) -> 
             "BENCHMARK": benchmark,
             "SKIP_SPLIT_FOL": True,
         }
-        scores = official_scores("MotChallenge2DBox", true, mine, settings, source=said)
+        scores = official_scores("MotChallenge2DBox", true, mine, settings, source=predicted)
     return METHOD.format(benchmark), scores
 
 
@@ -71,10 +73,10 @@ def _listed(seqmap: Path) -> list[str]:
     return names
 
 
-def _found(truth: Path, place: str) -> list[str]:
-    files = sorted(truth.glob(place.format(seq="*")))
+def _found(ground_truth: Path, place: str) -> list[str]:
+    files = sorted(ground_truth.glob(place.format(seq="*")))
     if not files:
-        raise DataError(truth, "files", f"{NESTED} or {FLAT} of every sequence", "none")
+        raise DataError(ground_truth, "files", f"{NESTED} or {FLAT} of every sequence", "none")
     return [file.parent.parent.name if place == NESTED else file.stem for file in files]
 
 
@@ -98,11 +100,11 @@ def _row(line: str, least: int, source: str) -> Row:
     return Row(frame, whole_text(parts[1]) or identity, tuple(values), source)
 
 
-def _benchmark(labels: dict[str, list[Row]], truth: Path) -> str:
+def _benchmark(labels: dict[str, list[Row]], ground_truth: Path) -> str:
     """Tell by their labels or names whose rules hold: MOT15 knows no classes, MOT20 one distractor more."""
     kinds = {name: _kind(name, rows) for name, rows in labels.items() if rows}
     if len(set(kinds.values())) > 1:
-        raise DataError(truth, "sequences", "labels of one benchmark", kinds)
+        raise DataError(ground_truth, "sequences", "labels of one benchmark", kinds)
     return next(iter(kinds.values()), "MOT17")
 
 

@@ -18,7 +18,7 @@ Scores = dict[str, dict[str, Any]]  # class to `metric/field` to a number, or me
 
 
 def official_scores(
-    data_set: str, truth: Path, said: Path, settings: Mapping[str, Any], *, source: Path
+    data_set: str, ground_truth: Path, predicted: Path, settings: Mapping[str, Any], *, source: Path
 ) -> Scores:
     """Score a folder of `<sequence>.txt`, all sequences as one.
 
@@ -35,15 +35,15 @@ def official_scores(
     except ImportError as error:
         raise MissingMetrics(error) from error
     places = {
-        "GT_FOLDER": str(truth),
-        "TRACKERS_FOLDER": str(said.parent),
-        "TRACKERS_TO_EVAL": [said.name],
+        "GT_FOLDER": str(ground_truth),
+        "TRACKERS_FOLDER": str(predicted.parent),
+        "TRACKERS_TO_EVAL": [predicted.name],
         "TRACKER_SUB_FOLDER": "",
         "PRINT_CONFIG": False,
     }
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return _evaluate(getattr(datasets, data_set)(places | dict(settings)), said.name)
+            return _evaluate(getattr(datasets, data_set)(places | dict(settings)), predicted.name)
     except TrackEvalException as error:
         raise DataError(source, "results", "what TrackEval takes", error) from error
 

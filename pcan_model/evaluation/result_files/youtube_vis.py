@@ -15,7 +15,7 @@ from pcan_model.evaluation.metrics.average_precision import (
     Precision,
     Tube,
     Video,
-    picture_precision,
+    image_precision,
     track_precision,
 )
 from pcan_model.evaluation.result_files import checked_objects as checked
@@ -37,29 +37,31 @@ class FramePosition:
     size: Callable[[], Size]  # H, W in pixels
 
 
-def score_youtube_vis(truth: Path, said: Path) -> Precision:
+def score_youtube_vis(ground_truth: Path, predicted: Path) -> Precision:
     """Score `results.json` against an annotation file with its videos, categories and annotations.
 
     Every entry is checked first. Polygons of less than three corners, and results of categories that the
     labels do not have, are left out and named.
     """
-    data = checked.read_labels(truth, ("videos", "annotations", "categories"))
-    names = checked.names_of(data["categories"], truth)
-    labels = [(entry, _source(truth, entry, k)) for k, entry in enumerate(data["annotations"])]
-    results = [(entry, f"{said}: entry {k}") for k, entry in enumerate(checked.read_results(said))]
-    videos = checked.by_id(data["videos"], truth, "videos")
-    true = _by_video(checked.known_categories(labels, names, truth), set(videos))
-    mine = _by_video(checked.known_categories(results, names, said), set(videos))
-    places = {number: _place(videos[number], true[number], f"{truth}: video {number}") for number in videos}
+    data = checked.read_labels(ground_truth, ("videos", "annotations", "categories"))
+    names = checked.names_of(data["categories"], ground_truth)
+    labels = [(entry, _source(ground_truth, entry, k)) for k, entry in enumerate(data["annotations"])]
+    results = [(entry, f"{predicted}: entry {k}") for k, entry in enumerate(checked.read_results(predicted))]
+    videos = checked.by_id(data["videos"], ground_truth, "videos")
+    true = _by_video(checked.known_categories(labels, names, ground_truth), set(videos))
+    mine = _by_video(checked.known_categories(results, names, predicted), set(videos))
+    places = {
+        number: _place(videos[number], true[number], f"{ground_truth}: video {number}") for number in videos
+    }
     return track_precision(
         [_video(true[number], mine[number], places[number]) for number in sorted(videos)], names
     )
 
 
-def score_coco(truth: Path, said: Path) -> Precision:
+def score_coco(ground_truth: Path, predicted: Path) -> Precision:
     """Score a list of detections with masks against an annotation file; every entry is checked first."""
-    data, sizes = checked_truth(truth)
-    return picture_precision(data, checked_detections(said, data, sizes))
+    data, sizes = checked_truth(ground_truth)
+    return image_precision(data, checked_detections(predicted, data, sizes))
 
 
 def precision_plain(scores: Precision) -> dict[str, Any]:
@@ -86,8 +88,8 @@ def _by_video(entries: Sequence[Sourced], videos: set[int]) -> dict[int, list[So
 
 def _place(video: Entry, labels: Sequence[Sourced], source: str) -> FramePosition:
     """Tell how long a video is, and how large, as it says itself or its labels do."""
-    files, said = video.get("file_names"), whole(video.get("length"))
-    lengths = [len(files)] if isinstance(files, list) else [] if said is None else [said]
+    files, predicted = video.get("file_names"), whole(video.get("length"))
+    lengths = [len(files)] if isinstance(files, list) else [] if predicted is None else [predicted]
     lengths += [len(entry["segmentations"]) for entry, _ in labels[:1]]
     if not lengths:
         raise DataError(source, "file_names", "one per frame, or a length", f"keys {sorted(video)}")
@@ -96,15 +98,15 @@ def _place(video: Entry, labels: Sequence[Sourced], source: str) -> FramePositio
     return FramePosition(lengths[0], checked.size_said(sized | video, masks, source))
 
 
-def _video(truth: Sequence[Sourced], said: Sequence[Sourced], place: FramePosition) -> Video:
+def _video(ground_truth: Sequence[Sourced], predicted: Sequence[Sourced], place: FramePosition) -> Video:
     known: set[int] = set()
-    for entry, source in truth:
+    for entry, source in ground_truth:
         number = checked.number_of(entry, "id", source) if "id" in entry else -1 - len(known)
         if number in known:
             raise DataError(source, "id", "once in a video", f"{number} again")
         known.add(number)
-    true = [_label(entry, source, place) for entry, source in truth]
-    mine = [_result(entry, source, place) for entry, source in said]
+    true = [_label(entry, source, place) for entry, source in ground_truth]
+    mine = [_result(entry, source, place) for entry, source in predicted]
     return Video(tuple(tube for tube in true if tube is not None), tuple(mine))
 
 

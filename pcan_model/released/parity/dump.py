@@ -52,11 +52,11 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
 def read_pictures(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
     """Yield images as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
     for path in paths:
-        pictures = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
-        for picture in pictures:
-            if picture is None or picture.ndim != 3:
+        image_files = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
+        for image in image_files:
+            if image is None or image.ndim != 3:
                 raise OSError(f"{path}: expected a colour picture, or an .npy of (T, H, W, 3) uint8")
-            yield np.ascontiguousarray(picture[..., ::-1])
+            yield np.ascontiguousarray(image[..., ::-1])
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcan_model.core.config import Config
-from pcan_model.core.geometry import Letterbox, fit_picture, paste_mask
+from pcan_model.core.geometry import Letterbox, fit_image, paste_mask
 from pcan_model.core.structures import Frame, State
 from pcan_model.model.detector import with_p6
 from pcan_model.released.engine import ReleasedEngine, ReleasedMemory
@@ -60,7 +60,7 @@ class ParityRecorder:
     def step(self, image: NDArray[np.uint8]) -> Arrays:
         """Track one image."""
         before, frame = self.state, self.state.frame_index
-        letterbox = fit_picture(image.shape, self.engine.config.input)
+        letterbox = fit_image(image.shape, self.engine.config.input)
         with plain_convolutions():
             self.state, _ = self.tracker.step(before, Frame(image, float(frame)))
         with torch.inference_mode():

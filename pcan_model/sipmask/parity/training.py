@@ -78,7 +78,7 @@ class LossRecord:
     head: SipMaskHead
     maps: HeadMaps
     reference: Tensor  # (B, E, h, w) tracking map
-    truths: list[GroundTruth]
+    targets: list[GroundTruth]
     reference_truths: list[GroundTruth]
     config: SipMaskConfig
 
@@ -91,7 +91,7 @@ def read_record(recording: Recording) -> LossRecord:
     levels, references = (
         [maps(f"losses/{x}{i}", (IMAGES, 256, h, w), 0.5) for i, (h, w) in enumerate(sizes, 3)] for x in "pr"
     )
-    truths, others = [], []
+    targets, others = [], []
     for image in range(IMAGES):
         boxes, labels, packed, reference_boxes, columns = (
             recording.given(name.format(image))
@@ -99,12 +99,12 @@ def read_record(recording: Recording) -> LossRecord:
         )
         masks = np.unpackbits(packed, axis=-1)[..., : SIZE[1]].astype(bool)
         ids = np.where(columns > 0, columns, -1 - np.arange(len(columns)))
-        truths.append(truth_of(boxes, labels - 1, masks, ids))
+        targets.append(truth_of(boxes, labels - 1, masks, ids))
         count = len(reference_boxes)
         none = np.zeros((count, *SIZE), bool)
         others.append(truth_of(reference_boxes, np.zeros(count, np.int64), none, np.arange(1, count + 1)))
     config = replace(SipMaskConfig(), reference=case in REFERENCE_FAULTS)
-    return LossRecord(head, head(levels), head.track_map(references), truths, others, config)
+    return LossRecord(head, head(levels), head.track_map(references), targets, others, config)
 
 
 def changed_head(case: str) -> SipMaskHead:
@@ -125,14 +125,14 @@ def compare_losses(recording: Recording) -> None:
     record = read_record(recording)
     if "reference_error" in recording:
         with recording.expected_error("reference_error"):
-            assign_batch(record.maps, record.truths, record.config)
+            assign_batch(record.maps, record.targets, record.config)
         return
-    batch = assign_batch(record.maps, record.truths, record.config)
+    batch = assign_batch(record.maps, record.targets, record.config)
     jitters = check_jitters(recording, batch, record)
     found = losses(
         record.maps,
         record.reference,
-        record.truths,
+        record.targets,
         record.reference_truths,
         record.config,
         jitters=jitters,
@@ -149,11 +149,11 @@ def compare_losses(recording: Recording) -> None:
 def check_jitters(recording: Recording, batch: Assigned, record: LossRecord) -> list[Tensor]:
     """Return the moves of all reference boxes; they are counted by images with a kept positive."""
     jitters, count = [], 0
-    for kept, truth in zip(batch.kept, record.reference_truths, strict=True):
+    for kept, target in zip(batch.kept, record.reference_truths, strict=True):
         if not len(kept.cells):
-            jitters.append(torch.zeros_like(truth.boxes))
+            jitters.append(torch.zeros_like(target.boxes))
             continue
-        noise = random_maps(f"losses/jitter{count}", tuple(truth.boxes.shape))
+        noise = random_maps(f"losses/jitter{count}", tuple(target.boxes.shape))
         jitter = np.float32(JITTER) * np.clip(noise, -1, 1)
         recording.check(f"jitter{count}", jitter)
         jitters.append(torch.from_numpy(jitter))
@@ -169,7 +169,7 @@ def check_masks(recording: Recording, batch: Assigned, record: LossRecord) -> No
         crop = predicted.permute(1, 2, 0)[::4, ::4]
         recording.check(f"mask_crop{image}_sub", crop, tolerances.MASKS)
     # Under this name the last image's are recorded.
-    recording.check("mask_iou0", box_quality(batch.kept[-1], record.truths[-1].boxes), tolerances.MASKS)
+    recording.check("mask_iou0", box_quality(batch.kept[-1], record.targets[-1].boxes), tolerances.MASKS)
 
 
 def check_matches(recording: Recording, batch: Assigned, record: LossRecord, jitters: list[Tensor]) -> None:
@@ -189,7 +189,7 @@ def check_matches(recording: Recording, batch: Assigned, record: LossRecord, jit
             moved,
             as_reference=record.config.reference,
         )
-        target = reference_columns(record.truths[image].ids, other.ids)[kept.objects]
+        target = reference_columns(record.targets[image].ids, other.ids)[kept.objects]
         recording.check(f"match_logits{image}", logits, tolerances.MATCHING)
         recording.check(f"match_target{image}", target)
         right += int((logits.argmax(1) == target).sum())

@@ -17,7 +17,9 @@ FAR = 1e5  # cost of a cell that is not both inside the box and near its centre
 
 
 @torch.no_grad()
-def assign_cells(cells: Cells, places: Tensor, truth: GroundTruth, picture: int) -> tuple[Tensor, Tensor]:
+def assign_cells(
+    cells: Cells, places: Tensor, target: GroundTruth, image_index: int
+) -> tuple[Tensor, Tensor]:
     """Choose an object for each cell of one image.
 
     cells    what the detector says of all images
@@ -25,19 +27,19 @@ def assign_cells(cells: Cells, places: Tensor, truth: GroundTruth, picture: int)
     picture  index of the picture
     returns  (A,) index of the object, BACKGROUND, or UNUSED in ignore regions; (A,) overlap with it or 0
     """
-    boxes = decode_cells(cells.offsets[picture].float(), places)
+    boxes = decode_cells(cells.offsets[image_index].float(), places)
     found = torch.full((len(places),), BACKGROUND, device=places.device)
     overlap = torch.zeros(len(places), device=places.device)
-    if len(truth.boxes):
-        inside, centred = _reach(places, truth.boxes)
+    if len(target.boxes):
+        inside, centred = _reach(places, target.boxes)
         near = (inside | centred).any(1).nonzero()[:, 0]
-        iou = overlaps(boxes[near], truth.boxes)  # (C, N)
-        cost = _class_cost(cells, near, truth, picture) - BOX_WEIGHT * (iou + 1e-8).log()
+        iou = overlaps(boxes[near], target.boxes)  # (C, N)
+        cost = _class_cost(cells, near, target, image_index) - BOX_WEIGHT * (iou + 1e-8).log()
         cost = cost + FAR * ~(inside[near] & centred[near])
         chosen, index = _choose(cost, iou)
         found[near[chosen]] = index
         overlap[near[chosen]] = iou[chosen, index]
-    outside = (found == BACKGROUND) & (ignored_share(boxes, truth.ignore) > 0.5)
+    outside = (found == BACKGROUND) & (ignored_share(boxes, target.ignore) > 0.5)
     return torch.where(outside, UNUSED, found), overlap
 
 
@@ -50,12 +52,15 @@ def _reach(places: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return inside.all(-1), near.all(-1)
 
 
-def _class_cost(cells: Cells, near: Tensor, truth: GroundTruth, picture: int) -> Tensor:
+def _class_cost(cells: Cells, near: Tensor, target: GroundTruth, image_index: int) -> Tensor:
     """Cross-entropy of the class scores with each object's class, (C, N)."""
-    classes, objectness = cells.classes[picture, near].float(), cells.objectness[picture, near].float()
+    classes, objectness = (
+        cells.classes[image_index, near].float(),
+        cells.objectness[image_index, near].float(),
+    )
     scores = (classes.sigmoid() * objectness.sigmoid()[:, None]).sqrt().clamp(1e-6, 1 - 1e-6)  # (C, K)
     hit, miss = -scores.log(), -(1 - scores).log()
-    return (miss.sum(1, keepdim=True) - miss + hit)[:, truth.labels]
+    return (miss.sum(1, keepdim=True) - miss + hit)[:, target.labels]
 
 
 def _choose(cost: Tensor, iou: Tensor) -> tuple[Tensor, Tensor]:

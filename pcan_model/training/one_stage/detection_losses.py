@@ -15,7 +15,7 @@ WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely befor
 
 
 def detection_losses(
-    cells: Cells, places: Tensor, truths: list[GroundTruth], before: Tensor | None = None
+    cells: Cells, places: Tensor, targets: list[GroundTruth], before: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the losses of objectness, classes and boxes, each over the number of cells that answer.
 
@@ -23,7 +23,7 @@ def detection_losses(
     before   (B, A)  best scores of the detector before training: labels miss much that is far, so an
                      unlabelled cell in WEAK is neither object nor background; None: nothing is spared
     """
-    assigned = [assign_cells(cells, places, truth, i) for i, truth in enumerate(truths)]
+    assigned = [assign_cells(cells, places, target, i) for i, target in enumerate(targets)]
     found, overlap = (torch.stack(parts) for parts in zip(*assigned, strict=True))  # (B, A)
     if before is not None:
         weak = (before > WEAK[0]) & (before < WEAK[1])
@@ -34,20 +34,20 @@ def detection_losses(
     objectness = functional.binary_cross_entropy_with_logits(
         cells.objectness[used].float(), positive[used].float(), reduction="sum"
     )
-    labels, boxes = _answers(found, positive, truths)
+    labels, boxes = _answers(found, positive, targets)
     logits = cells.classes[positive].float()
     goal = functional.one_hot(labels, logits.shape[1]) * overlap[positive][:, None]
     classes = functional.binary_cross_entropy_with_logits(logits, goal, reduction="sum")
-    own = decode_cells(cells.offsets[positive].float(), places.expand(len(truths), -1, -1)[positive])
+    own = decode_cells(cells.offsets[positive].float(), places.expand(len(targets), -1, -1)[positive])
     lost = (1 - paired_overlap(own, boxes).square()).sum()
     return objectness / count, classes / count, BOX_WEIGHT * lost / count
 
 
-def _answers(found: Tensor, positive: Tensor, truths: list[GroundTruth]) -> tuple[Tensor, Tensor]:
+def _answers(found: Tensor, positive: Tensor, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:
     """Return label (P,) and box (P, 4) that each cell should give."""
-    pairs = list(zip(truths, found, positive, strict=True))
-    labels = [truth.labels[index[chosen]] for truth, index, chosen in pairs]
-    boxes = [truth.boxes[index[chosen]] for truth, index, chosen in pairs]
+    pairs = list(zip(targets, found, positive, strict=True))
+    labels = [target.labels[index[chosen]] for target, index, chosen in pairs]
+    boxes = [target.boxes[index[chosen]] for target, index, chosen in pairs]
     return torch.cat(labels), torch.cat(boxes)
 
 

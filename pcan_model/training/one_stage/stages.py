@@ -43,12 +43,12 @@ class RegionsStage(TrainingPass):
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.startswith(self.trained))
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         levels = self._look(images)
         with torch.no_grad():
             boxes = proposed(self.detector, levels, self.detector.cells(levels))
-        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, truths)
+        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
 
@@ -60,15 +60,15 @@ class RegionsStage(TrainingPass):
         return net.complete([net.lateral(finest), *levels])
 
     def _region_losses(
-        self, levels: list[Tensor], boxes: list[Tensor], truths: list[GroundTruth]
+        self, levels: list[Tensor], boxes: list[Tensor], targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
         train, heads = self.net.config.train, self.net.config.heads
-        near = [torch.cat([own, jitter(truth.boxes)]) for own, truth in zip(boxes, truths, strict=True)]
-        regions = sample_regions(near, truths, train)
-        features = pool_by_level(levels, regions.boxes, regions.picture, heads.box_size)
-        masks, refined = self._mask_losses(levels, self._outlined(regions, truths), truths)
-        embedding, auxiliary = self._embedding_losses(features, regions, truths)
+        near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, targets, strict=True)]
+        regions = sample_regions(near, targets, train)
+        features = pool_by_level(levels, regions.boxes, regions.image_index, heads.box_size)
+        masks, refined = self._mask_losses(levels, self._outlined(regions, targets), targets)
+        embedding, auxiliary = self._embedding_losses(features, regions, targets)
         return masks, embedding, auxiliary, refined
 
 
@@ -77,15 +77,15 @@ class MemoryStage(RegionsStage):
 
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
-    def forward(self, images: Tensor, truths: list[GroundTruth]) -> Losses:
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
         seen, before = self._see(images)
         levels = self._read_references(seen)
         cells = self.detector.cells(levels)
         places = self.detector.grid(levels)
-        objectness, classes, corners = detection_losses(cells, places, truths, before)
+        objectness, classes, corners = detection_losses(cells, places, targets, before)
         boxes = proposed(self.detector, levels, cells)
-        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, truths)
+        masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(objectness, zero, classes, corners, masks, embedding, auxiliary, refined)
 

@@ -13,7 +13,7 @@ from support.batched import export_batched
 from support.bench import ROWS, TRACKS, Bench, same
 from support.fake_cudart import FakeCudart, cudaError_t
 from support.moving import moving_blocks
-from support.squares import picture
+from support.squares import pixels
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Slots, Tracks
@@ -41,7 +41,7 @@ class Eye:
         """Return a picture, slots, and whether it is remembered."""
         random = self.random
         squares = {label: (int(random.integers(70)), 10 + 12 * i) for i, label in enumerate((2, 7))}
-        image = picture(squares if random.random() < 0.8 else {})
+        image = pixels(squares if random.random() < 0.8 else {})
         image[-4:] = random.integers(256)
         slots = Slots(
             random.integers(TRACKS, size=ROWS),
@@ -132,7 +132,7 @@ def test_a_closed_engine_gives_everything_back_and_runs_nothing(
         engine.close()
     left = bench.cudart
     assert not (left.device or left.pinned or left.streams or left.events)
-    for act in (lambda: engine.detect(picture({}), memory), lambda: engine.start()):
+    for act in (lambda: engine.detect(pixels({}), memory), lambda: engine.start()):
         with pytest.raises(EngineLost, match="the engine is closed"):
             act()
 
@@ -142,7 +142,7 @@ def test_a_warm_round_is_two_launches_for_all_cameras(model: Path, bench: Bench)
     tracker = Tracker(engine, replace(engine.config.tracker, init_score=0.5))
     states = {n: tracker.start(camera=n) for n in range(CAMERAS)}
     frames = moving_blocks(1, 64, 96)[0]
-    frame = replace(frames, image=picture({CAR: (5, 10)}))
+    frame = replace(frames, image=pixels({CAR: (5, 10)}))
     for _ in range(6):
         states = {
             n: state for n, (state, _) in tracker.step_cameras(states, dict.fromkeys(states, frame)).items()
@@ -156,7 +156,7 @@ def test_a_warm_round_is_two_launches_for_all_cameras(model: Path, bench: Bench)
 def test_only_the_newest_memory_of_the_very_camera_is_taken(model: Path, bench: Bench) -> None:
     engine = TensorRtBatchEngine(bench.source(model))
     one, two = engine.start(0), engine.start(1)
-    image = picture({CAR: (5, 10)})
+    image = pixels({CAR: (5, 10)})
     with pytest.raises(ValueError, match=r"newest one of camera 0 .* of camera 1"):
         engine.detect_cameras({0: image}, {0: two}, remember={0})
     _, features = engine.detect_cameras({0: image}, {0: one}, remember={0})
@@ -195,7 +195,7 @@ def test_a_failing_device_loses_all_cameras_and_gives_all_back(model: Path, tmp_
     memory = engine.start(1)
     bench.cudart.lost = cudaError_t.cudaErrorIllegalAddress
     for act in (
-        lambda: engine.detect_cameras({1: picture({})}, {1: memory}, remember=()),
+        lambda: engine.detect_cameras({1: pixels({})}, {1: memory}, remember=()),
         lambda: engine.start(0),
     ):
         with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):

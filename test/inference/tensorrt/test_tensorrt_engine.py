@@ -11,7 +11,7 @@ import pytest
 from support.bench import Bench, Drive, nothing, same, step
 from support.fake_cudart import FakeCudart, cudaError_t
 from support.moving import moving_blocks, track
-from support.squares import picture
+from support.squares import pixels
 from support.telltale import export_telltale
 
 from pcan_model.inference.errors import EngineLost
@@ -64,8 +64,8 @@ def test_once_warm_a_frame_is_two_graph_launches_and_no_allocation(telltale: Pat
     for _ in range(10):
         memory = step(engine, memory)
     passes = {"cudaGraphLaunch": 20, "cudaStreamSynchronize": 20}
-    pictures = ("cudaEventSynchronize", "cudaMemcpyAsync", "cudaEventRecord", "cudaStreamWaitEvent")
-    assert dict(bench.cudart.calls) == passes | dict.fromkeys(pictures, 10)
+    image_files = ("cudaEventSynchronize", "cudaMemcpyAsync", "cudaEventRecord", "cudaStreamWaitEvent")
+    assert dict(bench.cudart.calls) == passes | dict.fromkeys(image_files, 10)
 
 
 def test_an_engine_that_cannot_be_captured_runs_without_graphs(telltale: Path, bench: Bench) -> None:
@@ -96,14 +96,14 @@ def test_rtx_keeps_the_kernels_of_its_first_frame_for_the_next_start(telltale: P
 def test_a_reset_camera_uses_its_own_buffers_again(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
-    first = engine.detect(picture({2: (5, 10)}), memory)[0]
+    first = engine.detect(pixels({2: (5, 10)}), memory)[0]
     for _ in range(3):
         memory = step(engine, memory)
-    changed = engine.detect(picture({2: (5, 10)}), memory)[0]
+    changed = engine.detect(pixels({2: (5, 10)}), memory)[0]
     held = engine.facts.device_memory
     memory = None
     memory = engine.start()
-    again = engine.detect(picture({2: (5, 10)}), memory)[0]
+    again = engine.detect(pixels({2: (5, 10)}), memory)[0]
     assert engine.facts.device_memory == held
     np.testing.assert_array_equal(again.embeds, first.embeds)
     assert bench.cudart.calls["cudaStreamCreateWithFlags"] == 2, "one for pictures, one for passes"
@@ -125,8 +125,8 @@ def test_only_the_newest_memory_is_on_the_device(telltale: Path, bench: Bench) -
     old = engine.start()
     new = step(engine, old)
     with pytest.raises(ValueError, match="earlier memories are gone"):
-        engine.detect(picture({}), old)
-    _, features = engine.detect(picture({}), new)
+        engine.detect(pixels({}), old)
+    _, features = engine.detect(pixels({}), new)
     newer = engine.segment(features, nothing(), new, remember=True)[1]
     with pytest.raises(ValueError, match="features: expected those of this camera's last image"):
         engine.segment(features, nothing(), newer, remember=True)
@@ -135,8 +135,8 @@ def test_only_the_newest_memory_is_on_the_device(telltale: Path, bench: Bench) -
 def test_looking_twice_with_one_memory_gives_the_same(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     memory = step(engine, step(engine, engine.start()))
-    a, _ = engine.detect(picture({2: (5, 10)}), memory)
-    b, _ = engine.detect(picture({2: (5, 10)}), memory)
+    a, _ = engine.detect(pixels({2: (5, 10)}), memory)
+    b, _ = engine.detect(pixels({2: (5, 10)}), memory)
     np.testing.assert_array_equal(a.embeds, b.embeds)
 
 
@@ -188,10 +188,10 @@ def test_a_failing_device_loses_the_engine_for_good(
     memory = engine.start()
     break_it(bench)
     with pytest.raises(EngineLost, match=said):
-        engine.detect(picture({}), memory)
+        engine.detect(pixels({}), memory)
     bench.trt.refuses.clear()
     bench.cudart.fails.clear()
-    for again in (engine.start, lambda: engine.detect(picture({}), memory)):
+    for again in (engine.start, lambda: engine.detect(pixels({}), memory)):
         with pytest.raises(EngineLost, match="configure the node anew"):
             again()
 
@@ -201,8 +201,8 @@ def test_memory_freed_under_a_captured_graph_loses_the_engine(telltale: Path, be
     memory = engine.start()
     for _ in range(4):
         memory = step(engine, memory)
-    pictures = memory.lease.session._images.places  # a copy to these would be refused at once
-    for address in set(bench.cudart.device) - set(pictures):
+    image_files = memory.lease.session._images.places  # a copy to these would be refused at once
+    for address in set(bench.cudart.device) - set(image_files):
         del bench.cudart.device[address]
     with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):
         step(engine, memory)
@@ -223,14 +223,14 @@ def test_numbers_that_are_none_are_no_objects_and_a_reset_forgets_them(
 ) -> None:
     engine = bench.engine(telltale)
     memory = step(engine, engine.start())
-    clean = engine.detect(picture({2: (5, 10)}), engine.start())[0]
+    clean = engine.detect(pixels({2: (5, 10)}), engine.start())[0]
     bench.trt.spoils |= {output, "mem_k_next", "bank_next"}
     with pytest.raises(ArithmeticError, match=f"network: {output}: expected .*numbers, got .*nan"):
         step(engine, memory)
     bench.trt.spoils.clear()
     memory = None
     memory = engine.start()
-    again, features = engine.detect(picture({2: (5, 10)}), memory)
+    again, features = engine.detect(pixels({2: (5, 10)}), memory)
     np.testing.assert_array_equal(again.embeds, clean.embeds)
     assert np.isfinite(engine.segment(features, nothing(), memory, remember=True)[0]).all()
 

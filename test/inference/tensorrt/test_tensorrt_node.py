@@ -16,7 +16,7 @@ from pcan_ros.msg import TrackedInstanceArray
 from sensor_msgs.msg import Image
 from support.batched import export_batched
 from support.robot import image, robot
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 
 CAR = 2
 CUDART = """
@@ -88,7 +88,7 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
         assert "Building: 50 % done" in r.process.log()
         assert "tensorrt, the fastest that works here" in r.process.log()
         reports = r.collect(DiagnosticArray, "/diagnostics")
-        answers = [r.track(image(picture({CAR: (5 + n, 10)}), 1 + n / 10)) for n in range(6)]
+        answers = [r.track(image(pixels({CAR: (5 + n, 10)}), 1 + n / 10)) for n in range(6)]
         assert [i.track_id for answer in answers for i in answer.instances] == [1] * 6
         r.until(lambda: reports and reports[-1].status[0].values, "reported")
         values = {v.key: v.value for v in reports[-1].status[0].values}
@@ -97,7 +97,7 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
         assert values["network latency p50 / p95"].endswith(" ms")
 
         fault.write_text("cudaStreamSynchronize cudaErrorIllegalAddress")
-        r.client.send(image(picture({CAR: (20, 10)}), 3.0))
+        r.client.send(image(pixels({CAR: (20, 10)}), 3.0))
         r.until(lambda: r.state() == "inactive", "inactive")
         assert "the engine is lost, the node becomes inactive: CUDA: cudaStreamSynchronize" in r.process.log()
         r.until(lambda: "the engine is lost" in reports[-1].status[0].message, "reported")
@@ -108,7 +108,7 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
         assert r.change_state(Transition.TRANSITION_CLEANUP)
         assert r.change_state(Transition.TRANSITION_CONFIGURE)
         assert r.change_state(Transition.TRANSITION_ACTIVATE)
-        assert len(r.track(image(picture({CAR: (5, 10)}), 4.0)).instances) == 1
+        assert len(r.track(image(pixels({CAR: (5, 10)}), 4.0)).instances) == 1
         assert r.process.log().count("building it") == 2, "frame and instance, once each"
 
 
@@ -123,12 +123,12 @@ def test_no_memory_and_a_failed_copy_make_it_inactive_without_an_answer(
     fault: Path, squares: Path, given: dict[str, object], what: str, said: str
 ) -> None:
     with robot(squares, **given, cameras=["/left/image", "/right/image"]) as r:
-        r.track(image(picture({CAR: (5, 10)}), 1.0, frame="left"))
+        r.track(image(pixels({CAR: (5, 10)}), 1.0, frame="left"))
         right = r.client.node.create_publisher(Image, "/right/image", 1)
         r.until(right.get_subscription_count, "listening to the right camera")
         fault.write_text(what)
         answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
-        right.publish(image(picture({CAR: (5, 10)}), 1.1, frame="right"))
+        right.publish(image(pixels({CAR: (5, 10)}), 1.1, frame="right"))
         r.until(lambda: r.state() == "inactive", "inactive")
         assert re.search(f"the engine is lost, the node becomes inactive: {said}", r.process.log())
         assert not answers and "Traceback" not in r.process.log()
@@ -143,7 +143,7 @@ def test_without_memory_at_the_start_it_ends_with_the_reason_or_takes_another_ba
         assert "on_configure: CUDA: cudaMalloc for" in r.process.log()
         assert "Traceback" not in r.process.log()
     with robot(squares, **given | {"backend": "auto"}) as r:
-        assert len(r.track(image(picture({CAR: (5, 10)}), 1.0)).instances) == 1
+        assert len(r.track(image(pixels({CAR: (5, 10)}), 1.0)).instances) == 1
         assert "onnxruntime, because CUDA: cudaMalloc for" in r.process.log()
 
 
@@ -152,12 +152,12 @@ def test_numbers_that_are_none_are_never_published_and_the_camera_starts_anew(
     fault: Path, squares: Path, given: dict[str, object], output: str
 ) -> None:
     with robot(squares, **given) as r:
-        assert r.track(image(picture({CAR: (5, 10)}), 1.0)).frame_index == 0
+        assert r.track(image(pixels({CAR: (5, 10)}), 1.0)).frame_index == 0
         fault.write_text(f"spoil {output}")
-        assert r.client.exchange(image(picture({CAR: (6, 10)}), 1.1), 1.0) is None
+        assert r.client.exchange(image(pixels({CAR: (6, 10)}), 1.1), 1.0) is None
         r.until(lambda: f"network: {output}: expected" in r.process.log(), "said")
         fault.unlink()
-        assert r.track(image(picture({CAR: (7, 10)}), 1.2)).frame_index == 0
+        assert r.track(image(pixels({CAR: (7, 10)}), 1.2)).frame_index == 0
 
 
 def test_two_cameras_are_served_in_one_launch_or_in_turn(
@@ -171,8 +171,8 @@ def test_two_cameras_are_served_in_one_launch_or_in_turn(
         answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
         reports = r.collect(DiagnosticArray, "/diagnostics")
         for n in range(6):
-            right.publish(image(picture({CAR: (60 - n, 30)}), 1 + n / 10, frame="right"))
-            left = r.track(image(picture({CAR: (5 + n, 10)}), 1 + n / 10, frame="left"))
+            right.publish(image(pixels({CAR: (60 - n, 30)}), 1 + n / 10, frame="right"))
+            left = r.track(image(pixels({CAR: (5 + n, 10)}), 1 + n / 10, frame="left"))
             assert (left.header.frame_id, left.frame_index) == ("left", n)
             assert [i.track_id for i in left.instances] == [1]
             r.until(lambda n=n: len(answers) == n + 1, "answered")
@@ -182,12 +182,12 @@ def test_two_cameras_are_served_in_one_launch_or_in_turn(
         values = {v.key: v.value for v in reports[-1].status[0].values}
         assert "2 cameras at once" in values["engine"]
         fault.write_text("cudaStreamSynchronize cudaErrorIllegalAddress")
-        right.publish(image(picture({}), 3.0))
+        right.publish(image(pixels({}), 3.0))
         r.until(lambda: r.state() == "inactive", "inactive")
         fault.unlink()
     with robot(model, **given, cameras=topics, batch_cameras=False) as r:
         assert "tensorrt, as asked; 2 cameras in turn, as asked" in r.process.log()
-        assert len(r.track(image(picture({CAR: (5, 10)}), 1.0)).instances) == 1
+        assert len(r.track(image(pixels({CAR: (5, 10)}), 1.0)).instances) == 1
     with robot(model, **given, cameras=[*topics, "/back/image"]) as r:
         assert "3 cameras in turn, the model has graphs for 2 at once" in r.process.log()
 

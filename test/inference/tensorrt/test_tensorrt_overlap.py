@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.bench import Bench, Drive, same, step
 from support.fake_cudart import cudaError_t
-from support.squares import export_squares, picture
+from support.squares import export_squares, pixels
 from support.telltale import export_telltale
 
 from pcan_model.inference.errors import EngineLost
@@ -72,7 +72,7 @@ def test_the_upload_is_under_way_before_the_pass_at_work_is_waited_for(telltale:
     memory = engine.start()
     for _ in range(6):
         memory = step(engine, memory)
-    image, busy = picture({CAR: (40, 10)}), list[int]()
+    image, busy = pixels({CAR: (40, 10)}), list[int]()
 
     def look_ahead() -> None:
         engine.stage(image, memory)
@@ -111,7 +111,7 @@ def test_the_stand_in_refuses_work_that_no_event_orders(
 ) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
-    image = picture({CAR: (40, 10)})
+    image = pixels({CAR: (40, 10)})
 
     def stage_twice() -> None:
         for each in (image.copy(), image):
@@ -129,12 +129,12 @@ def test_the_stand_in_refuses_work_that_no_event_orders(
 def test_a_failing_upload_ahead_loses_the_engine(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
-    engine.meanwhile = lambda: engine.stage(picture({}), memory)
+    engine.meanwhile = lambda: engine.stage(pixels({}), memory)
     bench.cudart.fails["cudaEventRecord"] = (cudaError_t.cudaErrorIllegalAddress, 1)
     with pytest.raises(EngineLost, match="CUDA: cudaEventRecord: cudaErrorIllegalAddress"):
         step(engine, memory)
     with pytest.raises(EngineLost, match="configure the node anew"):
-        engine.stage(picture({}), memory)
+        engine.stage(pixels({}), memory)
 
 
 class Gate:
@@ -170,10 +170,10 @@ class Gate:
 
 
 def message(stamp: float, x: int, *, encoding: str = "rgb8") -> Any:
-    pixels = picture({CAR: (x, 10)})
+    drawn = pixels({CAR: (x, 10)})
     header = SimpleNamespace(stamp=SimpleNamespace(sec=int(stamp), nanosec=round(stamp % 1 * 1e9)))
     return SimpleNamespace(
-        header=header, encoding=encoding, height=64, width=96, step=288, is_bigendian=0, data=pixels.tobytes()
+        header=header, encoding=encoding, height=64, width=96, step=288, is_bigendian=0, data=drawn.tobytes()
     )
 
 
