@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
-from pcan_model.visualization.attention_maps import load, image_files
+from pcan_model.visualization.attention_maps import image_files, load
 from pcan_model.visualization.attention_recorder import AttentionView, RecordedFrame, record_attention
 
 
@@ -88,9 +88,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("clip", type=Path, help="video or folder of pictures")
+    parser.add_argument("clip", type=Path, help="video or folder of images")
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--until", type=int, help="only the first pictures")
+    parser.add_argument("--until", type=int, help="only the first images")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for propagation in ("momentum", "none"):

@@ -32,7 +32,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.random_model import PICTURE
+from benchmarks.random_model import IMAGE
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Detections, Frame, Slots
 from pcan_model.inference.manifest import ModelFiles
@@ -152,7 +152,7 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
 
 def image_files(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
     """Yield JPEGs of what a model knows: a synthetic drive, or the image of a random model."""
-    own = cv2.imread(str(model / PICTURE)) if (model / PICTURE).is_file() else None
+    own = cv2.imread(str(model / IMAGE)) if (model / IMAGE).is_file() else None
     drive = SyntheticDrive(DRIVE, length=count)
     for index in range(count):
         image_index = drive.frame(index).image[..., ::-1] if own is None else own

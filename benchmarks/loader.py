@@ -31,7 +31,7 @@ from pcan_model.data.sources import read_sources, split_weight
 from pcan_model.training.loader import collate
 
 PARTS = {  # of the loader, by the functions that do them
-    "decode pictures": ("read_image",),
+    "decode images": ("read_image",),
     "decode labels": ("decode", "objects"),
     "warp": ("_warp",),
     "paste": ("_paste",),
@@ -52,7 +52,7 @@ class Numbered(Dataset[object]):
         return index, self.pairs[index]
 
 
-class Pictures(Dataset[object]):
+class Images(Dataset[object]):
     """Two decoded images an item, and nothing else."""
 
     def __init__(self, paths: list[Path], length: int) -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     length = (options.pairs + 2 * options.workers * options.batch) * rounds
 
     pairs = read_sources(sources, [], train, seed=0, length=length)
-    image_files = Pictures(_paths(options.data), length)
+    image_files = Images(_paths(options.data), length)
     rates: dict[str, list[float]] = {"loader": [], "decode": []}
     loaders = {"loader": _batches(Numbered(pairs), options), "decode": _batches(image_files, options)}
     for _ in range(rounds):
@@ -81,7 +81,7 @@ def main() -> None:
             rates[name].append(_rate(batches, options))
     loader, decode = (statistics.median(rates[name]) for name in ("loader", "decode"))
     print(f"{train.crop_width}x{train.crop_height}, {options.workers} workers, median of {rounds} rounds")
-    print(f"decode alone {decode:7.1f} pictures/s\nloader       {loader:7.1f} pictures/s")
+    print(f"decode alone {decode:7.1f} images/s\nloader       {loader:7.1f} images/s")
     print(f"the loader does {loader / decode:.2f} of decoding alone")
     _explain(sources, train, options.pairs)
 

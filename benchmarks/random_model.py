@@ -28,7 +28,7 @@ from pcan_model.model.pass_signature import sparse
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.roi_pooling import pool_regions
 
-PICTURE = "picture.png"  # in the folder of a random model: where it finds its objects
+IMAGE = "image.png"  # in the folder of a random model: where it finds its objects
 SPREAD = 2.0  # standard deviation of the class logits
 
 
@@ -90,7 +90,7 @@ def main() -> int:
         height, width = options.size
         config = replace(config, input=replace(config.input, height=height, width=width))
     folder = export(random_net(config, options.objects), options.out, roi=options.roi)
-    cv2.imwrite(str(folder / PICTURE), cv2.cvtColor(noise(config)[0].numpy(), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(folder / IMAGE), cv2.cvtColor(noise(config)[0].numpy(), cv2.COLOR_RGB2BGR))
     print(f"exported: {folder}")
     return 0
 

@@ -29,7 +29,7 @@ std::int64_t read_number(const Bytes & data, std::size_t & at)
   throw std::invalid_argument("InstanceMask: RLE has a number that is too long");
 }
 
-/// Paint the runs, which go down the columns, into a row-major picture.
+/// Paint the runs, which go down the columns, into a row-major image.
 template<class Bytes>
 void paint_runs(const Bytes & data, std::size_t height, std::size_t width, std::vector<std::uint8_t> & pixels)
 {

@@ -10,7 +10,7 @@ from pcan_model.cli.run import report_problems, run
 from pcan_model.visualization.attention_options import AttentionOptions
 
 EXPLANATION = """\
-Track a video or a folder of pictures, and draw for one track which of its prototypes looks where
+Track a video or a folder of images, and draw for one track which of its prototypes looks where
 (Figure 6 of the paper): the object, foreground and background by colour, and the busiest alone.
 
   pcan-attention street.mp4 --weights models/pcan_street_tiny/weights.safetensors --out car.png

@@ -97,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-data", EXPLANATION, epilog)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "check", "count what is there, name every problem (exit code 1)", _check)
-    show = _command(commands, "show", "draw frames with their labels into one picture", _show)
-    show.add_argument("--out", type=Path, default=Path("sheet.png"), help="picture to write (sheet.png)")
+    show = _command(commands, "show", "draw frames with their labels into one image", _show)
+    show.add_argument("--out", type=Path, default=Path("sheet.png"), help="image to write (sheet.png)")
     show.add_argument(
         "--frames", type=at_least(1), default=SHEET, help=f"how many, evenly spread (default: {SHEET})"
     )
@@ -114,7 +114,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
     parser.set_defaults(work=work)
-    parser.add_argument("path", type=Path, help="data set, folder of pictures, or video")
+    parser.add_argument("path", type=Path, help="data set, folder of images, or video")
     parser.add_argument("--format", choices=("auto", *FORMATS), default="auto", help="default: auto")
     parser.add_argument("--split", help="only this split, such as train or val (default: all)")
     parser.add_argument("--videos", nargs="+", metavar="NAME", help="only these clips (default: all)")

@@ -25,7 +25,7 @@ Score result files against ground-truth files and print the official numbers as 
                    by TrackEval, with the rules of MOT15, MOT17 or MOT20, told by the labels
   bdd100k          Scalabel JSON with run lengths (a file, or a folder of one per video), or folders of RGBA
                    bitmasks; mMOTSA, mMOTSP, mIDF1, ID switches as scalabel and bdd100k count, and mask HOTA
-  bdd100k_ins_seg  folders of RGBA bitmasks of single pictures, with the scores in <results>.json beside the
+  bdd100k_ins_seg  folders of RGBA bitmasks of single images, with the scores in <results>.json beside the
                    results' folder; AP of masks as bdd100k counts
   youtube_vis      annotation file and results.json; AP of tracks
   coco             annotation file and a list of detections; AP of masks

@@ -13,7 +13,7 @@ from pcan_model.training.options import TrainOptions
 
 EXPLANATION = """\
 Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
-seg_track has them), or on its single pictures (images/*.jpg, annotation_rle.json).
+seg_track has them), or on its single images (images/*.jpg, annotation_rle.json).
 
   pcan-train pcan_street_tiny --data street:1 drives:0.5 --hold-out b1c66a42 --out runs/street
   pcan-train pcan_street_tiny --data street#plaza:0.5 street#kitti_0926,highway_white:1 --out runs/part

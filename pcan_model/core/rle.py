@@ -55,7 +55,7 @@ def check(
     file: Path | str,
     key: str,
     size: tuple[int, int] | None = None,
-    whose: str = "the picture",
+    whose: str = "the image",
 ) -> Rle:
     """Return run lengths in compressed form; DataError unless they cover their size exactly.
 

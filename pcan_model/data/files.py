@@ -114,10 +114,10 @@ def frame_numbers(image_files: Sequence[Path]) -> list[int]:
 def list_images(folder: Path) -> list[Path]:
     """Return the images of a folder in natural order; DataError where there are none."""
     if not folder.is_dir():
-        raise DataError(folder, "folder", "pictures", "no such folder")
+        raise DataError(folder, "folder", "images", "no such folder")
     found = visible(folder.iterdir(), IMAGE_SUFFIXES)
     if not found:
-        raise DataError(folder, "folder", f"pictures ({', '.join(IMAGE_SUFFIXES)})", "none")
+        raise DataError(folder, "folder", f"images ({', '.join(IMAGE_SUFFIXES)})", "none")
     return found
 
 
@@ -135,14 +135,14 @@ def read_unchanged(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any
     except cv2.error:  # of no bytes, and of sizes that nobody means
         image = None
     if image is None:
-        raise DataError(path, "image", "a readable picture", f"{len(data)} other bytes")
+        raise DataError(path, "image", "a readable image", f"{len(data)} other bytes")
     return cast(NDArray[Any], image)
 
 
 def read_bytes(path: Path) -> bytes:
     """Read an image without decoding it; DataError where there is none, or a JPEG that is cut off."""
     if not path.is_file():
-        raise DataError(path, "image", "a picture", "no such file")
+        raise DataError(path, "image", "an image", "no such file")
     data = path.read_bytes()
     if is_jpeg(data) and not is_whole(data):
         raise DataError(path, "image", "a whole jpeg", f"one cut off after {len(data)} bytes")
@@ -153,5 +153,5 @@ def write_image(path: Path, image: NDArray[Any], settings: Sequence[int] = ()) -
     """Encode an image as its name says; OSError where that fails."""
     done, data = cv2.imencode(path.suffix, image, list(settings))
     if not done:
-        raise OSError(f"{path}: the picture could not be written")
+        raise OSError(f"{path}: the image could not be written")
     write_bytes(path, data.tobytes())

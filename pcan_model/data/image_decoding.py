@@ -131,9 +131,9 @@ def _pixels(message: Any, channels: int, depth: int) -> NDArray[np.uint8]:
 def _decode_compressed(message: Any) -> NDArray[np.uint8]:
     data = np.frombuffer(message.data, np.uint8)
     if "compressedDepth" in message.format:
-        raise BadImage(f"format: expected a jpeg or png picture, got {message.format!r}")
+        raise BadImage(f"format: expected a jpeg or png image, got {message.format!r}")
     if not len(data):
-        raise BadImage(f"data: expected a {message.format or 'compressed'} picture, got 0 bytes")
+        raise BadImage(f"data: expected a {message.format or 'compressed'} image, got 0 bytes")
     # The decoder fills what is missing of a cut JPEG with grey and reports nothing.
     if is_jpeg(data.data) and not is_whole(data.data):
         raise BadImage(f"data: expected a whole jpeg, got one cut off after {len(data)} bytes")
@@ -146,7 +146,7 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
         image = None
     if image is None:
         raise BadImage(
-            f"data: expected a {message.format or 'compressed'} picture, cannot decode {len(data)} bytes"
+            f"data: expected a {message.format or 'compressed'} image, cannot decode {len(data)} bytes"
         )
     return np.asarray(cv2.cvtColor(image, conversion), np.uint8)
 

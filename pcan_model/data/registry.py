@@ -83,7 +83,7 @@ DATASET_FORMATS = (  # of two that fit, the first
     ),
     DatasetFormat(
         "folder",
-        f"pictures ({', '.join(IMAGE_SUFFIXES)}), or one of them, without labels",
+        f"images ({', '.join(IMAGE_SUFFIXES)}), or one of them, without labels",
         _has(IMAGE_SUFFIXES),
         _whole(lambda path, *_: [read_folder(path)]),
         splits=False,
@@ -100,7 +100,7 @@ def recognise(path: Path, format: str = "auto") -> DatasetFormat:
     Raises DataError, which says what was expected, where it is none.
     """
     if not path.exists():
-        raise DataError(path, "path", "a data set, a folder of pictures or a video", "nothing there")
+        raise DataError(path, "path", "a data set, a folder of images or a video", "nothing there")
     if format != "auto" and format not in FORMATS:
         raise DataError(path, "format", f"auto or one of {', '.join(FORMATS)}", format)
     asked = [known for known in DATASET_FORMATS if format in ("auto", known.name)]

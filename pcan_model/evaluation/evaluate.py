@@ -152,5 +152,5 @@ def _output(folder: Path | None) -> Iterator[Path]:
 def _clips(options: EvaluateOptions) -> list[Clip]:
     clips = open_clips(options.data, options.format, split=options.split, videos=options.videos)
     if not all(clip.labelled for clip in clips):
-        raise DataError(options.data, "labels", "labelled clips, to count against", "pictures only")
+        raise DataError(options.data, "labels", "labelled clips, to count against", "images only")
     return clips

@@ -104,11 +104,11 @@ def write_predictions(path: Path, predictions: ClipPredictions) -> None:
     """Save a clip as JSON, atomically."""
     frames = [
         {
-            "picture": predictions.image_files[t],
+            "image": predictions.image_files[t],
             "size": predictions.sizes[t],
             "seconds": predictions.seconds[t],
-            "truth": _plain(predictions.ground_truth[t]),
-            "said": _plain(predictions.predicted[t]),
+            "ground_truth": _plain(predictions.ground_truth[t]),
+            "predicted": _plain(predictions.predicted[t]),
         }
         for t in range(len(predictions))
     ]
@@ -128,10 +128,10 @@ def read_predictions(path: Path, key: str) -> ClipPredictions | None:
     return ClipPredictions(
         plain["name"],
         key,
-        tuple(frame["picture"] for frame in frames),
+        tuple(frame["image"] for frame in frames),
         tuple((frame["size"][0], frame["size"][1]) for frame in frames),
-        tuple(_objects(frame["truth"], frame["size"]) for frame in frames),
-        tuple(_objects(frame["said"], frame["size"]) for frame in frames),
+        tuple(_objects(frame["ground_truth"], frame["size"]) for frame in frames),
+        tuple(_objects(frame["predicted"], frame["size"]) for frame in frames),
         tuple(frame["seconds"] for frame in frames),
     )
 

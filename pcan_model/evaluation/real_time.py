@@ -18,7 +18,7 @@ class Timing:
 
     rate: float  # times the clips' own pace
     frames: int  # sent
-    predictions: int
+    answered: int
     p50: float | None  # seconds; None without an answer
     p95: float | None
     p99: float | None
@@ -27,14 +27,14 @@ class Timing:
     @property
     def dropped(self) -> int:
         """Return how many frames got no answer."""
-        return self.frames - self.predictions
+        return self.frames - self.answered
 
 
 def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
     """Sum up the latencies of each clip's frames, seconds; None where a frame got no answer."""
-    predictions = [[value for value in clip if value is not None] for clip in clips]
-    every = [value for clip in predictions for value in clip]
-    steps = [abs(step) for clip in predictions for step in np.diff(clip)]
+    answered = [[value for value in clip if value is not None] for clip in clips]
+    every = [value for clip in answered for value in clip]
+    steps = [abs(step) for clip in answered for step in np.diff(clip)]
     p50, p95, p99 = percentiles(every, (50, 95, 99)) or (None,) * 3
     jitter = float(np.mean(steps)) if steps else None
     return Timing(rate, sum(map(len, clips)), len(every), p50, p95, p99, jitter)
@@ -52,7 +52,7 @@ class Cost:
         """Return it for people: HOTA over the classes that occur, mMOTSA as BDD100K counts, in per cent."""
         t = self.timing
         lines = [
-            f"in real time, {t.rate:g} x: {t.frames} frames sent, {t.predictions} answered, {t.dropped} dropped",
+            f"in real time, {t.rate:g} x: {t.frames} frames sent, {t.answered} answered, {t.dropped} dropped",
             f"latency p50 / p95 / p99: {_ms(t.p50)} / {_ms(t.p95)} / {_ms(t.p99)}, jitter {_ms(t.jitter)}",
         ]
         pairs = zip(_scores(self.lockstep), _scores(self.real_time), strict=True)

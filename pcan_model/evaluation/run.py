@@ -27,7 +27,7 @@ from pcan_model.evaluation.predictions import (
 )
 from pcan_model.evaluation.setup import OpenSetup, Setup
 
-FORM = 1  # of the answers; raised when the same settings answer otherwise
+FORM = 2  # of the answers; raised when the same settings answer otherwise
 FOLDER = "sequences"  # below the output: one file a clip
 
 

@@ -80,7 +80,7 @@ def _check(config: Config, folder: Path, precision: str, calibration: Sequence[C
     if precision in LAYERS:
         if not calibration:
             raise ConfigError(
-                f"--precision {precision}: expected --calibration PATH, pictures as the robot will see them "
+                f"--precision {precision}: expected --calibration PATH, images as the robot will see them "
                 "(a data set, bag, video or folder), got none"
             )
         check_quantiser()

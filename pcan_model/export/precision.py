@@ -49,7 +49,7 @@ def round_to_8_bits(
         with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
             samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
         if not samples.instance:
-            raise ConfigError("--calibration: expected pictures with objects, the network tracks none")
+            raise ConfigError("--calibration: expected images with objects, the network tracks none")
         graphs = [(prefix, graph) for prefix in signatures for graph in ("frame", "instance")]
         for prefix, graph in graphs:
             given = for_cameras(getattr(samples, graph), signatures[prefix].cameras)

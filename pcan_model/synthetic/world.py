@@ -128,7 +128,8 @@ class Crowd:
 
     def _add(
         self, labels: tuple[int, ...], pose: Pose, speed: float, reach: tuple[float, float], *,
-        rate: float = 0.0, mesh: Mesh | None = None, appearance: Appearance | None = None, ride: Ride | None = None,
+        rate: float = 0.0, mesh: Mesh | None = None, appearance: Appearance | None = None,
+        ride: Ride | None = None,
     ) -> None:  # fmt: skip
         for other in self.actors:
             gap_x = abs(pose.x - other.start.x) - reach[0] - other.reach[0]

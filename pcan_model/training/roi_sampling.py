@@ -54,7 +54,7 @@ def sample_regions(proposals: list[Tensor], targets: list[GroundTruth], train: T
 def join_regions(parts: list[SampledRegions]) -> SampledRegions:
     """Put the regions of several images behind each other."""
     return SampledRegions(
-        *(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "picture", "found"))
+        *(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "image_index", "found"))
     )
 
 

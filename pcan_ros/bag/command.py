@@ -59,7 +59,7 @@ def _make(options: MakeOptions) -> int:
         frames = timed_frames(clip, options.source, options.rate)
         written = make_bag(_progress(frames, clip.count, clip.name), out, style)
         if not written:
-            raise BagError(f"{options.source}: expected pictures, got none")
+            raise BagError(f"{options.source}: expected images, got none")
         print(f"written: {out}, {written} images")
     return report_problems("pcan-bag", [problem for clip in clips for problem in clip.problems()])
 
@@ -86,7 +86,7 @@ def _label(options: LabelOptions) -> int:
 
     files = ModelFiles(options.model or default_model())
     engine = open_engine(files.folder, EngineOptions(options.backend, threads=options.threads)).engine
-    style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_pictures)
+    style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_images)
     done = label_bag(
         options.bag,
         options.out,

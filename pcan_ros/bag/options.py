@@ -54,4 +54,4 @@ class LabelOptions:
     storage: Storage = setting("mcap", "plugin of rosbag2")
     prefix: str = setting("/pcan_tracker", "of the new topics")
     raw: bool = setting(False, "overlay and label image as Image instead of CompressedImage, jpeg and png")
-    no_pictures: bool = setting(False, "tracks only")
+    no_images: bool = setting(False, "tracks only")

@@ -122,7 +122,7 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
 ) -> None:
     source = write_bag(tmp_path / "bag", drive(1 + i / 10 for i in range(300)))
     command = [sys.executable, "-m", "pcan_ros.bag.command", "label", source, "--out", tmp_path / "out"]
-    command += ["--model", squares, "--threads", "1", "--no-pictures"]
+    command += ["--model", squares, "--threads", "1", "--no-images"]
     first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         while not list(tmp_path.glob(".out.part/*.chunk")) and first.poll() is None:

@@ -1,4 +1,4 @@
-"""Clips and pictures as bags: stamps, pictures, calibration and labels come back as they went in."""
+"""Clips and images as bags: stamps, images, calibration and labels come back as they went in."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_objects_of_two_classes_may_have_the_same_id_as_in_kitti_mots(tmp_path: 
 
 
 @pytest.mark.parametrize(("encoding", "most"), [("png", 0), ("jpeg", 3)])
-def test_compressed_pictures_are_on_the_topic_of_image_transport(
+def test_compressed_images_are_on_the_topic_of_image_transport(
     tmp_path: Path, encoding: str, most: float
 ) -> None:
     clip = Squares(length=1)
@@ -176,9 +176,7 @@ def test_the_times_that_kitti_lists_are_kept_to_the_nanosecond(tmp_path: Path) -
     assert [frame.time for frame in again] == [10**9, 12 * TENTH]
 
 
-def test_a_calibration_is_read_and_must_fit_the_pictures(
-    tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_calibration_is_read_and_must_fit_the_images(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     kitti = tmp_path / "kitti.txt"
     kitti.write_text("P0: 1 0 0 0 0 1 0 0 0 0 1 0\nP2: 700 0 600 45 0 700 170 -1 0 0 1 0.003\n")
     info = read_camera_info(kitti)

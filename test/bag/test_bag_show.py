@@ -187,7 +187,7 @@ def test_a_change_of_resolution_is_told(tmp_path: Path) -> None:
 
     topic = only(inspect(write_bag(tmp_path / "bag", messages())))
     assert topic.formats == {"96x64 rgb8": 3, "48x32 rgb8": 2}
-    assert topic.problems() == ["/camera/image: pictures change: 96x64 rgb8 (3), 48x32 rgb8 (2)"]
+    assert topic.problems() == ["/camera/image: images change: 96x64 rgb8 (3), 48x32 rgb8 (2)"]
 
 
 def test_two_cameras_have_a_rate_each(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_check_goes_on_after_every_bad_video_and_object_of_youtube_vis(
     assert "annotation 77: category_id: expected one of" in found[1] and "got {'id': 2}" in found[2]
 
 
-def test_check_goes_on_after_every_bad_folder_of_pictures(
+def test_check_goes_on_after_every_bad_folder_of_images(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("b", "c"):

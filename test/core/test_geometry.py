@@ -53,7 +53,7 @@ def test_letterbox_fits_top_left_and_fills_the_rest() -> None:
     assert (pixels[:32] == 200).all() and (pixels[32:] == (1, 2, 3)).all()
 
 
-def test_letterbox_moves_the_picture_as_it_moves_boxes() -> None:
+def test_letterbox_moves_the_image_as_it_moves_boxes() -> None:
     image = np.zeros((90, 160, 3), np.uint8)
     image[30:60, 40:100] = 255
     letterbox = Letterbox((90, 160), (192, 320))
@@ -64,7 +64,7 @@ def test_letterbox_moves_the_picture_as_it_moves_boxes() -> None:
     assert [*seen.min(0)[::-1], *(seen.max(0)[::-1] + 1)] == pytest.approx(box.tolist())
 
 
-def test_letterbox_leaves_a_fitting_picture_alone_and_refuses_another_size() -> None:
+def test_letterbox_leaves_a_fitting_image_alone_and_refuses_another_size() -> None:
     image = np.random.default_rng(0).integers(0, 255, (32, 64, 3)).astype(np.uint8)
     letterbox = Letterbox((32, 64), (32, 64))
 
@@ -86,7 +86,7 @@ def test_box_iou_equals_fractions_by_hand() -> None:
     [
         [10.3, 5.7, 31.9, 27.2],  # larger than its grid
         [3.2, 4.1, 9.4, 8.8],  # smaller
-        [-7.5, -3.0, 12.0, 20.0],  # cut by the picture on the left and above
+        [-7.5, -3.0, 12.0, 20.0],  # cut by the image on the left and above
         [30.0, 20.0, 77.0, 55.5],  # cut on the right and below
         [20.6, 20.7, 21.3, 21.2],  # under a pixel
         [50.0, 50.0, 60.0, 60.0],  # outside

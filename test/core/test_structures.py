@@ -48,7 +48,7 @@ def test_detections_are_taken_by_index_or_mask_in_the_order_asked() -> None:
     ],
     ids=["grey", "float", "empty", "four channels"],
 )
-def test_a_frame_is_an_rgb_picture_of_bytes(image: np.ndarray) -> None:
+def test_a_frame_is_an_rgb_image_of_bytes(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"Frame: image: expected \(H, W, 3\) uint8"):
         Frame(image, 0.0)
 

@@ -132,7 +132,7 @@ def test_weights_choose_the_clips(drives: list[SyntheticDrive]) -> None:
         PairDataset([Still([dark]), drives[0]], **SIZE, seed=0, weights=[1])
 
 
-def test_a_plain_pair_is_the_picture_itself() -> None:
+def test_a_plain_pair_is_the_image_itself() -> None:
     frame = SyntheticDrive(0, 1, 96, 160).frame(0)
     key, _ = PairDataset([Still([frame])], **SIZE, seed=0, augment=PLAIN)[0]
     np.testing.assert_array_equal(key.masks, frame.masks)
@@ -151,7 +151,7 @@ def test_objects_cut_below_a_fifth_become_ignore(kept: float, is_object: bool) -
 
 @pytest.mark.parametrize("height", [60, 61])
 @pytest.mark.parametrize("width", [100, 101])
-def test_a_mirrored_picture_is_the_picture_read_backwards(height: int, width: int) -> None:
+def test_a_mirrored_image_is_the_image_read_backwards(height: int, width: int) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (height, width, 3), np.uint8)
     index = rng.integers(-1, 3, (height, width)).astype(np.int16)
@@ -163,7 +163,7 @@ def test_a_mirrored_picture_is_the_picture_read_backwards(height: int, width: in
     assert out.boxes[0].tolist() == [width - 20, 4, width - 3, 30]
 
 
-def test_a_shrunk_picture_lies_where_its_masks_do() -> None:
+def test_a_shrunk_image_lies_where_its_masks_do() -> None:
     """A white square in black, a quarter as large: what is bright and what is marked have one middle."""
     index = np.zeros((80, 160), np.int16)
     index[21:49, 37:93] = 1

@@ -21,7 +21,7 @@ needs_shared = needs(DATA)
 
 
 def make_frame(objects: int = 2) -> LabeledFrame:
-    """A grey picture with `objects` bars side by side and an ignored lower edge."""
+    """A grey image with `objects` bars side by side and an ignored lower edge."""
     masks = np.zeros((objects, 40, 60), bool)
     for k in range(objects):
         masks[k, 5:20, 10 * k + 2 : 10 * k + 9] = True
@@ -32,7 +32,7 @@ def make_frame(objects: int = 2) -> LabeledFrame:
 
 
 def write_labels(root: Path, labels: Any) -> Path:
-    """One video `v` of one 60 x 40 picture with these labels."""
+    """One video `v` of one 60 x 40 image with these labels."""
     (root / "images" / "v").mkdir(parents=True)
     (root / "labels").mkdir()
     cv2.imwrite(str(root / "images" / "v" / "0.jpg"), np.zeros((40, 60, 3), np.uint8))
@@ -151,21 +151,21 @@ def test_json_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
         read_clips(tmp_path)
 
 
-def test_a_missing_or_truncated_picture_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_truncated_image_is_named(tmp_path: Path) -> None:
     write_labels(tmp_path, [])
     pixels = tmp_path / "images" / "v" / "0.jpg"
     (clip,) = read_clips(tmp_path)
-    pixels.write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"0\.jpg: image: expected a readable picture"):
+    pixels.write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"0\.jpg: image: expected a readable image"):
         clip.frame(0)
     pixels.unlink()
-    with pytest.raises(DataError, match=r"0\.jpg: image: expected a picture, got no such file"):
+    with pytest.raises(DataError, match=r"0\.jpg: image: expected an image, got no such file"):
         clip.frame(0)
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     write_labels(tmp_path, [{"id": "3", "category": "car", "rle": {"size": [4, 4], "counts": "08"}}])
-    with pytest.raises(DataError, match=r"label 3: rle\.size: expected that of the picture \(40, 60\)"):
+    with pytest.raises(DataError, match=r"label 3: rle\.size: expected that of the image \(40, 60\)"):
         read_clips(tmp_path)[0].frame(0)
 
 

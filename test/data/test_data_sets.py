@@ -107,7 +107,7 @@ def test_kitti_mots_ignores_the_classes_it_lacks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame.ignore, Bars().frame(1).ignore | Bars().frame(1).masks[1])
 
 
-def test_kitti_mots_pictures_and_lines_say_the_same(tmp_path: Path) -> None:
+def test_kitti_mots_images_and_lines_say_the_same(tmp_path: Path) -> None:
     out = write([Bars()], "kitti_mots", tmp_path / "out")
     (image_files,) = open_clips(out)
     shutil.copytree(out, tmp_path / "lines", ignore=shutil.ignore_patterns("instances"))
@@ -115,14 +115,14 @@ def test_kitti_mots_pictures_and_lines_say_the_same(tmp_path: Path) -> None:
     assert_same(image_files, lines)
 
 
-def test_pictures_are_copied_as_they_are(tmp_path: Path) -> None:
+def test_images_are_copied_as_they_are(tmp_path: Path) -> None:
     (first,) = open_clips(write([Bars()], "scalabel", tmp_path / "first"))
     (second,) = open_clips(write([first], "youtube_vis", tmp_path / "second"))
     assert isinstance(first, FileClip) and isinstance(second, FileClip)
     assert first.image_files[0].read_bytes() == second.image_files[0].read_bytes()
 
 
-def test_labels_come_without_their_picture(tmp_path: Path) -> None:
+def test_labels_come_without_their_image(tmp_path: Path) -> None:
     for target in TARGETS:
         out = write([Bars()], target, tmp_path / target)
         (clip,) = open_clips(out)
@@ -215,7 +215,7 @@ def test_boxes_alone_are_ignored_but_for_training(tmp_path: Path, task: str, ima
     np.testing.assert_array_equal(taught.index == 1, shown.ignore)
 
 
-def test_a_folder_of_pictures_is_a_clip_without_labels(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_a_clip_without_labels(tmp_path: Path) -> None:
     for number in (10, 9):
         cv2.imwrite(str(tmp_path / f"f{number}.png"), np.full((4, 6, 3), number, np.uint8))
     (clip,) = open_clips(tmp_path)
@@ -280,13 +280,13 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     assert findings.areas == {"car": [135] * 3, "pedestrian": [135] * 2}
     assert findings.tracks == {"car": 1, "pedestrian": 1} and findings.ignoring == 3
 
-    clip.image_files[1].write_bytes(b"no picture")
+    clip.image_files[1].write_bytes(b"no image")
     cv2.imwrite(str(clip.image_files[2]), np.zeros((30, 60, 3), np.uint8))
     findings = Findings()
     list(check([clip], CLASSES, findings))
     assert len(findings.problems) == 2
-    assert "000001.jpg: image: expected a readable picture, got 10 other bytes" in findings.problems[0]
-    assert "rle.size: expected that of the picture (30, 60), got [40, 60]" in findings.problems[1]
+    assert "000001.jpg: image: expected a readable image, got 10 other bytes" in findings.problems[0]
+    assert "rle.size: expected that of the image (30, 60), got [40, 60]" in findings.problems[1]
     assert "problem: " in describe(findings)
 
 

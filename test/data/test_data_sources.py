@@ -98,7 +98,7 @@ def test_a_weight_that_is_none_is_refused(weight: str) -> None:
         split_weight(f"drives:{weight}")
 
 
-def test_single_pictures_are_clips_of_one_frame(tmp_path: Path, drawn: dict[str, Any]) -> None:
+def test_single_images_are_clips_of_one_frame(tmp_path: Path, drawn: dict[str, Any]) -> None:
     frames = [{"name": f"{name}.jpg", "labels": []} for name in "xyz"]
     (tmp_path / "annotation_rle.json").write_text(json.dumps(frames))
     read(str(tmp_path))

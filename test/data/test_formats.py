@@ -49,7 +49,7 @@ def test_overlaps_go_to_the_higher_score() -> None:
     assert from_masks(masks, **two).index.tolist() == [[1, 2, 2]]
 
 
-def test_values_of_a_picture_are_those_that_numpy_finds() -> None:
+def test_values_of_an_image_are_those_that_numpy_finds() -> None:
     pixels = np.random.default_rng(0).integers(0, 4, (7, 9)).astype(np.uint16)
     values, which = distinct(pixels)
     np.testing.assert_array_equal(values, np.unique(pixels))
@@ -81,7 +81,7 @@ def test_long_run_lengths_are_read_as_pycocotools_writes_them() -> None:
 
 
 @pytest.mark.parametrize("counts", ["0Z1", "", "\x00\xff", [3, 13], [3, -3, 15], None])
-def test_run_lengths_that_do_not_cover_the_picture_are_refused(counts: object) -> None:
+def test_run_lengths_that_do_not_cover_the_image_are_refused(counts: object) -> None:
     with pytest.raises(DataError, match=r"f: k\.counts: expected run lengths that cover \(3, 5\), got"):
         rle.paint(np.zeros((3, 5), np.int16), {"size": [3, 5], "counts": counts}, 1, file="f", key="k")
 
@@ -106,14 +106,14 @@ def test_kitti_mots_values_are_class_times_1000_plus_id_and_10000_where_ignored(
     assert dropped[2].tolist() == [0, 0, 2009, 0, 10000]
 
 
-def test_kitti_mots_pictures_come_back_with_whole_values_as_ids() -> None:
+def test_kitti_mots_images_come_back_with_whole_values_as_ids() -> None:
     values = kitti_mots.to_values(frame(CAR, PEDESTRIAN, CAR), CLASSES, kitti_mots.Identities())
     again = kitti_mots.from_values(values, CLASSES, "f")
     assert_same(again, frame(CAR, PEDESTRIAN, CAR, ids=(1004, 2009, 1012)))
     np.testing.assert_array_equal(kitti_mots.to_values(again, CLASSES, kitti_mots.Identities()), values)
 
 
-def test_kitti_mots_lines_hold_the_same_as_its_pictures(tmp_path: Path) -> None:
+def test_kitti_mots_lines_hold_the_same_as_its_images(tmp_path: Path) -> None:
     lines = kitti_mots.to_lines(frame(), 3, CLASSES, kitti_mots.Identities())
     assert [line.split()[:5] for line in lines] == [
         ["3", "1004", "1", "3", "5"],

@@ -1,4 +1,4 @@
-"""Image messages to pictures; nothing here needs ROS."""
+"""Image messages to images; nothing here needs ROS."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_bayer_patterns_come_out_as_rgb(encoding: str, first: tuple[int, int], b
 
 
 @pytest.mark.parametrize(("encoding", "red"), [("bayer_rggb8", 0), ("bayer_bggr8", 2), ("bayer_rggb16", 0)])
-def test_a_compressed_bayer_pattern_is_no_grey_picture(encoding: str, red: int) -> None:
+def test_a_compressed_bayer_pattern_is_no_grey_image(encoding: str, red: int) -> None:
     mosaic = np.zeros((8, 8), np.uint8)
     mosaic[::2, ::2] = 200
     data = cv2.imencode(".png", mosaic)[1].tobytes()
@@ -122,7 +122,7 @@ def test_a_compressed_bayer_pattern_is_no_grey_picture(encoding: str, red: int) 
     assert pixels[..., red].min() == 200 and np.delete(pixels, red, -1).max() == 0
 
 
-def test_grey_and_16_bit_pictures_become_rgb() -> None:
+def test_grey_and_16_bit_images_become_rgb() -> None:
     grey = np.full((4, 6), 77, np.uint8)
     assert (decode(raw(grey, "mono8")) == 77).all()
     deep = grey.astype(np.uint16) << 8 | 0xFF
@@ -141,7 +141,7 @@ def test_rgb_and_unpadded_rows_are_not_copied() -> None:
     assert np.shares_memory(decode(message), np.frombuffer(message.data, np.uint8))
 
 
-def test_compressed_pictures_come_out_as_rgb() -> None:
+def test_compressed_images_come_out_as_rgb() -> None:
     for kind in ("jpeg", "png"):
         data = cv2.imencode(f".{kind}", red(32, 32)[..., ::-1])[1].tobytes()
         assert np.abs(decode(compressed(data, kind)).astype(int) - RED).max() <= 4
@@ -171,7 +171,7 @@ def test_an_odd_width_of_yuv_is_refused() -> None:
         decode(raw(np.zeros((4, 5, 2), np.uint8), "yuv422"))
 
 
-def test_broken_compressed_pictures_are_refused() -> None:
+def test_broken_compressed_images_are_refused() -> None:
     whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[
         1
     ].tobytes()

@@ -195,7 +195,7 @@ def test_a_report_names_the_precision_that_the_model_was_exported_in(
 def test_processes_say_the_same_as_one(squares_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     for name in ("a", "b"):
-        write_clip(tmp_path / "set", name, (squares_picture(t) for t in range(4)), quality=100)
+        write_clip(tmp_path / "set", name, (squares_image(t) for t in range(4)), quality=100)
     base = [str(squares_model), "--engine", "onnx", "--data", str(tmp_path / "set"), "--out"]
 
     assert evaluate.main([*base, str(tmp_path / "one")]) == 0
@@ -207,7 +207,7 @@ def test_processes_say_the_same_as_one(squares_model: Path, tmp_path: Path) -> N
     assert one == two and one["mean"]["hota"] > 0.5
 
 
-def squares_picture(time: int) -> LabeledFrame:
+def squares_image(time: int) -> LabeledFrame:
     """Draw what the squares model sees as a car, driving right."""
     from support.squares import pixels
 
@@ -348,7 +348,7 @@ def test_classes_that_a_data_set_does_not_label_are_left_out(tmp_path: Path) -> 
     assert predictions.only(CLASSES, ("car",)).ground_truth[0].labels.tolist() == [0]
 
 
-def test_a_picture_shows_truth_and_answer_side_by_side() -> None:
+def test_an_image_shows_truth_and_answer_side_by_side() -> None:
     from pcan_model.evaluation.report.images import WIDTH as HALF
     from pcan_model.evaluation.report.images import beside
 

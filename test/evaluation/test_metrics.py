@@ -33,7 +33,7 @@ PERSON, RIDER, CAR, TRUCK = range(4)
 
 
 def strip(first: int, last: int, row: int = 0) -> NDArray[np.bool_]:
-    """Return a mask of pixels first .. last - 1 of one row of a small picture."""
+    """Return a mask of pixels first .. last - 1 of one row of a small image."""
     mask = np.zeros((8, 40), bool)
     mask[row, first:last] = True
     return mask

@@ -19,7 +19,7 @@ from pcan_model.evaluation.report.summary import summarise
 
 def test_latencies_are_percentiles_of_what_was_answered_and_jitter_is_within_clips() -> None:
     timing = timing_of(2.0, [[0.1, None, 0.3], [0.2, 0.2]])
-    assert (timing.frames, timing.predictions, timing.dropped) == (5, 4, 1)
+    assert (timing.frames, timing.answered, timing.dropped) == (5, 4, 1)
     assert timing.p50 == pytest.approx(0.2)
     assert timing.p99 == pytest.approx(np.percentile([0.1, 0.3, 0.2, 0.2], 99))
     assert timing.jitter == pytest.approx((0.2 + 0.0) / 2)

@@ -25,7 +25,7 @@ GOLDEN = sorted((DATA / "golden_mots").glob("*"))
 
 
 def mask(first: int, last: int) -> NDArray[np.bool_]:
-    """Return a mask of columns first .. last - 1 of a picture of 10 x 40."""
+    """Return a mask of columns first .. last - 1 of an image of 10 x 40."""
     pixels = np.zeros((10, 40), bool)
     pixels[:, first:last] = True
     return pixels
@@ -268,7 +268,7 @@ def bitmask(path: Path, *instances: tuple[int, int, int, int, int]) -> None:
     write_image(path, pixels)
 
 
-def test_single_pictures_of_bdd100k_by_hand(tmp_path: Path) -> None:
+def test_single_images_of_bdd100k_by_hand(tmp_path: Path) -> None:
     bitmask(tmp_path / "gt/a.png", (3, 0, 1, 0, 10), (3, 1, 2, 10, 20), (3, 0, 3, 30, 40))
     bitmask(tmp_path / "said/a.png", (3, 0, 5, 0, 8), (3, 0, 6, 10, 20), (3, 0, 7, 20, 24))
     entry = {"name": "a.jpg", "labels": [{"index": i, "score": s} for i, s in ((5, 0.5), (6, 0.9), (7, 0.8))]}
@@ -327,7 +327,7 @@ INS_SEG = DATA / "official_bdd100k_tests/ins_seg"
 
 
 @pytest.mark.skipif(not INS_SEG.is_dir(), reason=f"the toolkit's own case is not at {INS_SEG}")
-def test_the_bdd100k_toolkits_own_case_of_single_pictures() -> None:
+def test_the_bdd100k_toolkits_own_case_of_single_images() -> None:
     """The figures are what bdd100k 1.0.1 prints of it."""
     found = score("bdd100k_ins_seg", INS_SEG / "gt", INS_SEG / "pred")
 

@@ -1,4 +1,4 @@
-"""What a quantiser is fed with: pictures as the camera sends them, samples of several cameras together."""
+"""What a quantiser is fed with: images as the camera sends them, samples of several cameras together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tm
     np.testing.assert_array_equal(image_files[1][0], clip.image_files[1][..., ::-1])
 
 
-def test_pictures_of_another_size_are_fitted_into_the_cameras(tmp_path: Path) -> None:
+def test_images_of_another_size_are_fitted_into_the_cameras(tmp_path: Path) -> None:
     clip = BlockClip(2, 5)
     sent = AsSent(clip, CameraFormat(64, 200))
     assert (sent.name, sent.rate, len(sent)) == (clip.name, clip.rate, 2)

@@ -50,11 +50,11 @@ def test_the_rest_is_asked_for_beside_8_bits_only(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_without_objects_are_no_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_without_objects_are_no_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = small_net(small_config(heads={"score_threshold": 1.0}))
     signatures = {"": grid_sample(net)}
     monkeypatch.setattr(rounding, "CALIBRATION_FRAMES", 1)
-    with pytest.raises(ConfigError, match="expected pictures with objects, the network tracks none"):
+    with pytest.raises(ConfigError, match="expected images with objects, the network tracks none"):
         rounding.round_to_8_bits(net, tmp_path, signatures, precision="int8", calibration=[BlockClip(1, 0)])
 
 
@@ -104,7 +104,7 @@ def test_in_8_bits_a_camera_among_several_gets_what_it_gets_alone(two_cameras_in
 
 
 def run(path: Path, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """Return what a frame graph says of pictures of cameras that have seen nothing before."""
+    """Return what a frame graph says of images of cameras that have seen nothing before."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
     inputs |= {"image": image} | ({"remember": np.ones(2, np.float32)} if len(image) > 1 else {})

@@ -167,8 +167,8 @@ def test_calibration_takes_named_videos_only(tmp_path: Path) -> None:
     assert len(calibration_clips([str(tmp_path)])) == 3
 
 
-def test_without_pictures_nothing_is_rounded(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--precision int8: expected --calibration PATH, pictures"):
+def test_without_images_nothing_is_rounded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--precision int8: expected --calibration PATH, images"):
         export(small_net(), tmp_path / "model", precision="int8")
     assert not list(tmp_path.iterdir())
 

@@ -154,7 +154,7 @@ def test_every_pass_becomes_a_cuda_graph(engine: TensorRtEngine, drive: list[Fra
     assert graphs >= 4, f"{graphs}, expected 4 to 6: this engine cannot be captured; launches cost more then"
 
 
-def test_pictures_that_come_up_early_change_nothing(engine: TensorRtEngine, drive: list[Frame]) -> None:
+def test_images_that_come_up_early_change_nothing(engine: TensorRtEngine, drive: list[Frame]) -> None:
     frames, reference = drive[:20], track(engine, drive[:20])
     tracker, spent = Tracker(engine), dict[bool, float]()
     ready = [tracker.prepare(frame) for frame in frames]
@@ -182,7 +182,7 @@ def test_the_latency_is_printed(engine: TensorRtEngine, drive: list[Frame]) -> N
     assert np.isfinite(times).all()
 
 
-def test_a_picture_of_another_size_is_a_clear_error(
+def test_an_image_of_another_size_is_a_clear_error(
     files: ModelFiles, bindings: Bindings, cache: Path
 ) -> None:
     engine = TensorRtEngine(Source(files, bindings, cache, build=False))

@@ -1,4 +1,4 @@
-"""The letterbox inside the graph: the host's to a grey level, the same tracks, no other size of picture."""
+"""The letterbox inside the graph: the host's to a grey level, the same tracks, no other size of image."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_manifest_and_the_graph_say_what_goes_in(two_cameras: Path) -> None:
         assert readers == {"Cast"}, "TensorRT takes uint8 into nothing else"
 
 
-def test_a_picture_of_another_size_is_refused_with_both_sizes(two_cameras: Path) -> None:
+def test_an_image_of_another_size_is_refused_with_both_sizes(two_cameras: Path) -> None:
     engine = OnnxEngine(two_cameras, 1)
     with pytest.raises(
         WrongCamera, match=r"image: expected 150 x 300 as the model .*, got 64 x 96: pcan-export"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def clip(frames: int) -> list[Frame]:
-    """Return a textured picture that drifts."""
+    """Return a textured image that drifts."""
     noise = np.random.default_rng(0).integers(0, 255, (16, 32, 3), np.uint8)
     scene = noise.repeat(12, axis=0).repeat(12, axis=1)
     return [Frame(np.ascontiguousarray(scene[:128, 4 * i : 4 * i + 192]), i / 10) for i in range(frames)]
@@ -101,7 +101,7 @@ def test_without_a_detection_the_bank_is_left_alone(squares: Path) -> None:
     assert following.bank is memory.bank
 
 
-def test_another_picture_size_is_refused(squares: Path) -> None:
+def test_another_image_size_is_refused(squares: Path) -> None:
     engine = OnnxEngine(squares, 1)
     with pytest.raises(ValueError, match=r"image: expected \(64, 96, 3\) uint8, got \(64, 64, 3\)"):
         engine.detect(np.zeros((64, 64, 3), np.uint8), engine.start())

@@ -97,7 +97,7 @@ def test_two_cameras_share_an_engine_and_no_memory(engine: TorchEngine) -> None:
     assert np.array_equal(alone.scores, again.scores) and np.array_equal(alone.boxes, again.boxes)
 
 
-def test_another_picture_size_is_refused(engine: TorchEngine) -> None:
+def test_another_image_size_is_refused(engine: TorchEngine) -> None:
     with pytest.raises(ValueError, match=r"image: expected \(128, 192, 3\), got \(128, 128, 3\)"):
         engine.detect(np.zeros((128, 128, 3), np.uint8), engine.start())
 

@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms, box_iou, nms
 
 from pcan_model.model.boxes import clip, decode, encode, grid_anchors, overlaps, suppress
 
-FAR = (10**6, 10**6)  # a picture that cuts nothing
+FAR = (10**6, 10**6)  # an image that cuts nothing
 RATIOS = (0.5, 1.0, 2.0)
 
 
@@ -70,7 +70,7 @@ def test_offsets_by_hand() -> None:
     torch.testing.assert_close(offsets, torch.tensor(expected))
 
 
-def test_wild_offsets_stay_finite_and_inside_the_picture() -> None:
+def test_wild_offsets_stay_finite_and_inside_the_image() -> None:
     wild = torch.tensor([[1e6, -1e6, 1e6, 1e6], [0, 0, -1e6, 1e6]])
     out = decode(wild, boxes(2), (1.0, 1.0), (50, 70))
     assert out.isfinite().all()
@@ -130,7 +130,7 @@ def test_a_chain_longer_than_the_steps_is_said_to_be_unsettled() -> None:
     assert not settled and rows != exact
 
 
-def test_pictures_of_a_batch_are_suppressed_apart() -> None:
+def test_images_of_a_batch_are_suppressed_apart() -> None:
     batch, groups = torch.stack([chain(4), boxes(4)]), torch.zeros(2, 4)
     keep, _ = suppress(batch, groups, 0.2, 9)
     assert keep[0].tolist() == [1, 0, 1, 0]

@@ -47,7 +47,7 @@ def prototypical() -> PrototypicalAttention:
 
 
 def fused(module: FrameAttention, now: Tensor, *past: Tensor, valid: list[float] | None = None) -> Tensor:
-    """Fuse a picture's features with those of past ones."""
+    """Fuse an image's features with those of past ones."""
     memory = [module.remember(x) for x in past]
     keys, values = (torch.stack([m[i] for m in memory], 1) for i in range(2))
     flags = torch.tensor([valid or [1.0] * len(past)]).expand(len(now), -1)
@@ -170,7 +170,7 @@ def test_prototypes_do_not_depend_on_where_things_are(prototypical: Prototypical
     torch.testing.assert_close(module.condense(*mirrored), module.condense(keys, values))
 
 
-def test_pictures_of_a_batch_do_not_mix(awake: FrameAttention) -> None:
+def test_images_of_a_batch_do_not_mix(awake: FrameAttention) -> None:
     whole = fused(awake, features(0), features(1))
     alone = fused(awake, features(0)[1:], features(1)[1:])
     torch.testing.assert_close(whole[1:], alone)

@@ -20,7 +20,7 @@ def levels() -> list[Tensor]:
 
 
 def regions() -> tuple[Tensor, Tensor, list[int]]:
-    """Return boxes, the picture of each, and the pyramid level that suits its side."""
+    """Return boxes, the image of each, and the pyramid level that suits its side."""
     sides = [(10, 0), (111, 0), (112, 1), (223, 1), (224, 2), (447, 2), (448, 3), (500, 3), (0, 0)]
     boxes = torch.tensor(
         [[3.0 * i, 2.0 * i, 3.0 * i + side, 2.0 * i + side] for i, (side, _) in enumerate(sides)]

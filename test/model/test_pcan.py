@@ -89,7 +89,7 @@ def test_frames_that_are_not_valid_are_not_read(net: PCAN) -> None:
 
 
 def test_prototypes_go_on_from_those_of_the_frame_before(net: PCAN) -> None:
-    """Prototype j keeps looking at the same part: a still picture hardly moves it, and never renames it."""
+    """Prototype j keeps looking at the same part: a still image hardly moves it, and never renames it."""
     past = look(net, pixels(), memory(net))[-3:]
     keys = look(net, pixels(), past)[-3]
     similarity = keys[:, 0] @ keys[:, 1].mT  # (L, N, N) now by before

@@ -62,7 +62,7 @@ def test_the_count_is_static_even_when_little_is_left() -> None:
     torch.testing.assert_close(chosen, torch.tensor([10.0, 10, 50, 60]).expand(2, 30, 4))
 
 
-def test_all_lie_inside_the_picture() -> None:
+def test_all_lie_inside_the_image() -> None:
     head, levels = head_and_levels()
     logits, offsets = head(levels)
     chosen, _ = head.propose(logits, offsets, head.anchors(levels), SIZE, 30)

@@ -195,7 +195,7 @@ def test_value_prototypes_are_means_weighted_by_assignment() -> None:
     torch.testing.assert_close(value_prototypes(keys, values, mu, SIGMA2)[0], expected, atol=1e-3, rtol=1e-3)
 
 
-def test_constant_values_stay_constant_whatever_the_size_of_the_picture() -> None:
+def test_constant_values_stay_constant_whatever_the_size_of_the_image() -> None:
     for positions in (20, 2000):
         keys = unit_keys(drawn(1, positions, 4))
         mu = fit_prototypes(keys, None, unit_keys(drawn(1, 3, 4, seed=1)), sigma2=0.5, steps=3)
@@ -203,7 +203,7 @@ def test_constant_values_stay_constant_whatever_the_size_of_the_picture() -> Non
         torch.testing.assert_close(values, torch.full((1, 3, 2), 7.0), atol=1e-3, rtol=1e-3)
 
 
-def test_a_picture_of_its_own_prototypes_reads_itself() -> None:
+def test_an_image_of_its_own_prototypes_reads_itself() -> None:
     keys, values = unit_keys(drawn(1, 20, 16)), drawn(1, 20, 5, seed=1)
     torch.testing.assert_close(read_alone(keys, keys, values, 1e-3), values, atol=1e-4, rtol=1e-4)
 

@@ -23,7 +23,7 @@ def plainly(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 
 
 def fused_and_gradients(precision: torch.dtype = torch.float32) -> list[Tensor]:
-    """Fuse a picture with two past ones; return the result and every gradient."""
+    """Fuse an image with two past ones; return the result and every gradient."""
     torch.manual_seed(0)
     config = FrameAttentionConfig(prototypes=COUNT, key_channels=8, value_channels=12)
     module = make_frame_attention(16, config)

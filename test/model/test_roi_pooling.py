@@ -17,7 +17,7 @@ def pyramid() -> list[torch.Tensor]:
 
 
 def regions(count: int = 200) -> torch.Tensor:
-    """Return boxes of all sizes, among them the whole picture, empty ones and ones at the borders."""
+    """Return boxes of all sizes, among them the whole image, empty ones and ones at the borders."""
     g = torch.Generator().manual_seed(1)
     size = torch.tensor([WIDTH, HEIGHT])
     first = torch.rand(count, 2, generator=g) * size

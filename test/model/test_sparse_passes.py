@@ -126,7 +126,7 @@ def test_exported_it_runs_on_any_number_of_tracks_as_in_torch(
         assert masks.any() == bool(owned)
 
 
-def test_a_picture_without_objects_runs_too() -> None:
+def test_an_image_without_objects_runs_too() -> None:
     net = small_net(small_config(heads={"score_threshold": 0.9999}))
     padded, sparse = look(net, FramePass), look(net, SparseFramePass)
     assert not sparse[1].any() and sparse[3].isfinite().all()

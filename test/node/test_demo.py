@@ -28,7 +28,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of pictures in which a car drives right and a person leaves in the fourth."""
+    """Return a folder of images in which a car drives right and a person leaves in the fourth."""
     folder = tmp_path_factory.mktemp("clip")
     for i in range(FRAMES):
         scene = {2: (5 + 2 * i, 10)} | ({0: (60, 20 + i)} if i < 3 else {})
@@ -124,11 +124,11 @@ def test_clips_that_hold_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a video that OpenCV can read"):
         open_clip(tmp_path / "a.mp4")
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"a\.png: image: expected a readable picture"):
+    with pytest.raises(DataError, match=r"a\.png: image: expected a readable image"):
         list(open_clip(tmp_path / "a.png").frames())
 
 
-def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(folder: Path) -> None:
+def test_images_of_a_folder_come_in_the_order_of_their_numbers(folder: Path) -> None:
     first = next(open_clip(folder).frames())
     assert np.array_equal(first.image, pixels({2: (5, 10), 0: (60, 20)})), "8.png before 10.png"
 
@@ -153,11 +153,11 @@ def test_track_writes_a_video_without_ros(squares: Path, folder: Path, tmp_path:
     assert wrong.returncode == 2 and "no such folder" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
-@pytest.mark.parametrize("out", ["pictures", "folder"])
+@pytest.mark.parametrize("out", ["images", "folder"])
 def test_track_does_not_begin_what_it_could_not_write(
     squares: Path, folder: Path, tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = {"pictures": folder, "folder": tmp_path}[out]
+    place = {"images": folder, "folder": tmp_path}[out]
     words = [folder, "--model", squares, "--backend", "onnxruntime", "--out", place]
     assert track.main([str(word) for word in words]) == 2
     said = capsys.readouterr().err.strip()

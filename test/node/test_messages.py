@@ -76,7 +76,7 @@ def test_bytes_that_do_not_fit_are_refused(encoding: int, data: bytes, said: str
         decode_crop(Wire(encoding, 0, 0, 11, 7, data))
 
 
-def test_a_crop_beyond_the_picture_is_refused() -> None:
+def test_a_crop_beyond_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match="inside 10x20"):
         decode(wire(blob(), Encoding.MONO8), HEIGHT, 10)
 

@@ -33,7 +33,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scene(step: int) -> np.ndarray:
-    """Return a picture in which a car moves right and a person down."""
+    """Return an image in which a car moves right and a person down."""
     return pixels({CAR: (5 + 2 * step, 10), PERSON: (60, 20 + step)})
 
 
@@ -55,7 +55,7 @@ def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Pat
         assert "Traceback" not in r.process.log()
 
 
-def test_an_empty_picture_is_answered_too(squares: Path) -> None:
+def test_an_empty_image_is_answered_too(squares: Path) -> None:
     with robot(squares) as r:
         assert len(r.track(image(scene(0), 1.0)).instances) == 2
         empty = r.track(image(pixels({}), 1.1))
@@ -167,7 +167,7 @@ def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inact
         assert said in r.process.log() and "got 48 x 96: pcan-export --camera 48 96" in r.process.log()
 
 
-def test_pictures_are_published_while_somebody_subscribes(squares: Path) -> None:
+def test_images_are_published_while_somebody_subscribes(squares: Path) -> None:
     with robot(squares) as r:
         r.track(image(scene(0), 1.0))
         overlays = r.collect(Image, "/pcan_tracker/overlay")

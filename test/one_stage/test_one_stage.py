@@ -34,7 +34,7 @@ PRESET = "pcan_street"
 
 
 def looks(net: OneStagePCAN, frames: int = 3, layout=static) -> list[tuple[Tensor, ...]]:  # type: ignore[no-untyped-def]
-    """Run the frame pass over different pictures, its memory carried along."""
+    """Run the frame pass over different images, its memory carried along."""
     made = layout(net)
     memory, said = empty_memory(made).frames, []
     for seed in range(frames):
@@ -124,7 +124,7 @@ def test_one_set_of_weights_serves_several_sizes_of_input(tmp_path: Path) -> Non
     with torch.inference_mode():
         boxes, scores, *_ = made.frame(blocks(192, 320), *empty_memory(made).frames)
     assert scores.max() > 0.05
-    assert float(boxes[:, 2].max()) > WIDTH  # it looks at all of the larger picture
+    assert float(boxes[:, 2].max()) > WIDTH  # it looks at all of the larger image
 
 
 def test_the_lean_pass_says_what_the_padded_passes_say() -> None:

@@ -27,7 +27,7 @@ CAR, PERSON, RIDER = 2, 0, 1  # rows of ours
 
 
 def free_size(path: Path) -> onnxruntime.InferenceSession:
-    """Open the published graph for pictures of any size."""
+    """Open the published graph for images of any size."""
     model = onnx.load(path)
     targets = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
     for tensor in model.graph.initializer:

@@ -48,7 +48,7 @@ def test_a_stage_gives_gradients_to_its_parts_and_to_nothing_else(stage: str) ->
 
 
 @pytest.mark.parametrize("stage", list(PARTS))
-def test_pictures_without_objects_leave_every_loss_finite(stage: str) -> None:
+def test_images_without_objects_leave_every_loss_finite(stage: str) -> None:
     _, made = staged(stage)
     batch = small_batch(objects=0)
     losses = made(batch.images, batch.targets)
@@ -100,7 +100,7 @@ def test_a_stage_of_the_other_detector_is_refused() -> None:
 
 
 def silent() -> Cells:
-    """Return cells that say nothing of one picture: no class, a box of one stride around each corner."""
+    """Return cells that say nothing of one image: no class, a box of one stride around each corner."""
     count = len(PLACES)
     return Cells(torch.zeros(1, count, 8), torch.zeros(1, count, 4), torch.zeros(1, count))
 
@@ -184,7 +184,7 @@ def test_the_overlap_of_pairs_is_counted_by_hand() -> None:
     torch.testing.assert_close(paired_overlap(a, b), torch.tensor([1, 50 / 150, 0]))
 
 
-def test_proposed_boxes_lie_in_the_picture_and_do_not_repeat() -> None:
+def test_proposed_boxes_lie_in_the_image_and_do_not_repeat() -> None:
     net = one_stage_net()
     batch = small_batch()
     levels = net.complete(net.features(batch.images))

@@ -1,4 +1,4 @@
-"""Proposals and detections with shapes that depend on the picture."""
+"""Proposals and detections with shapes that depend on the image."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SESSION = UUID(int=1)
 
 
 def image_files(count: int = 4, seed: int = 0, height: int = 96, width: int = 160) -> list[NDArray[np.uint8]]:
-    """Return a drifting picture of coloured blocks."""
+    """Return a drifting image of coloured blocks."""
     wide = blocks(height, width + 16 * count, seed=seed)[0].numpy()
     return [np.ascontiguousarray(wide[:, 5 * i : 5 * i + width]) for i in range(count)]
 
@@ -94,7 +94,7 @@ def test_a_step_leaves_its_state_as_it_is(net: ReleasedPCAN) -> None:
         assert a.track_id == b.track_id and np.array_equal(a.mask.crop, b.mask.crop)
 
 
-def test_pictures_of_another_size_empty_the_bank_and_keep_the_tracks(net: ReleasedPCAN) -> None:
+def test_images_of_another_size_empty_the_bank_and_keep_the_tracks(net: ReleasedPCAN) -> None:
     tracker = Tracker(ReleasedEngine(net.config, net))
     state, _ = tracker.step(tracker.start(SESSION), Frame(image_files(1)[0], 0.0))
     state, _ = tracker.step(state, Frame(image_files(1, height=160, width=96)[0], 1.0))
@@ -173,7 +173,7 @@ def test_references_are_those_of_the_recorded_tracker() -> None:
      ((270, 480), (207, 333), (187, 333)), ((720, 1280), (720, 1296), (720, 1280)),
      ((480, 270), (207, 333), (333, 187))],
 )  # fmt: skip
-def test_pictures_fit_within_the_limit_lying_or_standing(
+def test_images_fit_within_the_limit_lying_or_standing(
     source: tuple[int, int], limit: tuple[int, int], size: tuple[int, int]
 ) -> None:
     config = InputConfig(fit="resize", height=limit[0], width=limit[1])

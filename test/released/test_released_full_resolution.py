@@ -17,7 +17,7 @@ from pcan_model.model.instance_attention import SegmentationHead
 from pcan_model.released.clustering import EPS, attend, fit_prototypes
 from pcan_model.released.refinement import COUNT_EPS, Contrast, contrast_maps
 
-STEPS, COUNTS = 6, (3, 2)  # of the EM; instances of the two pictures
+STEPS, COUNTS = 6, (3, 2)  # of the EM; instances of the two images
 Arrays = dict[str, Tensor]
 
 

@@ -32,7 +32,7 @@ READERS = {  # recorded file: the test module that compares it; more than one wh
 }
 LEFT_OUT = {  # arrays that no test names, and why
     "bdd_bitmask mode": "the number of channels says RGBA",
-    "blocks paste_whole": "paste_bool is this, from 0.5 on; we paste crops, never whole pictures of numbers",
+    "blocks paste_whole": "paste_bool is this, from 0.5 on; we paste crops, never whole images of numbers",
     "blocks paste_tight": "the same pasted in another way",
     "blocks nms_dets": "the boxes and scores of nms_keep",
     "blocks mc_keep": "rows of a flattened table that we do not make; mc_dets and mc_labels are compared",
@@ -48,7 +48,7 @@ LEFT_OUT = {  # arrays that no test names, and why
 
 
 def stem(name: str) -> str:
-    """Return what a test has to write to name an array: without frame, case, picture, layer and level."""
+    """Return what a test has to write to name an array: without frame, case, image, layer and level."""
     for prefix in ("sd_", "grad_"):
         if name.startswith(prefix):
             return prefix

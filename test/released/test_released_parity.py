@@ -152,7 +152,7 @@ def test_refined_masks_agree_but_where_a_prototype_has_no_weight(run: Run) -> No
                 assert np.median(worst_each) < run.factor * 8e-6
 
 
-def test_masks_in_the_picture_agree_but_for_a_pixel_where_rounding_decides(run: Run) -> None:
+def test_masks_in_the_image_agree_but_for_a_pixel_where_rounding_decides(run: Run) -> None:
     for ours, expected in run:
         doubtful = np.abs(ours["refine_preds"] - expected["refine_preds"]).max((1, 2)) > 1e-4
         for name in ("refine_masks_packed", "track_masks_packed"):

@@ -133,7 +133,7 @@ def test_objects_take_turns_however_many_boxes_each_has() -> None:
     assert counts.sum() == 6 and counts[1] >= 2
 
 
-def test_a_picture_without_objects_gives_background_only() -> None:
+def test_an_image_without_objects_gives_background_only() -> None:
     drawn = draw(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 4), target([]), 0, replace(TRACK, ratio=float("inf")))
     assert drawn.found.tolist() == [-1] * 4
 
@@ -238,7 +238,7 @@ def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
     assert np.array_equal(boxes_of[1], arrays["ref_gt_bboxes"])
 
 
-def test_the_mask_stage_has_the_recorded_loss_on_either_picture(
+def test_the_mask_stage_has_the_recorded_loss_on_either_image(
     recorded_stage: Callable[..., ReleasedStage],
 ) -> None:
     expected, (images, targets) = recorded_arrays("unit/train_pcan.npz"), recorded_pair()

@@ -57,7 +57,7 @@ def same(ours: list[Tracks], theirs: list[Tracks]) -> None:
     ],
     ids=["operator", "sampled", "as many samples as pixels", "reference mask", "no frame memory"],
 )
-def test_in_static_shapes_it_tracks_as_in_those_of_the_picture(
+def test_in_static_shapes_it_tracks_as_in_those_of_the_image(
     signature: MakeSignature, parts: dict[str, dict[str, object]]
 ) -> None:
     net, frames = fixed_released(**parts), dimmed()

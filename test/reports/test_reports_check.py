@@ -215,7 +215,7 @@ def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, An
         open_clips(root)
 
 
-def test_check_goes_on_after_a_bad_value_of_a_picture(tmp_path: Path) -> None:
+def test_check_goes_on_after_a_bad_value_of_an_image(tmp_path: Path) -> None:
     values = np.zeros(SIZE, np.uint16)
     values[:9], values[20:30] = 3001, 1001
     image_files(tmp_path / "kitti/image_02/0001", 1, ".png")

@@ -1,4 +1,4 @@
-"""Decoders of masks and pictures: any input is the right value or a DataError, soon and within bounds."""
+"""Decoders of masks and images: any input is the right value or a DataError, soon and within bounds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_any_counts_are_a_mask_of_their_size_or_a_data_error(size: tuple[int, in
 
 @settings(max_examples=300, deadline=500)
 @given(SIDES, SIDES)
-def test_any_size_is_one_of_a_picture_or_a_data_error(height: Any, width: Any) -> None:
+def test_any_size_is_one_of_an_image_or_a_data_error(height: Any, width: Any) -> None:
     size = rle.size_from(height, width)
     if size is None:
         with pytest.raises(DataError, match=r"f: k\.size: expected \[height, width\], at most"):
@@ -101,7 +101,7 @@ def test_any_vertices_are_filled_or_a_value_error(vertices: list[Any], types: An
 
 @settings(max_examples=200, deadline=500)
 @given(arrays(np.uint16, SMALL), arrays(np.uint8, SMALL.map(lambda size: (*size, 4))))
-def test_any_picture_of_values_is_labels_or_names_each_wrong_one(values: Any, rgba: Any) -> None:
+def test_any_image_of_values_is_labels_or_names_each_wrong_one(values: Any, rgba: Any) -> None:
     errors: list[DataError] = []
     frame = kitti_mots.from_values(values, CLASSES, "f", errors.append)
     right = [v for v in np.unique(values).tolist() if v == 0 or v == 10_000 or v // 1000 in (1, 2)]
@@ -125,7 +125,7 @@ IMAGE_SUFFIXES = {
 @given(
     some.sampled_from(list(IMAGE_SUFFIXES)), some.integers(0, 400), some.binary(max_size=20), some.booleans()
 )
-def test_any_bytes_are_a_picture_or_an_error_for_data_sets_and_the_node(
+def test_any_bytes_are_an_image_or_an_error_for_data_sets_and_the_node(
     tmp_path: Path, end: str, place: int, junk: bytes, cut: bool
 ) -> None:
     whole = IMAGE_SUFFIXES[end]
@@ -134,7 +134,7 @@ def test_any_bytes_are_a_picture_or_an_error_for_data_sets_and_the_node(
     try:
         assert read_unchanged(tmp_path / f"a{end}").size
     except DataError as error:
-        assert "a picture" in str(error) or "readable" in str(error) or "whole jpeg" in str(error)
+        assert "an image" in str(error) or "readable" in str(error) or "whole jpeg" in str(error)
     try:
         assert decode(SimpleNamespace(format="", data=np.frombuffer(data, np.uint8))).ndim == 3
     except BadImage as error:

@@ -65,19 +65,17 @@ def test_every_mask_lies_on_the_car_that_is_drawn(tmp_path: Path, kind: str, nam
             np.testing.assert_array_equal(mask, frame.image[..., 0] > 128)
 
 
-def test_lines_of_frames_without_a_picture_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lines_of_frames_without_an_image_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write(tmp_path, [1, 2], "txt", [line(1), line(2), line(3), line(0)])
     findings = Findings()
     clips = open_clips(root, on_error=lambda error: findings.problems.append(str(error)))
     list(check(clips, CLASSES, findings))
 
     assert findings.areas == {"car": [900, 900]} and len(findings.problems) == 2
-    assert "0002.txt: line 4: time: expected a frame with a picture, 1 to 2, got 0" in findings.problems[0]
+    assert "0002.txt: line 4: time: expected a frame with an image, 1 to 2, got 0" in findings.problems[0]
     assert "line 3: time" in findings.problems[1]
     assert len(open_clips(root)[0].frame(0).ids) == 1  # training goes on, and says it
-    assert "line 3: time: expected a frame with a picture" in caplog.text
+    assert "line 3: time: expected a frame with an image" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,7 @@ def test_lines_of_frames_without_a_picture_are_named(
         (line(1).replace("1 1001", "-1 1001"), "line 1: time: expected a whole number"),
         (line(1).replace("1 1001", "² 1001"), "line 1: time: expected a whole number"),
         (line(1).replace("1001 1", "1001 2"), "line 1: class: expected that of the id 1001, 1, got 2"),
-        (line(1).replace("96 160", "48 80"), r"line 1: rle.size: expected that of the picture \(96, 160\)"),
+        (line(1).replace("96 160", "48 80"), r"line 1: rle.size: expected that of the image \(96, 160\)"),
         (line(1)[:-5], r"line 1: rle.counts: expected run lengths that cover \(96, 160\)"),
         (line(1) + " more", "line 1: fields: expected time, id, class"),
         (f"{line(1)}\n{line(1)}", "line 2: id: expected once in a frame, got 1001 again"),
@@ -114,7 +112,7 @@ def test_a_frame_may_be_written_as_the_official_tool_reads_it(tmp_path: Path, te
     assert open_clips(root)[0].frame(0).ids.tolist() == [1001]
 
 
-def test_pictures_without_a_number_of_their_own_are_refused() -> None:
+def test_images_without_a_number_of_their_own_are_refused() -> None:
     assert frame_numbers([Path("a_7.png"), Path("000012.png")]) == [7, 12]
     with pytest.raises(DataError, match="expected one that ends in the number"):
         frame_numbers([Path("left.png")])
@@ -122,7 +120,7 @@ def test_pictures_without_a_number_of_their_own_are_refused() -> None:
         frame_numbers([Path("1.png"), Path("000001.png")])
 
 
-def test_results_are_written_under_the_numbers_of_the_pictures() -> None:
+def test_results_are_written_under_the_numbers_of_the_images() -> None:
     assert times_of(["000001.png", "000002.png", "000005.png"]) == [1, 2, 5]
     assert times_of(["b1-0000007.jpg", "b1-0000008.jpg"]) == [0, 1]
     assert times_of(["1.png", "01.png"]) == [0, 1]

@@ -25,7 +25,7 @@ REPORTS = Path(os.environ.get("PCAN_SHARED", Path(__file__).parents[3] / "shared
 
 
 def jpeg(*settings: int) -> bytes:
-    """Return a picture of 90 x 160 as JPEG."""
+    """Return an image of 90 x 160 as JPEG."""
     noise = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
     return cv2.imencode(".jpg", cv2.GaussianBlur(noise, (0, 0), 2), list(settings))[1].tobytes()
 
@@ -91,7 +91,7 @@ def test_a_cut_jpeg_is_refused_by_everyone(
         read(data, tmp_path / "a.jpg")
 
 
-def test_check_names_the_cut_picture_and_goes_on(tmp_path: Path) -> None:
+def test_check_names_the_cut_image_and_goes_on(tmp_path: Path) -> None:
     for number, data in enumerate([PLAIN, PLAIN[:2000], PLAIN + bytes(999)]):
         (tmp_path / f"{number}.jpg").write_bytes(data)
 
@@ -113,7 +113,7 @@ def test_any_bytes_are_whole_or_not_and_never_an_error(data: bytes, cut: int) ->
 
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")
-def test_the_reported_pictures() -> None:
+def test_the_reported_images() -> None:
     findings = Findings()
     for name in ("padded", "trunc"):
         list(check(open_clips(REPORTS / "img" / name), ("car",), findings))

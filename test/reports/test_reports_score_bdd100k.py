@@ -118,7 +118,7 @@ def test_a_video_without_results_is_missed_with_one_warning(
         ([frame(9)], "frameIndex: expected frames of the labels"),
         ([frame(0) | {"labels": 5}], "labels: expected a list, got int"),
         ([frame(0) | {"videoName": "x"}], r"videoName: expected some of \['v'\], got \['x'\]"),
-        ([{"labels": []}], r"frames\[0\].name: expected the name of a picture"),
+        ([{"labels": []}], r"frames\[0\].name: expected the name of an image"),
         ([], "frames: expected Scalabel frames, got none"),
         (7, "frames: expected a list of frames, got int"),
     ],
@@ -159,7 +159,7 @@ def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed
     assert score("bdd100k", tmp_path / "gt", tmp_path / "said")["summary"]["FN"] == 1
     assert "said/w: folder: expected the video's frames, got none" in caplog.text
     bitmask(tmp_path / "said/w/0.png", (12, 30))
-    with pytest.raises(DataError, match=r"w/0\.png: picture: expected the labels' size \(24, 60\), got \(12"):
+    with pytest.raises(DataError, match=r"w/0\.png: image: expected the labels' size \(24, 60\), got \(12"):
         score("bdd100k", tmp_path / "gt", tmp_path / "said")
     bitmask(tmp_path / "said/x/0.png")
     with pytest.raises(DataError, match=r"folders: expected videos of the labels, got \['x'\]"):
@@ -182,7 +182,7 @@ def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed
         ({}, "expected a list of name and labels, got dict"),
     ],
 )
-def test_bad_scores_of_single_pictures_are_one_line(tmp_path: Path, scores: Any, message: str) -> None:
+def test_bad_scores_of_single_images_are_one_line(tmp_path: Path, scores: Any, message: str) -> None:
     bitmask(tmp_path / "gt/0.png")
     bitmask(tmp_path / "said/0.png")
     (tmp_path / "said.json").write_text(json.dumps(scores))

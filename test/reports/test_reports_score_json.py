@@ -28,9 +28,9 @@ VIDEO = {"id": 7, "width": 60, "height": 24, "length": 2, "file_names": ["v/0.jp
 TUBE = {"id": 11, "video_id": 7, "category_id": 40, "iscrowd": 0, "segmentations": [run(), run(4)]}
 VIS = {"videos": [VIDEO], "categories": [{"id": 40, "name": "car"}], "annotations": [TUBE]}
 VIS_RESULTS = [{"video_id": 7, "category_id": 40, "score": 0.9, "segmentations": [run(), run(4)]}]
-PICTURE = {"id": 5, "width": 60, "height": 24, "file_name": "a.jpg"}
+IMAGE = {"id": 5, "width": 60, "height": 24, "file_name": "a.jpg"}
 LABEL = {"id": 1, "image_id": 5, "category_id": 3, "iscrowd": 0, "area": 90, "segmentation": run()}
-COCO = {"images": [PICTURE], "categories": [{"id": 3, "name": "car"}], "annotations": [LABEL]}
+COCO = {"images": [IMAGE], "categories": [{"id": 3, "name": "car"}], "annotations": [LABEL]}
 COCO_RESULTS = [{"image_id": 5, "category_id": 3, "score": 0.9, "segmentation": run()}]
 DOCUMENTS = {"youtube_vis": (VIS, VIS_RESULTS), "coco": (COCO, COCO_RESULTS)}
 
@@ -96,13 +96,13 @@ def test_what_can_be_derived_scores_as_if_it_were_there(ap: Callable[..., float]
 
 
 BAD = {
-    "vis of a smaller picture": (
+    "vis of a smaller image": (
         "youtube_vis",
         None,
         [VIS_RESULTS[0] | {"segmentations": [run(3, (12, 30)), None]}],
-        r"said.json: entry 0: segmentations\[0\].size: expected that of the labels' picture \(24, 60\), got",
+        r"said.json: entry 0: segmentations\[0\].size: expected that of the labels' image \(24, 60\), got",
     ),
-    "vis labels of a smaller picture": (
+    "vis labels of a smaller image": (
         "youtube_vis",
         vis(segmentations=[run(3, (12, 30)), None]),
         None,
@@ -184,14 +184,14 @@ BAD = {
         "annotations: expected a list",
     ),
     "coco without score": ("coco", None, [without(COCO_RESULTS[0], "score")], "entry 0: score: .*got none"),
-    "coco of another picture": (
+    "coco of another image": (
         "coco",
         None,
         [COCO_RESULTS[0] | {"image_id": 99}],
         "image_id: expected one of the 1 images of the labels, got 99",
     ),
-    "coco labels of another picture": ("coco", coco(image_id=99), None, "annotation 1: image_id: .*got 99"),
-    "coco of a smaller picture": (
+    "coco labels of another image": ("coco", coco(image_id=99), None, "annotation 1: image_id: .*got 99"),
+    "coco of a smaller image": (
         "coco",
         None,
         [COCO_RESULTS[0] | {"segmentation": run(3, (12, 30))}],
@@ -228,9 +228,9 @@ BAD = {
         "id: expected one of its own",
     ),
     "coco of no area": ("coco", coco(area="big"), None, "area: expected a number of pixels, got 'big'"),
-    "coco of no picture": ("coco", without(COCO, "images"), None, "images: expected a list, got NoneType"),
-    "coco of a far polygon": ("coco", coco(segmentation=[[1e9, 0, 0, 1e9, 5, 5]]), None, "near the picture"),
-    "coco of a huge picture": (
+    "coco of no image": ("coco", without(COCO, "images"), None, "images: expected a list, got NoneType"),
+    "coco of a far polygon": ("coco", coco(segmentation=[[1e9, 0, 0, 1e9, 5, 5]]), None, "near the image"),
+    "coco of a huge image": (
         "coco",
         COCO | {"images": [{"id": 5, "height": 10**6, "width": 10**6}]},
         None,

@@ -114,7 +114,7 @@ BAD = {
         f"0 1001 1 24 60 {runs(3).encode()!r}",
         "rle.counts: expected run lengths that cover (24, 60), decoded to text and not Python's print of",
     ),
-    "a smaller picture": (
+    "a smaller image": (
         f"0 1001 1 12 30 {runs(3, (12, 30))}",
         "rle.size: expected that of the labels (24, 60), got [12, 30]",
     ),

@@ -24,7 +24,7 @@ SMALL = TrainConfig(crop_height=64, crop_width=96)
 
 
 def scene(*classes: str) -> LabeledFrame:
-    """Return a picture with one object of 40 x 16 pixels for each class."""
+    """Return an image with one object of 40 x 16 pixels for each class."""
     masks: NDArray[np.bool_] = np.zeros((len(classes), HEIGHT, WIDTH), bool)
     for k in range(len(classes)):
         masks[k, 30:70, 10 + 30 * k : 26 + 30 * k] = True
@@ -89,12 +89,12 @@ def test_a_step_is_learnt_of_any_set_of_classes_and_of_none(
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_a_picture_that_cannot_be_read_is_one_line_whichever_process_meets_it(
+def test_an_image_that_cannot_be_read_is_one_line_whichever_process_meets_it(
     tmp_path: Path, command: list[str], workers: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write_clip(tmp_path / "data", "v", [scene(), scene()])
     for path in (tmp_path / "data/images/v").iterdir():
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     # No cut-outs, which this process would read.
     values = VALUES | {"train": VALUES.get("train", {}) | {"augment": "flip"}}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(values))
@@ -102,7 +102,7 @@ def test_a_picture_that_cannot_be_read_is_one_line_whichever_process_meets_it(
 
     assert train.main([*command, "--data", str(tmp_path / "data"), "--workers", workers]) == 2
     said = [line for line in capfd.readouterr().err.splitlines() if "pcan-train" in line or "Trace" in line]
-    assert len(said) == 1 and "expected a readable picture, got 10 other bytes" in said[0]
+    assert len(said) == 1 and "expected a readable image, got 10 other bytes" in said[0]
 
 
 def test_an_error_of_data_goes_through_processes_and_stays_one_short_line() -> None:

@@ -48,7 +48,7 @@ class Squares(DrawnClip):
 def image_message(
     image: NDArray[np.uint8], stamp: float, *, encoding: str = "rgb8", frame: str = "camera"
 ) -> Any:
-    """Return a picture as rosbags' Image."""
+    """Return an image as rosbags' Image."""
     second, nanosecond = divmod(round(stamp * 1e9), 1_000_000_000)
     known, (height, width) = TYPES.types, image.shape[:2]
     header = known["std_msgs/msg/Header"](known["builtin_interfaces/msg/Time"](second, nanosecond), frame)

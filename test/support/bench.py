@@ -42,12 +42,12 @@ class Bench:
 
 
 class Drive:
-    """Looks through one camera with random pictures and random slots; the same for a seed."""
+    """Looks through one camera with random images and random slots; the same for a seed."""
 
     def __init__(self, engine: Engine, seed: int) -> None:
         self._engine, self._random = engine, np.random.default_rng(seed)
         self.memory: Any = engine.start()
-        self.following = self._draw()  # the picture of the next look
+        self.following = self._draw()  # the image of the next look
 
     def _draw(self) -> np.ndarray:
         random = self._random
@@ -84,7 +84,7 @@ def nothing() -> Slots:
 
 
 def step(engine: Engine, memory: Any, image: np.ndarray | None = None) -> Any:
-    """Process a picture with one car and return the next memory."""
+    """Process an image with one car and return the next memory."""
     _, features = engine.detect(pixels({2: (5, 10)}) if image is None else image, memory)
     return engine.segment(features, nothing(), memory, remember=True)[1]
 

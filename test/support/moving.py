@@ -12,7 +12,7 @@ from pcan_model.tracking.tracker import Tracker
 
 
 def moving_blocks(frames: int, height: int = 128, width: int = 192, seed: int = 0) -> list[Frame]:
-    """Return a picture of noise blocks that drifts to the left and, from its end, back."""
+    """Return an image of noise blocks that drifts to the left and, from its end, back."""
     noise = np.random.default_rng(seed).integers(0, 255, (height // 12 + 1, width // 6, 3), np.uint8)
     scene = noise.repeat(12, axis=0).repeat(12, axis=1)
     room = scene.shape[1] - width

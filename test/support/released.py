@@ -33,7 +33,7 @@ def small_released_config(**parts: dict[str, Any]) -> Config:
 
 
 def fixed_released(**parts: dict[str, Any]) -> ReleasedPCAN:
-    """Return a small network for pictures of 114 x 190, which are padded to 128 x 192, with few steps."""
+    """Return a small network for images of 114 x 190, which are padded to 128 x 192, with few steps."""
     fixed: dict[str, dict[str, Any]] = {
         "input": {"height": 114, "width": 190},
         "heads": {"cell_samples": 2},

@@ -31,7 +31,7 @@ _domains = itertools.count(os.getpid() % 90 + 10)
 
 
 def image(pixels: NDArray[np.uint8], stamp: float, *, encoding: str = "rgb8", frame: str = "camera") -> Image:
-    """Return a picture as an Image message."""
+    """Return an image as an Image message."""
     second = int(stamp)
     header = Header(stamp=Time(sec=second, nanosec=round((stamp - second) * 1e9)), frame_id=frame)
     return to_image(pixels, encoding, header)

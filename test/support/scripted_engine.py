@@ -96,5 +96,5 @@ class ScriptedEngine(Engine):
 
 
 def blank(stamp: float, height: int = HEIGHT, width: int = WIDTH) -> Frame:
-    """Return a grey picture."""
+    """Return a grey image."""
     return Frame(np.full((height, width, 3), 127, np.uint8), stamp)

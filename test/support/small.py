@@ -1,4 +1,4 @@
-"""A network, pictures and batches small enough that a test of the real thing takes a second."""
+"""A network, images and batches small enough that a test of the real thing takes a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcan_model.model.pcan import PCAN
 from pcan_model.training.loader import Batch
 from pcan_model.training.targets import GroundTruth
 
-HEIGHT, WIDTH = 128, 192  # of the network input and of training pictures
+HEIGHT, WIDTH = 128, 192  # of the network input and of training images
 VALUES: dict[str, Any] = {
     "name": "small",
     "input": {"height": HEIGHT, "width": WIDTH},
@@ -77,7 +77,7 @@ def few_steps() -> PCAN:
 
 
 def wake(net: PCAN) -> None:
-    """Let a random network tell pictures apart: what starts at zero moves, what it says has unit variance.
+    """Let a random network tell images apart: what starts at zero moves, what it says has unit variance.
 
     Untouched, random layers flatten all differences; scores are then alike, and ties decide what is compared.
     """
@@ -96,7 +96,7 @@ def wake(net: PCAN) -> None:
 
 
 def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """Return a picture of coloured blocks, (1, height, width, 3) uint8."""
+    """Return an image of coloured blocks, (1, height, width, 3) uint8."""
     generator = torch.Generator().manual_seed(seed)
     small = torch.randint(0, 256, (1, height // 16, width // 16, 3), generator=generator, dtype=torch.uint8)
     return small.repeat_interleave(16, 1).repeat_interleave(16, 2).contiguous()
@@ -108,7 +108,7 @@ def unfold(level: torch.Tensor) -> torch.Tensor:
 
 
 def _spread(net: PCAN, pixels: torch.Tensor) -> None:
-    """Set the batch statistics to those of a picture, and the pyramid's levels to unit variance."""
+    """Set the batch statistics to those of an image, and the pyramid's levels to unit variance."""
     norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
@@ -130,7 +130,7 @@ def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor, spread: flo
 
 
 def small_truth(objects: int, shift: int = 0, seed: int = 0) -> GroundTruth:
-    """Return what a picture with some rectangles shows; `shift` moves them to the right."""
+    """Return what an image with some rectangles shows; `shift` moves them to the right."""
     random = np.random.default_rng(seed)
     boxes = np.zeros((objects, 4), np.float32)
     masks = np.zeros((objects, HEIGHT, WIDTH), bool)

@@ -102,7 +102,7 @@ def export_graphs(folder: Path, frame: str, instance: str) -> Path:
 def pixels(
     squares: dict[int, tuple[int, int]], *, size: int = 16, height: int = HEIGHT, width: int = WIDTH
 ) -> NDArray[np.uint8]:
-    """Return an RGB picture with squares, class to upper left corner (x, y)."""
+    """Return an RGB image with squares, class to upper left corner (x, y)."""
     image = np.full((height, width, 3), GREY, np.uint8)
     for label, (x, y) in squares.items():
         image[y : y + size, x : x + size] = COLOURS[label]

@@ -197,7 +197,7 @@ def test_boxes_masks_and_speed_are_in_camera_pixels() -> None:
     assert (car.mask.x, car.mask.y, car.mask.crop.shape) == (28, 20, (20, 40))
 
 
-def test_the_picture_may_change_its_size() -> None:
+def test_the_image_may_change_its_size() -> None:
     tracker = Tracker(ScriptedEngine([[CAR, VAN], [CAR, VAN], [CAR, VAN]]))
     state = tracker.start()
     for height, width in ((64, 96), (128, 192), (90, 40)):

@@ -37,7 +37,7 @@ def test_a_stage_gives_gradients_to_all_of_its_parts_and_to_nothing_else(stage: 
 
 
 @pytest.mark.parametrize("stage", list(PARTS))
-def test_pictures_without_objects_leave_every_loss_finite(stage: str) -> None:
+def test_images_without_objects_leave_every_loss_finite(stage: str) -> None:
     net, made = staged(stage)
     batch = small_batch(objects=0)
     losses = made(batch.images, batch.targets)
@@ -72,7 +72,7 @@ def test_what_the_instance_module_is_shown_does_not_depend_on_it() -> None:
         torch.manual_seed(0)
         batch = small_batch()
         seen.append(stage.look(batch.images, batch.targets))
-    for field in ("features", "initial", "target", "picture", "ids"):
+    for field in ("features", "initial", "target", "image_index", "ids"):
         assert torch.equal(getattr(seen[0], field), getattr(seen[1], field)), field
 
 

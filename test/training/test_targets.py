@@ -81,7 +81,7 @@ def test_background_in_an_ignore_region_is_unused_and_objects_stay() -> None:
     assert found.tolist() == [0, UNUSED, BACKGROUND, BACKGROUND]  # 1, 1, 4/10 and 0 of them hidden
 
 
-def test_a_picture_without_objects_is_background() -> None:
+def test_an_image_without_objects_is_background() -> None:
     assert match(shifted(0, 50), target(), high=0.7, low=0.3, rescue=True).tolist() == [BACKGROUND] * 2
 
 

@@ -68,7 +68,7 @@ def test_every_tensor_comes_back_in_torchvisions_order(frozen: tuple[Path, dict[
         torch.testing.assert_close(tensor, state[name] + gap, msg=name)
 
 
-def test_the_first_layer_sees_our_pictures_as_the_detector_saw_its_own(
+def test_the_first_layer_sees_our_images_as_the_detector_saw_its_own(
     frozen: tuple[Path, dict[str, torch.Tensor]],
 ) -> None:
     path, state = frozen

@@ -1,4 +1,4 @@
-"""The training pass: gradients everywhere, odd pictures, and a clip learnt by heart."""
+"""The training pass: gradients everywhere, odd images, and a clip learnt by heart."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_all_losses_are_there_and_finite() -> None:
     assert all(0 < value < 100 for value in said.values()), said
 
 
-def test_pictures_without_objects_teach_background_only() -> None:
+def test_images_without_objects_teach_background_only() -> None:
     net = small_net()
     losses = losses_of(net, small_batch(objects=0))
     losses.total().backward()
@@ -77,7 +77,7 @@ def test_pictures_without_objects_teach_background_only() -> None:
 
 
 @pytest.mark.parametrize("empty", [0, 1, 2, 3], ids=["key 0", "key 1", "reference 0", "reference 1"])
-def test_one_picture_of_a_batch_may_be_empty(empty: int) -> None:
+def test_one_image_of_a_batch_may_be_empty(empty: int) -> None:
     batch = small_batch()
     batch.targets[empty] = small_truth(0)
     losses = losses_of(small_net(), batch)
@@ -86,12 +86,12 @@ def test_one_picture_of_a_batch_may_be_empty(empty: int) -> None:
     assert values(losses)["masks"] > 0
 
 
-def test_pictures_that_are_all_ignored_teach_regions_nothing() -> None:
+def test_images_that_are_all_ignored_teach_regions_nothing() -> None:
     batch = small_batch(objects=0)
     for target in batch.targets:
         target.ignore[:] = True
     said = values(losses_of(small_net(), batch))
-    said.pop("objectness")  # anchors that lie outside the picture are background still
+    said.pop("objectness")  # anchors that lie outside the image are background still
     assert set(said.values()) == {0}
 
 
@@ -154,7 +154,7 @@ def test_16_bits_agree_with_32() -> None:
     assert half == pytest.approx(exact, rel=0.15, abs=0.02)  # rounding moves a region or two over 0.5
 
 
-def test_at_most_so_many_regions_of_each_picture_teach_masks() -> None:
+def test_at_most_so_many_regions_of_each_image_teach_masks() -> None:
     found = torch.tensor([3, -1, 0, 0, 2, -1, 1])
     image_index = torch.tensor([0, 0, 0, 0, 1, 1, 1])
     regions = SampledRegions(torch.zeros(7, 4), image_index, found)

@@ -57,7 +57,7 @@ def test_a_look_holds_the_maps_of_the_tracks_accumulated_prototypes(clip: list[R
             np.testing.assert_allclose(one.maps[5:].sum(0), 1, rtol=1e-5)
 
 
-def test_on_a_still_picture_prototypes_go_on_looking_at_the_same_place(clip: list[RecordedFrame]) -> None:
+def test_on_a_still_image_prototypes_go_on_looking_at_the_same_place(clip: list[RecordedFrame]) -> None:
     before = {one.track_id: one for one in clip[0].views}
     again = [(before[one.track_id], one) for one in clip[1].views if one.track_id in before]
     assert again
@@ -102,7 +102,7 @@ def test_the_track_seen_largest_is_drawn_unless_one_is_named() -> None:
         choose({}, None, 3, 1)
 
 
-def test_the_command_draws_a_folder_of_pictures(tmp_path: Path, net: PCAN) -> None:
+def test_the_command_draws_a_folder_of_images(tmp_path: Path, net: PCAN) -> None:
     weights, folder = tmp_path / "weights.safetensors", tmp_path / "drive"
     checkpoint.save(weights, net, net.config, {})
     folder.mkdir()

@@ -33,10 +33,10 @@ def test_a_mask_is_tinted_where_it_is_and_nowhere_else() -> None:
     changed = (drawn != GREY).any(axis=2)
     assert changed[60:80, 50:80].all()
     assert not changed[84:].any() and not changed[:30].any()
-    assert (GREY == 90).all(), "the picture itself is left alone"
+    assert (GREY == 90).all(), "the image itself is left alone"
 
 
-def test_without_tracks_a_picture_stays_as_it_is() -> None:
+def test_without_tracks_an_image_stays_as_it_is() -> None:
     assert np.array_equal(draw(GREY, tracks(), ()), GREY)
 
 
@@ -51,6 +51,6 @@ def test_ink_is_legible_on_every_colour() -> None:
     assert ink((0, 0, 120)) == (255, 255, 255)
 
 
-def test_a_sheet_holds_every_picture() -> None:
+def test_a_sheet_holds_every_image() -> None:
     sheet = contact_sheet([tile(i, GREY, 80) for i in range(5)], columns=3)
     assert sheet.shape == (2 * (60 + 4) + 4, 3 * (80 + 4) + 4, 3)

@@ -71,7 +71,7 @@ class BagClip(Clip):
         try:
             image = decode(record.message)
         except BadImage as error:
-            raise DataError(self._path, f"frame {index}", "a picture", error) from error
+            raise DataError(self._path, f"frame {index}", "an image", error) from error
         if record.stamp not in self._truth:
             frame = self._frame(index, image)
             return replace(frame, labels=frame.objects()) if self.labelled else frame

@@ -61,7 +61,7 @@ class TopicReport:
             lines.append(f"{self.backward_stamps} stamps go back in time: the tracker starts anew there")
         if len(self.formats) > 1:
             kinds = ", ".join(f"{kind} ({count})" for kind, count in self.formats.items())
-            lines.append(f"pictures change: {kinds}")
+            lines.append(f"images change: {kinds}")
         if self.unreadable:
             lines.append(f"{self.unreadable} messages cannot be used, the first: {self.first_error}")
         return [f"{self.name}: {line}" for line in lines]

@@ -59,7 +59,7 @@ class BitmaskLabels:
         file = self._files[index]
         image = read_bitmask(file)
         if size is not None and image.shape[:2] != size:
-            raise DataError(file, "picture", f"the image's size {size}", image.shape[:2])
+            raise DataError(file, "image", f"the image's size {size}", image.shape[:2])
         return bdd100k.from_bitmask(image, self._names, file, self._complain)
 
 
@@ -67,7 +67,7 @@ def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Decode an RGBAn image, (H, W, 4); DataError where it is of another kind."""
     image = read_unchanged(file)
     if image.ndim != 3 or image.shape[2] != 4:
-        raise DataError(file, "picture", "(H, W, 4), RGBA", image.shape)
+        raise DataError(file, "image", "(H, W, 4), RGBA", image.shape)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
 
 

@@ -31,7 +31,7 @@ RATE = 10.0  # frames per second
 SPLITS = {"train": kitti_mots.TRAIN, "val": kitti_mots.VAL}  # of the MOTS paper; "test" has no labels
 
 
-class PictureLabels:
+class ImageLabels:
     """The labels of a sequence as 16-bit images."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
@@ -42,7 +42,7 @@ class PictureLabels:
         file = self._files[index]
         values = read_unchanged(file)
         if size is not None and values.shape != size:
-            raise DataError(file, "picture", f"the image's size {size}", values.shape)
+            raise DataError(file, "image", f"the image's size {size}", values.shape)
         return kitti_mots.from_values(np.asarray(values), self._names, file, self._complain)
 
 
@@ -70,7 +70,7 @@ class LineLabels:
         """Read the lines, and name those whose frame has no image."""
         lines = kitti_mots.read_lines(self._file, self._complain)
         for time in sorted(set(lines) - set(self._numbers)):
-            expected = f"a frame with a picture, {span(self._numbers)}"
+            expected = f"a frame with an image, {span(self._numbers)}"
             leaving_out(self._complain)(DataError(lines[time][0].source, "time", expected, time))
         return lines
 
@@ -141,8 +141,8 @@ def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -
         if image_files.is_dir():
             files = [image_files / f"{image.stem}.png" for image in list_images(images)]
             for path in sorted(set(image_files.glob("*.png")) - set(files)):
-                leaving_out(on_error)(DataError(path, "name", f"that of a picture in {images}", path.name))
-            return PictureLabels(files, names, on_error)
+                leaving_out(on_error)(DataError(path, "name", f"that of an image in {images}", path.name))
+            return ImageLabels(files, names, on_error)
         if lines.is_file():
             return LineLabels(lines, frame_numbers(list_images(images)), names, on_error)
     raise DataError(root, f"labels of {images.name}", LAYOUT, "neither")

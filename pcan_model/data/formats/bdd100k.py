@@ -42,7 +42,7 @@ def parse(image: NDArray[np.uint8], file: Path | str) -> Bitmask:
     Raises DataError for another kind of image, and for an id of two categories or attributes.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
-        raise DataError(file, "picture", "(H, W, 4) of 8 bit", f"{image.shape} {image.dtype}")
+        raise DataError(file, "image", "(H, W, 4) of 8 bit", f"{image.shape} {image.dtype}")
     # One number a pixel, the id in its upper half: sorted, equal ids lie side by side.
     packed = np.ascontiguousarray(image[..., [1, 0, 3, 2]]).view("<u4")[..., 0]
     found, positions = distinct(packed)

@@ -61,7 +61,7 @@ def from_values(
     does not know; its pixels are ignored.
     """
     if values.dtype != np.uint16 or values.ndim != 2:
-        raise DataError(file, "picture", "(H, W) of 16 bit", f"{values.shape} {values.dtype}")
+        raise DataError(file, "image", "(H, W) of 16 bit", f"{values.shape} {values.dtype}")
     found, positions = distinct(values)
     table = np.zeros(len(found), np.int16)
     objects: list[tuple[int, int]] = []

@@ -42,7 +42,7 @@ def corners(polygon: Any) -> tuple[NDArray[np.float64], str]:
     if len(points) < len(polygon["vertices"]) or not all(
         v is not None and abs(v) <= FARTHEST for v in values
     ):
-        raise ValueError("vertices that are not two numbers near the picture")
+        raise ValueError("vertices that are not two numbers near the image")
     kinds = polygon.get("types") or "L" * len(points)
     if not isinstance(kinds, str) or len(kinds) != len(points) or set(kinds) - {"L", "C"}:
         raise ValueError(f"types other than L or C for each of {len(points)} vertices")
@@ -61,7 +61,7 @@ def run_lengths(parts: Any, size: tuple[int, int]) -> tuple[Rle | None, int]:
     for part in kept:
         values = [finite(side) for side in part]
         if len(part) % 2 or not all(map(_near, values)):
-            raise ValueError("a polygon that is not pairs of numbers near the picture")
+            raise ValueError("a polygon that is not pairs of numbers near the image")
         if np.abs(np.diff(np.array(values).reshape(-1, 2), axis=0)).sum() > LONGEST:
             raise ValueError("an outline that is too long")  # the library's memory grows with it
     left_out = len(parts) - len(kept) if parts else 1

@@ -80,7 +80,7 @@ def read_frames(file: Path, on_error: OnError = raise_error) -> list[dict[str, A
 def _frame(frame: Any, key: str, file: Path) -> dict[str, Any]:
     """Check what says which frame it is."""
     if not isinstance(frame, dict) or not isinstance(frame.get("name"), str) or not frame["name"]:
-        raise DataError(file, f"{key}.name", "the name of a picture", frame)
+        raise DataError(file, f"{key}.name", "the name of an image", frame)
     if frame.get("frameIndex") is not None and whole(frame["frameIndex"]) is None:
         raise DataError(file, f"{key}.frameIndex", "a number", repr(frame["frameIndex"]))
     if not isinstance(frame.get("videoName") or "", str):
@@ -283,7 +283,7 @@ def _paint(index: NDArray[np.int16], label: Label, value: int, source: str, on_e
     height, width = index.shape
     x1, y1, x2, y2 = label.box
     if not (x1 <= x2 and y1 <= y2 and x1 < width and y1 < height and x2 >= 0 and y2 >= 0):
-        inside = f"x1 <= x2, y1 <= y2 and a part within the picture, {width} x {height}"
+        inside = f"x1 <= x2, y1 <= y2 and a part within the image, {width} x {height}"
         leaving_out(on_error)(DataError(source, f"{key}: box2d", inside, label.box))
         return False
     left, top, right, bottom = (max(0, round(side)) for side in label.box)

@@ -148,5 +148,5 @@ def _origin(summary: Summary, origin: Provenance) -> str:
         words = (
             f"{mean} ms a frame (p50 {p50}, p95 {p95}), {1 / speed.mean:.1f} frames per second and process"
         )
-        rows.append(["from picture to tracks", words])
+        rows.append(["from image to tracks", words])
     return _table(["", ""], rows).replace("text-align: right", "")

@@ -251,7 +251,7 @@ def _pair(ground_truth: Path, predicted: Path) -> tuple[Objects, Objects]:
         return true, NOTHING
     mine, own = _bitmask(predicted)
     if own != size:
-        raise DataError(predicted, "picture", f"the labels' size {size}", own)
+        raise DataError(predicted, "image", f"the labels' size {size}", own)
     if len(mine.ids) + len(mine.ignore) > MOST:
         raise DataError(predicted, "instances", f"at most {MOST}, as the official tool", len(mine.ids))
     return true, mine

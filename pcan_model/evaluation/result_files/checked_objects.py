@@ -124,7 +124,7 @@ def mask_of(mask: Any, size: Callable[[], Size], source: str, key: str) -> Rle |
     outline = outline_of(mask, size(), source, key, warn) if isinstance(mask, list) else mask
     if outline is None:
         return None
-    return check(outline, file=source, key=key, size=size(), whose="the labels' picture")
+    return check(outline, file=source, key=key, size=size(), whose="the labels' image")
 
 
 def size_said(place: Entry, masks: Sequence[Any], source: str) -> Callable[[], Size]:
@@ -138,7 +138,7 @@ def size_said(place: Entry, masks: Sequence[Any], source: str) -> Callable[[], S
     def size() -> Size:
         if predicted is None:
             got = "none" if None in sides else f"{sides[0]!r}, {sides[1]!r}"
-            raise DataError(source, "height, width", "the size of its pictures", got)
+            raise DataError(source, "height, width", "the size of its images", got)
         return predicted
 
     return size

@@ -21,7 +21,7 @@ from pcan_model.evaluation.metrics.average_precision import Precision, summary
 from pcan_model.evaluation.metrics.comparison import encode
 
 METHOD = (
-    "BDD100K ins_seg: COCO's AP, IoU 0.50:0.95, at most 100 a picture and class, accumulated by pycocotools; "
+    "BDD100K ins_seg: COCO's AP, IoU 0.50:0.95, at most 100 an image and class, accumulated by pycocotools; "
     "matched as bdd100k does: a crowd takes any number of masks, what matches an ignored object is no error"
 )
 Scores = dict[str, list[tuple[int, float]]]  # image to the ids and scores of its instances
@@ -49,12 +49,12 @@ def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
     """
     names = sorted(path.name for path in ground_truth.glob("*.png"))
     if not names:
-        raise DataError(ground_truth, "*.png", "one bitmask per picture", "none")
+        raise DataError(ground_truth, "*.png", "one bitmask per image", "none")
     scores = _scores(predicted.with_name(f"{predicted.name}.json"))
     if not predicted.is_dir():
-        raise DataError(predicted, "folder", "bitmasks, <picture>.png", "no such folder")
+        raise DataError(predicted, "folder", "bitmasks, <image>.png", "no such folder")
     if extra := sorted(({path.name for path in predicted.glob("*.png")} | set(scores)) - set(names)):
-        raise DataError(predicted, "files", "pictures of the labels", extra[:5])
+        raise DataError(predicted, "files", "images of the labels", extra[:5])
     if missing := [name for name in names if not (predicted / name).is_file()]:
         got = f"no such file, nor {len(missing) - 1} others: all their objects count as missed"
         warn(DataError(predicted / missing[0], "file", "a bitmask", got))
@@ -109,7 +109,7 @@ def _image(ground_truth: Path, predicted: Path, scores: Sequence[tuple[int, floa
     true = _bitmask(ground_truth)
     found = _bitmask(predicted) if predicted.is_file() else None
     if found is not None and found.index.shape != true.index.shape:
-        raise DataError(predicted, "picture", f"the labels' size {true.index.shape}", found.index.shape)
+        raise DataError(predicted, "image", f"the labels' size {true.index.shape}", found.index.shape)
     place = {} if found is None else {identity: k for k, identity in enumerate(found.ids.tolist())}
     if len({identity for identity, _ in scores}) < len(scores):
         raise DataError(predicted, "scores", "one for every index", sorted(scores))

@@ -25,7 +25,7 @@ from pcan_model.evaluation.result_files.checked_objects import Entry, Size
 VIS_METHOD = (
     "YouTube-VIS: COCO's rules on whole tracks, IoU summed over the frames, 0.50:0.95, at most 100 a video"
 )
-COCO_METHOD = "COCO: masks, IoU 0.50:0.95, at most 100 a picture, by pycocotools"
+COCO_METHOD = "COCO: masks, IoU 0.50:0.95, at most 100 an image, by pycocotools"
 Sourced = tuple[Entry, str]  # an entry, and its file and place for error messages
 
 

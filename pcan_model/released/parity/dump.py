@@ -27,7 +27,7 @@ def dump(
     double    compute in float64
     """
     config = changed(checkpoint.load_header(weights)[0], settings)
-    frames = record(read_pictures(images), config, weights, double=double)
+    frames = record(read_images(images), config, weights, double=double)
     for number, arrays in enumerate(frames):
         path = out / f"frame{number}.npz"
         _write(path, arrays)
@@ -49,13 +49,13 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
     return config_from_dict(values, "--set")
 
 
-def read_pictures(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
+def read_images(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
     """Yield images as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
     for path in paths:
         image_files = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
         for image in image_files:
             if image is None or image.ndim != 3:
-                raise OSError(f"{path}: expected a colour picture, or an .npy of (T, H, W, 3) uint8")
+                raise OSError(f"{path}: expected a colour image, or an .npy of (T, H, W, 3) uint8")
             yield np.ascontiguousarray(image[..., ::-1])
 
 

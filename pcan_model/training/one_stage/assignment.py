@@ -24,7 +24,7 @@ def assign_cells(
 
     cells    what the detector says of all images
     places   (A, 3)  column, row and stride, see `grid`
-    picture  index of the picture
+    image  index of the image
     returns  (A,) index of the object, BACKGROUND, or UNUSED in ignore regions; (A,) overlap with it or 0
     """
     boxes = decode_cells(cells.offsets[image_index].float(), places)

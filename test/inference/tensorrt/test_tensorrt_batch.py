@@ -1,4 +1,4 @@
-"""Several cameras in one launch get what each would get alone, whoever has a new picture."""
+"""Several cameras in one launch get what each would get alone, whoever has a new image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Eye:
         self.random = np.random.default_rng(seed)
 
     def see(self) -> tuple[np.ndarray, Slots, bool]:
-        """Return a picture, slots, and whether it is remembered."""
+        """Return an image, slots, and whether it is remembered."""
         random = self.random
         squares = {label: (int(random.integers(70)), 10 + 12 * i) for i, label in enumerate((2, 7))}
         image = pixels(squares if random.random() < 0.8 else {})
@@ -53,7 +53,7 @@ class Eye:
 
 
 def alone(engine: Engine, memory: Any, seen: tuple[np.ndarray, Slots, bool]) -> tuple[list[np.ndarray], Any]:
-    """Return what an engine for one camera makes of a picture, and the next memory."""
+    """Return what an engine for one camera makes of an image, and the next memory."""
     image, slots, remember = seen
     found, features = engine.detect(image, memory)
     logits, memory = engine.segment(features, slots, memory, remember=remember)

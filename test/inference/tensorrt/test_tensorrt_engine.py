@@ -106,7 +106,7 @@ def test_a_reset_camera_uses_its_own_buffers_again(telltale: Path, bench: Bench)
     again = engine.detect(pixels({2: (5, 10)}), memory)[0]
     assert engine.facts.device_memory == held
     np.testing.assert_array_equal(again.embeds, first.embeds)
-    assert bench.cudart.calls["cudaStreamCreateWithFlags"] == 2, "one for pictures, one for passes"
+    assert bench.cudart.calls["cudaStreamCreateWithFlags"] == 2, "one for images, one for passes"
     assert changed.embeds[0, 0] != first.embeds[0, 0], "the memory never showed"
 
 
@@ -140,7 +140,7 @@ def test_looking_twice_with_one_memory_gives_the_same(telltale: Path, bench: Ben
     np.testing.assert_array_equal(a.embeds, b.embeds)
 
 
-def test_a_picture_of_another_size_is_refused_and_harms_nothing(telltale: Path, bench: Bench) -> None:
+def test_an_image_of_another_size_is_refused_and_harms_nothing(telltale: Path, bench: Bench) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
     with pytest.raises(ValueError, match=r"image: expected \(64, 96, 3\) uint8, got \(64, 64, 3\)"):

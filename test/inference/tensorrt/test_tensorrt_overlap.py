@@ -1,4 +1,4 @@
-"""The next picture comes up while the device works on this one, and nothing gets into the wrong order."""
+"""The next image comes up while the device works on this one, and nothing gets into the wrong order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_only_an_engine_on_a_device_lets_the_host_work_meanwhile(telltale: Path,
         assert len(calls) == passes
 
 
-def test_pictures_that_come_up_early_change_no_result(telltale: Path, bench: Bench) -> None:
+def test_images_that_come_up_early_change_no_result(telltale: Path, bench: Bench) -> None:
     ours = bench.engine(telltale)
     random = np.random.default_rng(7)
     cameras = [(Drive(ours, seed), Drive(OnnxEngine(telltale, 1), seed)) for seed in range(2)]

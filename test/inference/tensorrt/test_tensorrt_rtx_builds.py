@@ -48,7 +48,7 @@ def test_graphs_for_cameras_build_for_two_generations_of_gpus(
 
 @pytest.fixture(scope="module")
 def r50(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Return the folders with the network of BDD100K: random weights, small pictures, few steps."""
+    """Return the folders with the network of BDD100K: random weights, small images, few steps."""
     config = load_config("pcan_r50_bdd100k")
     config = replace(
         config,
