@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
-from pcan_model.visualization.attention_maps import image_files, load
+from pcan_model.visualization.attention_maps import images, load
 from pcan_model.visualization.attention_recorder import AttentionView, RecordedFrame, record_attention
 
 
@@ -66,7 +66,7 @@ def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, flo
     """Return cells followed, kept and kept by chance over a clip."""
     flows, totals = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), np.zeros(3)
     for one, other in pairwise(clip):
-        grey = [cv2.cvtColor(seen.image_index, cv2.COLOR_RGB2GRAY) for seen in (one, other)]
+        grey = [cv2.cvtColor(seen.image, cv2.COLOR_RGB2GRAY) for seen in (one, other)]
         flow = flows.calc(grey[0], grey[1], None)
         later = {look.track_id: look for look in other.looks}
         for look in one.looks:
@@ -95,7 +95,7 @@ def main() -> int:
     torch.set_num_threads(1)
     for propagation in ("momentum", "none"):
         net = varied(options.weights, propagation)
-        clip = list(record_attention(net, image_files(options.clip, options.until)))
+        clip = list(record_attention(net, images(options.clip, options.until)))
         followed, kept, chance = count(clip, net.config.instance_attention.foreground)
         share = [f"{100 * part / max(followed, 1):.1f} %" for part in (kept, chance)]
         print(f"propagation {propagation}: {followed} cells followed, {share[0]} kept, {share[1]} by chance")

@@ -117,10 +117,8 @@ class Row:
         """Decode and track one image."""
 
         def work() -> None:
-            image_index = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB))
-            self._state, tracks = self._tracker.step(
-                self._state, Frame(np.asarray(image_index, np.uint8), stamp)
-            )
+            image = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB))
+            self._state, tracks = self._tracker.step(self._state, Frame(np.asarray(image, np.uint8), stamp))
             self.objects = len(tracks.found())
 
         self.whole.append(timed(work)[1])
@@ -150,13 +148,13 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
     return OnnxEngine(files.folder, threads)
 
 
-def image_files(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
+def images(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
     """Yield JPEGs of what a model knows: a synthetic drive, or the image of a random model."""
     own = cv2.imread(str(model / IMAGE)) if (model / IMAGE).is_file() else None
     drive = SyntheticDrive(DRIVE, length=count)
     for index in range(count):
-        image_index = drive.frame(index).image[..., ::-1] if own is None else own
-        tall = cv2.resize(image_index, (WIDTH, WIDTH * image_index.shape[0] // image_index.shape[1]))
+        image = drive.frame(index).image[..., ::-1] if own is None else own
+        tall = cv2.resize(image, (WIDTH, WIDTH * image.shape[0] // image.shape[1]))
         middle = (len(tall) - HEIGHT) // 2
         yield cv2.imencode(".jpg", tall[middle : middle + HEIGHT])[1]
 
@@ -166,7 +164,7 @@ def main() -> int:
     head = ("model", "engine", "precision", "input", "objects", "frame pass cpu", "wall", "instance pass cpu")
     print(f"| {' | '.join((*head, 'wall', 'end to end cpu', 'wall', 'loading, cpu s'))} |")
     print("|---" * (len(head) + 4) + "|")
-    frames = {model: list(image_files(model, options.rounds + WARM)) for model in options.models}
+    frames = {model: list(images(model, options.rounds + WARM)) for model in options.models}
     rows = [Row(model, b, options.threads) for model in options.models for b in backends(model, options)]
     for number in range(options.rounds + WARM):
         for row in rows:

@@ -109,13 +109,13 @@ def main() -> None:
 def measure(tracker: Tracker, frames: int) -> tuple[dict[str, float], Tracks]:
     """Return the median CPU seconds of every part, and the last frame's tracks."""
     messages, publish, close = _ros()
-    state, stopwatch, message = tracker.start(), Stopwatch(time.process_time), messages.image_index()
+    state, stopwatch, message = tracker.start(), Stopwatch(time.process_time), messages.image()
     times: dict[str, list[float]] = {}
     for number in range(frames + 3):
         begin = time.process_time()
-        image_index = decode(message)
+        image = decode(message)
         decoded = time.process_time()
-        state, tracks = tracker.step(state, Frame(image_index, number / 10), stopwatch)
+        state, tracks = tracker.step(state, Frame(image, number / 10), stopwatch)
         stepped = time.process_time()
         answer = messages.tracks(tracks, tracker.engine.config.classes)
         told = time.process_time()
@@ -134,7 +134,7 @@ def measure(tracker: Tracker, frames: int) -> tuple[dict[str, float], Tracks]:
 class Messages:
     """The messages of a frame."""
 
-    def image_index(self) -> Any:
+    def image(self) -> Any:
         """Return a cameran image."""
         from std_msgs.msg import Header
 
@@ -173,7 +173,7 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
     from pcan_ros.messages import to_bytes, to_mask
 
     found = tracks.found()
-    image_index = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     logits = np.random.default_rng(0).normal(size=(28, 28)).astype(np.float32)
 
     def paste_whole() -> None:
@@ -201,8 +201,8 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
     return [
         ("mask: pasted in its box / whole", median(paste_crop), median(paste_whole)),
         ("mask: run lengths of crop / whole", median(encode_crops), median(encode_whole)),
-        ("image data: array / list", median(lambda: Image(data=to_bytes(image_index))),
-         median(lambda: Image(data=image_index.reshape(-1).tolist()), 3)),
+        ("image data: array / list", median(lambda: Image(data=to_bytes(image))),
+         median(lambda: Image(data=image.reshape(-1).tolist()), 3)),
         ("network: bound / through NumPy", median(bound, 10), median(copied, 10)),
     ]  # fmt: skip
 

@@ -73,9 +73,9 @@ def main() -> None:
     length = (options.pairs + 2 * options.workers * options.batch) * rounds
 
     pairs = read_sources(sources, [], train, seed=0, length=length)
-    image_files = Images(_paths(options.data), length)
+    images = Images(_paths(options.data), length)
     rates: dict[str, list[float]] = {"loader": [], "decode": []}
-    loaders = {"loader": _batches(Numbered(pairs), options), "decode": _batches(image_files, options)}
+    loaders = {"loader": _batches(Numbered(pairs), options), "decode": _batches(images, options)}
     for _ in range(rounds):
         for name, batches in loaders.items():
             rates[name].append(_rate(batches, options))
@@ -88,7 +88,7 @@ def main() -> None:
 
 def _paths(sources: list[str]) -> list[Path]:
     clips = [clip for source in sources for clip in open_clips(split_weight(source)[0])]
-    return [path for clip in clips if isinstance(clip, FileClip) for path in clip.image_files]
+    return [path for clip in clips if isinstance(clip, FileClip) for path in clip.images]
 
 
 def _batches(items: Dataset[object], options: argparse.Namespace) -> Iterator[object]:

@@ -67,8 +67,8 @@ def main() -> int:
         for part in owners:
             owner = getattr(owner, part)
         setattr(owner, last, named(getattr(owner, last), name))
-    image_index = torch.randint(0, 255, (1, config.input.height, config.input.width, 3), dtype=torch.uint8)
-    inputs = image_index, *memory, torch.ones_like(valid)
+    image = torch.randint(0, 255, (1, config.input.height, config.input.width, 3), dtype=torch.uint8)
+    inputs = image, *memory, torch.ones_like(valid)
     with torch.inference_mode():
         frame(*inputs)
         with profile(activities=[ProfilerActivity.CPU]) as taken:

@@ -42,10 +42,10 @@ def noise(config: Config, seed: int = 0) -> Tensor:
 
 
 @torch.inference_mode()
-def spread_scores(net: PCAN, image_index: Tensor) -> None:
+def spread_scores(net: PCAN, image: Tensor) -> None:
     """Let the class logits of an image's regions have mean 0 and deviation SPREAD."""
-    levels, head, heads = net.features(image_index), net.proposals, net.config.heads
-    pyramid, size = with_p6(levels), (image_index.shape[1], image_index.shape[2])
+    levels, head, heads = net.features(image), net.proposals, net.config.heads
+    pyramid, size = with_p6(levels), (image.shape[1], image.shape[2])
     found = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
     regions = pool_regions(levels, found, torch.zeros_like(found[:, 0]), heads.box_size)
     logits, layer = net.box_head(regions)[0], net.box_head.logits
@@ -55,10 +55,10 @@ def spread_scores(net: PCAN, image_index: Tensor) -> None:
 
 
 @torch.inference_mode()
-def with_objects(net: PCAN, image_index: Tensor, objects: int) -> Config:
+def with_objects(net: PCAN, image: Tensor, objects: int) -> Config:
     """Return the configuration with thresholds that leave so many detections of an image."""
     signature = sparse(net)
-    scores = signature.frame(image_index, *empty_memory(signature).frames)[1]
+    scores = signature.frame(image, *empty_memory(signature).frames)[1]
     threshold = float(scores[objects - 1 : objects + 1].mean())
     tracker = replace(net.config.tracker, init_score=threshold, track_score=threshold)
     heads = replace(net.config.heads, score_threshold=threshold)
@@ -69,9 +69,9 @@ def random_net(config: Config, objects: int) -> PCAN:
     """Return a network of random weights that finds so many objects in noise."""
     torch.manual_seed(0)
     net = PCAN(replace(config, heads=replace(config.heads, score_threshold=0.0))).eval()
-    image_index = noise(config)
-    spread_scores(net, image_index)
-    net.config = with_objects(net, image_index, objects)
+    image = noise(config)
+    spread_scores(net, image)
+    net.config = with_objects(net, image, objects)
     return net
 
 

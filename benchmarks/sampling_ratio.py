@@ -74,14 +74,14 @@ def released_form(shared: Path) -> Iterator[str]:
         yield f"  left out: no {generator}"
         return
     clip = runpy.run_path(str(generator))["make_clip"]()
-    image_files = [np.ascontiguousarray(image_index[..., ::-1]) for image_index in clip]
+    images = [np.ascontiguousarray(image[..., ::-1]) for image in clip]
     preset = changed(load_config("pcan_released_bdd100k"), RECORDED)
     state = seeded_state(expected_shapes(ReleasedPCAN(preset)))
     nets = {name: convert(state, sampling(preset, count), "seeded") for name, count in SAMPLES.items()}
-    yield from differences(next(iter(nets.values())), image_files[0])
-    reference, predicted = (track(make_engine(net), image_files) for net in nets.values())
+    yield from differences(next(iter(nets.values())), images[0])
+    reference, predicted = (track(make_engine(net), images) for net in nets.values())
     yield f"  first frame: {track_agreement(predicted[:1], reference[:1])}"
-    yield f"  all {len(image_files)} frames: {track_agreement(predicted, reference)}"
+    yield f"  all {len(images)} frames: {track_agreement(predicted, reference)}"
 
 
 def trained_network(shared: Path) -> Iterator[str]:
@@ -114,10 +114,10 @@ def sampling(config: Config, samples: int) -> Config:
 
 
 @torch.inference_mode()
-def differences(net: Detector, image_index: RgbImage) -> Iterator[str]:
+def differences(net: Detector, image: RgbImage) -> Iterator[str]:
     """Yield by how much the features of a fitted image's proposals differ, relative root mean square."""
-    levels, head = net.features(torch.from_numpy(image_index)[None]), net.proposals
-    pyramid, size = with_p6(levels), (image_index.shape[0], image_index.shape[1])
+    levels, head = net.features(torch.from_numpy(image)[None]), net.proposals
+    pyramid, size = with_p6(levels), (image.shape[0], image.shape[1])
     boxes = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
     for cells in (net.config.heads.box_size, net.config.heads.mask_size):
         every, twice = (
@@ -130,12 +130,12 @@ def differences(net: Detector, image_index: RgbImage) -> Iterator[str]:
         yield f"  {len(boxes)} regions of {cells} x {cells}: {mean:.2%} apart, the worst {worst:.1%}"
 
 
-def track(engine: Engine, image_files: Sequence[RgbImage]) -> list[Tracks]:
+def track(engine: Engine, images: Sequence[RgbImage]) -> list[Tracks]:
     """Return what a tracker says of every image."""
     tracker, predicted = Tracker(engine), []
     state = tracker.start()
-    for index, image_index in enumerate(image_files):
-        state, tracks = tracker.step(state, Frame(image_index, index / 10))
+    for index, image in enumerate(images):
+        state, tracks = tracker.step(state, Frame(image, index / 10))
         predicted.append(tracks)
     return predicted
 

@@ -51,13 +51,13 @@ def main() -> None:
 def _soak(node: object, client: object, options: argparse.Namespace) -> list[tuple[int, float]]:
     """Feed the node; return frame numbers with its resident memory in MB."""
     readings, tracks = [], 0
-    image_files = _video(options.video) if options.video else _street(options.height, options.width)
+    images = _video(options.video) if options.video else _street(options.height, options.width)
     begin = time.monotonic()
     for number in tqdm(range(options.frames + 1), unit="frame", mininterval=5):
         if number % max(1, options.frames // NUMBER) == 0:
             readings.append((number, _resident(node.pid)))
         stamp = 1 + number * 0.05 - (500 if number == options.frames // 2 else 0)  # one loop of the bag
-        if client.exchange(_message(image_files[number % len(image_files)], stamp), 30, node.alive) is None:
+        if client.exchange(_message(images[number % len(images)], stamp), 30, node.alive) is None:
             sys.exit(f"frame {number}: no answer\n{node.log()}")
         tracks += sum(len(answer.message.instances) for answer in client.answers)
         client.answers.clear()
@@ -77,25 +77,25 @@ def _street(height: int, width: int) -> list[np.ndarray]:
     """Return images with squares that come and go, textured so that nothing is constant."""
     random = np.random.default_rng(0)
     ground = random.integers(40, 80, (height, width, 3), np.uint8)
-    image_files = []
+    images = []
     for i in range(97):
-        image_index = ground.copy()
+        image = ground.copy()
         for k, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
             if (i // (7 + k)) % 2:
                 x, y = (i * (k + 1)) % (width - 16), (10 + 13 * k + i) % (height - 16)
-                image_index[y : y + 16, x : x + 16] = colour
-        image_files.append(image_index)
-    return image_files
+                image[y : y + 16, x : x + 16] = colour
+        images.append(image)
+    return images
 
 
-def _message(image_index: np.ndarray, stamp: float) -> object:
+def _message(image: np.ndarray, stamp: float) -> object:
     from std_msgs.msg import Header
 
     from pcan_ros.messages import to_image
 
     header = Header(frame_id="camera")
     header.stamp.sec, header.stamp.nanosec = int(stamp), round(stamp % 1 * 1e9) % 1_000_000_000
-    return to_image(image_index, "rgb8", header)
+    return to_image(image, "rgb8", header)
 
 
 def _resident(pid: int) -> float:

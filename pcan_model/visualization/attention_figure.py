@@ -97,9 +97,9 @@ def _tiles(rows: list[tuple[str, list[RgbImage]]], heads: list[str]) -> RgbImage
     canvas = np.full((24 + step * len(rows), LABEL + step * len(heads), 3), 255, np.uint8)
     for column, head in enumerate(heads):
         _write(canvas, head, (LABEL + column * step + 4, 16))
-    for row, (name, image_files) in enumerate(rows):
+    for row, (name, images) in enumerate(rows):
         _write(canvas, name, (4, 24 + row * step + SIDE // 2))
-        for column, image in enumerate(image_files):
+        for column, image in enumerate(images):
             y, x = 24 + row * step, LABEL + column * step
             canvas[y : y + SIDE, x : x + SIDE] = image
     return canvas

@@ -93,14 +93,14 @@ class RecordedFrame:
 
 
 def record_attention(
-    net: PCAN, image_files: Iterable[NDArray[np.uint8]], rate: float = 10.0
+    net: PCAN, images: Iterable[NDArray[np.uint8]], rate: float = 10.0
 ) -> Iterator[RecordedFrame]:
     """Track RGB images, `rate` a second; yields what the prototypes of each track attend to."""
     engine = RecordingEngine(net)
     tracker = Tracker(engine)
     state: State = tracker.start()
     size = net.config.input.height, net.config.input.width
-    for index, image in enumerate(image_files):
+    for index, image in enumerate(images):
         state, _ = tracker.step(state, Frame(image, index / rate))
         found = [track for track in state.tracks if track.seen == index]
         views = tuple(engine.view(track, state.memory, index) for track in found)

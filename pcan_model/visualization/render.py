@@ -101,15 +101,15 @@ def render(
     sheet: Path | None = None,
 ) -> None:
     """Draw the tracks of every frame; a frame without (dropped) stays as it was."""
-    image_files = Sheet()
+    sheet_tiles = Sheet()
     with overlay_video(video, rate) as out:
         for image, tracks in frames:
             drawn = image if tracks is None else draw(image, tracks, classes)
             out.write(drawn)
             if sheet is not None:
-                image_files.offer(drawn)
+                sheet_tiles.offer(drawn)
     if sheet is not None:
-        image_files.save(sheet)
+        sheet_tiles.save(sheet)
 
 
 def save_image(path: Path, image: RgbImage) -> None:

@@ -34,7 +34,7 @@ class CopyStyle:
     storage: Storage = "mcap"
     prefix: str = "/pcan_tracker"  # of the new topics, as the node has them
     raw: bool = False  # images as Image; else JPEG (overlay) and PNG (label image)
-    image_files: bool = True  # whether there is an overlay and a label image at all
+    images: bool = True  # whether there is an overlay and a label image at all
 
     def topics(self, cameras: tuple[str, ...]) -> dict[str, str]:
         """Return the prefix of each camera's new topics."""
@@ -99,7 +99,7 @@ class _Found:
     ) -> None:
         self._writer, self._style, self._classes = writer, style, classes
         self._tracks = writer.add_connection(f"{prefix}/tracks", TRACKS, typestore=types)
-        if style.image_files:
+        if style.images:
             kind, end = (IMAGE, "") if style.raw else (COMPRESSED, "/compressed")
             names = (f"{prefix}/overlay{end}", f"{prefix}/label_image{end}")
             self._overlay, self._labels = (writer.add_connection(n, kind, typestore=types) for n in names)
@@ -107,7 +107,7 @@ class _Found:
     def write(self, image: Any, predicted: LabelAnswer, time: int) -> None:
         """Write what was found in one image."""
         self._writer.write(self._tracks, time, predicted.tracks)
-        if not self._style.image_files:
+        if not self._style.images:
             return
         message = deserialize_message(predicted.tracks, TrackedInstanceArray)
         tracks = from_tracks(message)

@@ -136,7 +136,7 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
     assert "300 images tracked, " in again.stdout and "by an earlier run" in again.stdout
     assert [frame for frame, _ in said(tmp_path / "out")] == list(range(300))
     assert not list(tmp_path.glob(".*"))
-    label_bag(source, tmp_path / "whole", Tracker(OnnxEngine(squares, 1)), style=CopyStyle(image_files=False))
+    label_bag(source, tmp_path / "whole", Tracker(OnnxEngine(squares, 1)), style=CopyStyle(images=False))
     assert said(tmp_path / "out") == said(tmp_path / "whole"), "as without the kill"
 
 

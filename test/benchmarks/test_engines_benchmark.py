@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from support.small import small_config
 
-from benchmarks.engines import Cost, image_files, least, timed
+from benchmarks.engines import Cost, images, least, timed
 from benchmarks.random_model import IMAGE, noise, random_net
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_signature import sparse
@@ -36,7 +36,7 @@ def test_only_work_of_this_process_is_cpu_time() -> None:
 
 def test_a_random_models_own_image_is_shown_in_the_cameras_shape(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / IMAGE), np.full((384, 640, 3), 90, np.uint8))
-    one, two = image_files(tmp_path, 2)
+    one, two = images(tmp_path, 2)
     pixels = cv2.imdecode(one, cv2.IMREAD_COLOR)
     assert pixels.shape == (720, 1280, 3) and abs(int(pixels.mean()) - 90) <= 1
     assert np.array_equal(one, two)

@@ -22,16 +22,16 @@ def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tm
     engine = TorchEngine(net.config, net, lambda net: fitted(grid_sample(net), net.config, sent))
     clip = BlockClip(2, 5, sent.height, sent.width)
     files = record(engine, [clip], tmp_path, frames=4).frame
-    image_files = [CalibrationSample((path,)).read()["image"] for path in files]
-    assert [pixels.shape for pixels in image_files] == [(1, 75, 150, 3)] * 2
-    np.testing.assert_array_equal(image_files[1][0], clip.image_files[1][..., ::-1])
+    images = [CalibrationSample((path,)).read()["image"] for path in files]
+    assert [pixels.shape for pixels in images] == [(1, 75, 150, 3)] * 2
+    np.testing.assert_array_equal(images[1][0], clip.images[1][..., ::-1])
 
 
 def test_images_of_another_size_are_fitted_into_the_cameras(tmp_path: Path) -> None:
     clip = BlockClip(2, 5)
     sent = AsSent(clip, CameraFormat(64, 200))
     assert (sent.name, sent.rate, len(sent)) == (clip.name, clip.rate, 2)
-    expected = Letterbox((128, 192), (64, 200)).apply(clip.image_files[1])
+    expected = Letterbox((128, 192), (64, 200)).apply(clip.images[1])
     np.testing.assert_array_equal(sent.frame(1).image, expected)
 
 

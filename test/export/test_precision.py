@@ -91,9 +91,9 @@ def scales(graph: onnx.GraphProto) -> dict[str, set[float]]:
 
 
 def test_in_8_bits_a_camera_among_several_gets_what_it_gets_alone(two_cameras_int8: Path) -> None:
-    image_files = [moving_blocks(1, 150, 300, seed)[0].image for seed in range(2)]
-    together = run(two_cameras_int8 / "batch_frame.onnx", np.stack(image_files))
-    for camera, pixels in enumerate(image_files):
+    images = [moving_blocks(1, 150, 300, seed)[0].image for seed in range(2)]
+    together = run(two_cameras_int8 / "batch_frame.onnx", np.stack(images))
+    for camera, pixels in enumerate(images):
         alone = run(two_cameras_int8 / "frame.onnx", pixels[None])
         for name in ("mem_k_next", "mem_v_next", "scores"):
             rows = len(alone["scores"])

@@ -99,8 +99,8 @@ def test_a_cell_speaks_of_a_box_around_its_place() -> None:
 
 
 def test_every_other_pixel_becomes_a_channel() -> None:
-    image_index = torch.arange(16.0).reshape(1, 1, 4, 4)
-    folded = every_other(image_index)[0]
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    folded = every_other(image)[0]
     assert folded[:, 0, 0].tolist() == [0, 4, 1, 5]
     assert folded.shape == (4, 2, 2)
 
@@ -144,10 +144,10 @@ def test_several_cameras_see_what_each_sees_alone() -> None:
     net = one_stage_net()
     alone = [looks(net, frames=1, layout=grid_sample)[0]]
     layout = several(net, 2)
-    image_files = torch.cat([blocks(HEIGHT, WIDTH, seed=0), blocks(HEIGHT, WIDTH, seed=5)])
+    images = torch.cat([blocks(HEIGHT, WIDTH, seed=0), blocks(HEIGHT, WIDTH, seed=5)])
     memory = [torch.stack([part, part]) for part in empty_memory(grid_sample(net)).frames]
     with torch.inference_mode():
-        both = layout.frame(image_files, *memory, torch.ones(2))
+        both = layout.frame(images, *memory, torch.ones(2))
     detections = net.config.heads.detections
     torch.testing.assert_close(both[1][:detections], alone[0][1], atol=1e-5, rtol=1e-5)
 

@@ -51,11 +51,11 @@ def test_every_number_of_the_published_network_comes_out_at_three_sizes() -> Non
     load_yolox(net, PUBLISHED, rows=list(range(80)))
     session = free_size(PUBLISHED)
     for height, width in ((416, 416), (384, 640), (160, 288)):
-        image_index = blocks(height, width, seed=height)
-        given = image_index.flip(-1).permute(0, 3, 1, 2).float().numpy()
+        image = blocks(height, width, seed=height)
+        given = image.flip(-1).permute(0, 3, 1, 2).float().numpy()
         (theirs,) = session.run(None, {"images": given})
         with torch.inference_mode():
-            cells = net.cells(net.features(image_index))
+            cells = net.cells(net.features(image))
         parts = cells.offsets, cells.objectness.sigmoid()[..., None], cells.classes.sigmoid()
         ours = torch.cat(parts, -1).numpy()
         np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)

@@ -119,8 +119,8 @@ def test_the_tracker_runs_it_through_the_same_engine(signature: object) -> None:
     tracker = Tracker(TorchEngine(net.config, net, signature))  # type: ignore[arg-type]
     state, seen = tracker.start(), []
     for frame in range(4):
-        image_index = np.roll(image()[0].numpy(), 2 * frame, 1)
-        state, tracks = tracker.step(state, Frame(image_index, frame / 10))
+        pixels = np.roll(image()[0].numpy(), 2 * frame, 1)
+        state, tracks = tracker.step(state, Frame(pixels, frame / 10))
         seen.append({i.track_id for i in tracks.found()})
     assert seen[0] and seen[0] & seen[1] & seen[3]
     assert any(i.mask.area for i in tracks.found())

@@ -27,7 +27,7 @@ def test_the_bitmask_is_the_recorded_one_but_for_the_choice_of_ids() -> None:
     frame = FrameLabels(index, labels, discs[:, 0].astype(np.int64), np.zeros(count, bool), scores)
     ours = to_bitmask(frame, CLASSES, identities())
     assert np.array_equal(ours[..., :2], theirs[..., :2])
-    ids = [image_index[..., 2].astype(int) * 256 + image_index[..., 3] for image_index in (ours, theirs)]
+    ids = [image[..., 2].astype(int) * 256 + image[..., 3] for image in (ours, theirs)]
     shown = theirs[..., 0] > 0
     pairs = set(zip(ids[0][shown].tolist(), ids[1][shown].tolist(), strict=True))
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) == count

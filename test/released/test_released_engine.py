@@ -30,7 +30,7 @@ from pcan_model.tracking.tracker import Tracker
 SESSION = UUID(int=1)
 
 
-def image_files(count: int = 4, seed: int = 0, height: int = 96, width: int = 160) -> list[NDArray[np.uint8]]:
+def images(count: int = 4, seed: int = 0, height: int = 96, width: int = 160) -> list[NDArray[np.uint8]]:
     """Return a drifting image of coloured blocks."""
     wide = blocks(height, width + 16 * count, seed=seed)[0].numpy()
     return [np.ascontiguousarray(wide[:, 5 * i : 5 * i + width]) for i in range(count)]
@@ -42,9 +42,9 @@ def follow(
     """Track a clip; returns the state after each frame, and each frame's masks painted by id."""
     tracker = Tracker(engine)
     state, states, painted = tracker.start(SESSION), [], []
-    for i, image_index in enumerate(frames):
-        state, tracks = tracker.step(state, Frame(image_index, float(i)))
-        image = np.zeros(image_index.shape[:2], np.uint8)
+    for i, pixels in enumerate(frames):
+        state, tracks = tracker.step(state, Frame(pixels, float(i)))
+        image = np.zeros(pixels.shape[:2], np.uint8)
         for instance in tracks.found():
             image[instance.mask.full(*image.shape) > 0] = instance.track_id
         states.append(state)
@@ -58,7 +58,7 @@ def net() -> ReleasedPCAN:
 
 
 def test_tracks_are_found_and_continued(net: ReleasedPCAN) -> None:
-    states, painted = follow(ReleasedEngine(net.config, net), image_files())
+    states, painted = follow(ReleasedEngine(net.config, net), images())
     assert any(track.seen > track.born for track in states[-1].tracks)
     assert all(image.any() for image in painted)
 
@@ -67,9 +67,9 @@ def test_tracks_are_found_and_continued(net: ReleasedPCAN) -> None:
 def test_a_clip_does_not_depend_on_what_was_processed_before(net: ReleasedPCAN, drift: bool) -> None:
     config = replace(net.config, released=replace(net.config.released, drift=drift))
     engine = ReleasedEngine(config, net)
-    _, first = follow(engine, image_files())
-    follow(engine, image_files(seed=7))
-    _, again = follow(engine, image_files())
+    _, first = follow(engine, images())
+    follow(engine, images(seed=7))
+    _, again = follow(engine, images())
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
@@ -78,7 +78,7 @@ def test_starts_drift_in_the_state_if_they_shall_and_never_in_the_network(net: R
     starts = {}
     for drift in (False, True):
         config = replace(net.config, released=replace(net.config.released, drift=drift))
-        states, _ = follow(ReleasedEngine(config, net), image_files(2))
+        states, _ = follow(ReleasedEngine(config, net), images(2))
         starts[drift] = states[-1].memory.start.foreground[0]
     assert torch.equal(starts[False], stored["refine.prototypes.pos_mu"])
     assert not torch.equal(starts[True], starts[False])
@@ -86,7 +86,7 @@ def test_starts_drift_in_the_state_if_they_shall_and_never_in_the_network(net: R
 
 
 def test_a_step_leaves_its_state_as_it_is(net: ReleasedPCAN) -> None:
-    tracker, frames = Tracker(ReleasedEngine(net.config, net)), image_files()
+    tracker, frames = Tracker(ReleasedEngine(net.config, net)), images()
     state, _ = tracker.step(tracker.start(SESSION), Frame(frames[0], 0.0))
     _, once = tracker.step(state, Frame(frames[1], 1.0))
     _, twice = tracker.step(state, Frame(frames[1], 1.0))
@@ -96,9 +96,9 @@ def test_a_step_leaves_its_state_as_it_is(net: ReleasedPCAN) -> None:
 
 def test_images_of_another_size_empty_the_bank_and_keep_the_tracks(net: ReleasedPCAN) -> None:
     tracker = Tracker(ReleasedEngine(net.config, net))
-    state, _ = tracker.step(tracker.start(SESSION), Frame(image_files(1)[0], 0.0))
-    state, _ = tracker.step(state, Frame(image_files(1, height=160, width=96)[0], 1.0))
-    fresh, _ = tracker.step(tracker.start(SESSION), Frame(image_files(1, height=160, width=96)[0], 1.0))
+    state, _ = tracker.step(tracker.start(SESSION), Frame(images(1)[0], 0.0))
+    state, _ = tracker.step(state, Frame(images(1, height=160, width=96)[0], 1.0))
+    fresh, _ = tracker.step(tracker.start(SESSION), Frame(images(1, height=160, width=96)[0], 1.0))
     for a, b in zip(state.memory.bank.features, fresh.memory.bank.features, strict=True):
         assert torch.equal(a, b)
     assert len(state.tracks) >= len(fresh.tracks)
@@ -106,11 +106,11 @@ def test_images_of_another_size_empty_the_bank_and_keep_the_tracks(net: Released
 
 def test_a_frame_without_detections_changes_nothing_but_the_bank(net: ReleasedPCAN) -> None:
     engine = ReleasedEngine(net.config, net)
-    state, _ = Tracker(engine).step(Tracker(engine).start(SESSION), Frame(image_files(1)[0], 0.0))
+    state, _ = Tracker(engine).step(Tracker(engine).start(SESSION), Frame(images(1)[0], 0.0))
     blind = replace(net.config, heads=replace(net.config.heads, score_threshold=0.999))
     unseeing = small_released(heads={"score_threshold": 0.999})
     unseeing.load_state_dict(net.state_dict())
-    after, tracks = Tracker(ReleasedEngine(blind, unseeing)).step(state, Frame(image_files(2)[1], 1.0))
+    after, tracks = Tracker(ReleasedEngine(blind, unseeing)).step(state, Frame(images(2)[1], 1.0))
     assert state.tracks and [t.track_id for t in after.tracks] == [t.track_id for t in state.tracks]
     assert after.unmatched is not state.unmatched or after.unmatched == state.unmatched
     assert [len(b) for b in after.unmatched] == [len(b) for b in state.unmatched]
@@ -123,7 +123,7 @@ def test_without_refinement_masks_stay_the_initial_ones(net: ReleasedPCAN) -> No
     config = replace(net.config, instance_attention=replace(net.config.instance_attention, enabled=False))
     engine, whole = ReleasedEngine(config, net), ReleasedEngine(net.config, net)
     memory = engine.start()
-    found, features = engine.detect(image_files(1)[0], memory)
+    found, features = engine.detect(images(1)[0], memory)
     kept = unique_detections(found, config.tracker)
     state = State(memory, SESSION)
     assigned = match(kept, (), (), stamp=0.0, config=config.tracker)
@@ -225,7 +225,7 @@ def test_a_dump_holds_every_frame_and_bad_input_is_one_line(
     net = small_released()
     weights, clip = tmp_path / "w.safetensors", tmp_path / "clip.npy"
     checkpoint.save(weights, net, net.config, {})
-    np.save(clip, np.stack(image_files(2)))
+    np.save(clip, np.stack(images(2)))
     common = ["--weights", str(weights), "--out", str(tmp_path / "out")]
     assert main([str(clip), *common, "--set", "tracker.init_score=0.25", "released.drift=true"]) == 0
     with np.load(tmp_path / "out" / "frame1.npz") as arrays:
@@ -241,5 +241,5 @@ def test_a_clip_without_any_detection_is_dumped_too() -> None:
     from pcan_model.released.parity.recorder import record
 
     net = small_released(heads={"score_threshold": 0.999})
-    for arrays in record(image_files(2), net.config, net):
+    for arrays in record(images(2), net.config, net):
         assert arrays["det_bboxes"].shape == (0, 5) and arrays["refine_masks_packed"].shape[0] == 0

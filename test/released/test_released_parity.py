@@ -72,8 +72,8 @@ def computed(
 
     settings = [f"input.height={inside[0]}", f"input.width={inside[1]}", *SETTINGS]
     config = changed(load_config("pcan_released_bdd100k"), settings)
-    image_files = recorded_clip().make_clip(*source, count)
-    frames = [np.ascontiguousarray(image_index[..., ::-1]) for image_index in image_files]
+    images = recorded_clip().make_clip(*source, count)
+    frames = [np.ascontiguousarray(image[..., ::-1]) for image in images]
     return list(record(frames, config, weights, double=double))
 
 

@@ -67,12 +67,12 @@ def test_in_static_shapes_it_tracks_as_in_those_of_the_image(
 
 
 def test_before_the_first_frame_memory_may_hold_anything(released_net: ReleasedPCAN) -> None:
-    signature, image_index = static(released_net), torch.from_numpy(dimmed()[0].image)[None]
+    signature, image = static(released_net), torch.from_numpy(dimmed()[0].image)[None]
     *past, valid = empty_memory(signature).frames
     with torch.inference_mode():
-        clean = signature.frame(image_index, *past, valid)
-        dirty = signature.frame(image_index, *(torch.full_like(part, torch.nan) for part in past), valid)
-        later = signature.frame(image_index, *clean[-len(past) - 1 :])
+        clean = signature.frame(image, *past, valid)
+        dirty = signature.frame(image, *(torch.full_like(part, torch.nan) for part in past), valid)
+        later = signature.frame(image, *clean[-len(past) - 1 :])
     assert all(torch.equal(a, b) for a, b in zip(clean, dirty, strict=True))
     assert clean[-1].tolist() == [1] and not torch.equal(clean[3], later[3])
 

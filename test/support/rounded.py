@@ -33,18 +33,18 @@ class BlockClip(Clip):
     name: str = "blocks"
     rate: float = 10.0
     labelled: bool = False
-    image_files: list[NDArray[np.uint8]] = field(init=False, default_factory=list)
+    images: list[NDArray[np.uint8]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         frames = moving_blocks(self.length, self.height, self.width, self.seed)
-        self.image_files.extend(frame.image for frame in frames)
+        self.images.extend(frame.image for frame in frames)
 
     def __len__(self) -> int:
         return self.length
 
     def read(self, index: int) -> ClipFrame:
         self._check_index(index, self.length)
-        return self._frame(index, self.image_files[index])
+        return self._frame(index, self.images[index])
 
 
 def round_all(

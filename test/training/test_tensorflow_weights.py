@@ -74,17 +74,17 @@ def test_the_first_layer_sees_our_images_as_the_detector_saw_its_own(
     path, state = frozen
     config = small_config()
     net = load_pretrained(PCAN(config), path).eval()
-    image_index = torch.randint(0, 256, (1, 3, 16, 16)).float()
-    ours = net.backbone.stages[0][0](_normalised(image_index, config.input))  # type: ignore[index]
-    theirs = functional.conv2d(image_index / 127.5 - 1, state["0.0.weight"], stride=2, padding=1)
+    image = torch.randint(0, 256, (1, 3, 16, 16)).float()
+    ours = net.backbone.stages[0][0](_normalised(image, config.input))  # type: ignore[index]
+    theirs = functional.conv2d(image / 127.5 - 1, state["0.0.weight"], stride=2, padding=1)
     mean, var = (state[f"0.1.running_{n}"][:, None, None] for n in ("mean", "var"))
     theirs = ((theirs - mean) / (var + 1e-3).sqrt()).clamp(0, 6)  # gamma 1, beta 0
     torch.testing.assert_close(ours[..., 1:, 1:], theirs[..., 1:, 1:], rtol=1e-4, atol=1e-4)  # not the border
 
 
-def _normalised(image_index: torch.Tensor, config: InputConfig) -> torch.Tensor:
+def _normalised(image: torch.Tensor, config: InputConfig) -> torch.Tensor:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (config.mean, config.std))
-    return (image_index - mean) / std
+    return (image - mean) / std
 
 
 def test_all_of_the_backbone_is_filled(frozen: tuple[Path, dict[str, torch.Tensor]]) -> None:

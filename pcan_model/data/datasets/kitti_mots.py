@@ -137,10 +137,10 @@ def _sequence(line: str) -> str:
 def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -> LabelSource:
     """Prefer images to lines: they need no reading beforehand. Both belong to their frame by its number."""
     for home in (root, images.parent.parent):
-        image_files, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
-        if image_files.is_dir():
-            files = [image_files / f"{image.stem}.png" for image in list_images(images)]
-            for path in sorted(set(image_files.glob("*.png")) - set(files)):
+        masks, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
+        if masks.is_dir():
+            files = [masks / f"{image.stem}.png" for image in list_images(images)]
+            for path in sorted(set(masks.glob("*.png")) - set(files)):
                 leaving_out(on_error)(DataError(path, "name", f"that of an image in {images}", path.name))
             return ImageLabels(files, names, on_error)
         if lines.is_file():

@@ -58,15 +58,15 @@ def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
     if missing := [name for name in names if not (predicted / name).is_file()]:
         got = f"no such file, nor {len(missing) - 1} others: all their objects count as missed"
         warn(DataError(predicted / missing[0], "file", "a bitmask", got))
-    image_files = [_image(ground_truth / name, predicted / name, scores.get(name, [])) for name in names]
+    images = [_image(ground_truth / name, predicted / name, scores.get(name, [])) for name in names]
     evaluation = COCOeval(iouType="segm")
     params = evaluation.params
-    params.imgIds, params.catIds = list(range(len(image_files))), list(CATEGORIES.values())
+    params.imgIds, params.catIds = list(range(len(images))), list(CATEGORIES.values())
     evaluation.evalImgs = [
         match(image, category, area, params.iouThrs)
         for category in params.catIds
         for area in params.areaRng
-        for image in image_files
+        for image in images
     ]
     evaluation._paramsEval = params
     return summary(evaluation, {number: name for name, number in CATEGORIES.items()})

@@ -52,8 +52,8 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
 def read_images(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
     """Yield images as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
     for path in paths:
-        image_files = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
-        for image in image_files:
+        images = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
+        for image in images:
             if image is None or image.ndim != 3:
                 raise OSError(f"{path}: expected a colour image, or an .npy of (T, H, W, 3) uint8")
             yield np.ascontiguousarray(image[..., ::-1])

@@ -64,8 +64,8 @@ def test_once_warm_a_frame_is_two_graph_launches_and_no_allocation(telltale: Pat
     for _ in range(10):
         memory = step(engine, memory)
     passes = {"cudaGraphLaunch": 20, "cudaStreamSynchronize": 20}
-    image_files = ("cudaEventSynchronize", "cudaMemcpyAsync", "cudaEventRecord", "cudaStreamWaitEvent")
-    assert dict(bench.cudart.calls) == passes | dict.fromkeys(image_files, 10)
+    images = ("cudaEventSynchronize", "cudaMemcpyAsync", "cudaEventRecord", "cudaStreamWaitEvent")
+    assert dict(bench.cudart.calls) == passes | dict.fromkeys(images, 10)
 
 
 def test_an_engine_that_cannot_be_captured_runs_without_graphs(telltale: Path, bench: Bench) -> None:
@@ -201,8 +201,8 @@ def test_memory_freed_under_a_captured_graph_loses_the_engine(telltale: Path, be
     memory = engine.start()
     for _ in range(4):
         memory = step(engine, memory)
-    image_files = memory.lease.session._images.places  # a copy to these would be refused at once
-    for address in set(bench.cudart.device) - set(image_files):
+    images = memory.lease.session._images.places  # a copy to these would be refused at once
+    for address in set(bench.cudart.device) - set(images):
         del bench.cudart.device[address]
     with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):
         step(engine, memory)
