@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-score", EXPLANATION)
     add = parser.add_argument
     add("--format", choices=FORMATS, required=True, help="of both")
-    add("--truth", type=Path, required=True, help="ground truth: a file or a folder")
+    add("--truth", dest="ground_truth", type=Path, required=True, help="ground truth: a file or a folder")
     add("--results", type=Path, required=True, help="what is to be scored, in the same form")
     add("--seqmap", type=Path, help="which sequences, for kitti_mots and mot_challenge (default: all)")
     add("--out", type=Path, help="write the JSON there instead of printing it")
