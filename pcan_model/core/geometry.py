@@ -1,4 +1,4 @@
-"""Boxes, masks and the letterbox: how the cameran image and the network input fit together."""
+"""Boxes, masks and the letterbox: how the camera image and the network input fit together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Letterbox:
     A pixel's centre lies at + 0.5, so a box scales by plain multiplication.
     """
 
-    source: tuple[int, int]  # (height, width) of the cameran image
+    source: tuple[int, int]  # (height, width) of the camera image
     target: tuple[int, int]  # (height, width) of the network input
     fill: tuple[int, ...] = (124, 116, 104)  # RGB right of and below the image; ImageNet's mean
 

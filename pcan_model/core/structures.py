@@ -107,7 +107,7 @@ EMPTY_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedInstance:
-    """One tracked object as a frame leaves it, in pixels of the cameran image."""
+    """One tracked object as a frame leaves it, in pixels of the camera image."""
 
     track_id: int  # from 1, not used again until reset
     uuid: UUID  # stable per track, new after reset
@@ -123,10 +123,10 @@ class TrackedInstance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """Everything one frame says: the tracked objects of one cameran image."""
+    """Everything one frame says: the tracked objects of one camera image."""
 
     stamp: float  # of the frame, seconds
-    height: int  # of the cameran image, pixels
+    height: int  # of the camera image, pixels
     width: int
     frame_index: int  # processed frames since reset, 0 in the first
     instances: tuple[TrackedInstance, ...]

@@ -1,4 +1,4 @@
-"""What both forms of PCAN share: QDTrack's detector with a mask head, Mask R-CNN's way."""
+"""The detector that both variants of PCAN share: QDTrack's with a Mask R-CNN mask head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pcan_model.model.roi_pooling import pool_by_level
 
 
 class Detector(nn.Module):
-    """Backbone, pyramid, proposals and the heads on regions; no memory of past frames."""
+    """Backbone, feature pyramid, proposals and RoI heads, without memory of past frames."""
 
     mean: Tensor  # (3, 1, 1)
     std: Tensor  # (3, 1, 1)
@@ -38,27 +38,27 @@ class Detector(nn.Module):
         self.embedding_head = EmbeddingHead(channels, config.heads)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn images (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
+        """Normalise images (B, H, W, 3) uint8 RGB to the backbone's input (B, 3, H, W) float.
 
-        Widened first: TensorRT takes uint8 into nothing but a cast.
+        The cast comes first: TensorRT supports no other operation on uint8.
         """
         return (images.float().permute(0, 3, 1, 2) - self.mean) / self.std
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before any memory is read."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before the frame memory is read."""
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that are trained at `train.backbone_rate`."""
+        """Return the parameters whose learning rate is scaled by `train.backbone_rate`."""
         return list(self.backbone.parameters())
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return the pyramid that heads read, once memories are read into its levels: here as it is."""
+        """Return the pyramid for the heads, given levels fused with the memory; here unchanged."""
         return levels
 
     def level_sizes(self) -> list[tuple[int, int]]:
-        """Return height and width of P2..P5 of the configuration's images, padded to cells of P5."""
+        """Return (height, width) of P2..P5 for the configured input, padded to multiples of P5's stride."""
         size, coarsest = self.config.input, STRIDES[3]
         height, width = (side + -side % coarsest for side in (size.height, size.width))
         return [(height // stride, width // stride) for stride in STRIDES[:4]]
@@ -66,9 +66,9 @@ class Detector(nn.Module):
     def detect(
         self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes of one image, their scores and labels, and whether suppression settled.
+        """Return the best D boxes of one image, their scores and labels, and whether NMS converged.
 
-        pool  reads regions (R, C, cells, cells) of the pyramid, given boxes (R, 4) and cells
+        pool  returns RoI features (R, C, cells, cells), given boxes (R, 4) and cells
         """
         head, config = self.proposals, self.config.heads
         size = self.config.input.height, self.config.input.width
@@ -89,10 +89,10 @@ class Detector(nn.Module):
         return boxes[order], best, labels[order], ok & proposals_ok
 
     def pool(self, levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
-        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images (R,)."""
+        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images of index (R,)."""
         return pool_by_level(levels, boxes, image, cells, samples=self.config.heads.cell_samples)
 
 
 def with_p6(levels: list[Tensor]) -> list[Tensor]:
-    """Add P6, every other cell of P5, for proposals of large objects."""
+    """Append P6, P5 subsampled by 2, for proposals of large objects."""
     return [*levels, levels[-1][:, :, ::2, ::2]]

@@ -15,7 +15,7 @@ from pcan_model.model.boxes import suppress
 from pcan_model.model.frame_attention.base import FrameAttention
 from pcan_model.model.frame_attention.factory import make_frame_attention
 from pcan_model.model.instance_attention import make_instance_attention
-from pcan_model.model.pass_signature import PassSignature, remembered
+from pcan_model.model.pass_signature import PassSignature, state_shapes
 from pcan_model.model.passes import FramePass, InstancePass
 from pcan_model.sipmask.boxes import cell_points
 from pcan_model.sipmask.config import STRIDES, SipMaskConfig
@@ -126,4 +126,4 @@ def grid_sample(net: SipMaskPCAN) -> PassSignature:
 
 def _passes(net: SipMaskPCAN, *, grid_sample: bool) -> PassSignature:
     passes = SipMaskFramePass(net, grid_sample=grid_sample).eval(), InstancePass(net).eval()  # type: ignore[arg-type]
-    return PassSignature(*passes, ("roi_features", "mask_logits"), *remembered(net.config))
+    return PassSignature(*passes, ("roi_features", "mask_logits"), *state_shapes(net.config))
