@@ -1,4 +1,4 @@
-"""The frame pass of several cameras at once; their instance pass is that of one with as many more rows."""
+"""The frame pass for a batch of cameras; the instance pass is that of one camera with N times the rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pcan_model.model.pcan import PCAN
 
 
 class BatchFramePass(FramePass):
-    """Images of N cameras, each with a frame memory of its own, in one graph.
+    """The frame pass for images of N cameras, each with its own frame memory.
 
-    Backbone, pyramid and the heads on detections run on all images together; memory, proposals and
-    suppression are laid out camera by camera. Outputs per detection are one camera after the other.
+    Backbone, pyramid and RoI heads are batched over all images; memory, proposals and NMS are unrolled
+    camera by camera. Outputs per detection are concatenated over the cameras.
     """
 
     def forward(  # type: ignore[override]
@@ -27,43 +27,44 @@ class BatchFramePass(FramePass):
 
         image         (N, H, W, 3)
         memory_keys   (N, L, T, P, D), memory_values (N, L, T, P, Cv), valid (N, T)
-        remember      (N,)  1 where the image enters the camera's memory, which stays as it is where 0
-        returns  as FramePass, (N * D, ...) of all cameras' detections; () bool: suppression settled for
-                 all; next memories (N, ...)
+        remember      (N,)  1 to store the image in the camera's memory, 0 to leave the memory unchanged
+        returns  as FramePass, (N * D, ...) for all cameras' detections; () bool: NMS converged for all;
+                 next memories (N, ...)
         """
         pyramid = self.net.features(image)
         memories = zip(memory_keys, memory_values, valid, strict=True)
-        found = [
-            self._look([level[n : n + 1] for level in pyramid], *memory) for n, memory in enumerate(memories)
+        outputs = [
+            self._detect_camera([level[n : n + 1] for level in pyramid], *memory)
+            for n, memory in enumerate(memories)
         ]
-        cells, masked, boxes, scores, labels, settled, keys, values, following = zip(*found, strict=True)
-        regions, labels_of_all = torch.cat(masked), torch.cat(labels)
-        embeds = self.net.embedding_head(torch.cat(cells))
-        masks = choose(self.net.mask_head(regions), labels_of_all)
+        box_rois, mask_rois, boxes, scores, labels, ok, keys, values, following = zip(*outputs, strict=True)
+        regions, all_labels = torch.cat(mask_rois), torch.cat(labels)
+        embeds = self.net.embedding_head(torch.cat(box_rois))
+        masks = choose(self.net.mask_head(regions), all_labels)
         olds, news = (memory_keys, memory_values, valid), (keys, values, following)
-        kept = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
-        settled_all = torch.stack(settled).all()
-        return torch.cat(boxes), torch.cat(scores), labels_of_all, embeds, regions, masks, settled_all, *kept
+        memory = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
+        all_ok = torch.stack(ok).all()
+        return torch.cat(boxes), torch.cat(scores), all_labels, embeds, regions, masks, all_ok, *memory
 
-    def _look(
+    def _detect_camera(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> tuple[Tensor, ...]:
-        """Look at one camera's pyramid: regions for embeddings and masks, detections, next memory."""
+        """Return one camera's RoI features for embeddings and for masks, its detections and next memory."""
         heads = self.net.config.heads
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._pack(levels)
         boxes, scores, labels, ok = self._detect(levels, source)
-        cells = self._pool(source, boxes, heads.box_size)
-        masked = self._pool(source, boxes, heads.mask_size)
+        box_rois = self._pool(source, boxes, heads.box_size)
+        mask_rois = self._pool(source, boxes, heads.mask_size)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return cells, masked, boxes, scores, labels, ok, keys, values, following
+        return box_rois, mask_rois, boxes, scores, labels, ok, keys, values, following
 
 
 def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """Return the new memory of the cameras that remember, the old one of the others."""
+    """Return the new memory of cameras where `remember` is 1, and the old one of the others."""
     return torch.where(remember.reshape(-1, *[1] * (new.dim() - 1)) > 0, new, old)
 
 
 def several(net: PCAN, cameras: int) -> PassSignature:
-    """Return the passes for several cameras at once; regions are read by sampling, for TensorRT."""
+    """Return the passes for a batch of cameras, for TensorRT; RoI features by grid sampling."""
     return replace(grid_sample(net), frame=BatchFramePass(net, grid_sample=True).eval(), cameras=cameras)

@@ -99,9 +99,7 @@ def load_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises many types
-        raise CheckpointError(
-            f"{path}: expected a file saved by torch, got a damaged or other file"
-        ) from error
+        raise CheckpointError(f"{path}: expected a file saved by torch, got damaged data") from error
 
 
 def save_torch(path: Path, value: Any) -> None:

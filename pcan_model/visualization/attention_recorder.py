@@ -63,7 +63,7 @@ class RecordingEngine(Engine):
     def view(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
         """Read the maps of a track that was found in the last image from its prototypes as they are now."""
         row = int(self._slots.owner[track.slot])
-        sheet, boxes, _ = self._features.handed
+        sheet, boxes, _ = self._features.features
         with torch.inference_mode():
             region = self._pass.pool(sheet, boxes[row : row + 1])
             keys = self.attention.encode(region)
