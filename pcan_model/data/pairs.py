@@ -1,4 +1,4 @@
-"""Augmented pairs of a key and a reference frame, as training sees them."""
+"""Augmented training pairs of a key and a reference frame."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placemen
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
 
-CACHED_BYTES = 1 << 30  # of decoded frames kept per process
+CACHED_BYTES = 1 << 30  # of decoded frames per process
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One augmented image with the N objects to learn from it; N may be 0."""
+    """An augmented image with N target objects; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask where there is one
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask if there is one
     labels: NDArray[np.int64]  # (N,) index into the classes
-    ids: NDArray[np.int64]  # (N,) the same object has the same id in both samples of a pair
-    masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty if only the box is known
+    ids: NDArray[np.int64]  # (N,) identity, the same in both samples of a pair
+    masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty for objects with a box only
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
 
     def __post_init__(self) -> None:
@@ -45,13 +45,13 @@ class Sample:
 
 
 class PairDataset:
-    """`length` pairs, each drawn from (seed, index) alone; a map-style dataset for a DataLoader.
+    """A map-style dataset of `length` pairs, each determined by (seed, index).
 
-    clips            what to draw from; decoded frames are cached, clips are read lazily
-    weights          how often each clip is drawn, relative; None = by its number of frames
+    clips            clips to sample from, read lazily; decoded frames are cached
+    weights          relative frequency of each clip; None: its number of frames
     height, width    of the input, pixels
-    reference_range  most frames between key and reference
-    names            of the classes that the clips' labels count
+    reference_range  maximum distance between key and reference, frames
+    names            class names, in the order of labels
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class PairDataset:
         self._range = reference_range
         self._config = augment or AugmentConfig()
         self._length = length
-        self._chances = _chances(self._clips, weights)
+        self._probabilities = _probabilities(self._clips, weights)
         self._cache: OrderedDict[tuple[int, int], FlatFrame] = OrderedDict()
         self._cached = 0  # bytes
         self._bank = self._make_bank(names)
@@ -82,7 +82,7 @@ class PairDataset:
         return self._length
 
     def __getitem__(self, index: int) -> tuple[Sample, Sample]:
-        """Draw pair `index`: the key and the reference sample."""
+        """Return pair `index`: the key and the reference sample."""
         if not 0 <= index < self._length:
             raise IndexError(f"PairDataset: expected an index below {self._length}, got {index}")
         rng = np.random.default_rng((self._seed, index))
@@ -99,7 +99,7 @@ class PairDataset:
         height, width = self._size
         bank = CutOutBank(
             self._clips,
-            self._chances,
+            self._probabilities,
             height=height,
             width=width,
             height_min=self._config.paste_height_min,
@@ -109,7 +109,7 @@ class PairDataset:
         return bank if len(bank) else None
 
     def _draw_frames(self, rng: np.random.Generator) -> tuple[FlatFrame, FlatFrame]:
-        clip = int(rng.choice(len(self._clips), p=self._chances))
+        clip = int(rng.choice(len(self._clips), p=self._probabilities))
         last = len(self._clips[clip]) - 1
         key = int(rng.integers(last + 1))
         near = range(max(0, key - self._range), min(last, key + self._range) + 1)
@@ -138,10 +138,11 @@ class PairDataset:
                 ignore_remains(frame.index, np.zeros(len(frame.ids)), 0, area_min=config.area_min)
             return frames
         cuts = [self._bank.draw(config.paste_classes, rng) for _ in range(count)]
-        places = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
-        moved = [move_placement(place, rng) for place in places]
+        placements = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
+        moved = [move_placement(placement, rng) for placement in placements]
         return [
-            paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, (places, moved), strict=True)
+            paste(f, cuts, p, config=config, rng=rng)
+            for f, p in zip(frames, (placements, moved), strict=True)
         ]
 
 
@@ -149,20 +150,20 @@ def _bytes(frame: FlatFrame) -> int:
     return frame.image.nbytes + frame.index.nbytes
 
 
-def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
+def _probabilities(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
     if not clips or not all(map(len, clips)):
         raise ValueError(f"PairDataset: clips: expected clips with frames, got {[len(c) for c in clips]}")
-    chances = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
-    if chances.shape != (len(clips),) or (chances < 0).any() or not chances.sum() > 0:
+    probabilities = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
+    if probabilities.shape != (len(clips),) or (probabilities < 0).any() or not probabilities.sum() > 0:
         raise ValueError(f"PairDataset: weights: expected {len(clips)} weights, got {weights}")
-    return np.asarray(chances / chances.sum())
+    return np.asarray(probabilities / probabilities.sum())
 
 
 def _sample(frame: FlatFrame, colour_change: ColourChange, rng: np.random.Generator) -> Sample:
     seen = np.flatnonzero(frame.areas())
     masks = frame.index[None] == (seen + 1)[:, None, None].astype(np.int16)
     masks[frame.boxed[seen]] = False
-    known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the edge
+    known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the border
     boxes = np.where(known[:, None], frame.boxes, object_boxes(frame.index, len(frame.ids)))
     return Sample(
         image=apply_colour_change(frame.image, colour_change, rng),

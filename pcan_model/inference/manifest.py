@@ -18,9 +18,7 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 BATCH = "batch_"  # prefix of the graphs for a batch of cameras
 Precision = Literal["fp32", "fp16", "int8", "fp8"]
-Roi = Literal[
-    "roialign", "gridsample"
-]  # RoI pooling by operator, or by grid sampling for TensorRT
+Roi = Literal["roialign", "gridsample"]  # RoI pooling by operator, or by grid sampling for TensorRT
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROI: tuple[Roi, ...] = get_args(Roi)
 NAME_BYTES = 255  # longest file name of common file systems

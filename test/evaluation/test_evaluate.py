@@ -145,7 +145,7 @@ def test_every_clip_has_a_file_of_its_own(tmp_path: Path) -> None:
     run = run_of([called(name, clip) for name in names], tmp_path / "out")
     assert len({run.path(one) for one in run.clips}) == len(names)
     assert {run.path(one).parent for one in run.clips} == {tmp_path / "out" / "sequences"}
-    with pytest.raises(DataError, match=r"clips: expected a name of its own for each, got twice \['a'\]"):
+    with pytest.raises(DataError, match=r"clips: expected a unique name for each, got twice \['a'\]"):
         run_of([called("a", clip), called("a", clip), called("b", clip)], tmp_path / "out")
 
 
