@@ -56,11 +56,11 @@ def test_engines_that_share_frames_say_what_each_says_alone() -> None:
     predictions = predict_together(engines, clips)
 
     for engine, own in zip(engines, predictions, strict=True):
-        for clip, one in zip(clips, said, strict=True):
+        for clip, one in zip(clips, own, strict=True):
             alone = collect_predictions(partial(predict_clip, Tracker(engine)), clip)
-            assert [o.rles for o in one.said] == [o.rles for o in alone.said]
-            assert [o.ids.tolist() for o in one.said] == [o.ids.tolist() for o in alone.said]
-    masks = [[o.rles for one in said for o in one.said] for said in together_said]
+            assert [o.rles for o in one.predicted] == [o.rles for o in alone.predicted]
+            assert [o.ids.tolist() for o in one.predicted] == [o.ids.tolist() for o in alone.predicted]
+    masks = [[o.rles for one in own for o in one.predicted] for own in predictions]
     assert any(masks[0]) and masks[0] != masks[1]
 
 
