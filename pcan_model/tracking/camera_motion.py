@@ -70,9 +70,10 @@ def _followed(
     corners: Any = cv2.goodFeaturesToTrack(before, CORNERS, QUALITY, APART, mask=free)
     if corners is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
-    moved, status, _ = cv2.calcOpticalFlowPyrLK(
+    flow: Any = cv2.calcOpticalFlowPyrLK(
         before, now, corners, cast(Any, None), winSize=WINDOW, maxLevel=LEVELS
     )
+    moved, status, _ = flow
     kept = status.ravel() > 0
     return corners.reshape(-1, 2)[kept], moved.reshape(-1, 2)[kept]
 

@@ -99,4 +99,4 @@ def _side(numbers: NDArray[np.float64]) -> float:
 
 def _noise(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the standard deviation of a detection's four numbers, pixels."""
-    return cast(NDArray[np.float64], PIXEL + MEASURED * _side(numbers))
+    return PIXEL + MEASURED * _side(numbers)

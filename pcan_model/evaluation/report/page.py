@@ -48,7 +48,7 @@ def page(summary: Summary, origin: Provenance, shots: Sequence[Shot], *, data: s
         _published(summary, origin, data) if data else "",
         "<h2>HOTA, CLEAR and identity</h2>",
         _scores(scores),
-        _note("\n".join([summary.report.method, *NOTES.splitlines()[:2]])),
+        _note("\n".join([summary.report.method, *NOTES.splitlines()[:3]])),
         curves(summary.curves),
         "<h2>As BDD100K's official tools average</h2>",
         _bdd(summary.bdd100k),
