@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.node.parameters import ParameterError, parameters
 from pcan_ros.node.topic_list import topics_of
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from pcan_model.core.config import (
-    Association,
     Config,
     ConfigError,
     config_from_dict,
@@ -18,6 +17,7 @@ from pcan_model.core.config import (
 )
 from pcan_model.core.engine import Engine
 from pcan_model.core.fields import about, setting
+from pcan_model.core.tracker_config import Association
 from pcan_model.evaluation.predict import ClipPredictor, predict_clip
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.tracking.tracker import Tracker

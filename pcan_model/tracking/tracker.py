@@ -18,9 +18,9 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.frame_step import FrameStep, Prepared
 
 Part = Literal["preprocess", "network", "association", "masks"]
@@ -127,7 +127,7 @@ class Tracker:
             remember={camera for camera in ready if step.remembers(states[camera])},
         )
         stopwatch.lap("network")
-        updates = {c: step.associate(states[c], found[c], each.frame.stamp) for c, each in ready.items()}
+        updates = {c: step.associate(states[c], found[c], each) for c, each in ready.items()}
         slots = {camera: step.slots(states[camera], update) for camera, update in updates.items()}
         stopwatch.lap("association")
         logits, memories = self.engine.segment_cameras(features, slots)

@@ -10,9 +10,9 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.package_files import default_model
 from pcan_model.core.plain_values import renamed
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_ros.node.parameters import (
     RENAMED,

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import Setting, setting, settings_of
 from pcan_model.core.masks import Encoding
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.backends import EngineOptions
 from pcan_ros.node.camera import TimeLimits
 
 TRACKER = "tracker."  # prefix of TrackerConfig's fields; those are parameters that may change at runtime
-RENAMED: dict[str, str] = {}  # parameters' older names to today's
+RENAMED = {"tracker.keep_lost": "tracker.lost_frames"}  # parameters' older names to today's
 ROS = ("use_sim_time", "start_type_description_service")  # rclpy's own, and all qos_overrides
 ENCODINGS = {
     "rle": Encoding.RLE_COCO,

@@ -8,10 +8,10 @@ from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.engine import Image
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.tracking.frame_step import Prepared

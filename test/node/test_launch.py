@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pcan_model.cli.evaluate import read
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.environment import TUNED
 from pcan_ros.node.parameters import parameters
 

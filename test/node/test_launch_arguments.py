@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.launch_arguments import DESCRIPTIONS, parameter_file, parameters_from
 from pcan_ros.node.parameters import ParameterError, parameters
 from pcan_ros.node.topic_list import topics_of

@@ -126,6 +126,16 @@ def tally(frames: Sequence[Compared]) -> Tally:
     )
 
 
+def hops(frames: Sequence[Compared]) -> int:
+    """Count how often a track goes over to another true object: an ID switch seen from the track's side."""
+    followed: dict[int, int] = {}  # track id to the true object that it found last
+    count = 0
+    for pair in (pair for found in pairs(frames) for pair in found):
+        count += followed.get(pair.track_id, pair.true_id) != pair.true_id
+        followed[pair.track_id] = pair.true_id
+    return count
+
+
 def _fragments(seen: list[bool]) -> int:
     """Count the gaps between an object's first and last match."""
     where = np.flatnonzero(seen)

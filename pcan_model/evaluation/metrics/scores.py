@@ -10,6 +10,7 @@ RATES = ("hota", "deta", "assa", "loca", "smotsa", "motsa", "motsp", "idf1")
 COUNTS = (
     "objects",
     "id_switches",
+    "hops",
     "true_positives",
     "false_positives",
     "false_negatives",
@@ -26,6 +27,7 @@ HEADS = {
     "idf1": "IDF1",
     "objects": "objects",
     "id_switches": "IDSw",
+    "hops": "hops",
     "true_positives": "TP",
     "false_positives": "FP",
     "false_negatives": "FN",
@@ -34,6 +36,7 @@ HEADS = {
     "large": "R >2000",
 }
 NOTES = """sum: counts of all classes together, also of false objects in classes that never occur.
+hops: a track goes over to another true object; IDSw: a true object goes over to another track.
 mean: plain mean of the classes that occur in the labels; its counts are theirs.
 R: share of the true objects of that area (pixels of the label) found at mask IoU >= 0.5."""
 
@@ -68,7 +71,8 @@ class Score:
     motsp: float | None  # mean IoU of the matches, in [0, 1]
     idf1: float | None  # in [0, 1]
     objects: int  # true masks
-    id_switches: int
+    id_switches: int  # a true object goes over to another track
+    hops: int  # a track goes over to another true object
     true_positives: int
     false_positives: int
     false_negatives: int

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import CLASSES
+from pcan_model.evaluation.metrics.clear import hops
 from pcan_model.evaluation.metrics.comparison import (
     MATCH_IOU,
     Compared,
@@ -56,6 +57,7 @@ class Scorer:
     def __init__(self, classes: Sequence[str] = CLASSES) -> None:
         self._classes, self._metrics = tuple(classes), official_metrics()
         self._results: list[list[dict[str, Any]]] = []  # per clip, per class: metric to figures
+        self._hops: list[list[int]] = []  # per clip, per class
         self._recalls = [[Recall(0, 0)] * 3 for _ in classes]
         self._frames = 0
 
@@ -63,14 +65,16 @@ class Scorer:
         """Count one clip, frame by frame its labels and what was predicted."""
         if len(ground_truth) != len(predicted):
             raise ValueError(f"predictions: expected {len(ground_truth)} frames, got {len(predicted)}")
-        clip = []
+        clip, hopped = [], []
         for label in range(len(self._classes)):
             frames = [compare(t, s, label) for t, s in zip(ground_truth, predicted, strict=True)]
             data = sequence(frames)
             clip.append({m.get_name(): m.eval_sequence(data) for m in self._metrics})
+            hopped.append(hops(frames))
             recalls = zip(self._recalls[label], recall_by_size(frames), strict=True)
             self._recalls[label] = [old + new for old, new in recalls]
         self._results.append(clip)
+        self._hops.append(hopped)
         self._frames += len(ground_truth)
 
     def report(self) -> Report:
@@ -80,18 +84,19 @@ class Scorer:
             for label in range(len(self._classes))
         ]
         total = self._over_classes(classes)
-        scores = tuple(map(_score, self._classes, classes, self._recalls))
+        hopped = [sum(clip[label] for clip in self._hops) for label in range(len(self._classes))]
+        scores = tuple(map(_score, self._classes, classes, hopped, self._recalls))
         seen = tuple(s for s in scores if s.objects or s.false_positives)
         sizes = [sum(column, Recall(0, 0)) for column in zip(*self._recalls, strict=True)]
-        everything = _score("sum of all classes", total, sizes)
+        everything = _score("sum of all classes", total, sum(hopped), sizes)
         return Report(method(), len(self._results), self._frames, seen, everything, mean_of(scores))
 
     def clip_scores(self, names: Sequence[str]) -> tuple[Score, ...]:
         """Return every clip's own figures, all classes as one; names of the clips, as they were added."""
         nothing = [Recall(0, 0)] * 3
         return tuple(
-            _score(name, self._over_classes(clip), nothing)
-            for name, clip in zip(names, self._results, strict=True)
+            _score(name, self._over_classes(clip), sum(hopped), nothing)
+            for name, clip, hopped in zip(names, self._results, self._hops, strict=True)
         )
 
     def curves(self) -> dict[str, tuple[float, ...]]:
@@ -115,7 +120,7 @@ class Scorer:
         return cast(dict[str, Any], metric.combine_sequences(clips))
 
 
-def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score:
+def _score(name: str, figures: dict[str, Any], hopped: int, sizes: Sequence[Recall]) -> Score:
     """Gather what the metrics found; a class without true objects has no rates."""
     clear, hota, objects = figures["CLEAR"], figures["HOTA"], int(figures["Count"]["GT_Dets"])
     rates = {
@@ -133,6 +138,7 @@ def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score
         **{key: _rate(value, objects) for key, value in rates.items()},
         objects=objects,
         id_switches=int(clear["IDSW"]),
+        hops=hopped,
         true_positives=int(clear["CLR_TP"]),
         false_positives=int(clear["CLR_FP"]),
         false_negatives=int(clear["CLR_FN"]),
