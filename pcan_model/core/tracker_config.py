@@ -25,65 +25,67 @@ class TrackerConfig:
         "bisoftmax", "of embeddings; PCAN's is bisoftmax", runtime=True
     )
     match_classes: Literal["same", "any"] = setting(
-        "same", "which classes a track's detections may have", runtime=True
+        "same", "classes of the detections that may continue a track", runtime=True
     )
-    init_score: float = share(0.7, "a detection above this may start a track", runtime=True)
-    track_score: float = share(0.3, "a detection above this may continue one", runtime=True)
+    init_score: float = share(0.7, "score above which a detection may start a track", runtime=True)
+    track_score: float = share(0.3, "score above which a detection may continue a track", runtime=True)
     match_score: float = share(0.5, "least similarity of a match", runtime=True)
     match_iou: float = share(
-        0.3, "least overlap of a match of sort_iou or of the second pass, with the track's predicted box"
+        0.3, "least IoU with the track's predicted box of a match by sort_iou or in the second pass"
     )
     suppress_score: float = share(
-        0.5, "above this similarity a weak detection is no backdrop either", runtime=True
+        0.5, "similarity above which a weak detection does not become a backdrop", runtime=True
     )
     duplicate_iou: float = share(
-        0.7, "of two detections that overlap more, the better one stays", runtime=True
+        0.7, "IoU above which the weaker of two detections is a duplicate", runtime=True
     )
     backdrop_iou: float = share(
-        0.3, "an unmatched detection overlapping a better one is no backdrop", runtime=True
+        0.3, "IoU with a better detection above which none becomes a backdrop", runtime=True
     )
     iou_weight: float = share(
-        0.0, "share of box overlap in the similarity; the paper's appearance only is 0", runtime=True
+        0.0, "share of box IoU in the similarity; 0: appearance only, as in the paper", runtime=True
     )
     least_cosine: float = setting(
         -1.0,
-        "a pair of embeddings with a lower cosine never matches by appearance; -1: any may",
+        "cosine similarity of embeddings below which a pair never matches by appearance; -1: no limit",
         low=-1.0,
         high=1.0,
         runtime=True,
     )
     momentum: float = share(0.8, "share of the new embedding in a track's running mean", runtime=True)
     class_momentum: float = share(
-        1.0, "share of the newest score in the votes for a track's class; 1: the newest decides", runtime=True
+        1.0,
+        "share of the newest score in a track's class votes; 1: the newest detection decides",
+        runtime=True,
     )
     motion: Literal["mean", "kalman"] = setting(
-        "mean", "what predicts boxes: the mean velocity, or a Kalman filter that knows its uncertainty"
+        "mean", "how boxes are predicted: by the mean velocity, or by a Kalman filter with uncertainty"
     )
-    velocity_momentum: float = share(
-        0.5, "share of the newest motion in a track's running mean velocity", runtime=True
-    )
+    velocity_momentum: float = share(0.5, "share of the new velocity in a track's running mean", runtime=True)
     motion_weight: float = share(
-        0.0, "share in the similarity of how well a box fits the filter's prediction (kalman)", runtime=True
+        0.0, "share of the motion likelihood in the similarity (kalman)", runtime=True
     )
     gate: float = setting(
         0.0,
-        "a box farther from the filter's prediction, as squared Mahalanobis distance, never matches; 13.3 "
-        "keeps 99 % of true pairs; 0: no gate (kalman)",
+        "squared Mahalanobis distance to the prediction above which a pair never matches; 13.3 keeps "
+        "99 % of true pairs; 0: no gate (kalman)",
         low=0.0,
         high=1e6,
         runtime=True,
     )
     camera_motion: bool = setting(
-        False, "predicted boxes follow the camera's motion, seen in the image (kalman)"
+        False, "compensate predicted boxes for the camera's motion, estimated from the image (kalman)"
     )
     second_pass: Literal["none", "weak", "all"] = setting(
-        "none", "detections that may continue a track left over, by overlap (BYTE's weak ones)", runtime=True
+        "none",
+        "second matching pass by IoU: none, of weak detections (BYTE), or of all that are left",
+        runtime=True,
     )
     lost_frames: int = setting(
-        10, "how long a track survives unseen, at least", unit="frames", low=0, high=FRAMES, runtime=True
+        10, "how long a lost track is kept, at least", unit="frames", low=0, high=FRAMES, runtime=True
     )
     lost_seconds: float = setting(
-        0.0, "how long a track survives unseen, at least", unit="seconds", low=0.0, high=3600.0, runtime=True
+        0.0, "how long a lost track is kept, at least", unit="seconds", low=0.0, high=3600.0, runtime=True
     )
     keep_backdrops: int = setting(
         1,
@@ -95,19 +97,21 @@ class TrackerConfig:
     )
     confirm_frames: int = setting(
         1,
-        "a track is shown once it was found in so many frames",
+        "detections before a new track is published",
         unit="frames",
         low=1,
         high=100,
         runtime=True,
     )
-    confirm_score: float = share(1.0, "a detection above this confirms its track at once", runtime=True)
+    confirm_score: float = share(1.0, "score above which a new track is published at once", runtime=True)
     confirm_gap: float = setting(
         0.3,
-        "where frames are farther apart, every track is shown at once",
+        "frame interval above which every new track is published at once",
         unit="seconds",
         low=0.0,
         high=3600.0,
         runtime=True,
     )
-    capacity: int = setting(128, "M, rows of the prototype bank, most tracks at a time", low=1, high=10_000)
+    capacity: int = setting(
+        128, "M, rows of the prototype bank: the maximum number of tracks", low=1, high=10_000
+    )
