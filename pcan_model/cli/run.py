@@ -10,6 +10,7 @@ from pcan_model.core.errors import UserError
 MENDABLE = (UserError, ValueError, OSError, OverflowError)  # the last of numbers that no clip can have
 TRAINING = "pip install 'pcan_ros[train]', or `make train-env` in a checkout"
 ROS = "source a ROS 2 distribution, or `make env` and `. tools/env.sh` in a checkout"
+AUTOWARE = "source an Autoware workspace"
 INSTALL = {  # what brings a package that is missing; those of requirements/runtime.txt come with this one
     "torch": TRAINING,
     "torchvision": TRAINING,
@@ -30,6 +31,8 @@ INSTALL = {  # what brings a package that is missing; those of requirements/runt
     "rosgraph_msgs": ROS,
     "sensor_msgs": ROS,
     "std_msgs": ROS,
+    "autoware_perception_msgs": AUTOWARE,
+    "tier4_perception_msgs": AUTOWARE,
     "pcan_ros": "`make build` in a checkout, and `. tools/env.sh`",  # its messages
 }
 
