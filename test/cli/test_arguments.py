@@ -54,8 +54,8 @@ def test_every_command_refuses_numbers_that_make_no_sense(
     option, value, *more = wrong.split()
     with pytest.raises(SystemExit) as ended:
         run([*words, f"--{option}", value, *more])
-    predicted = capsys.readouterr().err.splitlines()[-1]
-    assert ended.value.code == 2 and f"--{option}: " in predicted and value in predicted
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and f"--{option}: " in error and value in error
 
 
 def test_a_gpu_that_is_not_there_is_one_line(
@@ -78,5 +78,5 @@ def test_drives_that_cannot_be_written_are_one_line(
 ) -> None:
     (tmp_path / "file").touch()
     assert render.main(["--out", str(tmp_path / "file"), "--count", "1", "--length", "1"]) == 2
-    (predicted,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pcan-drive")]
-    assert "Not a directory" in predicted or "File exists" in predicted
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pcan-drive")]
+    assert "Not a directory" in error or "File exists" in error
