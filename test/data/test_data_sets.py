@@ -266,7 +266,7 @@ def test_an_interrupted_conversion_leaves_nothing_that_looks_whole(tmp_path: Pat
     steps.close()
     assert not (tmp_path / "out").exists()
     write([Bars()], "youtube_vis", tmp_path / "out")
-    with pytest.raises(DataError, match="out: expected a folder that is not there yet"):
+    with pytest.raises(DataError, match="out: expected a folder that does not exist"):
         next(convert([Bars()], "scalabel", tmp_path / "out"))
 
 

@@ -149,5 +149,5 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert message.startswith("pcan-ablate: nowhere: no such configuration") and message.count("\n") == 1
     assert main(["3", "--iterations", "0", "--docs", str(tmp_path), "--dry-run"]) == 2
     assert (
-        capsys.readouterr().err == "pcan-ablate: --iterations 0: expected --weights to count with, got none\n"
+        capsys.readouterr().err == "pcan-ablate: --iterations 0: expected --weights to evaluate, got none\n"
     )

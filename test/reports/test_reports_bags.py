@@ -124,7 +124,7 @@ def test_of_a_compressed_file_that_is_cut_off_the_beginning_is_read(tmp_path: Pa
 
     report = inspect(folder)
 
-    assert 1 <= report.messages < 5 and "cut off or damaged behind" in report.text()
+    assert 1 <= report.messages < 5 and "cut off or damaged after" in report.text()
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
