@@ -285,7 +285,7 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     summary = DatasetSummary()
     list(check([clip], CLASSES, summary))
     assert len(summary.problems) == 2
-    assert "000001.jpg: image: expected a readable image, got 10 other bytes" in summary.problems[0]
+    assert "000001.jpg: image: expected a readable image, got 8 other bytes" in summary.problems[0]
     assert "rle.size: expected that of the image (30, 60), got [40, 60]" in summary.problems[1]
     assert "problem: " in describe(summary)
 
