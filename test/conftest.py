@@ -119,7 +119,7 @@ def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def released_net() -> ReleasedPCAN:
-    """Return a small network of the released form for images of one size."""
+    """Return a small network of the released variant for images of one size."""
     pytest.importorskip("torch")
     from support.released import fixed_released
 

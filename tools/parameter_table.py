@@ -1,4 +1,4 @@
-"""Everything that can be set, from the dataclasses: config/tracker.yaml and docs/reference/parameters.md.
+"""Write config/tracker.yaml and docs/reference/parameters.md from the dataclasses of the options.
 
 python tools/parameter_table.py            prints the page
 python tools/parameter_table.py --write    writes both files; a test fails where they are out of date

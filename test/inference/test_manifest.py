@@ -67,7 +67,7 @@ def test_the_manifest_of_the_shipped_model_is_written_again_as_it_is(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"config": {"color": 3}}, "config: color: expected one of"),
         ({"precision": "fp64"}, "precision: expected one of fp32, fp16, int8, fp8, got 'fp64'"),
@@ -83,11 +83,11 @@ def test_the_manifest_of_the_shipped_model_is_written_again_as_it_is(tmp_path: P
         ({"sha256": ["frame.onnx"]}, "sha256: expected file: digest"),
     ],
 )
-def test_every_key_is_checked(folder: Path, changes: dict[str, Any], said: str) -> None:
+def test_every_key_is_checked(folder: Path, changes: dict[str, Any], message: str) -> None:
     rewrite(folder, **changes)
     with pytest.raises(ModelError) as raised:
         ModelFiles(folder)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_link_to_a_file_elsewhere_is_refused(folder: Path, tmp_path: Path) -> 
         (folder / name).symlink_to(other)
         rewrite(folder, sha256={}, weights="weights.safetensors")
         with pytest.raises(
-            ModelError, match=r"expected a file of the model's folder, got a link to .*elsewhere"
+            ModelError, match=r"expected a file in the model folder, got a link to .*elsewhere"
         ):
             ModelFiles(folder)
 
