@@ -24,6 +24,15 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture(scope="session")
+def message_packages(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Make vision_msgs, foxglove_msgs and Autoware's importable; return what another process needs for it."""
+    pytest.importorskip("rclpy")
+    from support.message_packages import built, load
+
+    return load(built(Path(request.config.cache.mkdir("message_packages"))))
+
+
+@pytest.fixture(scope="session")
 def random_net() -> PCAN:
     """Return a small network of random weights whose thresholds let tracks through."""
     torch = pytest.importorskip("torch")

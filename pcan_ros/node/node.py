@@ -9,22 +9,15 @@ from __future__ import annotations
 import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
-import argparse
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.core.engine import Engine
@@ -35,11 +28,10 @@ from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
-from pcan_ros.node.outputs import Outputs
+from pcan_ros.node.outputs import Outputs, missing_packages
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
-from pcan_ros.node.stop_signals import StopSignals
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
 
@@ -85,6 +77,9 @@ class TrackerNode(LifecycleNode):
         self._outputs = [
             Outputs(self, prefix, config.classes, self._throttle) for prefix in prefixes(cameras)
         ]
+        for package, topics in missing_packages().items():
+            self.get_logger().info(f"{package} is not installed: not offered: {', '.join(topics)}")
+        self._publish_labels()
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
     @reported
@@ -141,18 +136,18 @@ class TrackerNode(LifecycleNode):
     # The pipeline's sink, called from its thread
 
     def on_result(self, result: FrameResult) -> None:
-        """Publish one processed image: tracks first, debug images last."""
+        """Publish one processed image: tracks first, what is for people last."""
         outputs, camera = self._outputs[result.camera], self._statistics[result.camera]
         if result.jump:
             how = "went back" if result.jump < 0 else "jumped ahead"
             text = f"{camera.topic}: time {how} by {abs(result.jump):.3f} s: tracks are reset"
             self.get_logger().warning(text)
-        outputs.publish_tracks(result, self.parameters.settings)
+        scene = outputs.publish_tracks(result, self.parameters.settings)
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
         latency = camera.book(taken=result.taken, now=now, age=age, network=result.network)
         outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
-        outputs.publish_images(result)
+        outputs.publish_others(scene)
 
     def on_bad(self, camera: int, error: Exception) -> None:
         """Log what is wrong with an image, not for every image."""
@@ -229,7 +224,12 @@ class TrackerNode(LifecycleNode):
         if self.enabled and self.pipeline is not None:
             self.pipeline.mailbox.put(camera, message, time.monotonic())
 
+    def _publish_labels(self) -> None:
+        for outputs in self._outputs:
+            outputs.publish_labels(self.parameters.thresholds.track_score)
+
     def _tune(self) -> None:
+        self._publish_labels()
         if self.pipeline is not None:
             self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_limits)
 
@@ -252,42 +252,3 @@ class TrackerNode(LifecycleNode):
 def prefixes(cameras: int) -> tuple[str, ...]:
     """Return where each camera's outputs are: `~/tracks` of a single one, `~/camera0/tracks` of several."""
     return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))
-
-
-def run_node(stop: StopSignals) -> int:
-    """Run the node until it is told to stop; returns the exit code, 1 when it cannot start."""
-    try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        _parser().parse_args(remove_ros_args()[1:])
-        node = TrackerNode()
-    except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
-        rclpy.try_shutdown()
-        print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    try:
-        started = not node.parameters.settings.autostart or node.autostart(lambda: stop.wanted)
-        if started:
-            _spin(node, stop)
-    finally:
-        node.close()
-        rclpy.try_shutdown()
-    return 0 if started else 1
-
-
-def _spin(node: TrackerNode, stop: StopSignals) -> None:
-    """Serve callbacks until a stop is wanted."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    stop.wake_by(node.create_guard_condition(lambda: None).trigger)
-    while not stop.wanted:
-        executor.spin_once()
-    stop.wake_by(None)
-
-
-def _parser() -> argparse.ArgumentParser:
-    example = "pcan_tracker --ros-args -p cameras:=\"['/camera/image_raw']\" -p tracker.init_score:=0.6"
-    return argparse.ArgumentParser(
-        "pcan_tracker",
-        description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
-        epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
-    )

@@ -48,6 +48,7 @@ class Settings:
     publish_lost: bool = setting(
         False, "also publish tracks that are LOST or REMOVED in this frame", runtime=True
     )
+    jpeg_quality: int = setting(80, "of ~/overlay/compressed", low=1, high=100, runtime=True)
     time_jump_tolerance: float = setting(
         0.5,
         "how far a stamp may go back before the tracks are reset",
