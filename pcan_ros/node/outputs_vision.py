@@ -36,4 +36,4 @@ def to_label_info(classes: tuple[str, ...], threshold: float, header: Any) -> An
     from vision_msgs.msg import LabelInfo, VisionClass
 
     named = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(classes)]
-    return LabelInfo(header=header, class_map=named, threshold=threshold)
+    return LabelInfo(header=header, class_map=named, threshold=float(threshold))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 COMMON = ("builtin_interfaces", "geometry_msgs", "sensor_msgs", "std_msgs", "unique_identifier_msgs")
 STAMPED = "builtin_interfaces/Time timestamp"
@@ -117,7 +118,7 @@ def load(prefix: Path) -> dict[str, str]:
         importlib.invalidate_caches()
         _load_libraries(prefix / "lib")
     return {
-        "PYTHONPATH": _joined(packages, "PYTHONPATH"),
+        "PYTHONPATH": _joined(f"{packages}{os.pathsep}{ROOT}", "PYTHONPATH"),
         "LD_LIBRARY_PATH": _joined(str(prefix / "lib"), "LD_LIBRARY_PATH"),
         "AMENT_PREFIX_PATH": _joined(str(prefix), "AMENT_PREFIX_PATH"),
     }
