@@ -25,6 +25,8 @@ from pcan_model.core.stamps import stamp_seconds
 from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_model.tracking.tracker import Tracker
+from pcan_ros.node.in_step import QUEUE, CamerasInStep, message_filters
+from pcan_ros.node.mailbox import Mailbox
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
@@ -54,6 +56,7 @@ class TrackerNode(LifecycleNode):
         self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
         self._inputs: list[Any] = []
+        self._in_step: CamerasInStep | None = None
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
@@ -68,6 +71,8 @@ class TrackerNode(LifecycleNode):
         """Load the model and open the topics."""
         settings = self.parameters.settings
         self.lost, self._topics = None, self._resolved(settings.cameras)
+        if settings.sync != "none":
+            message_filters(settings.sync)
         cameras = len(settings.cameras)
         opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
         self.parameters.adopt(opened.engine.config.tracker)
@@ -90,7 +95,9 @@ class TrackerNode(LifecycleNode):
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        pipeline = Pipeline(self.tracker, len(self._topics), settings.time_limits, self)
+        in_step = settings.sync != "none"
+        pipeline = Pipeline(self.tracker, len(self._topics), settings.time_limits, self, in_step=in_step)
+        self._in_step = self._synchronized(pipeline.mailbox) if in_step else None
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
             for camera, topic in enumerate(self._topics)
@@ -176,6 +183,8 @@ class TrackerNode(LifecycleNode):
     def enable(self, enabled: bool) -> None:
         """Take images or ignore them, also those that wait; tracking starts anew when enabled again."""
         changed, self.enabled = enabled != self.enabled, enabled
+        if changed and self._in_step is not None:
+            self._in_step.clear()
         if changed and self.pipeline is not None:
             self.pipeline.discard()
 
@@ -215,14 +224,32 @@ class TrackerNode(LifecycleNode):
             CompressedImage if settings.compressed else Image,
             name,
             partial(self._on_image, camera),
-            QoSProfile(depth=1, reliability=RELIABILITY[settings.reliability]),
+            QoSProfile(
+                depth=1 if settings.sync == "none" else QUEUE, reliability=RELIABILITY[settings.reliability]
+            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
     def _on_image(self, camera: int, message: Any) -> None:
-        """Keep only the newest image; the worker takes it when it is free."""
-        if self.enabled and self.pipeline is not None:
+        """Keep only the newest image, or those of the newest instant, until the worker is free."""
+        if not self.enabled or self.pipeline is None:
+            return
+        if self._in_step is None:
             self.pipeline.mailbox.put(camera, message, time.monotonic())
+        else:
+            self.pipeline.mailbox.arrived(camera)
+            self._in_step.put(camera, message)
+
+    def _synchronized(self, mailbox: Mailbox) -> CamerasInStep:
+        settings = self.parameters.settings
+        return CamerasInStep(
+            len(self._topics),
+            settings.sync,
+            settings.sync_slop,
+            deliver=lambda messages: mailbox.put_together(messages, time.monotonic()),
+            lose=mailbox.lose,
+            back=settings.time_jump_tolerance,
+        )
 
     def _publish_labels(self) -> None:
         for outputs in self._outputs:
@@ -236,7 +263,7 @@ class TrackerNode(LifecycleNode):
     def _halt(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._inputs = []
+        self._inputs, self._in_step = [], None
         if self.pipeline is not None:
             self.pipeline.stop()
         self.pipeline = None

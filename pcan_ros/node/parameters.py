@@ -41,6 +41,12 @@ class Settings:
     reliability: Literal["best_effort", "reliable"] = setting(
         "best_effort", "of the image subscriptions; reliable for bags played in lock-step"
     )
+    sync: Literal["none", "exact", "approximate"] = setting(
+        "none", "of several cameras: track each one's newest image, or those of one instant together"
+    )
+    sync_slop: float = setting(
+        0.02, "how far the stamps of one approximate instant may be apart", unit="seconds", low=0.0, high=10.0
+    )
     engine: EngineOptions = field(default_factory=EngineOptions)
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
         "rle", "how masks are sent, see msg/InstanceMask", runtime=True
@@ -75,6 +81,8 @@ class Settings:
             raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
         if len(set(self.cameras)) < len(self.cameras):
             raise ParameterError(f"cameras: expected every topic once, got {list(self.cameras)}")
+        if self.sync != "none" and len(self.cameras) < 2:
+            raise ParameterError(f"sync: expected none for a single camera, got {self.sync}")
 
     @property
     def time_limits(self) -> TimeLimits:

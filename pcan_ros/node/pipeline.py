@@ -64,10 +64,17 @@ class Pipeline:
     before its turn, the newer one is tracked.
     """
 
-    def __init__(self, tracker: Tracker, cameras: int, limits: TimeLimits, sink: Sink) -> None:
+    def __init__(
+        self, tracker: Tracker, cameras: int, limits: TimeLimits, sink: Sink, *, in_step: bool = False
+    ) -> None:
+        """Take a tracker, what limits its cameras' stamps and what results go to.
+
+        in_step  whether all cameras' images are always put, and are to be tracked, together
+        """
         self.mailbox = Mailbox(cameras)
         self._cameras = tuple(Camera(limits) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
+        self._at_once = cameras if in_step else self._engine.cameras_at_once
         self._stopping = False
         self._ready: dict[int, Ready] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
@@ -102,14 +109,14 @@ class Pipeline:
     def _work(self) -> None:
         self._engine.meanwhile = self._look_ahead
         while not self._stopping:
-            arrivals = self.mailbox.take(WAIT, self._engine.cameras_at_once)
+            arrivals = self.mailbox.take(WAIT, self._at_once)
             if arrivals:
                 self._try(arrivals)
         self._engine.meanwhile = None
 
     def _look_ahead(self) -> None:
         """Make the images whose turn is next ready while the device is busy."""
-        for arrival in self.mailbox.peek(self._engine.cameras_at_once):
+        for arrival in self.mailbox.peek(self._at_once):
             ready = self._ready.get(arrival.camera)
             if ready is None or ready.arrival is not arrival:
                 self._make_ready(arrival)
