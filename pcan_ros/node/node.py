@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.node.in_step import QUEUE, CamerasInStep, message_filters
-from pcan_ros.node.mailbox import Mailbox
+from pcan_ros.node.in_step import message_filters
+from pcan_ros.node.inputs import Inputs, info_topic
+from pcan_ros.node.lens import Lens
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
@@ -36,11 +34,6 @@ from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
-
-RELIABILITY = {
-    "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
-    "reliable": QoSReliabilityPolicy.RELIABLE,
-}
 
 
 class TrackerNode(LifecycleNode):
@@ -55,8 +48,7 @@ class TrackerNode(LifecycleNode):
         self._topics: tuple[str, ...] = ()
         self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
-        self._inputs: list[Any] = []
-        self._in_step: CamerasInStep | None = None
+        self._inputs: Inputs | None = None
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
@@ -79,8 +71,9 @@ class TrackerNode(LifecycleNode):
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
         config = opened.engine.config
+        infos = {info_topic(topic) for topic in self._topics}  # beside ~/image that is an input already
         self._outputs = [
-            Outputs(self, prefix, config.classes, self._throttle) for prefix in prefixes(cameras)
+            Outputs(self, prefix, config.classes, self._throttle, infos) for prefix in prefixes(cameras)
         ]
         for package, topics in missing_packages().items():
             self.get_logger().info(f"{package} is not installed: not offered: {', '.join(topics)}")
@@ -95,9 +88,8 @@ class TrackerNode(LifecycleNode):
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
         self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        in_step = settings.sync != "none"
-        pipeline = Pipeline(self.tracker, len(self._topics), settings.time_limits, self, in_step=in_step)
-        self._in_step = self._synchronized(pipeline.mailbox) if in_step else None
+        cameras, in_step, lenses = len(self._topics), settings.sync != "none", self._lenses()
+        pipeline = Pipeline(self.tracker, cameras, settings.time_limits, self, lenses, in_step=in_step)
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
             for camera, topic in enumerate(self._topics)
@@ -105,7 +97,8 @@ class TrackerNode(LifecycleNode):
         self.status.begin(len(self._topics))
         self.pipeline = pipeline
         pipeline.start()
-        self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
+        self._inputs = Inputs(self, self._topics, settings, pipeline.mailbox, lenses)
+        self._inputs.enabled = self.enabled
         self.get_logger().info(f"tracking {', '.join(self._topics)}")
 
     @reported
@@ -183,9 +176,9 @@ class TrackerNode(LifecycleNode):
     def enable(self, enabled: bool) -> None:
         """Take images or ignore them, also those that wait; tracking starts anew when enabled again."""
         changed, self.enabled = enabled != self.enabled, enabled
-        if changed and self._in_step is not None:
-            self._in_step.clear()
-        if changed and self.pipeline is not None:
+        if self._inputs is not None and self.pipeline is not None and changed:
+            self._inputs.enabled = enabled
+            self._inputs.clear()
             self.pipeline.discard()
 
     def activity(self) -> Activity:
@@ -217,39 +210,15 @@ class TrackerNode(LifecycleNode):
         except RuntimeError as error:  # of rcl
             raise ParameterError(f"cameras: {error}") from error
 
-    def _subscribe(self, camera: int, topic: str) -> Any:
-        settings = self.parameters.settings
-        name = f"{topic}/compressed" if settings.compressed else topic
-        return self.create_subscription(
-            CompressedImage if settings.compressed else Image,
-            name,
-            partial(self._on_image, camera),
-            QoSProfile(
-                depth=1 if settings.sync == "none" else QUEUE, reliability=RELIABILITY[settings.reliability]
-            ),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+    def _lenses(self) -> tuple[Lens, ...]:
+        wanted = self.parameters.settings.camera_info
+        topics = map(info_topic, self._topics) if wanted != "none" else ()
+        return tuple(Lens(topic, rectify=wanted == "rectify", warn=self._warn) for topic in topics)
 
-    def _on_image(self, camera: int, message: Any) -> None:
-        """Keep only the newest image, or those of the newest instant, until the worker is free."""
-        if not self.enabled or self.pipeline is None:
-            return
-        if self._in_step is None:
-            self.pipeline.mailbox.put(camera, message, time.monotonic())
-        else:
-            self.pipeline.mailbox.arrived(camera)
-            self._in_step.put(camera, message)
-
-    def _synchronized(self, mailbox: Mailbox) -> CamerasInStep:
-        settings = self.parameters.settings
-        return CamerasInStep(
-            len(self._topics),
-            settings.sync,
-            settings.sync_slop,
-            deliver=lambda messages: mailbox.put_together(messages, time.monotonic()),
-            lose=mailbox.lose,
-            back=settings.time_jump_tolerance,
-        )
+    def _warn(self, text: str) -> None:
+        admitted = self._throttle.admit(text, text)
+        if admitted is not None:
+            self.get_logger().warning(admitted)
 
     def _publish_labels(self) -> None:
         for outputs in self._outputs:
@@ -261,9 +230,9 @@ class TrackerNode(LifecycleNode):
             self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_limits)
 
     def _halt(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs, self._in_step = [], None
+        if self._inputs is not None:
+            self._inputs.destroy()
+        self._inputs = None
         if self.pipeline is not None:
             self.pipeline.stop()
         self.pipeline = None

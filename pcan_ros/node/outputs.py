@@ -6,7 +6,7 @@ installed is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -57,7 +57,7 @@ class Output:
 
     topic: str  # below the camera's name
     kind: str  # of its messages: package/name
-    make: Callable[[Scene], Any]
+    make: Callable[[Scene], Any]  # None: nothing to publish
     depth: int = 5  # of the publisher's queue
     always: bool = False  # published without subscribers too
 
@@ -91,6 +91,7 @@ OUTPUTS = (
         lambda s: to_image(label_image(s.result.tracks), "16UC1", s.header),
         depth=1,
     ),
+    Output("camera_info", "sensor_msgs/CameraInfo", lambda s: s.result.info),
 )
 STATUS, LABELS = ("status", "pcan_ros/TrackerStatus"), ("label_info", "vision_msgs/LabelInfo")
 KINDS = {each.topic: each.kind for each in (TRACKS, *OUTPUTS)} | dict((STATUS, LABELS))
@@ -119,12 +120,21 @@ def missing_packages() -> dict[str, list[str]]:
 class Outputs:
     """Publishes what one camera's images become."""
 
-    def __init__(self, node: Node, prefix: str, classes: tuple[str, ...], throttle: Throttle) -> None:
+    def __init__(
+        self,
+        node: Node,
+        prefix: str,
+        classes: tuple[str, ...],
+        throttle: Throttle,
+        taken: Container[str] = (),
+    ) -> None:
+        """Offer the topics below a prefix, but for those that are `taken`: the node's own inputs."""
         self._node, self._prefix, self._classes, self._throttle = node, prefix, classes, throttle
         self._tracks = self._offer(TRACKS.topic, TRACKS.kind, depth=TRACKS.depth)
         self._status = self._offer(*STATUS, depth=5)
         self._labels = self._offer(*LABELS, depth=1, latched=True)
-        offered = ((each, self._offer(each.topic, each.kind, depth=each.depth)) for each in OUTPUTS)
+        free = (each for each in OUTPUTS if node.resolve_topic_name(f"{prefix}/{each.topic}") not in taken)
+        offered = ((each, self._offer(each.topic, each.kind, depth=each.depth)) for each in free)
         self._others = [(each, publisher) for each, publisher in offered if publisher is not None]
 
     def publish_tracks(self, result: FrameResult, settings: Settings) -> Scene:
@@ -176,7 +186,8 @@ class Outputs:
         except Exception as error:  # such as fields that another version of the package does not have
             self._warn(publisher, f"not made: {error!r}")
         else:
-            self._publish(publisher, message)
+            if message is not None:
+                self._publish(publisher, message)
 
     def _publish(self, publisher: Any, message: Any) -> None:
         try:

@@ -47,6 +47,10 @@ class Settings:
     sync_slop: float = setting(
         0.02, "how far the stamps of one approximate instant may be apart", unit="seconds", low=0.0, high=10.0
     )
+    camera_info: Literal["none", "check", "rectify"] = setting(
+        "none",
+        "the calibration beside a camera's images: compare it with them and pass it on; rectify them by it",
+    )
     engine: EngineOptions = field(default_factory=EngineOptions)
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
         "rle", "how masks are sent, see msg/InstanceMask", runtime=True

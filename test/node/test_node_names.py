@@ -55,7 +55,7 @@ def test_cameras_may_be_one_text(squares: Path, text: str, topics: list[str]) ->
     with tracker_node(squares, cameras=text) as node:
         assert node.get_parameter("cameras").value == topics
         assert node.autostart()
-        assert [subscription.topic_name for subscription in node._inputs] == topics
+        assert [subscription.topic_name for subscription in node._inputs.images] == topics
 
 
 def test_a_text_that_is_no_list_of_cameras_is_refused(squares: Path) -> None:
@@ -69,13 +69,16 @@ def test_remapping_a_camera_moves_its_compressed_topic_too(squares: Path, suffix
     with tracker_node(squares, "~/image:=/front/image", compressed=bool(suffix)) as node:
         assert node.autostart()
         assert [camera.topic for camera in node.activity().cameras] == ["/front/image"]
-        assert [subscription.topic_name for subscription in node._inputs] == [f"/front/image{suffix}"]
+        assert [subscription.topic_name for subscription in node._inputs.images] == [f"/front/image{suffix}"]
 
 
 def test_a_namespace_and_a_name_move_every_topic(squares: Path) -> None:
     with tracker_node(squares, "__ns:=/car", "__node:=eyes", cameras=["~/image", "rear"]) as node:
         assert node.autostart()
-        assert [subscription.topic_name for subscription in node._inputs] == ["/car/eyes/image", "/car/rear"]
+        assert [subscription.topic_name for subscription in node._inputs.images] == [
+            "/car/eyes/image",
+            "/car/rear",
+        ]
         topics = {name for name, _ in node.get_topic_names_and_types()}
         wanted = {f"/car/eyes/camera{k}/{name}" for k in (0, 1) for name in ("tracks", "status")}
         assert wanted <= topics

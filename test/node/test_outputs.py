@@ -152,6 +152,7 @@ class Node:
     def __init__(self, said: list[str]) -> None:
         self.sent: dict[str, list[Any]] = {}
         self.get_logger = lambda: SimpleNamespace(warning=said.append)
+        self.resolve_topic_name = lambda topic: topic
 
     def create_publisher(self, _: Any, topic: str, *__: Any, **___: Any) -> Any:
         return SimpleNamespace(
