@@ -67,7 +67,7 @@ class TrackerNode(LifecycleNode):
             message_filters(settings.sync)
         cameras = len(settings.cameras)
         opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
-        self.parameters.adopt(opened.engine.config.tracker)
+        self.parameters.adopt(opened.engine.config)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
         config = opened.engine.config
@@ -87,7 +87,8 @@ class TrackerNode(LifecycleNode):
         assert self.tracker is not None
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
-        self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
+        known = self.parameters
+        self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
         cameras, in_step, lenses = len(self._topics), settings.sync != "none", self._lenses()
         pipeline = Pipeline(self.tracker, cameras, settings.time_limits, self, lenses, in_step=in_step)
         self._statistics = tuple(
@@ -227,7 +228,8 @@ class TrackerNode(LifecycleNode):
     def _tune(self) -> None:
         self._publish_labels()
         if self.pipeline is not None:
-            self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_limits)
+            known = self.parameters
+            self.pipeline.tune(known.thresholds, known.settings.time_limits, known.admissions)
 
     def _halt(self) -> None:
         if self._inputs is not None:

@@ -58,6 +58,24 @@ class Settings:
     publish_lost: bool = setting(
         False, "also publish tracks that are LOST or REMOVED in this frame", runtime=True
     )
+    classes: str = setting("", "names of the classes to track, by commas; empty for all", runtime=True)
+    class_scores: str = setting(
+        "", "a class's detections below a score are not tracked: car=0.5,pedestrian=0.4", runtime=True
+    )
+    min_size: float = setting(
+        0.0,
+        "objects whose box is shorter and narrower are not tracked",
+        unit="pixels of the image",
+        low=0.0,
+        high=10_000.0,
+        runtime=True,
+    )
+    ignore: str = setting(
+        "",
+        "regions where nothing is tracked, by semicolons: corners as 0,600 1280,600 1280,720, or an image's "
+        "file, ignored where it is not black; 1: before one of camera 1 only",
+        runtime=True,
+    )
     jpeg_quality: int = setting(80, "of ~/overlay/compressed", low=1, high=100, runtime=True)
     time_jump_tolerance: float = setting(
         0.5,

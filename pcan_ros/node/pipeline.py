@@ -15,6 +15,7 @@ from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State, Tracks
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
+from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
@@ -113,9 +114,11 @@ class Pipeline:
         self.reset()
         self.mailbox.clear()
 
-    def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
-        """Use other thresholds from the next image on; tracks stay."""
-        self._tracker = Tracker(self._engine, thresholds)
+    def tune(
+        self, thresholds: TrackerConfig, limits: TimeLimits, admissions: Sequence[Admission] = ()
+    ) -> None:
+        """Use other thresholds from the next image on, and track what is admitted; tracks stay."""
+        self._tracker = Tracker(self._engine, thresholds, admissions)
         for camera in self._cameras:
             camera.limits = limits
 
