@@ -120,7 +120,7 @@ def test_the_launch_files_describe_something(launch_file: Callable[[str], Any]) 
         assert description.values[0] if isinstance(description, Stub) else description.entities
 
 
-@pytest.mark.skipif(INSTALLED, reason="launch is installed: stand-ins only")
+@pytest.mark.skipif(INSTALLED, reason="launch is installed: test_launched_show.py starts it itself")
 def test_show_plays_the_bag_once_the_tracker_is_active_and_leaves_out_what_is_missing(
     launch_file: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
