@@ -6,6 +6,7 @@ tier4_perception_msgs and autoware_perception_msgs, which Autoware brings.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -92,9 +93,11 @@ def main() -> int:
 def _run(stop: StopSignals) -> int:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
+    from rclpy.utilities import remove_ros_args
 
     from pcan_ros.node.spin import spin
 
+    _parser().parse_args(remove_ros_args()[1:])
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         spin(make_bridge(), stop)
@@ -125,6 +128,15 @@ def make_bridge(**options: Any) -> Any:
             TrackedInstanceArray, topic, partial(forward, publisher), QoSProfile(depth=5)
         )
     return node
+
+
+def _parser() -> argparse.ArgumentParser:
+    example = f"{PROGRAM} --ros-args -p tracks:=/pcan_tracker/tracks -p labels:=train=TRUCK"
+    return argparse.ArgumentParser(
+        PROGRAM,
+        description="Publish tracks as the regions of interest that Autoware fuses: rois0, rois1, …",
+        epilog=f"Example: {example}. tracks: topics by commas; labels: classes to Autoware's labels.",
+    )
 
 
 if __name__ == "__main__":

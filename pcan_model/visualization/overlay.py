@@ -42,7 +42,7 @@ def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bo
 
 
 def caption(instance: TrackedInstance, classes: tuple[str, ...]) -> str:
-    """Return class, id and score of an object; a label of a data set has no score."""
+    """Return class, id and score of an object; ground truth has no score."""
     text = f"{classes[instance.label]} {instance.track_id}"
     return text if instance.score >= 1 else f"{text} {instance.score:.2f}".replace(" 0.", " .")
 

@@ -105,6 +105,14 @@ def test_the_bridge_forwards_every_camera_with_exact_stamps(message_packages: di
     assert (process.returncode, said) == (0, "")
 
 
+def test_it_explains_itself() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "pcan_autoware"), "--help"]
+    run = subprocess.run(
+        command, env=node_environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stdout.startswith("usage: pcan_autoware") and "tracks: topics by commas" in run.stdout
+
+
 def test_a_wrong_parameter_is_one_line(message_packages: dict[str, str]) -> None:
     process = start(message_packages, "-p", "labels:=train=TRAIN")
     _, said = process.communicate(timeout=PATIENCE)
