@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _track(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
-    how = EngineOptions(options.backend, threads=options.threads)
+    how = EngineOptions(options.backend, size=options.size, threads=options.threads)
     opened = open_engine(options.model or default_model(), how)
     tracker = Tracker(opened.engine)
     clip = open_clip(options.input)
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-track", EXPLANATION)
     parser.add_argument("input", type=Path, help="video, image, folder of images, or bag")
     parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street)")
+    parser.add_argument(
+        "--size", default="", help="of the input, of a model with several, such as 384x640 (default: its own)"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("tracks.mp4"), help="video to write (default: tracks.mp4)"
     )

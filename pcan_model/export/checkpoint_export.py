@@ -50,6 +50,7 @@ def export_checkpoint(
         calibration=clips,
         cameras=options.cameras,
         camera=options.image,
+        more_sizes=options.more_sizes,
     )
     yield from _compared(net, folder, options, clips)
 

@@ -16,6 +16,7 @@ from pcan_model.export.cameras import several
 from pcan_model.export.onnx_graph import OPSET, example_inputs, write_pass
 from pcan_model.export.precision import narrow, round_to_8_bits
 from pcan_model.export.quantise import LAYERS, check_quantiser
+from pcan_model.export.sizes import other_sizes, same_weights
 from pcan_model.factory import SIGNATURES
 from pcan_model.inference.manifest import BATCH, PRECISIONS, WEIGHTS, ModelManifest, is_model
 from pcan_model.model import checkpoint
@@ -38,6 +39,7 @@ def export(
     calibration: Sequence[Clip] = (),
     cameras: int = 1,
     camera: CameraFormat | None = None,
+    more_sizes: Sequence[str] = (),
 ) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json; atomically.
 
@@ -47,6 +49,7 @@ def export(
     calibration  what int8 and fp8 choose their scales by: images as the robot will see
     cameras      more than 1: also batch_frame.onnx and batch_instance.onnx, for so many at once
     camera       images that the frame graphs fit into the network's input themselves
+    more_sizes   of the input, such as `384x640`: graphs of their own, which share the weights
     The network's own weights are rounded to what was written. Raises ConfigError rather than
     replace a folder that holds something else than an exported model.
     """
@@ -54,17 +57,25 @@ def export(
     _check_form(net.config, roi, cameras)
     _check_cameras(net.config, roi, cameras=cameras, camera=camera)
     rest = _rest(roi, precision, rest)
+    sized = other_sizes(net.config, more_sizes, plain=precision not in LAYERS and cameras == 1 and not camera)
     with atomic_folder(folder, durable=True) as partial:
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
         signatures = _signatures(net, roi, cameras, camera)
         for prefix, signature in signatures.items():
             _write_passes(net, partial, signature, prefix, own_weights=precision in LAYERS)
+        for size, config in sized.items():
+            other = same_weights(config, partial / WEIGHTS)
+            _write_passes(
+                other, partial, _signatures(other, roi, 1, None)[""], suffix=f"_{size}", own_weights=False
+            )
         if precision in LAYERS:
             round_to_8_bits(net, partial, signatures, precision=precision, calibration=calibration)
         if "fp16" in (precision, rest):
             narrow(partial)
-        _write_manifest(net.config, signatures, partial, roi=roi, precision=precision, rest=rest)
+        _write_manifest(
+            net.config, signatures, partial, roi=roi, precision=precision, rest=rest, sizes=tuple(sized)
+        )
         if folder.exists():
             _keep_others(folder, partial)
     return folder
@@ -134,14 +145,20 @@ def _signatures(
 
 
 def _write_passes(
-    net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str = "", *, own_weights: bool
+    net: PCAN | ReleasedPCAN,
+    folder: Path,
+    signature: PassSignature,
+    prefix: str = "",
+    suffix: str = "",
+    *,
+    own_weights: bool,
 ) -> None:
     frame, instance = example_inputs(net.config, signature)
     for name, module, inputs in (
         ("frame", signature.frame, frame),
         ("instance", signature.instance, instance),
     ):
-        path = folder / f"{prefix}{name}.onnx"
+        path = folder / f"{prefix}{name}{suffix}.onnx"
         names = signature.inputs[name], signature.outputs[name]
         write_pass(module, inputs, path, *names, own_weights=own_weights)
 
@@ -161,6 +178,7 @@ def _write_manifest(
     roi: str,
     precision: str,
     rest: str | None,
+    sizes: tuple[str, ...],
 ) -> None:
     single = signatures[""]
     manifest = ModelManifest(
@@ -174,5 +192,6 @@ def _write_manifest(
         cameras=max(each.cameras for each in signatures.values()),
         camera_format=single.camera_format,
         weights=WEIGHTS,
+        sizes=sizes,
     )
     manifest.write(folder)

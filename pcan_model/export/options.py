@@ -32,6 +32,9 @@ class ExportOptions:
         "height and width of the network's input; without it the configuration's, or of the released variant "
         "the image's once resized, 720 1280 of a camera of 16:9",
     )
+    more_sizes: tuple[str, ...] = setting(
+        (), "also write graphs for these sizes of input, such as 384x640; all share the weights"
+    )
     cameras: int = setting(1, "also write graphs for N cameras in one launch, for TensorRT", low=1)
     camera: tuple[int, int] | None = setting(
         None,
