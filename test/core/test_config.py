@@ -142,6 +142,23 @@ def test_the_old_key_of_a_file_is_read_with_one_warning(
     assert [r.getMessage() for r in caplog.records] == [f"{path}: form: deprecated, use variant"]
 
 
+def test_a_tracker_s_old_key_in_frames_is_read_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("tracker: {keep_lost: 7}\n")
+    assert load_config(path).tracker == load_config(path).tracker == TrackerConfig(lost_frames=7)
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{path}: tracker.keep_lost: deprecated, use lost_frames"
+    ]
+
+
+def test_the_reference_forms_associate_by_the_paper_s_rules() -> None:
+    for name in ("pcan_r50_bdd100k", "pcan_r50_kitti_mots", "pcan_released_bdd100k"):
+        tracker = load_config(name).tracker
+        assert tracker == TrackerConfig(capacity=tracker.capacity), name
+
+
 def test_old_keys_of_checkpoints_and_manifests_are_read_without_a_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
