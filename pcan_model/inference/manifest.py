@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
 from pcan_model.core.engine import CameraFormat
+from pcan_model.core.errors import shown
 from pcan_model.inference.input_size import parse_size, size_text
 from pcan_model.inference.onnx_file import MalformedOnnx, read_onnx
 from pcan_model.model.pass_names import GRAPHS
@@ -350,4 +351,4 @@ class _Reader:
         return dict(value)
 
     def _fail(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
-        raise ModelError(f"{self.path}: {key}: expected {expected}, got {got!r}{remedy}")
+        raise ModelError(f"{self.path}: {key}: expected {expected}, got {shown(got)}{remedy}")
