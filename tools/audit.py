@@ -1,7 +1,7 @@
 """Ask for known vulnerabilities of every pinned package, with pip-audit.
 
-`make check` runs it. Where no vulnerability service answers, it says so in one line and ends with 0: a machine
-without a network checks everything else.
+`make check` runs it. Where no vulnerability service answers, it says so in one line and ends with 0, so that
+a machine without a network can check the rest.
 """
 
 from __future__ import annotations
