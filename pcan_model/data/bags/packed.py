@@ -12,6 +12,8 @@ import lz4.frame
 from backports import zstd
 from rosbags.rosbag2 import storage_mcap
 
+from pcan_model.data.files import visible
+
 MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd; a serialised message begins with a zero
 ENDING = ".zstd"
 ROS1 = b"#ROSBAG V"
@@ -110,7 +112,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
 def is_ros1(path: Path) -> bool:
     """Return whether a path is a ROS 1 bag or a folder of such bags."""
     if path.is_dir():
-        names = sorted(path.glob("*.bag"))
+        names = visible(path.glob("*.bag"))
         return bool(names) and is_ros1(names[0]) and not (path / "metadata.yaml").exists()
     if not path.is_file():
         return False
