@@ -51,7 +51,7 @@ def kills(job: Job, folder: Path, rounds: int, seed: int = 0) -> Damage:
     for number in range(rounds):
         out = folder / f"killed{number}" / "out"
         out.parent.mkdir(parents=True)
-        found.disturbed += _kill(job, out, draw.uniform(0.1, 1.0) * usual)
+        found.disturbed += _kill(job, out, draw.uniform(0.2, 0.9) * usual)
         _close(job, out, wanted, found)
     return found
 

@@ -1,4 +1,4 @@
-"""The measurements of docs/reliability.md in short: what they count is counted, and what they promise holds."""
+"""The measurements of docs/reliability.md in short: what they count, and what the node promises, holds."""
 
 from __future__ import annotations
 

@@ -188,6 +188,34 @@ def test_a_mask_beyond_any_image_is_refused_in_python() -> None:
         decode(SimpleNamespace(**vars(mask) | {"height": 1, "width": 1}), side, side)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("manifest.json", "expected at most 16777216 bytes"),
+        ("frame.onnx", "at most 2147483648 are read"),
+        ("weights.safetensors", "expected a checkpoint of pcan-train"),
+    ],
+)
+def test_a_model_folder_with_a_huge_sparse_file_is_refused_unread(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    pytest.importorskip("onnx")
+    from support.squares import export_squares
+
+    from pcan_model.inference.manifest import ModelError, ModelFiles
+
+    folder = export_squares(tmp_path / "model")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if name != "manifest.json":
+        manifest |= {"sha256": {}, "weights": "weights.safetensors"}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    with (folder / name).open("wb") as sparse:
+        sparse.write((1 << 40).to_bytes(8, "little"))
+        sparse.truncate(1 << 40)
+    with pytest.raises(ModelError, match=said):
+        ModelFiles(folder)
+
+
 def test_a_chunk_of_the_journal_is_never_unpacked(tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
     from pcan_model.core.errors import DataError
