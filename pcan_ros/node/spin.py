@@ -14,5 +14,8 @@ def spin(node: Node, stop: StopSignals) -> None:
     executor.add_node(node)
     stop.wake_by(node.create_guard_condition(lambda: None).trigger)
     while not stop.wanted:
-        executor.spin_once()
+        try:
+            executor.spin_once()
+        except ValueError as error:  # rclpy's own callbacks raise for what anybody may send: a /clock below 0
+            node.refuse(error)
     stop.wake_by(None)
