@@ -51,9 +51,10 @@ class Readings:
 
     def text(self) -> str:
         """Return it in a line."""
-        first, last = self.steady[0], self.steady[-1]
+        first, half, last = self.steady[0], self.steady[len(self.steady) // 2], self.steady[-1]
+        places = ", ".join(f"{each.resident:.1f} MB at {each.step}" for each in (first, half, last))
         return (
-            f"memory {first.resident:.1f} MB at {first.step}, {last.resident:.1f} MB at {last.step} "
+            f"memory {places} "
             f"({self.growth:+.1f} MB); threads {first.threads} to {last.threads}, "
             f"open files {first.files} to {last.files}"
         )
