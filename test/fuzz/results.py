@@ -74,4 +74,4 @@ def check(data: bytes, folder: Path) -> None:
         (place / ("0000.txt" if kind < 2 else "all.json")).write_bytes(content)
         places.append(place if kind < 2 else place / "all.json")
     with mock.patch(COUNTED[0], return_value={}), mock.patch(COUNTED[1], return_value={}):
-        score(KINDS[kind], places[0], places[1], note=lambda line: None)
+        score(KINDS[kind], places[0], places[1], log=lambda line: None)
