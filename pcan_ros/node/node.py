@@ -181,11 +181,6 @@ class TrackerNode(LifecycleNode):
             self._inputs.clear()
             self.pipeline.discard()
 
-    def refuse(self, error: ValueError) -> None:
-        """Log a message that ROS itself cannot take, not every one of its kind."""
-        if (text := self._throttle.admit("refused", f"a message was refused: {error}")) is not None:
-            self.get_logger().error(text)
-
     def activity(self) -> Activity:
         """Return what the node is doing now."""
         cameras = self._statistics if self.pipeline is not None else ()
