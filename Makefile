@@ -4,12 +4,15 @@ PYTHON ?= python3
 OUT ?= demo
 TESTS ?= test
 WORKERS ?= -n auto --dist loadfile
+SECONDS ?= 60
+TARGETS ?= $(filter-out run test_fuzz,$(basename $(notdir $(wildcard test/fuzz/*.py))))
+SANITIZED := -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude
 ENVIRONMENT := $(PYTHON) tools/environment.py
 # Nothing that runs here talks to, or hears, another machine's ROS.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu check format reference docs env train-env build clean
+.PHONY: help demo test test-gpu check fuzz format reference docs env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -42,9 +45,20 @@ test: env ## the whole test suite, with real nodes over real DDS
 test-gpu: ## on a machine with an NVIDIA GPU: engines, agreement, memory, latency (MODEL=folder)
 	@source tools/env.sh && PCAN_GPU_MODEL="$(MODEL)" python -m pytest -rs -s test/gpu
 
-check: env ## style, types, format, and what the documents name
+check: env ## style, types, format, what the documents name, secrets, known vulnerabilities
 	@source tools/env.sh && python -m ruff check && python -m ruff format --check && python -m mypy
 	@source tools/env.sh && python tools/check_documents.py && python tools/command_reference.py --check
+	@source tools/env.sh && python tools/check_secrets.py && python tools/audit.py
+
+fuzz: ## search for inputs that break a reader: TARGETS='bags masks', SECONDS= for each (default: all, 60)
+	@$(ENVIRONMENT) runtime ros train check fuzz
+	@$(MAKE) --no-print-directory build
+	@source tools/env.sh && for target in $(TARGETS); do \
+	  python test/fuzz/run.py $$target --seconds $(SECONDS) || exit 1; done
+	@mkdir -p log/fuzz/masks_cpp && if command -v clang++ > /dev/null; then \
+	  clang++ $(SANITIZED) test/fuzz/instance_mask.cpp -o log/fuzz/instance_mask && \
+	  log/fuzz/instance_mask -max_total_time=$(SECONDS) -artifact_prefix=log/fuzz/ log/fuzz/masks_cpp; \
+	  else echo "the C++ decoder was not fuzzed: sudo apt-get install clang libclang-rt-14-dev"; fi
 
 format: env ## write the files as check wants them
 	@source tools/env.sh && python -m ruff check --fix && python -m ruff format

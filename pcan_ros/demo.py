@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import yaml
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
@@ -25,6 +24,7 @@ from pcan_model.core.fields import setting
 from pcan_model.core.package_files import default_model
 from pcan_model.core.stamps import nanoseconds
 from pcan_model.core.structures import Tracks
+from pcan_model.core.yaml_text import YamlTextError, parse_yaml
 from pcan_model.data.bags.files import ImageBag, write_tracks
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.data.listed_times import timed_frames
@@ -195,7 +195,10 @@ def _assignment(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
-    return name, yaml.safe_load(value)
+    try:
+        return name, parse_yaml(value)
+    except YamlTextError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error}") from None
 
 
 def _last_line(log: str) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.core.yaml_text import YamlTextError, parse_yaml
 from pcan_ros.node.parameters import ParameterError, parameters
 from pcan_ros.node.topic_list import topics_of
 
@@ -66,6 +65,6 @@ def _value(name: str, text: str) -> Any:
 
 def _literal(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except YamlTextError:
         return text

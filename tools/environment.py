@@ -29,6 +29,7 @@ SIZES = {  # what a stage adds, measured on x86-64
     "ros": "400 MB",
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
+    "fuzz": "110 MB",
     "docs": "170 MB: mkdocs-material",
     "openvino": "180 MB",
     "quantize": "40 MB",

@@ -9,6 +9,9 @@
 
 namespace pcan_ros
 {
+
+constexpr std::uint64_t MOST_PIXELS = std::uint64_t{1} << 28;  // of a crop; more would take the machine's memory
+
 namespace detail
 {
 
@@ -62,6 +65,9 @@ std::vector<std::uint8_t> decode(const Mask & mask)
   const auto expect = [&](std::size_t size) {
       if (mask.data.size() != size) {throw std::invalid_argument("InstanceMask: data has the wrong length");}
     };
+  if (height && width > MOST_PIXELS / height) {
+    throw std::invalid_argument("InstanceMask: width * height is beyond any image");
+  }
   std::vector<std::uint8_t> pixels(height * width, 0);
   switch (mask.encoding) {
     case Mask::NONE:

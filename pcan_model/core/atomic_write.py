@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from uuid import uuid4
+
+STALE = 24 * 3600.0  # seconds after which a partial folder has no writer any more
 
 
 @contextmanager
@@ -36,8 +40,12 @@ def atomic_file(path: Path, *, durable: bool = False, keep_suffix: bool = False)
 
 @contextmanager
 def atomic_folder(folder: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`."""
+    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`.
+
+    Old temporary folders of writers that were killed are removed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(folder)
     partial = _beside(folder)
     partial.mkdir()
     try:
@@ -80,6 +88,14 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove partial folders of the same name that nobody has written into for long."""
+    for partial in path.parent.glob(f".{escape(path.name)}.????????.part"):
+        with suppress(OSError):
+            if time.time() - max(p.stat().st_mtime for p in (partial, *partial.rglob("*"))) > STALE:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _beside(path: Path, suffix: str = "") -> Path:

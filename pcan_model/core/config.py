@@ -9,12 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import faults, setting, share
 from pcan_model.core.plain_values import PlainValueError, from_plain, renamed, to_plain
 from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.core.yaml_text import YamlTextError, read_yaml
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parents[1] / "configs"
@@ -259,10 +258,9 @@ def load_config(source: str | Path) -> Config:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
         raise ConfigError(f"{source}: no such configuration; expected a YAML file or one of: {known}")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"{path}: expected YAML, got: {line}") from error
+        values = read_yaml(path)
+    except YamlTextError as error:
+        raise ConfigError(f"{path}: expected YAML, got: {error}") from None
     for key, new in _todays(values)[1].items():
         _warn_once(path, key, new)
     return config_from_dict({} if values is None else values, str(path))

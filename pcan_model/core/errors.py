@@ -17,13 +17,22 @@ class DataError(UserError, ValueError):
 
     def __init__(self, file: Path | str, key: str, expected: object, got: object) -> None:
         # All four are kept as arguments, so that the error can be pickled by a worker process.
-        super().__init__(str(file), str(key), _one_line(expected), _one_line(got))
+        super().__init__(str(file), str(key), one_line(expected), one_line(got))
 
     def __str__(self) -> str:
         file, key, expected, got = self.args
         return f"{file}: {key}: expected {expected}, got {got}"
 
 
-def _one_line(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value of a file as an error prints it: its repr, of bounded length."""
+    try:
+        return one_line(repr(value))
+    except RecursionError:
+        return f"a {type(value).__name__} of too many levels"
+
+
+def one_line(value: object) -> str:
+    """Return a text, or an error's, in one line of bounded length."""
     text = " ".join(str(value).split())
     return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from pcan_model.core.rle import run_lengths
+from pcan_model.core.rle import MOST_PIXELS, run_lengths
 from pcan_model.core.structures import Mask
 
 
@@ -57,9 +57,10 @@ def encode_crop(crop: NDArray[np.uint8], encoding: Encoding) -> bytes:
 def decode_crop(mask: EncodedMask) -> NDArray[np.uint8]:
     """Return the crop of a mask message, (mask.height, mask.width) of 0 and 1.
 
-    Raises ValueError for an unknown encoding or a wrong number of bytes.
+    Raises ValueError for an unknown encoding, a wrong number of bytes, or a size that no image has.
     """
     size = (mask.height, mask.width)
+    _check_size(*size)
     encoding = _encoding(mask.encoding)
     data = bytes(mask.data)
     if encoding == Encoding.NONE or 0 in size:
@@ -82,11 +83,16 @@ def decode(mask: EncodedMask, height: int, width: int) -> NDArray[np.uint8]:
 
     height, width  `image_height` and `image_width` of the TrackedInstanceArray
     """
-    crop = decode_crop(mask)
+    _check_size(height, width)
     right, bottom = mask.x_offset + mask.width, mask.y_offset + mask.height
     if right > width or bottom > height:
         raise ValueError(f"mask: expected inside {width}x{height}, reaches to column {right}, row {bottom}")
-    return Mask(mask.x_offset, mask.y_offset, crop).full(height, width)
+    return Mask(mask.x_offset, mask.y_offset, decode_crop(mask)).full(height, width)
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"mask: expected at most {MOST_PIXELS} pixels, got {height} x {width}")
 
 
 def _encoding(value: int) -> Encoding:

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from pcan_model.core.errors import shown
+
 
 class PlainValueError(ValueError):
     """A value of the wrong type, or an unknown key."""
@@ -25,7 +27,7 @@ def from_plain(kind: Any, values: Any, where: str) -> Any:
     Integers are accepted for floats, and lists for tuples.
     """
     if not isinstance(values, dict):
-        raise PlainValueError(f"{where}: expected keys and values, got {values!r}")
+        raise PlainValueError(f"{where}: expected keys and values, got {shown(values)}")
     hints = _hints(kind)
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
@@ -63,7 +65,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         origin = kind = str  # the choice is checked with the configuration
     if not isinstance(value, kind if origin is kind else tuple):
-        raise PlainValueError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
+        raise PlainValueError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {shown(value)}")
     if kind is int and isinstance(value, bool):
-        raise PlainValueError(f"{where}: expected int, got {value!r}")
+        raise PlainValueError(f"{where}: expected int, got {shown(value)}")
     return value

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from pcan_model.core.errors import DataError
+from pcan_model.core.errors import DataError, shown
 from pcan_model.core.numbers import whole
 
 Rle = dict[str, Any]  # size: [H, W]; counts: compressed (str, bytes) or a list of runs
@@ -138,5 +138,5 @@ def _bytes(counts: object) -> bytes:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = shown(value)
     return text if len(text) < 60 else f"{text[:57]}..."

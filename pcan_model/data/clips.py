@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ __all__ = [
     "EndOfClip",
     "FlatFrame",
     "LabeledFrame",
+    "check_inside",
     "check_names",
     "pixel_counts",
     "time_of",
@@ -161,6 +162,14 @@ class Clip(ABC):
         """Raise EndOfClip for an index out of range."""
         if not 0 <= index < length:
             raise EndOfClip(f"{self.name}: expected a frame below {length}, got {index}")
+
+
+def check_inside(clips: Sequence[Clip], where: Path) -> None:
+    """Raise DataError for a clip whose name, which is a file's, leads out of the folder that is written."""
+    for clip in clips:
+        name = PurePath(clip.name)
+        if name.is_absolute() or ".." in name.parts or "\0" in clip.name or not name.name:
+            raise DataError(where, "clip", "the name of a folder inside", repr(clip.name))
 
 
 def check_names(clips: Sequence[Clip], where: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pcan_model.core.atomic_write import atomic_folder
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.clips import Clip, check_names
+from pcan_model.data.clips import Clip, check_inside, check_names
 from pcan_model.data.datasets import bdd100k, kitti_mots, scalabel, youtube_vis
 
 TARGETS = ("kitti_mots", "bdd100k_bitmask", "scalabel", "youtube_vis")
@@ -29,13 +29,14 @@ def convert(
     split   name of the split, for formats with splits
     names   class names, in the order of labels
 
-    Raises DataError if `out` exists, or clip names are not unique.
+    Raises DataError if `out` exists, clip names are not unique, or one leads out of `out`.
     """
     if target not in TARGETS:
         raise DataError(out, "format", f"one of {', '.join(TARGETS)}", target)
     if out.exists():
         raise DataError(out, "out", "a folder that does not exist", "one that does")
     check_names(clips, out)
+    check_inside(clips, out)
     with atomic_folder(out) as partial:
         yield from _write(clips, target, partial, split, names)
 

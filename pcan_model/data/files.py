@@ -93,6 +93,16 @@ def visible(paths: Iterable[Path], endings: Sequence[str] = ()) -> list[Path]:
     return sorted((p for p in paths if is_visible(p, endings)), key=lambda p: natural_order(p.name))
 
 
+def visible_below(folder: Path, pattern: str) -> list[Path]:
+    """Return what fits a pattern below a folder, sorted, without what is hidden or in a hidden folder."""
+    return sorted(p for p in folder.glob(pattern) if not is_hidden_below(p, folder))
+
+
+def is_hidden_below(path: Path, folder: Path) -> bool:
+    """Return whether a path, or a folder on the way to it, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
     """Return whether a path is not hidden and has one of the endings, if given."""
     return not path.name.startswith(".") and (not endings or path.name.lower().endswith(tuple(endings)))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
 from pcan_model.core.engine import CameraFormat
+from pcan_model.core.errors import shown
 from pcan_model.inference.input_size import parse_size, size_text
 from pcan_model.inference.onnx_file import MalformedOnnx, read_onnx
 from pcan_model.model.pass_names import GRAPHS
@@ -24,6 +25,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROI: tuple[Roi, ...] = get_args(Roi)
 NAME_BYTES = 255  # longest file name of common file systems
 MANIFEST_BYTES = 16 << 20  # size limit of a manifest
+GRAPH_BYTES = 2 << 30  # size limit of a graph, which is that of a protocol buffer
+HEADER_BYTES = 100 << 20  # size limit of a safetensors header, as in the library
 TENSOR_VALUES = 1 << 28  # size limit of a tensor, 1 GiB in fp32
 
 Names = Mapping[str, tuple[str, ...]]  # by pass, in the order of the graph
@@ -212,6 +215,8 @@ class ModelFiles:
         prefixes = ("", BATCH) if self.manifest.cameras > 1 else ("",)
         for path in (self.graph(f"{prefix}{name}") for prefix in prefixes for name in GRAPHS):
             try:
+                if path.stat().st_size > GRAPH_BYTES:
+                    raise MalformedOnnx(f"{path.stat().st_size} bytes, where at most {GRAPH_BYTES} are read")
                 graph = read_onnx(path)
             except MalformedOnnx as error:
                 raise ModelError(f"{path}: expected an ONNX graph, got: {error}") from error
@@ -246,7 +251,11 @@ def is_model(folder: Path) -> bool:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def classes_of(weights: Path) -> int:
@@ -254,7 +263,8 @@ def classes_of(weights: Path) -> int:
     size = weights.stat().st_size
     with weights.open("rb") as file:
         try:
-            header = json.loads(file.read(min(size, int.from_bytes(file.read(8), "little"))))
+            length = min(size, HEADER_BYTES, int.from_bytes(file.read(8), "little"))
+            header = json.loads(file.read(length))
             return len(json.loads(header["__metadata__"]["config"])["classes"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{weights}: expected a checkpoint of pcan-train, got another file") from error
@@ -350,4 +360,4 @@ class _Reader:
         return dict(value)
 
     def _fail(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
-        raise ModelError(f"{self.path}: {key}: expected {expected}, got {got!r}{remedy}")
+        raise ModelError(f"{self.path}: {key}: expected {expected}, got {shown(got)}{remedy}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from sensor_msgs.msg import CameraInfo
 
+from pcan_model.core.errors import shown
+from pcan_model.core.numbers import whole
+from pcan_model.core.yaml_text import YamlTextError, read_yaml
 from pcan_model.data.bags.reading import BagError
 
 MATRICES = {  # field: key in the file, numbers
@@ -24,17 +26,16 @@ def read_camera_info(path: Path) -> CameraInfo:
     Raises BagError: `file: key: expected …, got …`.
     """
     try:
-        text = path.read_text()
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, YamlTextError) as error:
         raise BagError(f"{path}: expected a camera calibration (YAML): {error}") from error
     if isinstance(values, dict) and ("P2" in values or "P_rect_02" in values):
         return _kitti(path, str(values.get("P2", values.get("P_rect_02"))))
     if not isinstance(values, dict) or "camera_matrix" not in values:
         raise BagError(f"{path}: camera_matrix: expected one, got keys {list(values or ())}")
     info = CameraInfo(
-        width=int(values.get("image_width", 0)),
-        height=int(values.get("image_height", 0)),
+        width=_side(path, "image_width", values),
+        height=_side(path, "image_height", values),
         distortion_model=str(values.get("distortion_model", "plumb_bob")),
     )
     for field, (key, count) in MATRICES.items():
@@ -70,11 +71,18 @@ def _kitti(path: Path, text: str) -> CameraInfo:
     return CameraInfo(distortion_model="plumb_bob", k=k, r=[1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0], p=p)
 
 
+def _side(path: Path, key: str, values: dict[str, Any]) -> int:
+    side = whole(values.get(key, 0))
+    if side is None or not 0 <= side < 1 << 32:
+        raise BagError(f"{path}: {key}: expected a number of pixels, got {shown(values[key])}")
+    return side
+
+
 def _numbers(path: Path, key: str, matrix: Any, count: int | None) -> list[float]:
     try:
         numbers = [float(value) for value in matrix["data"]]
     except (TypeError, KeyError, ValueError):
-        raise BagError(f"{path}: {key}.data: expected numbers, got {matrix}") from None
+        raise BagError(f"{path}: {key}.data: expected numbers, got {shown(matrix)}") from None
     if count is not None and len(numbers) != count:
         raise BagError(f"{path}: {key}.data: expected {count} numbers, got {len(numbers)}")
     return numbers

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,10 @@ from pcan_model.core.structures import Detections, State, Track
 Arrays = dict[str, NDArray[Any]]
 Record = TypeVar("Record")
 HEADER, TRACKS = "header", "tracks"  # names of the JSON text and of the serialised messages, as bytes
-BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
+BROKEN = (  # what the library raises of other files
+    *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, RuntimeError),
+    *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 class NotKept(TypeError):
@@ -70,6 +74,7 @@ def read_chunk(path: Path, empty: Any) -> Chunk:
     empty  memory of the engine before the first frame
     """
     try:
+        _check_members(path)
         with np.load(path, allow_pickle=False) as file:
             arrays: Arrays = dict(file)
         header = json.loads(arrays[HEADER].tobytes())
@@ -78,6 +83,14 @@ def read_chunk(path: Path, empty: Any) -> Chunk:
     except BROKEN as error:
         got = " ".join(str(error).split()) or type(error).__name__
         raise DataError(path, "chunk", "what `pcan-bag label` writes", got) from None
+
+
+def _check_members(path: Path) -> None:
+    """Raise ValueError for a compressed member, which could unpack to anything; np.savez writes none."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+                raise ValueError(f"{member.filename!r} is compressed, or larger than the file")
 
 
 def _bytes(data: bytes) -> NDArray[np.uint8]:

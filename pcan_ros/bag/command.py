@@ -21,6 +21,7 @@ from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.fields import settings_of
 from pcan_model.data.bags.inspect import inspect
 from pcan_model.data.bags.reading import BagError
+from pcan_model.data.clips import check_inside
 from pcan_model.data.listed_times import timed_frames
 from pcan_model.data.registry import open_clips
 from pcan_ros.bag.options import LabelOptions, MakeOptions, ShowOptions
@@ -52,6 +53,7 @@ def _make(options: MakeOptions) -> int:
     from pcan_ros.bag.make import BagStyle, make_bag
 
     clips = open_clips(options.source, options.format, split=options.split, videos=options.videos)
+    check_inside(clips, options.out)
     calibration = read_camera_info(options.calibration) if options.calibration else None
     style = BagStyle(options.storage, options.compressed or "rgb8", options.topic, options.frame, calibration)
     for clip in clips:

@@ -22,6 +22,7 @@ from pcan_model.core.structures import Frame, State
 from pcan_model.data.bags.files import check_replaceable, new_bag, put_in_place
 from pcan_model.data.bags.reading import Bag, BagError, Loss
 from pcan_model.data.bags.topics import image_topic
+from pcan_model.data.files import visible
 from pcan_model.data.image_decoding import decode
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.bag.chunk_file import Chunk, LabelAnswer
@@ -152,7 +153,7 @@ class _ByTopic:
 
 def _job(source: Path, tracker: Tracker, model: str, topics: tuple[str, ...]) -> dict[str, Any]:
     """Return what decides the answers: another source, model or setting begins anew."""
-    files = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file())
+    files = [source] if source.is_file() else [path for path in visible(source.iterdir()) if path.is_file()]
     return {
         "source": str(source.resolve()),
         "files": {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files},

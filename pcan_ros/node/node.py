@@ -155,8 +155,7 @@ class TrackerNode(LifecycleNode):
         reason = error if isinstance(error, ValueError) else repr(error)
         text = f"{self._statistics[camera].topic}: {reason}"
         self._statistics[camera].book_bad(text)
-        admitted = self._throttle.admit(f"{camera} {str(error).split(':')[0]}", text)
-        if admitted is not None:
+        if (admitted := self._throttle.admit(f"{camera} {str(error).split(':')[0]}", text)) is not None:
             self.get_logger().error(admitted)
 
     def on_lost(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:

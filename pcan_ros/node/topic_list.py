@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
+from pcan_model.core.yaml_text import YamlTextError, parse_yaml
 from pcan_ros.node.parameters import ParameterError
 
 CAMERAS = "image topics such as /camera/image_raw, or several as /front/image,/rear/image"
@@ -26,6 +25,6 @@ def topics_of(text: str, name: str = "cameras", example: str = CAMERAS) -> list[
 
 def _list(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except YamlTextError:
         return None

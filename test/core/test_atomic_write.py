@@ -96,3 +96,15 @@ def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replace_folder(tmp_path / "nowhere", folder)
     assert os.listdir(folder) == ["old"] and os.listdir(tmp_path) == ["model"]
+
+
+def test_what_a_killed_writer_left_is_removed_once_nobody_can_be_at_it(tmp_path: Path) -> None:
+    old, young, other = (tmp_path / f".{name}.part" for name in ("a.0123abcd", "a.4567cdef", "b.0123abcd"))
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "half").write_text("written")
+    for path in (old, old / "half", other, other / "half"):
+        os.utime(path, (0, 0))
+    with atomic_folder(tmp_path / "a") as partial:
+        (partial / "whole").write_text("written")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a", young.name, other.name])

@@ -176,6 +176,28 @@ def test_a_bad_seqmap_is_refused(tmp_path: Path, kitti: Callable[..., dict[str, 
         score("kitti_mots", tmp_path / "gt", tmp_path / "said", tmp_path / "seqmap")
 
 
+def test_a_sequence_of_the_seqmap_may_have_spaces_in_its_name(
+    tmp_path: Path, kitti: Callable[..., dict[str, Any]]
+) -> None:
+    expected = kitti(SOUND)
+    for folder in ("gt", "said"):
+        (tmp_path / folder / "0002.txt").rename(tmp_path / folder / "my drive 2.txt")
+        (tmp_path / folder / "._my drive 2.txt").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "seqmap").write_text("my drive 2 empty 000000 000005\n")
+    for seqmap in (tmp_path / "seqmap", None):
+        assert score("kitti_mots", tmp_path / "gt", tmp_path / "said", seqmap)["per_class"] == expected
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "a/b", "..", ".hidden", "a\0b"])
+@pytest.mark.parametrize("kind", ["kitti_mots", "mot_challenge"])
+def test_a_sequence_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "seqmap").write_text(f"{name} empty 000000 000005\n")
+    if kind == "mot_challenge":
+        (tmp_path / "seqmap").write_text(f"name\n{name}\n")
+    with pytest.raises(DataError, match=r"seqmap: line \d: sequence: expected the name of a file"):
+        score(kind, tmp_path, tmp_path, tmp_path / "seqmap")
+
+
 def test_a_frame_beyond_the_seqmap_is_named(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
     kitti(SOUND)
     (tmp_path / "seqmap").write_text("0002 empty 000000 000003\n")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import lz4.frame
 from backports import zstd
+from rosbags.rosbag2 import storage_mcap
+
+from pcan_model.data.files import visible
 
 MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd; a serialised message begins with a zero
 ENDING = ".zstd"
 ROS1 = b"#ROSBAG V"
 MOST_OF_MESSAGE = 1 << 28  # limit of a decompressed message, bytes
+MOST_OF_CHUNK = 1 << 28  # limit of a decompressed chunk of an MCAP file, bytes; usual are a few MiB
 MOST_TIMES = 1000  # limit of the compression ratio of a file, beyond the first LEAST bytes
 LEAST = 1 << 26
 SPARE = 1 << 30  # bytes to leave free on the disk
@@ -33,6 +40,40 @@ def unpack_message(raw: bytes) -> bytes:
     if not engine.eof:
         raise ValueError(f"a compressed message is cut off, or of more than {MOST_OF_MESSAGE} bytes")
     return message
+
+
+def unpack_chunk(data: bytes, compression: str, most: int) -> tuple[bytes, bool]:
+    """Return the beginning of what a chunk of an MCAP file unpacks to, and whether it is all.
+
+    most  bytes, as the chunk declares; what comes after them is not unpacked. Damage ends it, too
+    """
+    engine: Any = zstd.ZstdDecompressor() if compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
+    out, whole = bytearray(), True
+    try:
+        for start in range(0, len(data), 4096):  # in pieces, so that a fault costs what is behind it only
+            piece = data[start : start + 4096]
+            while (piece or not engine.needs_input) and not engine.eof and len(out) <= most:
+                out += engine.decompress(piece, min(PIECE, most + 1 - len(out)))
+                piece = b""
+    except (RuntimeError, zstd.ZstdError, EOFError):
+        whole = False
+    return bytes(out[:most]), whole and engine.eof and len(out) <= most
+
+
+def bound_library() -> None:
+    """Let rosbags unpack the chunks of an MCAP file within bounds, too: it would fill all memory."""
+    storage_mcap.DECOMPRESSORS.update(
+        {compression: partial(_whole_chunk, compression) for compression in ("lz4", "zstd")}
+    )
+
+
+def _whole_chunk(compression: str, data: bytes, size: int) -> bytes:
+    if size > MOST_OF_CHUNK:
+        raise ValueError(f"a chunk of {size} bytes, where at most {MOST_OF_CHUNK} are read")
+    out, whole = unpack_chunk(data, compression, size)
+    if not whole:
+        raise ValueError(f"a chunk is cut off, or of more than the {size} bytes that it declares")
+    return out
 
 
 def unpack_file(file: Path, folder: Path) -> tuple[Path, str]:
@@ -71,7 +112,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
 def is_ros1(path: Path) -> bool:
     """Return whether a path is a ROS 1 bag or a folder of such bags."""
     if path.is_dir():
-        names = sorted(path.glob("*.bag"))
+        names = visible(path.glob("*.bag"))
         return bool(names) and is_ros1(names[0]) and not (path / "metadata.yaml").exists()
     if not path.is_file():
         return False

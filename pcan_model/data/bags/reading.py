@@ -10,17 +10,29 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-import yaml
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
+from pcan_model.core.errors import one_line
+from pcan_model.core.numbers import whole
+from pcan_model.core.yaml_text import YamlTextError, read_yaml
 from pcan_model.data.bags.message_types import our_types
-from pcan_model.data.bags.packed import ENDING, how_to_convert, is_ros1, unpack_file, unpack_message
+from pcan_model.data.bags.packed import (
+    ENDING,
+    bound_library,
+    how_to_convert,
+    is_ros1,
+    unpack_file,
+    unpack_message,
+)
 from pcan_model.data.bags.recovery import StoredMessage, recover
 from pcan_model.data.files import visible
 
 STORAGE = (".mcap", ".db3")
+METADATA = "metadata.yaml"
+MOST_METADATA = 16 << 20  # bytes; one of a bag in ten thousand files has 3 MB
+bound_library()
 
 
 class BagError(ValueError):
@@ -121,6 +133,8 @@ class Bag:
 
     def _open(self) -> None:
         try:
+            if _is_compressed(self.path):
+                raise ValueError("compressed, which is unpacked within bounds here")
             reader = Reader(self.path)
             reader.open()
         except Exception as error:  # fall back to single files
@@ -135,8 +149,8 @@ class Bag:
             raise BagError(
                 f"{self.path}: expected a rosbag2: metadata.yaml and files of {' or '.join(STORAGE)}: {error}"
             ) from error
-        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
-            self._add_loss("metadata.yaml", "missing", "topics are read from the storage files themselves")
+        if self.path.is_dir() and (problem := _metadata(self.path)[1]):
+            self._add_loss(METADATA, problem, "topics are read from the storage files themselves")
         for file in files:
             self._open_file(file)
         if not self._stores:
@@ -221,9 +235,27 @@ def _storage_files(folder: Path) -> list[Path]:
     return [path for path in files if path.suffix != ENDING or path.with_suffix("") not in files]
 
 
-def _expected_count(path: Path) -> int:
+def _metadata(path: Path) -> tuple[dict[str, Any], str]:
+    """Return what the metadata of a folder say, and what is wrong with them."""
     try:
-        values = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-        return int(values["message_count"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-        return 0
+        values = read_yaml(path / METADATA, MOST_METADATA)["rosbag2_bagfile_information"]
+        return (values, "") if isinstance(values, dict) else ({}, "no information")
+    except FileNotFoundError:
+        return {}, "missing"
+    except (OSError, YamlTextError, LookupError, TypeError) as error:
+        return {}, one_line(error)
+
+
+def _is_compressed(path: Path) -> bool:
+    """Tell a folder whose metadata say that it is compressed; ValueError where they cannot be read."""
+    if not path.is_dir():
+        return False
+    values, problem = _metadata(path)
+    if problem:
+        raise ValueError(problem)
+    return str(values.get("compression_mode") or "none").lower() != "none"
+
+
+def _expected_count(path: Path) -> int:
+    count = whole(_metadata(path)[0].get("message_count")) if path.is_dir() else None
+    return count or 0

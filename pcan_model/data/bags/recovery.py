@@ -14,17 +14,24 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import lz4.frame
-from backports import zstd
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinition,
+    MessageDefinitionFormat,
+    Qos,
+)
+from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import parse_qos
+
+from pcan_model.core.yaml_text import YamlTextError, parse_yaml
+from pcan_model.data.bags.packed import MOST_OF_CHUNK, unpack_chunk
 
 MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
 FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
-MOST_OF_CHUNK = 1 << 30  # bytes
 FARTHEST = 1 << 20  # maximum number of rows skipped after damage
 
 
@@ -135,7 +142,7 @@ class _McapRecords:
             key = data.text()
             extra[key] = data.text()
         name, definition = self._schemas.get(schema, ("unknown", MessageDefinition(FORMATS["ros2msg"], "")))
-        kind = ConnectionExtRosbag2(encoding, parse_qos(extra.get("offered_qos_profiles", "")))
+        kind = ConnectionExtRosbag2(encoding, _qos(extra.get("offered_qos_profiles", "")))
         self._owner.found[number] = Connection(number, topic, name, definition, "", 0, kind, self._owner)
 
     def _message(self, data: _Fields) -> Iterator[StoredMessage]:
@@ -146,13 +153,21 @@ class _McapRecords:
     def _chunk(self, data: _Fields) -> Iterator[StoredMessage]:
         _, _, size, _ = data.number("Q"), data.number("Q"), data.number("Q"), data.number("I")
         compression, _ = data.text(), data.number("Q")
-        records = _decompress(data.rest(), compression, min(size, MOST_OF_CHUNK))
-        self.broken += len(records) < size
+        records, whole = _unpacked(data.rest(), compression, min(size, MOST_OF_CHUNK))
+        self.broken += not whole or len(records) < size
         inner = io.BytesIO(records)
         while inner.tell() < len(records):
             code, body, whole = _record(inner, len(records) - inner.tell())
             if whole and code != CHUNK:
                 yield from self.read(code, body)
+
+
+def _qos(text: str) -> list[Qos]:
+    """Return the quality of service that a topic was offered with; none where that cannot be read."""
+    try:
+        return parse_qos(parse_yaml(text) or [])
+    except (YamlTextError, ReaderError, LookupError, TypeError, ValueError, AttributeError):
+        return []
 
 
 class _Fields:
@@ -181,20 +196,8 @@ class _Fields:
         return self._body[self.offset :]
 
 
-def _decompress(data: bytes, compression: str, most: int) -> bytes:
-    """Decompress a chunk as far as possible, up to about `most` bytes."""
-    if not compression:
-        return data
-    engine: Any = zstd.ZstdDecompressor() if compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
-    out = b""
-    try:
-        for start in range(0, len(data), 4096):  # in pieces, so that an error only loses what follows
-            out += engine.decompress(data[start : start + 4096])
-            if len(out) > most:
-                break
-    except (RuntimeError, zstd.ZstdError, EOFError):
-        pass
-    return out
+def _unpacked(data: bytes, compression: str, most: int) -> tuple[bytes, bool]:
+    return unpack_chunk(data, compression, most) if compression else (data, True)
 
 
 # sqlite3

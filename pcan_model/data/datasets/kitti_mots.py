@@ -140,7 +140,7 @@ def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -
         masks, lines = base / "instances" / images.name, base / "instances_txt" / f"{images.name}.txt"
         if masks.is_dir():
             files = [masks / f"{image.stem}.png" for image in list_images(images)]
-            for path in sorted(set(masks.glob("*.png")) - set(files)):
+            for path in sorted(set(visible(masks.glob("*.png"))) - set(files)):
                 lenient(on_error)(DataError(path, "name", f"that of an image in {images}", path.name))
             return ImageLabels(files, names, on_error)
         if lines.is_file():

@@ -10,7 +10,7 @@ from typing import Any
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
-from pcan_model.data.files import FileClip, LabelSource, NoLabels
+from pcan_model.data.files import FileClip, LabelSource, NoLabels, visible_below
 from pcan_model.data.formats import youtube_vis
 from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError
@@ -58,7 +58,7 @@ def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: On
 
 
 def _splits(root: Path) -> list[str]:
-    folders = sorted(path.parent.name for path in root.glob("*/JPEGImages") if path.is_dir())
+    folders = [path.parent.name for path in visible_below(root, "*/JPEGImages") if path.is_dir()]
     return [name for name in folders if _file(root, name)]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from pcan_model.core.config import ConfigError
+from pcan_model.data.files import visible_below
 from pcan_model.evaluation.setup import Setup
 from pcan_model.inference.manifest import ModelError, ModelManifest
 
@@ -39,7 +40,7 @@ class Provenance:
 def weights_hash(setup: Setup) -> str:
     """Return the SHA-256 of a setup's weights, or of all files in a model folder."""
     folder = Path(setup.model)
-    files = [setup.weights] if setup.weights else sorted(p for p in folder.glob("*") if p.is_file())
+    files = [setup.weights] if setup.weights else [p for p in visible_below(folder, "*") if p.is_file()]
     if not files or not all(file.is_file() for file in files):
         raise ConfigError(f"{setup.weights or folder}: expected weights or a model folder, got none")
     digest = sha256()

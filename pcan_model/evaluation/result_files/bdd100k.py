@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import check, size_of
-from pcan_model.data.files import read_unchanged
+from pcan_model.data.files import read_unchanged, visible_below
 from pcan_model.data.formats import bdd100k, scalabel
 from pcan_model.data.formats.reading import raise_error, warn
 from pcan_model.evaluation.metrics.comparison import Objects, Rle, encode
@@ -38,7 +38,7 @@ def read_pair(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
 
     Raises DataError for input that the official tools reject, too.
     """
-    if ground_truth.is_dir() and next(ground_truth.rglob("*.png"), None):
+    if ground_truth.is_dir() and visible_below(ground_truth, "**/*.png"):
         return read_bitmasks(ground_truth, predicted)
     return read_scalabel(ground_truth, predicted)
 
@@ -118,7 +118,7 @@ def _videos(path: Path) -> dict[str, list[Frame]]:
     """Return the sorted videos with their sorted frames."""
     if not path.exists():
         raise DataError(path, "file", "Scalabel frames", "no such file or folder")
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = visible_below(path, "*.json") if path.is_dir() else [path]
     videos: dict[str, dict[int | str, Frame]] = {}
     for file in files:
         for frame in scalabel.read_frames(file):
@@ -219,19 +219,19 @@ def _overlap(rles: Sequence[Rle]) -> bool:
 
 def read_bitmasks(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read folders `<video>/<frame>.png`; missing result files count as missed objects."""
-    folders = sorted({path.parent for path in ground_truth.rglob("*.png")})
+    folders = sorted({path.parent for path in visible_below(ground_truth, "**/*.png")})
     if not predicted.is_dir():
         raise DataError(predicted, "folder", "bitmasks, <video>/<frame>.png", "no such folder")
     extra = sorted(
-        {path.parent.relative_to(predicted) for path in predicted.rglob("*.png")}
+        {path.parent.relative_to(predicted) for path in visible_below(predicted, "**/*.png")}
         - {folder.relative_to(ground_truth) for folder in folders}
     )
     if extra:
         raise DataError(predicted, "folders", "videos of the labels", [str(path) for path in extra[:5]])
     for folder in folders:
         name = str(folder.relative_to(ground_truth))
-        names = sorted(path.name for path in folder.glob("*.png"))
-        frames = {path.name for path in (predicted / name).glob("*.png")}
+        names = [path.name for path in visible_below(folder, "*.png")]
+        frames = {path.name for path in visible_below(predicted / name, "*.png")}
         if beyond := sorted(frames - set(names)):
             raise DataError(predicted / name, "files", "frames of the labels", beyond[:5])
         if not frames:

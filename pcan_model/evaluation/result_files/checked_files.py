@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pcan_model.core.errors import DataError
+from pcan_model.data.files import visible_below
 from pcan_model.data.formats.reading import warn
 
 MOST_FRAMES = (
@@ -29,9 +30,16 @@ def result_file(predicted: Path, name: str) -> Path | None:
 
 def warn_of_unknown_sequences(predicted: Path, names: Sequence[str]) -> None:
     """Warn about result files of unknown sequences, which official tools ignore."""
-    unknown = sorted({path.stem for path in predicted.glob("*.txt")} - set(names))
+    unknown = sorted({path.stem for path in visible_below(predicted, "*.txt")} - set(names))
     if unknown:
         warn(DataError(predicted, "files", "sequences of the labels", f"{unknown[:5]}, which are not scored"))
+
+
+def sequence_name(name: str, source: str) -> str:
+    """Return the name of a sequence, which may have spaces; DataError where it names no file of a folder."""
+    if not name or name.startswith(".") or PurePath(name).name != name or not name.isprintable():
+        raise DataError(source, "sequence", "the name of a file without its ending", repr(name))
+    return name
 
 
 def check_frame(number: int, length: int | None, source: str) -> None:

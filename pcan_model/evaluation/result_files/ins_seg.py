@@ -15,6 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import finite, whole
 from pcan_model.data.datasets.bdd100k import read_bitmask
+from pcan_model.data.files import visible_below
 from pcan_model.data.formats.bdd100k import CATEGORIES, CROWD, IGNORED, Bitmask, parse
 from pcan_model.data.formats.reading import read_json, warn
 from pcan_model.evaluation.metrics.average_precision import Precision, summary
@@ -47,13 +48,14 @@ def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
     Images without a bitmask and instances without a score count as not predicted.
     Raises DataError for files of unknown images, and for invalid bitmasks.
     """
-    names = sorted(path.name for path in ground_truth.glob("*.png"))
+    names = [path.name for path in visible_below(ground_truth, "*.png")]
     if not names:
         raise DataError(ground_truth, "*.png", "one bitmask per image", "none")
     scores = _scores(predicted.with_name(f"{predicted.name}.json"))
     if not predicted.is_dir():
         raise DataError(predicted, "folder", "bitmasks, <image>.png", "no such folder")
-    if extra := sorted(({path.name for path in predicted.glob("*.png")} | set(scores)) - set(names)):
+    there = {path.name for path in visible_below(predicted, "*.png")}
+    if extra := sorted((there | set(scores)) - set(names)):
         raise DataError(predicted, "files", "images of the labels", extra[:5])
     if missing := [name for name in names if not (predicted / name).is_file()]:
         got = f"no such file, nor {len(missing) - 1} others: all their objects count as missed"

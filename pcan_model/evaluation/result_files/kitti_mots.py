@@ -7,11 +7,13 @@ from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole_text
+from pcan_model.data.files import visible_below
 from pcan_model.data.formats.kitti_mots import read_lines
 from pcan_model.data.formats.reading import read_rows
 from pcan_model.evaluation.result_files.checked_files import (
     MOST_FRAMES,
     result_file,
+    sequence_name,
     warn_of_unknown_sequences,
 )
 from pcan_model.evaluation.result_files.checked_masks import check_masks, write_masks
@@ -63,18 +65,20 @@ def _copy(
 def _from_seqmap(path: Path) -> dict[str, int | None]:
     lengths: dict[str, int | None] = {}
     for number, line in read_rows(path, "a seqmap"):
-        parts = line.split()
-        first, last = (whole_text(parts[k]) for k in (0, 3)) if len(parts) == 4 else (None, None)
-        if first is None or last is None or last >= MOST_FRAMES:
+        name, *rest = line.rsplit(maxsplit=3)
+        last = whole_text(rest[2]) if len(rest) == 3 and whole_text(rest[1]) is not None else None
+        if last is None or last >= MOST_FRAMES:
             raise DataError(f"{path}: line {number}", "fields", "sequence, empty, first, last", repr(line))
-        lengths[f"{first:04d}"] = last + 1
+        digits = whole_text(name)  # KITTI's own names are numbers, and may stand there without their zeros
+        known = sequence_name(name, f"{path}: line {number}") if digits is None else f"{digits:04d}"
+        lengths[known] = last + 1
     if not lengths:
         raise DataError(path, "lines", "a sequence in each", "none")
     return lengths
 
 
 def _names(ground_truth: Path) -> list[str]:
-    names = sorted(path.stem for path in ground_truth.glob("*.txt"))
+    names = [path.stem for path in visible_below(ground_truth, "*.txt")]
     if not names:
         raise DataError(ground_truth, "*.txt", "one label file per sequence", "none")
     return names

@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 
 from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole, whole_text
+from pcan_model.data.files import visible_below
 from pcan_model.data.formats.reading import read_rows, read_text
 from pcan_model.evaluation.result_files.checked_boxes import Row, check_boxes, write_boxes
 from pcan_model.evaluation.result_files.checked_files import (
     MOST_FRAMES,
     result_file,
+    sequence_name,
     warn_of_unknown_sequences,
 )
 from pcan_model.evaluation.result_files.trackeval_files import Scores, official_scores
@@ -39,7 +41,7 @@ def score_mot_challenge(
     Every line is validated first. A missing result file is reported and counts as missed objects.
     Raises DataError for invalid lines and for what TrackEval rejects.
     """
-    layout = NESTED if any(ground_truth.glob(NESTED.format(seq="*"))) else FLAT
+    layout = NESTED if visible_below(ground_truth, NESTED.format(seq="*")) else FLAT
     names = _listed(seqmap) if seqmap else _found(ground_truth, layout)
     if not seqmap:
         warn_of_unknown_sequences(predicted, names)
@@ -71,14 +73,15 @@ def score_mot_challenge(
 
 
 def _listed(seqmap: Path) -> list[str]:
-    names = [name for number, name in read_rows(seqmap, "a list of sequences") if number > 1]
+    rows = read_rows(seqmap, "a list of sequences")
+    names = [sequence_name(name, f"{seqmap}: line {number}") for number, name in rows if number > 1]
     if not names:
         raise DataError(seqmap, "lines", "a heading, then a sequence in each", "none")
     return names
 
 
 def _found(ground_truth: Path, layout: str) -> list[str]:
-    files = sorted(ground_truth.glob(layout.format(seq="*")))
+    files = visible_below(ground_truth, layout.format(seq="*"))
     if not files:
         raise DataError(ground_truth, "files", f"{NESTED} or {FLAT} of every sequence", "none")
     return [file.parent.parent.name if layout == NESTED else file.stem for file in files]

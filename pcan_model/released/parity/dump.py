@@ -8,11 +8,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from pcan_model.core.atomic_write import atomic_file
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
+from pcan_model.core.yaml_text import YamlTextError, parse_yaml
 from pcan_model.model import checkpoint
 from pcan_model.released.parity.recorder import record
 
@@ -45,7 +45,10 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
             place = place.get(part) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict) or key not in place:
             raise ConfigError(f"--set {setting}: expected part.key=value of a known key")
-        place[key] = yaml.safe_load(text)
+        try:
+            place[key] = parse_yaml(text)
+        except YamlTextError as error:
+            raise ConfigError(f"--set {setting}: {error}") from None
     return config_from_dict(values, "--set")
 
 
