@@ -25,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _draw(arguments: Sequence[str]) -> int:
     options = read_options(AttentionOptions, _parser().parse_args(arguments))
+    from pcan_model.factory import make_net
     from pcan_model.visualization.attention_maps import draw_attention  # only now: the help needs no torch
 
-    shown, problems = draw_attention(options)
+    shown, problems = draw_attention(options, make_net)
     print(f"{options.out}: {shown}")
     return report_problems("pcan-attention", problems)
 

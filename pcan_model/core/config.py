@@ -14,14 +14,21 @@ import yaml
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import faults, setting, share
 from pcan_model.core.plain_values import PlainValueError, from_plain, renamed, to_plain
+from pcan_model.core.sipmask_config import SipMaskConfig
+from pcan_model.core.train_config import TrainConfig
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parents[1] / "configs"
+BASE = "base"  # key that names the configuration below
 RENAMED = {"form": "variant"}  # keys of older files to today's
 
 Association = Literal["quasi_dense", "sort_iou"]
-Stage = Literal["joint", "heads", "instance", "regions", "memory", "whole", "detector", "masks", "refinement"]
-BACKBONES = {"mask_rcnn": ("resnet50", "mobilenet_v2"), "yolox": ("darknet_nano",)}  # by detector
+RESNETS = ("resnet50", "resnet101")
+BACKBONES = {  # by detector
+    "mask_rcnn": (*RESNETS, "mobilenet_v2"),
+    "yolox": ("darknet_nano",),
+    "sipmask": (*RESNETS, "mobilenet_v2"),
+}
 log = logging.getLogger(__name__)
 
 
@@ -51,10 +58,13 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class BackboneConfig:
-    """Image to pyramid P2..P5 (strides 4..32); P6 (stride 64) serves proposals only."""
+    """Image to pyramid P2..P5 (strides 4..32); P6 (stride 64) serves proposals, or P6 and P7 SipMask."""
 
-    kind: Literal["resnet50", "mobilenet_v2", "darknet_nano"] = setting(
+    kind: Literal["resnet50", "resnet101", "mobilenet_v2", "darknet_nano"] = setting(
         "resnet50", "network that reads the image; darknet_nano is of the detector yolox"
+    )
+    caffe: bool = setting(
+        False, "the ResNet of Caffe: BGR images, and a stage's stride in its first 1x1 convolution"
     )
     channels: int = setting(256, "C, of every pyramid level", low=1)
     separable: bool = setting(False, "depthwise separable 3x3 convolutions in pyramid and proposals")
@@ -199,46 +209,6 @@ class TrackerConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """The training recipe (QDTrack's, which the paper follows)."""
-
-    stage: Stage = setting(
-        "joint",
-        "what learns: all at once; heads, then instance (stages.py); regions, memory, then the whole of the "
-        "one-stage form (one_stage); or the released stages",
-    )
-    augment: Literal["strong", "flip"] = setting(
-        "strong", "flip: nothing but mirroring, half of the pairs (released)"
-    )
-    iterations: int = setting(90_000, "optimiser steps", low=0)
-    batch: int = setting(16, "pairs per step over all processes; the learning rate is for this many", low=1)
-    optimizer: Literal["sgd", "adamw"] = setting("sgd", "the paper's is sgd")
-    learning_rate: float = setting(0.02, "of all but the backbone, for a batch of `batch`", low=0.0)
-    backbone_rate: float = setting(1.0, "of the backbone, relative to learning_rate", low=0.0)
-    momentum: float = share(0.9, "of sgd")
-    weight_decay: float = setting(1e-4, "of the optimiser", low=0.0)
-    warmup: int = setting(1000, "iterations until the full learning rate", low=0)
-    schedule: Literal["step", "cosine"] = setting("step", "step: x0.1 after 2/3 and 11/12 of the iterations")
-    gradient_clip: float = setting(0.0, "largest gradient norm, 0 for none", low=0.0)
-    average: float = share(
-        0.999, "share of the old in the running mean of the weights that is saved; 0 for none"
-    )
-    mixed_precision: bool = setting(True, "float16 on a GPU, bfloat16 on a CPU")
-    proposals: int = setting(1000, "regions per image before drawing", low=1)
-    memory_share: float = share(
-        0.85, "of the keys read their reference; the others learn a drive's first frame"
-    )
-    embedding_weight: float = setting(0.25, "of the contrastive loss", low=0.0)
-    reference_range: int = setting(3, "the reference is at most this many frames away", low=1)
-    crop_height: int = setting(736, "of a training image", unit="pixels", low=1)
-    crop_width: int = setting(1280, "of a training image", unit="pixels", low=1)
-    rpn_samples: int = setting(256, "anchors per image in the loss", low=1)
-    roi_samples: int = setting(512, "proposals per image in the loss", low=1)
-    roi_positives: float = share(0.25, "largest share of positives among them")
-    mask_samples: int = setting(0, "of these positives, how many per image teach masks; 0: all", low=0)
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that decides what the network computes and how it is trained."""
 
@@ -246,8 +216,8 @@ class Config:
     variant: Literal["paper", "released"] = setting(
         "paper", "PCAN as the paper has it, or as its authors released it"
     )
-    detector: Literal["mask_rcnn", "yolox"] = setting(
-        "mask_rcnn", "two stages, or one (YOLOX; of the variant paper)"
+    detector: Literal["mask_rcnn", "yolox", "sipmask"] = setting(
+        "mask_rcnn", "two stages, or one (YOLOX or SipMask; of the variant paper)"
     )
     classes: tuple[str, ...] = setting(CLASSES, "names, in the order of the class heads")
     input: InputConfig = field(default_factory=InputConfig)
@@ -257,6 +227,7 @@ class Config:
     heads: HeadConfig = field(default_factory=HeadConfig)
     instance_attention: InstanceAttentionConfig = field(default_factory=InstanceAttentionConfig)
     released: ReleasedConfig = field(default_factory=ReleasedConfig)
+    sipmask: SipMaskConfig = field(default_factory=SipMaskConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -276,6 +247,11 @@ def _faults(config: Config) -> Iterator[str]:
     if config.backbone.kind not in BACKBONES[config.detector]:
         expected = f"one of {BACKBONES[config.detector]} for detector {config.detector}"
         yield f"backbone.kind: expected {expected}, got {config.backbone.kind!r}"
+    if config.backbone.caffe and config.backbone.kind not in RESNETS:
+        yield f"backbone.caffe: expected false for {config.backbone.kind}, got true"
+    if config.detector == "sipmask" and min(config.frame_attention.levels, default=3) < 3:
+        levels = list(config.frame_attention.levels)
+        yield f"frame_attention.levels: expected 3 to 5 for SipMask, got {levels}"
     if config.detector != "mask_rcnn" and config.variant != "paper":
         yield f"variant: expected paper for detector {config.detector}, got {config.variant!r}"
     for part in fields(config):
@@ -293,8 +269,15 @@ def _faults(config: Config) -> Iterator[str]:
 def load_config(source: str | Path) -> Config:
     """Read a YAML file, or a preset by its name (`pcan_street_tiny`).
 
+    A key `base` names the file or preset whose values hold where the file has none.
     Raises ConfigError when the file is missing or a key or value does not fit.
     """
+    path, values = _read(source)
+    return config_from_dict(values, str(path))
+
+
+def _read(source: str | Path) -> tuple[Path, Any]:
+    """Return the path of a configuration and its values, over those of its base."""
     path = Path(source)
     if not path.suffix:
         path = PRESETS / f"{source}.yaml"
@@ -309,7 +292,17 @@ def load_config(source: str | Path) -> Config:
     _, old = renamed(values, RENAMED) if isinstance(values, dict) else (None, {})
     for key, new in old.items():
         _warn_once(path, key, new)
-    return config_from_dict({} if values is None else values, str(path))
+    values = {} if values is None else values
+    if not isinstance(values, dict) or BASE not in values:
+        return path, values
+    _, below = _read(values.pop(BASE))
+    return path, _over(below, values)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return values with those of another dictionary in their place, key by key in the parts too."""
+    parts = {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+    return {**below, **above, **parts}
 
 
 @cache

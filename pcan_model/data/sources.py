@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from os.path import exists  # a name too long for the system is not there; Path.exists raises
 from pathlib import Path
 
-from pcan_model.core.config import CLASSES, TrainConfig
+from pcan_model.core.config import CLASSES
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.clips import Clip
 from pcan_model.data.pairs import PairDataset

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from pcan_model.core.config import Config, Stage
+from pcan_model.core.config import Config
+from pcan_model.core.train_config import Stage
 from pcan_model.experiments.runs import Study, fingerprint, training_drives
 from pcan_model.factory import make_training
 from pcan_model.training.loader import make_loader

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pcan_model.model.heads import choose
+from pcan_model.model.found import Found, join
 from pcan_model.model.pass_signature import PassSignature, grid_sample
 from pcan_model.model.passes import FramePass
 from pcan_model.model.pcan import PCAN
+
+Source = Tensor | list[Tensor]  # what regions are read from, of one camera
 
 
 class BatchFramePass(FramePass):
@@ -36,27 +40,30 @@ class BatchFramePass(FramePass):
         found = [
             self._look([level[n : n + 1] for level in pyramid], *memory) for n, memory in enumerate(memories)
         ]
-        cells, masked, boxes, scores, labels, settled, keys, values, following = zip(*found, strict=True)
-        regions, labels_of_all = torch.cat(masked), torch.cat(labels)
-        embeds = self.net.embedding_head(torch.cat(cells))
-        masks = choose(self.net.mask_head(regions), labels_of_all)
+        sources, parts, keys, values, following = zip(*found, strict=True)
+        every = join(list(parts))
+        regions = self._pool_all(sources, parts, every.boxes, self.net.config.heads.mask_size)
+        embeds = self.net.embed(every, partial(self._pool_all, sources, parts))
+        masks = self.net.initial_masks(regions, every.mask_source)
         olds, news = (memory_keys, memory_values, valid), (keys, values, following)
         kept = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
-        settled_all = torch.stack(settled).all()
-        return torch.cat(boxes), torch.cat(scores), labels_of_all, embeds, regions, masks, settled_all, *kept
+        return every.boxes, every.scores, every.labels, embeds, regions, masks, every.settled, *kept
 
     def _look(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Look at one camera's pyramid: regions for embeddings and masks, detections, next memory."""
-        heads = self.net.config.heads
+    ) -> tuple[Source, Found, Tensor, Tensor, Tensor]:
+        """Look at one camera's pyramid: what regions are read from, detections, next memory."""
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._pack(levels)
-        boxes, scores, labels, ok = self._detect(levels, source)
-        cells = self._pool(source, boxes, heads.box_size)
-        masked = self._pool(source, boxes, heads.mask_size)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return cells, masked, boxes, scores, labels, ok, keys, values, following
+        return source, self._detect(levels, source), keys, values, following
+
+    def _pool_all(
+        self, sources: Sequence[Source], parts: Sequence[Found], boxes: Tensor, cells: int
+    ) -> Tensor:
+        """Read the regions of all cameras' boxes, each from its own pyramid."""
+        own = boxes.split([len(part.boxes) for part in parts])
+        return torch.cat([self._pool(*pair, cells) for pair in zip(sources, own, strict=True)])
 
 
 def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:

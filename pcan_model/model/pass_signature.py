@@ -67,7 +67,7 @@ MakeSignature = Callable[[Any], PassSignature]  # of a network of the form that 
 def sparse(net: PCAN) -> PassSignature:
     """Return the sparse passes: heads only on real detections, masks only of tracks; for processors."""
     passes = SparseFramePass(net).eval(), SparseInstancePass(net).eval()
-    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", "labels"), *remembered(net.config))
+    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", net.mask_source), *remembered(net.config))
 
 
 def static(net: PCAN) -> PassSignature:

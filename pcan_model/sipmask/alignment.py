@@ -23,22 +23,24 @@ class FeatureAlignment(nn.Module):
         self.offset = nn.Conv2d(4, count, 1, bias=False) if offset_groups else None
         self.conv = nn.Conv2d(channels, channels, KERNEL, padding=KERNEL // 2, bias=False)
         self.norm = nn.GroupNorm(norm_groups, channels)
-        self.sampled = False  # convolve by bilinear sampling instead of the operator: for engines without it
 
-    def forward(self, features: Tensor, distances: Tensor) -> Tensor:
+    def forward(self, features: Tensor, distances: Tensor, *, sampled: bool = False) -> Tensor:
         """Align features with boxes.
 
         features  (B, C, h, w)
         distances (B, 4, h, w)  to the sides left, top, right, bottom, in strides; no gradient goes back
+        sampled   convolve by bilinear sampling instead of the operator: for runtimes without it
         returns   (B, C, h, w)
         """
         if self.offset is None:
             return torch.relu(self.norm(self.conv(features)))
-        return torch.relu(self.norm(self.convolve(features, self.offset(distances.detach()))))
+        return torch.relu(
+            self.norm(self.convolve(features, self.offset(distances.detach()), sampled=sampled))
+        )
 
-    def convolve(self, features: Tensor, offsets: Tensor) -> Tensor:
+    def convolve(self, features: Tensor, offsets: Tensor, *, sampled: bool = False) -> Tensor:
         """Convolve features (B, C, h, w) at taps moved by offsets (B, 18 groups, h, w), (y, x) per tap."""
-        if self.sampled:
+        if sampled:
             return sampled_convolution(features, offsets, self.conv.weight)
         padding = KERNEL // 2
         return deform_conv2d(features, stop_outside(offsets), self.conv.weight, padding=padding)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.sipmask.config import AssociationConfig
+from pcan_model.core.sipmask_config import SipMaskConfig
 
 NONE = -1  # the id of a detection that another one beat at its object
 FLOOR = -100.0  # no matching score of this form is as low
@@ -49,7 +49,7 @@ def track(
     memory: AssociatedObjects | None,
     *,
     first: bool,
-    config: AssociationConfig,
+    config: SipMaskConfig,
     reference: bool = False,
 ) -> tuple[Integers, AssociatedObjects | None, Match | None]:
     """Give the detections of a frame their ids.
@@ -74,7 +74,7 @@ def start(found: AssociatedObjects) -> Match:
 
 
 def follow(
-    found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig, *, reference: bool
+    found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig, *, reference: bool
 ) -> Match:
     """Match detections with remembered objects, and bring the memory up to date."""
     scores = matching_scores(found, memory, config)
@@ -95,7 +95,7 @@ def follow(
     return Match(ids, scores, updated(memory, found, winner, fresh))
 
 
-def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig) -> Floats:
+def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig) -> Floats:
     """Score every detection as a new object and as each remembered one: (N, K + 1).
 
     The log-softmax of the dot products with the embeddings (0 for a new object), the logarithm of the

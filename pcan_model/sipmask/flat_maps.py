@@ -20,6 +20,10 @@ class FlatMaps:
     centres: Tensor  # (B, P) logits
     coefficients: Tensor  # (B, P, 4 * basis)
 
+    def scores(self) -> Tensor:
+        """Return class times centre-ness, (B, P, classes)."""
+        return self.logits.sigmoid() * self.centres.sigmoid()[..., None]
+
     def boxes(self, points: Tensor) -> Tensor:
         """Return the predicted boxes (B, P, 4) around points (P, 2), pixels, not cut to the image."""
         return boxes_around(points, self.distances)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcan_model.sipmask.config import SipMaskConfig
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss
 from pcan_model.sipmask.flat_maps import FlatMaps, flatten
 from pcan_model.sipmask.head import HeadMaps
@@ -17,22 +17,19 @@ from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights, 
 from pcan_model.sipmask.match_loss import match_logits, move, reference_columns
 from pcan_model.sipmask.positives import Kept, keep
 from pcan_model.sipmask.targets import CellTargets, ImageCells, assign, image_cells
+from pcan_model.training.losses import LossParts
 from pcan_model.training.targets import GroundTruth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SipMaskLosses:
-    """The parts of the total loss, each a number ()."""
+class SipMaskLosses(LossParts):
+    """Of the detector, and of what PCAN adds to it."""
 
     classes: Tensor
     boxes: Tensor
     centres: Tensor
     masks: Tensor
     match: Tensor
-
-    def total(self) -> Tensor:
-        """Return the sum of all parts."""
-        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +47,8 @@ def assign_batch(maps: HeadMaps, targets: Sequence[GroundTruth], config: SipMask
     if config.reference:
         refuse_empty(targets)
     flat, sizes = flatten(maps), [(x.shape[2], x.shape[3]) for x in maps.logits]
-    cells = image_cells(sizes, config.targets, maps.basis.device)
-    assigned = [assign(cells, target.boxes, target.labels, config.targets) for target in targets]
+    cells = image_cells(sizes, config, maps.basis.device)
+    assigned = [assign(cells, target.boxes, target.labels, config) for target in targets]
     kept = [keep(*both) for both in zip(flat.boxes(cells.points), assigned, strict=True)]
     if config.reference and not any(len(k.cells) for k in kept):
         raise ZeroDivisionError("no predicted box has an area, which the public code divides by")
@@ -93,9 +90,9 @@ def losses(
         torch.cat([x[i, p] for i, (p, _) in enumerate(positive)])
         for x in (batch.flat.distances, batch.flat.centres)
     )
-    jitters = jitters or [random_jitter(target.boxes, config.targets.jitter) for target in reference_truths]
+    jitters = jitters or [random_jitter(target.boxes, config.jitter) for target in reference_truths]
     return SipMaskLosses(
-        class_loss(every, labels, counted, len(targets), config.targets),
+        class_loss(every, labels, counted, len(targets), config),
         box_loss(points, distances, goal),
         centre_loss(centres, goal),
         all_mask_losses(maps, batch, targets),

@@ -72,7 +72,7 @@ def enlarge(masks: Tensor, factor: float, *, exact_ratio: bool = True) -> Tensor
 
 
 def paste(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return masks (N, height, width) bool in the cameran image, cut or filled at the right and below."""
+    """Return masks (N, height, width) bool in the camera image, cut or filled at the right and below."""
     height, width = size
     masks = probabilities[:, :height, :width] > THRESHOLD
     return functional.pad(masks, (0, width - masks.shape[2], 0, height - masks.shape[1]))

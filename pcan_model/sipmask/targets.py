@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.boxes import area, boxes_around, cell_points
-from pcan_model.sipmask.config import STRIDES, TargetConfig
+from pcan_model.sipmask.strides import STRIDES
 
 BACKGROUND = -1
 NO_LIMIT = 1e8  # pixels; the coarsest level takes whatever is larger than the others' ranges
@@ -38,7 +39,7 @@ class CellTargets:
         return (self.index != BACKGROUND).nonzero()[:, 0]
 
 
-def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torch.device) -> ImageCells:
+def image_cells(sizes: list[tuple[int, int]], config: SipMaskConfig, device: torch.device) -> ImageCells:
     """Lay out the cells of levels of these (height, width)."""
     points = [cell_points(h, w, stride) for (h, w), stride in zip(sizes, STRIDES, strict=True)]
     limits = [-1.0, *config.ranges, NO_LIMIT]
@@ -49,7 +50,7 @@ def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torc
     return ImageCells(torch.cat(points).to(device), strides, ranges)
 
 
-def assign(cells: ImageCells, boxes: Tensor, labels: Tensor, config: TargetConfig) -> CellTargets:
+def assign(cells: ImageCells, boxes: Tensor, labels: Tensor, config: SipMaskConfig) -> CellTargets:
     """Give each cell its object; of several the smallest, of equally small ones the first.
 
     boxes   (G, 4) x1 y1 x2 y2 in pixels; G may be 0

@@ -17,8 +17,17 @@ HARD_NEGATIVES = 3  # per positive pair, in the auxiliary loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Losses:
-    """The parts of the training loss, each a scalar with its weight applied."""
+class LossParts:
+    """The parts of a training loss, each a number () with its weight applied."""
+
+    def total(self) -> Tensor:
+        """Return the sum of all parts."""
+        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses(LossParts):
+    """Of the two-stage form, and of the one on YOLOX."""
 
     objectness: Tensor  # proposals: object or not
     proposals: Tensor  # proposals: box offsets
@@ -28,10 +37,6 @@ class Losses:
     embedding: Tensor  # quasi-dense contrastive loss
     auxiliary: Tensor  # its cosine regression
     refined: Tensor  # final masks
-
-    def total(self) -> Tensor:
-        """Return the sum of all parts."""
-        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
 
 
 @full_precision

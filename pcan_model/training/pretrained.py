@@ -12,7 +12,7 @@ from pcan_model.core.config import InputConfig
 from pcan_model.model.backbone import load_imagenet
 from pcan_model.model.checkpoint import CheckpointError, load_torch
 from pcan_model.model.detector import Detector
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.training.one_stage.convert_yolox import load_yolox
 from pcan_model.training.tensorflow_weights import read_mobilenet
 
@@ -32,7 +32,7 @@ def load_pretrained(net: Net, weights: Path | None = None) -> Net:
     """
     if weights is None and net.config.backbone.kind == "mobilenet_v2":
         weights = _packaged()
-    if weights is not None and isinstance(net, OneStagePCAN):
+    if weights is not None and isinstance(net, YoloxPCAN):
         load_yolox(net, weights)
     elif weights is not None:
         load_imagenet(net.backbone, _tensors(weights, net.config.input))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcan_model.core.config import TrainConfig
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.model.boxes import encode
 from pcan_model.model.heads import STD as BOX_STD
 from pcan_model.model.heads import BoxHead, choose

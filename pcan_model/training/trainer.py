@@ -15,22 +15,24 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from pcan_model.core.config import Config, ConfigError, TrainConfig
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.core.errors import UserError
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
 from pcan_model.training.loader import Batch, make_loader
-from pcan_model.training.losses import Losses
+from pcan_model.training.losses import LossParts
 from pcan_model.training.options import TrainOptions
 
 Build = Callable[[Config, Path | None], tuple[Detector, nn.Module]]
 """Returns a configuration's network, its backbone filled from a file, and the pass that gives its losses."""
+Say = Callable[[str], None]
 
 
 class NonFiniteLoss(UserError, RuntimeError):
     """Training cannot go on: says at which step, on which pairs, and which part of the loss."""
 
-    def __init__(self, step: int, batch: Batch, losses: Losses) -> None:
+    def __init__(self, step: int, batch: Batch, losses: LossParts) -> None:
         parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
         bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
         super().__init__(f"step {step}: pairs {batch.names}: expected a finite loss, got {bad}")
@@ -95,10 +97,10 @@ class Trainer:
         checkpoint.load_weights(weights, self.net, fresh=fresh)
         self.average.module.load_state_dict(self.net.state_dict())
 
-    def update(self, batch: Batch) -> Losses:
+    def update(self, batch: Batch) -> LossParts:
         """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
         with self.precision():
-            losses: Losses = self.model(batch.images, batch.targets)
+            losses: LossParts = self.model(batch.images, batch.targets)
         return self.learn(losses, batch)
 
     def precision(self) -> torch.autocast:
@@ -106,7 +108,7 @@ class Trainer:
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         return torch.autocast(self.device.type, dtype, enabled=self.config.train.mixed_precision)
 
-    def learn(self, losses: Losses, batch: Batch) -> Losses:
+    def learn(self, losses: LossParts, batch: Batch) -> LossParts:
         """Take one optimiser step down the losses of a batch."""
         total = losses.total()
         if not torch.isfinite(total):
@@ -205,7 +207,9 @@ def resolve(options: TrainOptions, config: Config, world: int = 1) -> TrainOptio
     return replace(options, batch=batch, device=device)
 
 
-def _log(writer: SummaryWriter, step: int, losses: Losses, rate: float, say: Callable[[str], None]) -> None:
+def _log(
+    writer: SummaryWriter, step: int, losses: LossParts, rate: float, say: Callable[[str], None]
+) -> None:
     parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
     for name, value in parts.items():
         writer.add_scalar(f"loss/{name}", value, step)

@@ -17,7 +17,7 @@ from torchvision.ops import batched_nms
 from pcan_model.model.boxes import clip
 from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.one_stage.cells import Cells, decode_cells
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import LevelHead
 from pcan_model.training.losses import Losses
 from pcan_model.training.one_stage.detection_losses import detection_losses
@@ -37,7 +37,7 @@ class RegionsStage(TrainingPass):
 
     trained: tuple[str, ...] = REGIONS
 
-    def __init__(self, net: OneStagePCAN) -> None:
+    def __init__(self, net: YoloxPCAN) -> None:
         super().__init__(net)
         self.detector = net
         for name, parameter in net.named_parameters():
@@ -102,7 +102,7 @@ class WholeStage(MemoryStage):
     """The detector too, which is spared what it knew when this stage began (or went on)."""
 
     trained: tuple[str, ...] = ("",)
-    _before: tuple[OneStagePCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
+    _before: tuple[YoloxPCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """See MemoryStage; the scores are those of the detector as it was."""
@@ -116,7 +116,7 @@ class WholeStage(MemoryStage):
 
 
 @torch.no_grad()
-def wake(net: OneStagePCAN) -> None:
+def wake(net: YoloxPCAN) -> None:
     """Let classes that COCO does not have, and that never win untaught, begin just below their model."""
     for head in net.heads:
         bias = cast(LevelHead, head).classes.bias
@@ -125,7 +125,7 @@ def wake(net: OneStagePCAN) -> None:
 
 
 @torch.no_grad()
-def proposed(net: OneStagePCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
+def proposed(net: YoloxPCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
     """Return what the detector finds in each image, at most `train.proposals` boxes (P, 4)."""
     size = 4 * levels[0].shape[-2], 4 * levels[0].shape[-1]
     boxes = clip(decode_cells(cells.offsets.float(), net.grid(levels)), size)

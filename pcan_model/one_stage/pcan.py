@@ -7,13 +7,15 @@ read off the same pyramid with a level of stride 4 below it, which detection doe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
-from pcan_model.model.boxes import clip, suppress
+from pcan_model.model.boxes import clip
+from pcan_model.model.detector import Pool
+from pcan_model.model.found import Found, best_of
 from pcan_model.model.heads import EmbeddingHead, MaskHead
 from pcan_model.model.pcan import PCAN
 from pcan_model.one_stage.cells import Cells, decode_cells, grid
@@ -39,7 +41,7 @@ class YoloxPyramid(nn.Module):
         return finest, levels
 
 
-class OneStagePCAN(PCAN):
+class YoloxPCAN(PCAN):
     """PCAN with YOLOX as its detector; untrained, it finds exactly what the detector finds."""
 
     def _make_detector(self, config: Config) -> None:
@@ -86,10 +88,8 @@ class OneStagePCAN(PCAN):
         sizes = [(level.shape[2], level.shape[3]) for level in levels[1:]]
         return grid(sizes, STRIDES).to(levels[0].device)
 
-    def detect(
-        self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes, their scores and labels, and whether suppression settled.
+    def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
+        """Return the best D detections.
 
         A cell has one class, its best; boxes of different classes never suppress each other. Rows without
         a detection are 0.
@@ -100,12 +100,6 @@ class OneStagePCAN(PCAN):
         size = config.input.height, config.input.width
         boxes = clip(decode_cells(cells.offsets[0, order], self.grid(levels)[order]), size)
         labels = labels[order]
-        keep, ok = suppress(boxes[None], labels[None], config.heads.nms_iou, config.proposals.nms_steps)
-        best, order = (best * keep[0]).topk(config.heads.detections)
-        found = best > config.heads.score_threshold
-        return boxes[order] * found[:, None], best * found, labels[order] * found, ok
-
-
-def make_pcan(config: Config) -> PCAN:
-    """Return the paper's form on the detector of the configuration, with random weights."""
-    return OneStagePCAN(config) if config.detector == "yolox" else PCAN(config)
+        found, _ = best_of(boxes, best, labels, config)
+        shown = found.scores > 0
+        return replace(found, boxes=found.boxes * shown[:, None], labels=found.labels * shown)
