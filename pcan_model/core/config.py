@@ -258,6 +258,8 @@ def _faults(config: Config) -> Iterator[str]:
         record = getattr(config, part.name)
         if is_dataclass(record):
             yield from (f"{part.name}.{fault}" for fault in faults(record))
+    if config.variant == "released" and config.train.clip_frames != 2:
+        yield f"train.clip_frames: expected 2 for variant released, got {config.train.clip_frames}"
     frame, rows, found = config.frame_attention, config.tracker.capacity, config.heads.detections
     if frame.kind == "transformer" and frame.value_channels % frame.heads:
         expected = f"a divisor of value_channels ({frame.value_channels})"

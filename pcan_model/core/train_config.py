@@ -23,7 +23,7 @@ class TrainConfig:
         "strong", "flip: nothing but mirroring, half of the pairs (released)"
     )
     iterations: int = setting(90_000, "optimiser steps", low=0)
-    batch: int = setting(16, "pairs per step over all processes; the learning rate is for this many", low=1)
+    batch: int = setting(16, "clips per step over all processes; the learning rate is for this many", low=1)
     optimizer: Literal["sgd", "adamw"] = setting("sgd", "the paper's is sgd")
     learning_rate: float = setting(0.02, "of all but the backbone, for a batch of `batch`", low=0.0)
     backbone_rate: float = setting(1.0, "of the backbone, relative to learning_rate", low=0.0)
@@ -47,6 +47,9 @@ class TrainConfig:
         "T, frames of a training clip: the key, the reference, and frames before it that leave memories",
         low=2,
         high=33,
+    )
+    clip_gradients: int = setting(
+        2, "newest of them whose features learn; of older ones the memory alone does", low=2
     )
     crop_height: int = setting(736, "of a training image", unit="pixels", low=1)
     crop_width: int = setting(1280, "of a training image", unit="pixels", low=1)

@@ -58,6 +58,7 @@ def read_sources(
         width=train.crop_width,
         seed=seed,
         reference_range=train.reference_range,
+        frames=train.clip_frames,
         augment=FLIP if train.augment == "flip" else None,
         length=length,
         weights=weights,

@@ -7,12 +7,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import Config, config_to_dict
 from pcan_model.experiments.tables import Table, Variation
 from pcan_model.synthetic.drive import write_drives
 
+ADDED: dict[str, tuple[str, ...]] = {  # fields since the results that are kept, by part; (): all of it
+    "sipmask": (),
+    "backbone": ("caffe",),
+    "train": ("clip_frames", "clip_gradients"),
+}
 HELD_OUT = 1_000_000  # seed of the first drive that is counted, far from those trained on
 
 
@@ -74,9 +80,19 @@ def fingerprint(config: Config, study: Study, *, clips: bool = True) -> str:
     """Return a short hash of a configuration, its start and drives; without `clips` not of those counted."""
     drives = (study.drives, study.length, study.held_out if clips else 0)
     values = config_to_dict(config)
-    values["form"] = values.pop("variant")  # its name when the results that are kept were made
+    values = _as_kept(values)
     content = json.dumps([values, drives, _start(study)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _as_kept(values: dict[str, Any]) -> dict[str, Any]:
+    """Return plain values by the names of when the results that are kept were made, less newer defaults."""
+    values, default = {**values, "form": values["variant"]}, config_to_dict(Config())
+    del values["variant"]
+    for part, names in ADDED.items():
+        newer = [name for name in names or values[part] if values[part][name] == default[part][name]]
+        values[part] = {k: v for k, v in values[part].items() if k not in newer}
+    return {name: value for name, value in values.items() if value != {}}
 
 
 def _start(study: Study) -> str:

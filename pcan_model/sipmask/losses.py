@@ -30,6 +30,7 @@ class SipMaskLosses(LossParts):
     centres: Tensor
     masks: Tensor
     match: Tensor
+    refined: Tensor  # final masks of the instance module; 0 of the detector alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +98,7 @@ def losses(
         centre_loss(centres, goal),
         all_mask_losses(maps, batch, targets),
         all_match_losses(maps.track, reference, batch, targets, reference_truths, jitters, config.reference),
+        every.new_zeros(()),
     )
 
 

@@ -58,6 +58,14 @@ def join_regions(parts: list[SampledRegions]) -> SampledRegions:
     )
 
 
+def true_regions(targets: list[GroundTruth], first: int) -> list[SampledRegions]:
+    """Return the true boxes of the images from number `first` on as regions."""
+    found = [torch.arange(len(target.boxes), device=target.boxes.device) for target in targets[first:]]
+    return [
+        SampledRegions(targets[i].boxes, torch.full_like(own, i), own) for i, own in enumerate(found, first)
+    ]
+
+
 def _draw(proposals: Tensor, target: GroundTruth, image_index: int, train: TrainConfig) -> SampledRegions:
     boxes = torch.cat([proposals, target.boxes])
     found = match(boxes, target, high=0.5, low=0.5, rescue=False)

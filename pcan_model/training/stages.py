@@ -41,15 +41,15 @@ class InstanceStage(Stage):
     """The instance module alone, on regions that nothing it learns can change."""
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips, as TrainingPass takes them."""
         return self.judge(self.look(images, targets))
 
     @torch.no_grad()
     def look(self, images: Tensor, targets: list[GroundTruth]) -> MaskRegions:
         """Return what the module is taught on, which is the same whatever the module is."""
         levels = self._read_references(self.net.features(images))
-        _, boxes = self._propose(levels)
-        regions = sample_regions(boxes, targets, self.net.config.train)
+        _, boxes = self._propose(self._newest(levels))
+        regions = sample_regions(boxes, targets[: self._judged(len(targets))], self.net.config.train)
         return mask_regions(self.net, levels, self._outlined(regions, targets), targets)
 
     def judge(self, shown: MaskRegions) -> Losses:

@@ -44,10 +44,11 @@ class RegionsStage(TrainingPass):
             parameter.requires_grad_(name.startswith(self.trained))
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips, as TrainingPass takes them."""
         levels = self._look(images)
+        newest = self._newest(levels)
         with torch.no_grad():
-            boxes = proposed(self.detector, levels, self.detector.cells(levels))
+            boxes = proposed(self.detector, newest, self.detector.cells(newest))
         masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
@@ -64,11 +65,13 @@ class RegionsStage(TrainingPass):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
         train, heads = self.net.config.train, self.net.config.heads
-        near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, targets, strict=True)]
-        regions = sample_regions(near, targets, train)
-        features = pool_by_level(levels, regions.boxes, regions.image_index, heads.box_size)
+        pairs = targets[: self._judged(len(targets))]
+        near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, pairs, strict=True)]
+        regions = sample_regions(near, pairs, train)
+        newest = self._newest(levels)
+        features = pool_by_level(newest, regions.boxes, regions.image_index, heads.box_size)
         masks, refined = self._mask_losses(levels, self._outlined(regions, targets), targets)
-        embedding, auxiliary = self._embedding_losses(features, regions, targets)
+        embedding, auxiliary = self._embedding_losses(features, regions, pairs)
         return masks, embedding, auxiliary, refined
 
 
@@ -78,13 +81,14 @@ class MemoryStage(RegionsStage):
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips, as TrainingPass takes them."""
         seen, before = self._see(images)
         levels = self._read_references(seen)
-        cells = self.detector.cells(levels)
-        places = self.detector.grid(levels)
-        objectness, classes, corners = detection_losses(cells, places, targets, before)
-        boxes = proposed(self.detector, levels, cells)
+        newest, judged = self._newest(levels), self._judged(len(targets))
+        cells = self.detector.cells(newest)
+        places = self.detector.grid(newest)
+        objectness, classes, corners = detection_losses(cells, places, targets[:judged], before[:judged])
+        boxes = proposed(self.detector, newest, cells)
         masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(objectness, zero, classes, corners, masks, embedding, auxiliary, refined)
@@ -112,7 +116,7 @@ class WholeStage(MemoryStage):
         (old,) = self._before
         with torch.no_grad():
             before = old.cells(old.features(images)).scores().amax(-1)
-        return self.detector.features(images), before
+        return self._features(images), before
 
 
 @torch.no_grad()
