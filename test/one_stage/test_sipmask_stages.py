@@ -92,7 +92,7 @@ def test_a_clip_is_learnt_by_heart() -> None:
 
 
 def test_an_unknown_stage_is_refused() -> None:
-    with pytest.raises(ConfigError, match="train.stage: expected detector or memory or instance or joint"):
+    with pytest.raises(ConfigError, match=r"train\.stage: expected detector or memory or instance or joint"):
         make_pass(make_net(in_stage("heads")))
 
 

@@ -1,4 +1,4 @@
-"""Clips of several frames in training: each frame reads what the running tracker would have kept of those before."""
+"""Clips in training: each frame reads what the running tracker would have kept of those before it."""
 
 from __future__ import annotations
 
