@@ -194,6 +194,9 @@ class TrackerConfig:
     velocity_momentum: float = share(
         0.5, "share of the newest motion in a track's running mean velocity", runtime=True
     )
+    overlap: bool = setting(
+        False, "masks may cover the same pixels, for metrics that score tracks singly (YouTube-VIS)"
+    )
     keep_lost: int = setting(
         10, "how long a track survives unseen", unit="frames", low=0, high=10_000, runtime=True
     )

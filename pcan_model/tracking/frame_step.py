@@ -90,7 +90,7 @@ class FrameStep:
         logits  (D, m, m)  of the padded detections
         memory  the engine's, after this frame
         """
-        masks = _masks(update, logits, ready.letterbox)
+        masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
         return self._next(state, update, memory), tracks
 
@@ -111,8 +111,10 @@ class FrameStep:
         )
 
 
-def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox) -> tuple[Mask, ...]:
-    """Paste the masks of the found tracks; where two meet, the higher score keeps the pixels.
+def _masks(
+    update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox, *, overlap: bool
+) -> tuple[Mask, ...]:
+    """Paste the masks of the found tracks; unless `overlap`, the higher score keeps pixels where two meet.
 
     logits  (D, m, m)  of the padded detections
     """
@@ -121,7 +123,7 @@ def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbo
         paste_mask(logits[row], letterbox.to_image(track.box), height, width)
         for track, row in zip(update.found, update.rows, strict=True)
     ]
-    return remove_overlaps(masks, height, width)
+    return tuple(masks) if overlap else remove_overlaps(masks, height, width)
 
 
 def _tracks(

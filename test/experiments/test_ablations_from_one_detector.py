@@ -58,9 +58,9 @@ def test_engines_that_share_frames_say_what_each_says_alone() -> None:
     for engine, said in zip(engines, together_said, strict=True):
         for clip, one in zip(clips, said, strict=True):
             alone = collect_predictions(partial(predict_clip, Tracker(engine)), clip)
-            assert [o.rles for o in one.said] == [o.rles for o in alone.said]
-            assert [o.ids.tolist() for o in one.said] == [o.ids.tolist() for o in alone.said]
-    masks = [[o.rles for one in said for o in one.said] for said in together_said]
+            assert [o.rles for o in one.predicted] == [o.rles for o in alone.predicted]
+            assert [o.ids.tolist() for o in one.predicted] == [o.ids.tolist() for o in alone.predicted]
+    masks = [[o.rles for one in said for o in one.predicted] for said in together_said]
     assert any(masks[0]) and masks[0] != masks[1]
 
 

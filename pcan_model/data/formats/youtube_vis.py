@@ -216,19 +216,6 @@ class Tubes:
             for number, tube in enumerate(self._tubes.values(), start=first)
         ]
 
-    def results(self, video: int, category_ids: Mapping[int, int] | Sequence[int]) -> list[dict[str, Any]]:
-        """Return the entries of a results file: every object's score is the mean over its frames."""
-        return [
-            {
-                "video_id": video,
-                "category_id": category_ids[tube.label],
-                "score": float(np.mean(tube.scores)),
-                "segmentations": self._masks(tube),
-            }
-            for tube in self._tubes.values()
-            if not tube.ignored
-        ]
-
     def _masks(self, tube: TubeEntry) -> list[rle.Rle | None]:
         return [tube.segmentations.get(time) for time in range(self._length)]
 
