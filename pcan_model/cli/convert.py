@@ -1,4 +1,4 @@
-"""`pcan-convert`: a network that others publish as ours: the released PCAN, or YOLOX-Nano as a start."""
+"""`pcan-convert`: what others publish as ours: the released PCAN, or YOLOX-Nano or SipMask as a start."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ once, masks and identities are there to be trained.
 
   pcan-convert yolox_nano.onnx --out start.safetensors
   pcan-train pcan_street --weights start.safetensors --data street --out runs/street
+
+Or turn a checkpoint of SipMask-VIS (YouTube-VIS, ResNet-50) into a start of PCAN on it.
+
+  pcan-convert vis_sipmask_ms_1x.pth --config pcan_r50_youtube_vis --out sipmask.safetensors
+  pcan-train pcan_r50_youtube_vis --weights sipmask.safetensors --data youtube_vis@train_sub --out runs/pcan
 """
 
 
@@ -37,18 +42,20 @@ def _convert(arguments: Sequence[str]) -> None:
     import torch  # only now: the help needs none
 
     from pcan_model.released.convert_checkpoint import convert_file
+    from pcan_model.sipmask.convert import convert_sipmask_file
     from pcan_model.training.one_stage.convert_yolox import convert_yolox_file
 
     torch.set_num_threads(1)
     yolox = options.checkpoint.suffix == YOLOX
     config = load_config(options.config or (YOLOX_PRESET if yolox else PRESET))
-    count = (convert_yolox_file if yolox else convert_file)(options.checkpoint, options.out, config)
+    others = convert_sipmask_file if config.detector == "sipmask" else convert_file
+    count = (convert_yolox_file if yolox else others)(options.checkpoint, options.out, config)
     print(f"written: {options.out} ({count:,} parameters)")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-convert", EXPLANATION)
-    parser.add_argument("checkpoint", type=Path, help="the released .pth file, or YOLOX-Nano's .onnx")
+    parser.add_argument("checkpoint", type=Path, help="the released .pth, SipMask's, or YOLOX-Nano's .onnx")
     out = Path("weights.safetensors")
     parser.add_argument("--out", type=Path, default=out, help="file to write (default: %(default)s)")
     parser.add_argument(

@@ -96,8 +96,8 @@ def _evaluate(
     setup: Setup, options: EvaluateOptions, words: Sequence[str], folder: Path, open_setup: OpenSetup
 ) -> Evaluated:
     official_metrics()  # what is missing shows now, not when every clip has been tracked
-    clips = options.shard.take(_clips(options))
     follow, config = open_setup(replace(setup, rate=0.0))
+    clips = options.shard.take(_clips(options, config.classes))
     run = Run(
         replace(setup, rate=0.0), tuple(clips), folder, weights_hash(setup), config,
         elsewhere=options.merge, open_setup=open_setup,
@@ -149,8 +149,10 @@ def _output(folder: Path | None) -> Iterator[Path]:
             yield Path(name)
 
 
-def _clips(options: EvaluateOptions) -> list[Clip]:
-    clips = open_clips(options.data, options.format, split=options.split, videos=options.videos)
+def _clips(options: EvaluateOptions, classes: Sequence[str]) -> list[Clip]:
+    clips = open_clips(
+        options.data, options.format, split=options.split, videos=options.videos, names=classes
+    )
     if not all(clip.labelled for clip in clips):
         raise DataError(options.data, "labels", "labelled clips, to count against", "images only")
     return clips

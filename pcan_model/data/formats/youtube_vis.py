@@ -54,7 +54,13 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
     The labels of the official val and test sets are private: their files have no annotations.
     Raises DataError where a key is missing, or no category is a class.
     """
-    data = _load(file)
+    return parse_videos(_load(file), file, names, on_error)
+
+
+def parse_videos(
+    data: Mapping[str, Any], file: Path, names: Sequence[str], on_error: OnError
+) -> list[VideoEntry]:
+    """Read the videos of a file's content: videos, categories, and annotations or None, see `read_videos`."""
     table = categories_to_labels(data["categories"], names, file)
     hidden = data["annotations"] is None
     entries = read_all(lambda entry: _instance(entry, table, file), data["annotations"] or (), on_error)
