@@ -10,12 +10,14 @@ from pcan_model.cli.run import run
 from pcan_model.experiments.options import AblateOptions
 
 EXPLANATION = """\
-Train and count every row of Tables 3 to 10 of the paper on synthetic drives: trained on some
+Train and count every row of Tables 3 to 10 of the paper (and of 11, Table 3 trained on clips as long as the
+tube) on synthetic drives: trained on some
 seeds of the world, counted on others. Rows that differ in nothing that training sees (such as the
 length of the memory) share a training. Run it again to go on where it stopped.
 
   pcan-ablate 7 --dry-run
   pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400
+  pcan-ablate 3 11 --config pcan_street_sipmask --seeds 0 1 2 --iterations 3000
   pcan-ablate 6 7 3 --weights models/pcan_street_tiny/weights.safetensors --iterations 300
 
 With --weights all rows start from one detector. Its backbone and pyramid stay as they are; the row's

@@ -1,9 +1,9 @@
 """The trainings behind a study's rows: each from ImageNet, or all from one detector, side by side.
 
-From one detector (`Study.weights`) a training has two halves, both on its frozen backbone and pyramid and
-with the row's modules drawn anew by the seed: the frame attention with all heads, then the instance
-module alone. Rows that differ in the instance module share the first half, and in the second they are
-taught side by side on the very same regions; each learns what it would alone.
+From one detector (`Study.weights`) a training has two halves, with the row's modules drawn anew by the
+seed: the frame attention with all heads (on a frozen backbone and pyramid; SipMask learns them too), then
+the instance module alone. Rows that differ in the instance module share the first half, and in the second
+they are taught side by side on the very same regions; each learns what it would alone.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from pcan_model.core.config import Config
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.core.train_config import Stage
 from pcan_model.experiments.runs import Study, fingerprint, training_drives
 from pcan_model.factory import make_training
+from pcan_model.sipmask.stages import InstanceStage as SipMaskInstance
 from pcan_model.training.loader import make_loader
 from pcan_model.training.options import TrainOptions
 from pcan_model.training.stages import InstanceStage
@@ -26,13 +27,14 @@ from pcan_model.training.trainer import Trainer, begin, resolve, train
 
 WEIGHTS = "weights.safetensors"
 MODULES = ("frame_attention", "instance_attention")  # what a row draws anew
+FIRST: dict[str, Stage] = {"mask_rcnn": "heads", "sipmask": "memory"}  # half, by detector
 SAVE_EVERY = 100  # steps of trainings side by side
 
 
 def as_trained(config: Config, study: Study) -> Config:
     """Return a configuration without what only plays a part after training.
 
-    Training sees pairs, a memory of one frame; so rows that differ in its length share a training.
+    Training sees clips of `train.clip_frames`; rows that differ in the length of the memory share a training.
     """
     base = study.base
     frame = replace(config.frame_attention, memory_frames=base.frame_attention.memory_frames)
@@ -87,7 +89,7 @@ def _complete(
 
 def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weights: Path) -> list[Path]:
     """Run both halves; where the instance module is switched off the first one is all."""
-    first = in_stage("heads", without_instance(configs[0], study))
+    first = in_stage(_first(configs[0]), without_instance(configs[0], study))
     heads = _complete(first, seed, study, weights, MODULES)
     files = [_folder(c, seed, study) / WEIGHTS if c.instance_attention.enabled else heads for c in configs]
     rows = {file.parent: in_stage("instance", c) for file, c in zip(files, configs, strict=True)}
@@ -128,8 +130,16 @@ def _begin(config: Config, folder: Path, seed: int, study: Study, heads: Path) -
     return begin(config, options, make_training, torch.device(options.device))
 
 
-def _stage(trainer: Trainer) -> InstanceStage:
-    assert isinstance(trainer.model, InstanceStage), "_from_one_detector asks for it"
+def _first(config: Config) -> Stage:
+    """Return the stage of the first half."""
+    if config.detector not in FIRST:
+        expected = " or ".join(FIRST)
+        raise ConfigError(f"--weights: detector: expected {expected}, got {config.detector}")
+    return FIRST[config.detector]
+
+
+def _stage(trainer: Trainer) -> InstanceStage | SipMaskInstance:
+    assert isinstance(trainer.model, (InstanceStage, SipMaskInstance)), "_from_one_detector asks for it"
     return trainer.model
 
 

@@ -111,10 +111,17 @@ class InstanceStage(JointStage):
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> SipMaskLosses:
         """Compute the losses of B clips, see DetectorStage."""
-        with torch.no_grad():
-            levels = self._levels(images)
-            regions = self._regions(levels, self._keys(levels, self._clips(images)), targets)
-            initial = mask_loss(regions.initial, regions)
+        return self.judge(self.look(images, targets))
+
+    @torch.no_grad()
+    def look(self, images: Tensor, targets: list[GroundTruth]) -> MaskRegions:
+        """Return what the module is taught on, which is the same whatever the module is."""
+        levels = self._levels(images)
+        return self._regions(levels, self._keys(levels, self._clips(images)), targets)
+
+    def judge(self, regions: MaskRegions) -> SipMaskLosses:
+        """Return the losses of regions."""
+        initial = mask_loss(regions.initial, regions).detach()
         zero = torch.zeros_like(initial)
         return SipMaskLosses(zero, zero, zero, initial, zero, self._refined_loss(regions))
 
