@@ -4,8 +4,7 @@ All networks have random weights, the same size of input and the same number of 
 tracked. Frames of all of them are taken in turn in one process and one thread; times are CPU seconds of the
 process, so that other work on the machine does not disturb them. FLOPs are counted by
 torch.utils.flop_counter, two per multiplication with its addition, with regions and alignment by sampling.
-The last column PREDICTS frames/s on one GPU from them alone, at the share of the peak that networks reach
-in 16 bits.
+What a GPU would need: `benchmarks/roofline.py` on an export.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.roofline import GPUS
 from pcan_model.core.config import Config, load_config
 from pcan_model.core.structures import Frame
 from pcan_model.factory import make_engine, make_net
@@ -44,8 +42,6 @@ LARGE = (
 )
 SMALL = ("pcan_street_tiny", "pcan_street", "pcan_street_sipmask")
 WARM = 1  # frames of each network that are not counted
-REACHED = 0.3  # share of the peak in 16 bits that is assumed
-GPU = "RTX 4090"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +98,10 @@ def measure(names: Sequence[str], size: tuple[int, int], detections: int, frames
 
 def table(costs: Sequence[Cost]) -> str:
     """Return the table of docs/sipmask.md."""
-    peak = next(gpu for gpu in GPUS if gpu.name == GPU).peaks["fp16"]
-    lines = [f"| network | parameters, M | GFLOPs | CPU ms | {GPU}, predicted frames/s |", "|---" * 5 + "|"]
+    lines = ["| network | parameters, M | GFLOPs | CPU ms |", "|---" * 4 + "|"]
     for cost in costs:
-        predicted = REACHED * peak / cost.flops
         cells = f"{cost.parameters / 1e6:.1f}", f"{cost.flops / 1e9:.1f}", f"{1e3 * cost.seconds:.0f}"
-        lines.append(f"| `{cost.name}` | {' | '.join(cells)} | {predicted:.0f} |")
+        lines.append(f"| `{cost.name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -281,8 +281,11 @@ def load_config(source: str | Path) -> Config:
     return config_from_dict(values, str(path))
 
 
-def _read(source: str | Path) -> tuple[Path, Any]:
-    """Return the path of a configuration and its values, over those of its base."""
+def _read(source: str | Path, above: tuple[Path, ...] = ()) -> tuple[Path, Any]:
+    """Return the path of a configuration and its values, over those of its base.
+
+    above  configurations that this one is the base of
+    """
     path = Path(source)
     if not path.suffix:
         path = PRESETS / f"{source}.yaml"
@@ -300,7 +303,9 @@ def _read(source: str | Path) -> tuple[Path, Any]:
     values = {} if values is None else values
     if not isinstance(values, dict) or BASE not in values:
         return path, values
-    _, below = _read(values.pop(BASE))
+    if path in above or not isinstance(values[BASE], str):
+        raise ConfigError(f"{path}: {BASE}: expected another preset or YAML file, got {values[BASE]!r}")
+    _, below = _read(values.pop(BASE), (*above, path))
     return path, _over(below, values)
 
 

@@ -58,9 +58,9 @@ def _mobilenet_v2() -> tuple[nn.ModuleList, list[int]]:
     return nn.ModuleList(stages), [24, 32, 96, 320]
 
 
+RESNETS: dict[str, Callable[..., ResNet]] = {"resnet50": resnet50, "resnet101": resnet101}
 MAKERS: dict[str, Callable[[], tuple[nn.ModuleList, list[int]]]] = {
-    "resnet50": partial(_resnet, resnet50),
-    "resnet101": partial(_resnet, resnet101),
+    **{kind: partial(_resnet, make) for kind, make in RESNETS.items()},
     "mobilenet_v2": _mobilenet_v2,
 }
 
@@ -97,6 +97,13 @@ class Pyramid(nn.Module):
             above = functional.interpolate(levels[i], size=levels[i - 1].shape[-2:], mode="nearest")
             levels[i - 1] = levels[i - 1] + above
         return [output(level) for output, level in zip(self.output, levels, strict=True)]
+
+
+def torchvision_names(kind: str) -> list[str]:
+    """Return the names in torchvision's own state of a ResNet's tensors, less counters and classifier."""
+    with torch.device("meta"):
+        names = RESNETS[kind](weights=None).state_dict()
+    return [name for name in names if not name.endswith("num_batches_tracked") and name[:3] != "fc."]
 
 
 def load_imagenet(backbone: Backbone, tensors: list[Tensor]) -> None:
