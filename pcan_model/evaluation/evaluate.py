@@ -96,6 +96,7 @@ def _evaluate(
     setup: Setup, options: EvaluateOptions, words: Sequence[str], folder: Path, open_setup: OpenSetup
 ) -> Evaluated:
     official_metrics()  # what is missing shows now, not when every clip has been tracked
+    layout = recognise(options.data, options.format).name
     follow, config = open_setup(replace(setup, rate=0.0))
     clips = options.shard.take(_clips(options, config.classes))
     run = Run(
@@ -103,13 +104,12 @@ def _evaluate(
         elsewhere=options.merge, open_setup=open_setup,
     )  # fmt: skip
     reused = run.complete(follow, options.jobs)
-    layout, classes = recognise(options.data, options.format).name, run.config.classes
-    counted = classes, COUNTED.get(layout)
+    counted = config.classes, COUNTED.get(layout)
     summary = summarise(run.answers(), *counted)
     cost = in_real_time(open_setup(setup)[0], setup.rate, clips, summary, *counted) if setup.rate else None
     if options.submit:
-        ids = read_ids(options.annotations, classes) if options.annotations else VideoIds()
-        write_submission(options.submit, run.answers(), folder / options.submit, classes, ids=ids)
+        ids = read_ids(options.annotations, config.classes) if options.annotations else VideoIds()
+        write_submission(options.submit, run.answers(), folder / options.submit, config.classes, ids=ids)
     if options.out:
         data = options.published or (layout if layout in PUBLISHED else None)
         _write(run, summary, words, data, {"in_real_time": cost.plain()} if cost else {})

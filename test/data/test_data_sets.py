@@ -247,8 +247,8 @@ def test_a_folder_that_is_nothing_known_says_what_is_expected(tmp_path: Path) ->
     (tmp_path / "odd").mkdir()
     with pytest.raises(DataError, match=r"layout: expected one of kitti_mots, .*, got \['odd'\]"):
         open_clips(tmp_path)
-    with pytest.raises(DataError, match=r"format: expected auto or one of kitti_mots, .*, got coco"):
-        open_clips(tmp_path, "coco")
+    with pytest.raises(DataError, match=r"format: expected auto or one of kitti_mots, .*, got cityscapes"):
+        open_clips(tmp_path, "cityscapes")
     with pytest.raises(DataError, match=r"path: expected a data set, .*, got nothing there"):
         open_clips(tmp_path / "nowhere")
 
@@ -285,7 +285,7 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     findings = Findings()
     list(check([clip], CLASSES, findings))
     assert len(findings.problems) == 2
-    assert "000001.jpg: image: expected a readable image, got 10 other bytes" in findings.problems[0]
+    assert "000001.jpg: image: expected a readable image, got 8 other bytes" in findings.problems[0]
     assert "rle.size: expected that of the image (30, 60), got [40, 60]" in findings.problems[1]
     assert "problem: " in describe(findings)
 
