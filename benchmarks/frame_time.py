@@ -135,7 +135,7 @@ class Messages:
     """The messages of a frame."""
 
     def image(self) -> Any:
-        """Return a cameran image."""
+        """Return a camera image."""
         from std_msgs.msg import Header
 
         from pcan_ros.messages import to_image

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pcan_model.core.config import Config, load_config
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.manifest import ROI
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.detector import with_p6
@@ -89,7 +90,7 @@ def main() -> int:
     if options.size:
         height, width = options.size
         config = replace(config, input=replace(config.input, height=height, width=width))
-    folder = export(random_net(config, options.objects), options.out, roi=options.roi)
+    folder = export(random_net(config, options.objects), options.out, ExportOptions(roi=options.roi))
     cv2.imwrite(str(folder / IMAGE), cv2.cvtColor(noise(config)[0].numpy(), cv2.COLOR_RGB2BGR))
     print(f"exported: {folder}")
     return 0

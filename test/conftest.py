@@ -59,8 +59,9 @@ def halved(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the exported small network; `random_net` has the same rounded weights."""
     from pcan_model.export.model_folder import export
+    from pcan_model.export.options import ExportOptions
 
-    return export(random_net, tmp_path_factory.mktemp("exported") / "model", roi="gridsample")
+    return export(random_net, tmp_path_factory.mktemp("exported") / "model", ExportOptions(roi="gridsample"))
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +70,12 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     from support.small import few_steps
 
-    from pcan_model.core.engine import CameraFormat
     from pcan_model.export.model_folder import export
+    from pcan_model.export.options import ExportOptions
 
     folder = tmp_path_factory.mktemp("two_cameras") / "model"
-    return export(few_steps(), folder, roi="gridsample", cameras=2, camera=CameraFormat(150, 300, "bgr"))
+    options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
+    return export(few_steps(), folder, options)
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +85,11 @@ def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     from support.rounded import BlockClip, round_all
     from support.small import few_steps
 
-    from pcan_model.core.engine import CameraFormat
+    from pcan_model.export.options import ExportOptions
 
-    clip, sent = BlockClip(4, 11, 150, 300), CameraFormat(150, 300, "bgr")
-    root = tmp_path_factory.mktemp("two_rounded")
-    return round_all(few_steps(), root, [clip], frames=len(clip), cameras=2, camera=sent)
+    clip = BlockClip(4, 11, 150, 300)
+    options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
+    return round_all(few_steps(), tmp_path_factory.mktemp("two_rounded"), [clip], options, frames=len(clip))
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +105,7 @@ def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -
     from support.rounded import BlockClip, round_all
 
     clips = [BlockClip(4, seed) for seed in (11, 12)]
-    return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, roi="gridsample", frames=4)
+    return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, frames=4)
 
 
 @pytest.fixture(scope="session")
@@ -119,5 +121,7 @@ def released_net() -> ReleasedPCAN:
 def released(released_net: ReleasedPCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with it exported; `released_net` has the same rounded weights."""
     from pcan_model.export.model_folder import export
+    from pcan_model.export.options import ExportOptions
 
-    return export(released_net, tmp_path_factory.mktemp("released") / "model", roi="gridsample")
+    folder = tmp_path_factory.mktemp("released") / "model"
+    return export(released_net, folder, ExportOptions(roi="gridsample"))

@@ -1,4 +1,4 @@
-"""`pcan-ablate`: train and count every row of a table of the paper, with several seeds."""
+"""`pcan-ablate`: train and evaluate every row of the paper's ablation tables, with several seeds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pcan_model.cli.run import run
 from pcan_model.experiments.options import AblateOptions
 
 EXPLANATION = """\
-Train and count every row of Tables 3 to 10 of the paper (and of 11, Table 3 trained on clips as long as the
-tube) on synthetic drives: trained on some
-seeds of the world, counted on others. Rows that differ in nothing that training sees (such as the
-length of the memory) share a training. Run it again to go on where it stopped.
+Train and evaluate every row of Tables 3 to 10 of the paper (and of 11, Table 3 trained on clips as long as
+the tube) on synthetic drives, with different seeds for training and evaluation. Rows that differ only in
+what training does not use (such as the length of the memory) share a training. Run it again to resume.
 
   pcan-ablate 7 --dry-run
   pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400
   pcan-ablate 3 11 --config pcan_street_sipmask --seeds 0 1 2 --iterations 3000
   pcan-ablate 6 7 3 --weights models/pcan_street_tiny/weights.safetensors --iterations 300
 
-With --weights all rows start from one detector. Its backbone and pyramid stay as they are; the row's
-modules are drawn anew and trained in two halves of --iterations steps: the frame attention with all
-heads, then the instance module, of all rows of a seed side by side on the same regions.
+With --weights all rows start from one detector with frozen backbone and pyramid. The modules of a row
+are initialised at random and trained in two stages of --iterations steps: the frame attention with all
+heads, then the instance attention, for all rows of a seed side by side on the same proposals.
 
 Writes results.jsonl, table<N>.md and table<N>.png to --docs; trainings and drives to --out.
 """
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ablate(arguments: Sequence[str]) -> None:
     options = read_options(AblateOptions, _parser().parse_args(arguments))
-    from pcan_model.experiments.ablate import ablate  # only now: the help needs no torch
+    from pcan_model.experiments.ablate import ablate  # imported late: --help does not need torch
 
     for text in ablate(options):
         print(text)

@@ -1,4 +1,4 @@
-"""Options of the commands, made from dataclass fields."""
+"""Command-line options generated from dataclass fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 
 
 def command_parser(program: str, explanation: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser whose help keeps the lines of its explanation."""
+    """Return a parser whose help keeps the line breaks of the explanation."""
     return argparse.ArgumentParser(
         program,
         description=explanation,
@@ -24,12 +24,12 @@ def command_parser(program: str, explanation: str, epilog: str | None = None) ->
 
 
 def at_least(low: Number) -> Callable[[str], Number]:
-    """Return an argparse type: a number of the kind of `low`, not below it."""
+    """Return an argparse type for numbers of the type of `low`, not below it."""
     return number(type(low), low, None)
 
 
 def number(kind: type[Number], low: float | None, high: float | None) -> Callable[[str], Number]:
-    """Return an argparse type: a number between two limits, both included."""
+    """Return an argparse type for numbers between two limits, inclusive."""
     expected = f"a number from {low} {'up' if high is None else f'to {high}'}"
     if low is None:
         expected = "a number" if high is None else f"a number up to {high}"
@@ -40,7 +40,7 @@ def number(kind: type[Number], low: float | None, high: float | None) -> Callabl
         except ValueError:
             value = None
         bottom, top = (-float("inf") if low is None else low), (float("inf") if high is None else high)
-        if value is None or not bottom <= value <= top:  # also of nan
+        if value is None or not bottom <= value <= top:  # also for NaN
             raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
         return value
 
@@ -56,57 +56,54 @@ def add_options(
     positional: Collection[str] = (),
     metavars: Mapping[str, str | tuple[str, ...]] | None = None,
 ) -> None:
-    """Add an option for every described field of a dataclass.
+    """Add an option for every field of a dataclass that has metadata.
 
     only        names of fields; empty for all
-    positional  names of fields that are arguments without dashes
-    metavars    what stands for the value in the help, by the field's name
+    positional  names of fields that become positional arguments
+    metavars    placeholder of the value in the help, by field name
     """
     metavars = metavars or {}
-    for name, known in settings_of(kind).items():
+    for name, entry in settings_of(kind).items():
         if name not in skip and (not only or name in only):
-            _add(parser, known, metavars.get(name), positional=name in positional)
+            _add(parser, entry, metavars.get(name), positional=name in positional)
 
 
 def read_options(kind: type[Record], parsed: argparse.Namespace, **others: Any) -> Record:
-    """Return the dataclass that the options of `add_options` say; others by name are put in as they are."""
+    """Return the dataclass with the values of its parsed options; `others` are passed on unchanged."""
     values = {name: getattr(parsed, name) for name in settings_of(kind) if hasattr(parsed, name)}
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return kind(**plain | others)
 
 
-def _add(parser: Any, known: Setting, metavar: str | tuple[str, ...] | None, *, positional: bool) -> None:
-    names = [known.name] if positional else [f"--{known.name.replace('_', '-')}"]
-    words: dict[str, Any] = {"help": _help(known)}
-    if known.kind is bool:
-        action = argparse.BooleanOptionalAction if known.default else "store_true"
-        parser.add_argument(*names, action=action, default=known.default, **words)
+def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, positional: bool) -> None:
+    names = [entry.name] if positional else [f"--{entry.name.replace('_', '-')}", *entry.aliases]
+    keywords: dict[str, Any] = {"help": _help(entry)}
+    if entry.kind is bool:
+        action = argparse.BooleanOptionalAction if entry.default else "store_true"
+        parser.add_argument(*names, action=action, default=entry.default, **keywords)
         return
-    if known.choices:
-        words["choices"] = known.choices
-    elif known.kind in (int, float):
-        words["type"] = number(known.kind, known.low, known.high)
-    elif known.kind is Path:
-        words["type"] = Path
-    if known.many:
-        words["nargs"] = known.length or ("+" if known.required or known.optional else "*")
-    elif positional and not known.required:
-        words["nargs"] = "?"
-    if metavar or known.unit:
-        words["metavar"] = metavar or known.unit.upper()
-    if not known.required:
-        words["default"] = known.default
+    if entry.choices:
+        keywords["choices"] = entry.choices
+    elif entry.kind in (int, float):
+        keywords["type"] = number(entry.kind, entry.low, entry.high)
+    elif entry.kind is Path:
+        keywords["type"] = Path
+    if entry.many:
+        keywords["nargs"] = entry.length or ("+" if entry.required or entry.optional else "*")
+    elif positional and not entry.required:
+        keywords["nargs"] = "?"
+    if metavar or entry.unit:
+        keywords["metavar"] = metavar or entry.unit.upper()
+    if not entry.required:
+        keywords["default"] = entry.default
     elif not positional:
-        words["required"] = True
-    parser.add_argument(*names, **words)
+        keywords["required"] = True
+    parser.add_argument(*names, **keywords)
 
 
-def _help(known: Setting) -> str:
-    """Return the description, with the unit and the default where they say something."""
-    default = known.default
-    told = not known.required and default not in (None, "", ()) and not isinstance(default, bool)
-    text = known.text
-    if told:
-        shown = " ".join(map(str, default)) if known.many else default
-        text += f" (default: {shown})"
+def _help(entry: Setting) -> str:
+    """Return the description with unit and default, if there are any."""
+    default, text = entry.default, entry.text
+    if not entry.required and default not in (None, "", ()) and not isinstance(default, bool):
+        text += f" (default: {' '.join(map(str, default)) if entry.many else default})"
     return text.replace("%", "%%")

@@ -1,4 +1,4 @@
-"""`pcan-attention`: draw where the prototypes of a track look, frame by frame."""
+"""`pcan-attention`: draw the attention maps of a track's prototypes over time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pcan_model.cli.run import report_problems, run
 from pcan_model.visualization.attention_options import AttentionOptions
 
 EXPLANATION = """\
-Track a video or a folder of images, and draw for one track which of its prototypes looks where
-(Figure 6 of the paper): the object, foreground and background by colour, and the busiest alone.
+Track a video or a folder of images, and draw the attention maps of one track's prototypes (Figure 6 of
+the paper): the object, foreground and background prototypes by colour, and the most active ones.
 
   pcan-attention street.mp4 --weights models/pcan_street_tiny/weights.safetensors --out car.png
   pcan-attention drive/ --weights weights.safetensors --track 3 --frames 5 --every 4 --out car.png
@@ -25,11 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _draw(arguments: Sequence[str]) -> int:
     options = read_options(AttentionOptions, _parser().parse_args(arguments))
-    from pcan_model.factory import make_net
-    from pcan_model.visualization.attention_maps import draw_attention  # only now: the help needs no torch
+    from pcan_model.factory import make_net  # imported late: --help does not need torch
+    from pcan_model.visualization.attention_maps import draw_attention
 
-    shown, problems = draw_attention(options, make_net)
-    print(f"{options.out}: {shown}")
+    summary, problems = draw_attention(options, make_net)
+    print(f"{options.out}: {summary}")
     return report_problems("pcan-attention", problems)
 
 

@@ -1,4 +1,4 @@
-"""`pcan-build-engine`: TensorRT engines ahead of time, for images of a robot and for CI."""
+"""`pcan-build-engine`: build TensorRT engines ahead of time, for robot images and CI."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pcan_model.inference.tensorrt.loaded_engine import EngineProvider, check_bu
 from pcan_model.model.pass_names import GRAPHS
 
 EXPLANATION = """\
-Build the TensorRT engines of an exported model into the cache that the node reads, so that it starts in
-seconds. An engine serves this very model, version of TensorRT and kind of GPU. TensorRT builds on the GPU
-it is for; TensorRT-RTX also without one: then say --capability.
+Build the TensorRT engines of an exported model into the cache that the node reads, so that the node
+starts in seconds. An engine is specific to the model, the TensorRT version and the GPU type. TensorRT
+builds on the target GPU; TensorRT-RTX also builds without a GPU, given --capability.
 
   pcan-export --weights models/pcan_street_tiny/weights.safetensors --roi gridsample --out models/tiny_trt
   pcan-build-engine models/tiny_trt
@@ -34,16 +34,16 @@ it is for; TensorRT-RTX also without one: then say --capability.
 
 @dataclass(frozen=True, slots=True)
 class BuildEngineOptions:
-    """Which engines are built where."""
+    """The engines to build, and their cache."""
 
     model: Path | None = setting(None, "folder of an exported model")
     engine_cache: Path = setting(default_cache(), "folder of the engines")
-    capability: str | None = setting(None, "compute capability, such as 8.9; without it that of the GPU here")
+    capability: str | None = setting(None, "compute capability, such as 8.9 (default: that of the local GPU)")
     level: int = setting(3, "0 builds fast, 5 runs fast", low=0, high=5)
-    workspace: int = setting(0, "limit of scratch memory; 0 for none", unit="MiB", low=0)
-    force: bool = setting(False, "build also what is there")
-    list: bool = setting(False, "show the engines of the cache")
-    prune: bool = setting(False, "remove those that are broken or of another TensorRT")
+    workspace: int = setting(0, "limit of workspace memory; 0 for none", unit="MiB", low=0)
+    force: bool = setting(False, "rebuild engines that exist")
+    list: bool = setting(False, "list the engines in the cache")
+    prune: bool = setting(False, "remove engines that are broken or of another TensorRT version")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +58,8 @@ def _run(arguments: Sequence[str]) -> int:
         return _show(cache.entries(), cache)
     bindings = load_bindings()
     if options.prune:
-        gone = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
-        return _show(gone, cache, "removed ")
+        removed = cache.prune(lambda key: (key.flavour, key.version) == (bindings.flavour, bindings.version))
+        return _show(removed, cache, "removed ")
     if options.model is None:
         raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
     return _build(ModelFiles(options.model), bindings, cache, options)
@@ -70,16 +70,16 @@ def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: B
     if options.capability and not bindings.is_rtx:
         raise ModelError(f"--capability: {bindings.title} builds for the GPU that it runs on only")
     capability = options.capability or _capability(bindings)
-    how = BuildOptions(capability, options.level, options.workspace)
+    build = BuildOptions(capability, options.level, options.workspace)
     batched = [f"{BATCH}{graph}" for graph in GRAPHS] if files.manifest.cameras > 1 else []
     for graph in (*GRAPHS, *batched):
         with Bar(graph) as bar:
-            provider = EngineProvider(bindings, cache, how, print, bar.report)
+            provider = EngineProvider(bindings, cache, build, print, bar.report)
             key = provider.key(files, graph)
-            there = cache.get(key) is not None and not options.force
-            if not there:
+            cached = cache.get(key) is not None and not options.force
+            if not cached:
                 provider.build(files, graph)
-        print(f"{'already there' if there else 'built'}: {cache.root / key.folder}")
+        print(f"{'already there' if cached else 'built'}: {cache.root / key.folder}")
     return 0
 
 
@@ -104,7 +104,7 @@ class Bar:
         self._bar.close()
 
     def report(self, phase: str, done: int, steps: int) -> None:
-        """Show where a phase is."""
+        """Show the progress of a phase."""
         self._bar.total, self._bar.n = steps, done
         self._bar.set_postfix_str(phase)
 

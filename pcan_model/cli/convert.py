@@ -1,26 +1,28 @@
-"""`pcan-convert`: what others publish as ours: the released PCAN, or YOLOX-Nano or SipMask as a start."""
+"""`pcan-convert`: convert a published checkpoint (released PCAN, YOLOX-Nano, SipMask) to a preset of ours."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pcan_model.cli.arguments import command_parser
+from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
 from pcan_model.core.config import load_config
+from pcan_model.core.fields import about, setting
 
 PRESET = "pcan_released_bdd100k"
 YOLOX, YOLOX_PRESET = ".onnx", "pcan_street"
 EXPLANATION = """\
-Turn the checkpoint of the released PCAN (BDD100K, ResNet-50; its authors publish it in the model
-zoo of github.com/SysCV/pcan) into weights of the preset pcan_released_bdd100k.
+Convert the checkpoint of the released PCAN (BDD100K, ResNet-50; published by its authors in the model
+zoo of github.com/SysCV/pcan) to weights of the preset pcan_released_bdd100k.
 
   pcan-convert pcan_pretrained_model.pth --out weights.safetensors
   pcan-evaluate pcan_released_bdd100k --weights weights.safetensors --data bdd100k/val
 
-Or turn YOLOX-Nano (ONNX, trained on COCO) into weights of the preset pcan_street: the detector works at
-once, masks and identities are there to be trained.
+Or convert YOLOX-Nano (ONNX, trained on COCO) to weights of the preset pcan_street: the detector works
+without training, masks and identities need training.
 
   pcan-convert yolox_nano.onnx --out start.safetensors
   pcan-train pcan_street --weights start.safetensors --data street --out runs/street
@@ -32,14 +34,27 @@ Or turn a checkpoint of SipMask-VIS (YouTube-VIS, ResNet-50) into a start of PCA
 """
 
 
+@dataclass(frozen=True, slots=True)
+class ConvertOptions:
+    """The checkpoint to convert."""
+
+    checkpoint: Path = field(
+        metadata=about("the .pth file of the released PCAN or of SipMask, or the .onnx file of YOLOX-Nano")
+    )
+    out: Path = setting(Path("weights.safetensors"), "file to write")
+    config: str | None = setting(
+        None, f"preset or YAML file (default: {PRESET}, or {YOLOX_PRESET} for .onnx)"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pcan-convert`; returns the exit code."""
     return run("pcan-convert", _convert, arguments)
 
 
 def _convert(arguments: Sequence[str]) -> None:
-    options = _parser().parse_args(arguments)
-    import torch  # only now: the help needs none
+    options = read_options(ConvertOptions, _parser().parse_args(arguments))
+    import torch  # imported late: --help does not need it
 
     from pcan_model.released.convert_checkpoint import convert_file
     from pcan_model.sipmask.convert import convert_sipmask_file
@@ -55,12 +70,7 @@ def _convert(arguments: Sequence[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-convert", EXPLANATION)
-    parser.add_argument("checkpoint", type=Path, help="the released .pth, SipMask's, or YOLOX-Nano's .onnx")
-    out = Path("weights.safetensors")
-    parser.add_argument("--out", type=Path, default=out, help="file to write (default: %(default)s)")
-    parser.add_argument(
-        "--config", help=f"preset or YAML file (default: {PRESET}, or {YOLOX_PRESET} for .onnx)"
-    )
+    add_options(parser, ConvertOptions, positional=("checkpoint",))
     return parser
 
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least, command_parser
+from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
+from pcan_model.core.fields import about, setting
 from pcan_model.synthetic.drive import write_drives
 
 EXPLANATION = """\
 Render synthetic drives with exact masks and ids to OUT/images and OUT/labels (BDD100K seg_track
-layout). Drives that are there already are kept, so that a second run goes on.
+layout). Existing drives are kept, so that an interrupted run can be resumed.
 
   pcan-drive --out data/drives --count 300
   pcan-train pcan_street_tiny --data data/drives
 """
+
+
+@dataclass(frozen=True, slots=True)
+class DriveOptions:
+    """The drives to render."""
+
+    out: Path = field(metadata=about("folder to write"))
+    first: int = setting(0, "seed of the first drive", low=0)
+    count: int = setting(300, "number of drives", low=1)
+    length: int = setting(12, "frames per drive", low=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,18 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _render(arguments: Sequence[str]) -> None:
-    options = _parser().parse_args(arguments)
+    options = read_options(DriveOptions, _parser().parse_args(arguments))
     for seed in tqdm(range(options.first, options.first + options.count), unit="drive"):
         write_drives(options.out, range(seed, seed + 1), length=options.length)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-drive", EXPLANATION)
-    add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder to write")
-    add("--first", type=at_least(0), default=0, help="seed of the first drive (default: %(default)s)")
-    add("--count", type=at_least(1), default=300, help="number of drives (default: %(default)s)")
-    add("--length", type=at_least(1), default=12, help="frames of each (default: %(default)s)")
+    add_options(parser, DriveOptions)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""`pcan-evaluate`: track labelled clips and count as the data sets' official tools do."""
+"""`pcan-evaluate`: track labelled clips and compute the data sets' official metrics."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from pcan_model.evaluation.setup import OpenSetup, Setup
 
 EXPLANATION = """\
 Track every clip of a data set (KITTI-MOTS, BDD100K, YouTube-VIS, or images/<video>/*.jpg and
-labels/<video>.json) and count per class, over all, and as BDD100K's and YouTube-VIS' official tools do.
+labels/<video>.json) and compute metrics per class, over all classes, and as the official tools of
+BDD100K and YouTube-VIS do.
 
   pcan-evaluate pcan_street --weights street.safetensors --data drives
   pcan-evaluate models/street_tiny --engine onnx --data drives --jobs 4 --out out
 
---out writes report.html, report.json and every clip's answer. The same command again uses the answers
-that are there, so that it goes on where it was stopped. Machines share the work by --shard; with one
---out for all, or with --merge, the last command counts everything:
+--out writes report.html, report.json and the predictions of every clip. The same command again reuses
+existing predictions, so that it can be resumed. Machines share the work by --shard; with a common
+--out, or with --merge, the last command evaluates everything:
 
   pcan-evaluate … --shard 1/2 --out a;  pcan-evaluate … --shard 2/2 --out b
   pcan-evaluate … --merge a b --out all
 
   pcan-evaluate models/street_tiny --engine onnx --via node --rate 1 --data drives
 
---via node writes every clip as a rosbag2 and plays it to a node of its own: the next frame when the
-last is answered, so that the figures are those of the files. With --rate R it plays all again in
-real time and says what dropped frames and latency cost.
+--via node writes every clip as a rosbag2 and plays it to a node of its own, each frame after the result
+of the last, so that the metrics equal those without a node. With --rate R it plays all again in
+real time and reports the cost of dropped frames and latency.
 
 The figures come from TrackEval: pip install scipy && pip install --no-deps trackeval==1.3.0
 """
@@ -40,23 +41,23 @@ The figures come from TrackEval: pip install scipy && pip install --no-deps trac
 def main(arguments: Sequence[str] | None = None, open_setup: OpenSetup = Setup.open) -> int:
     """Run `pcan-evaluate`; returns the exit code.
 
-    open_setup  loads what is evaluated; the ROS package hands in one that reaches a node
+    open_setup  opens the tracker to evaluate; the ROS package passes one that runs a node
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return run("pcan-evaluate", lambda words: _evaluate(words, open_setup), words)
+    line = list(sys.argv[1:] if arguments is None else arguments)
+    return run("pcan-evaluate", lambda line: _evaluate(line, open_setup), line)
 
 
-def _evaluate(words: Sequence[str], open_setup: OpenSetup) -> None:
-    setup, options = read(words)
-    done = run_evaluation(setup, options, words, open_setup)
+def _evaluate(line: Sequence[str], open_setup: OpenSetup) -> None:
+    setup, options = read(line)
+    done = run_evaluation(setup, options, line, open_setup)
     if done.reused:
         print(f"{done.reused} of {done.clips} clips were answered before by the same settings: used again")
     print(done.text())
 
 
-def read(words: Sequence[str]) -> tuple[Setup, EvaluateOptions]:
-    """Return what a command line asks for."""
-    parsed = _parser().parse_args(words)
+def read(line: Sequence[str]) -> tuple[Setup, EvaluateOptions]:
+    """Parse a command line."""
+    parsed = _parser().parse_args(line)
     return read_options(Setup, parsed), read_options(EvaluateOptions, parsed, shard=parsed.shard)
 
 

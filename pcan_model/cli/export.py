@@ -1,4 +1,4 @@
-"""`pcan-export`: a trained network as two ONNX graphs of static shape, checked against torch."""
+"""`pcan-export`: export a trained network as two ONNX graphs of static shape, checked against torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pcan_model.cli.run import run
 from pcan_model.export.options import ExportOptions
 
 EXPLANATION = """\
-Turn a checkpoint into the model that the node runs: frame.onnx, instance.onnx, weights.safetensors
-(16 bits, the graphs point into it) and manifest.json; then compare it with torch.
+Export a checkpoint as the model folder that the node runs: frame.onnx, instance.onnx,
+weights.safetensors (fp16, referenced by the graphs) and manifest.json; then compare it with torch.
 
   pcan-export --weights runs/street/weights.safetensors --out models/pcan_street
   pcan-export --weights runs/street/weights.safetensors --roi gridsample --precision int8 \\
@@ -23,13 +23,13 @@ For TensorRT, with three cameras of 720 x 1280 that send bgr8:
   pcan-export --weights runs/street/weights.safetensors --out models/robot --roi gridsample \\
     --precision fp16 --cameras 3 --camera 720 1280 --order bgr
 
-The released variant (docs/released.md) for TensorRT; regions are then sampled twice along each side of a
-cell, and the graphs take images of one size:
+The released variant (docs/released.md) for TensorRT, with 2 x 2 samples per RoI cell and images of one
+size:
 
   pcan-export --weights converted.safetensors --roi gridsample --out models/released
 
-int8 and fp8 need some fifty images as the robot will see them, never those that you measure by;
-such graphs hold their own weights.
+int8 and fp8 need about fifty images from the robot's environment for calibration, never those of the
+evaluation; such graphs contain their own weights.
 """
 
 
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _export(arguments: Sequence[str]) -> None:
     parsed = _parser().parse_args(arguments)
-    from pcan_model.export.checkpoint_export import export_checkpoint  # only now: the help needs no torch
+    from pcan_model.export.checkpoint_export import (
+        export_checkpoint,  # imported late: --help does not need torch
+    )
 
     options = read_options(ExportOptions, parsed)
     lines = export_checkpoint(
@@ -55,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-export", EXPLANATION)
     add = parser.add_argument
     add("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
-    add("--weights", type=Path, help="checkpoint of pcan-train; without it the weights are random")
+    add("--weights", type=Path, help="checkpoint of pcan-train (default: random weights)")
     add("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
     sizes: dict[str, str | tuple[str, ...]] = {
         "size": ("H", "W"),
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="PATH[@SPLIT][#VIDEO,…]",
-        help="what int8 and fp8 are fitted to: data sets, bags, videos or folders of images",
+        help="images for int8 and fp8: data sets, bags, videos or folders",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""`python -m pcan_model.cli.parity_dump`: the released variant's quantities, an .npz a frame."""
+"""`python -m pcan_model.cli.parity_dump`: dump the released variant's intermediate results per frame."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pcan_model.cli.run import run
 
 PROGRAM = "python -m pcan_model.cli.parity_dump"
 EXPLANATION = """\
-Run the released variant over images and write one .npz a frame with every quantity of the recorded
-runs by its name there, to compare an implementation step by step (docs/released.md).
+Run the released variant on images and write one .npz per frame with every quantity of the recorded
+runs under its name there, to compare an implementation step by step (docs/released.md).
 
   python -m pcan_model.cli.parity_dump --weights weights.safetensors --out ours clip/*.png \\
       --set input.height=288 input.width=512 tracker.init_score=0.6 released.drift=true
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dump(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
-    from pcan_model.released.parity.dump import dump  # only now: the help needs no torch
+    from pcan_model.released.parity.dump import dump  # imported late: --help does not need torch
 
     files = dump(options.images, options.weights, options.out, settings=options.set, double=options.double)
     for _ in tqdm(files, unit="frame"):
@@ -39,9 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(PROGRAM, EXPLANATION)
     add = parser.add_argument
     add("images", nargs="+", type=Path, help="images of one clip in order, or one .npy of them (BGR)")
-    add("--weights", type=Path, required=True, help="what pcan-convert wrote")
+    add("--weights", type=Path, required=True, help="checkpoint of pcan-convert")
     add("--out", type=Path, required=True, help="folder for frame0.npz, frame1.npz, …")
-    add("--double", action="store_true", help="compute in float64: what is left is the other's rounding")
+    add(
+        "--double",
+        action="store_true",
+        help="compute in float64, without rounding errors of our own",
+    )
     add("--set", nargs="*", default=[], metavar="PART.KEY=VALUE", help="changes to the configuration")
     return parser
 

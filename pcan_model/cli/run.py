@@ -1,4 +1,4 @@
-"""How every command runs and fails: one line on stderr, and an exit code."""
+"""Runs a command; an error becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from pcan_model.core.errors import UserError
 
-MENDABLE = (UserError, ValueError, OSError, OverflowError)  # the last of numbers that no clip can have
+USER_ERRORS = (UserError, ValueError, OSError, OverflowError)  # OverflowError: from absurd numbers in files
 TRAINING = "pip install 'pcan_ros[train]', or `make train-env` in a checkout"
 ROS = "source a ROS 2 distribution, or `make env` and `. tools/env.sh` in a checkout"
-INSTALL = {  # what brings a package that is missing; those of requirements/runtime.txt come with this one
+INSTALL = {  # how to install a missing package; those of requirements/runtime.txt come with this one
     "torch": TRAINING,
     "torchvision": TRAINING,
     "safetensors": TRAINING,
@@ -33,43 +33,43 @@ INSTALL = {  # what brings a package that is missing; those of requirements/runt
     "pcan_ros": "`make build` in a checkout, and `. tools/env.sh`",  # its messages
 }
 
-Work = Callable[[Sequence[str]], int | None]  # the words behind the command's name to an exit code, 0 if None
+Command = Callable[[Sequence[str]], int | None]  # takes the arguments, returns the exit code; None is 0
 
 
-def run(program: str, work: Work, arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 2 after an error that the user can mend, or 130.
+def run(program: str, command: Command, arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code, 2 after an error that the user can fix, 130 if interrupted.
 
-    program    the command's name, before every message
-    arguments  those of the command line if None
+    program    the command's name, which starts every message
+    arguments  None for those of the command line
     """
     try:
-        return work(sys.argv[1:] if arguments is None else arguments) or 0
+        return command(sys.argv[1:] if arguments is None else arguments) or 0
     except KeyboardInterrupt:
         message, code = "interrupted", 130
     except ModuleNotFoundError as error:
         message, code = _missing(error), 2
-    except (ImportError, *MENDABLE) as error:
+    except (ImportError, *USER_ERRORS) as error:
         message, code = one_line(error), 2
     print(f"{program}: {message}", file=sys.stderr)
     return code
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, without line breaks; its kind where it says nothing."""
+    """Return the message of an error in one line, or its type if the message is empty."""
     lines = [line.strip() for line in str(error).splitlines()]
     return "; ".join(line for line in lines if line) or type(error).__name__
 
 
 def report_problems(program: str, problems: Sequence[str]) -> int:
-    """Name on stderr what could not be read of the input; returns the exit code, 1 where that is anything."""
+    """Print problems with the input to stderr; returns the exit code, 1 if there are any."""
     for problem in problems:
         print(f"{program}: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    """Say which package is missing, and what brings it."""
+    """Return which package is missing, and how to install it."""
     package = (error.name or "").partition(".")[0]
     if not package or package == "pcan_model":
-        raise error  # a mistake of ours
+        raise error  # a bug
     return f"needs {package}, which is not installed: {INSTALL.get(package, f'pip install {package}')}"

@@ -1,18 +1,20 @@
-"""`pcan-track VIDEO|FOLDER --model DIR --out out.mp4`: the tracker without ROS."""
+"""`pcan-track`: run the tracker on a video or folder, without ROS."""
 
 from __future__ import annotations
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before anything imports NumPy
 
 # isort: split
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pcan_model.cli.arguments import at_least, command_parser
+from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import report_problems, run
+from pcan_model.core.fields import about, setting
 from pcan_model.core.package_files import default_model
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
@@ -24,11 +26,23 @@ from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 
 EXPLANATION = """\
-Track a video or a folder of images and draw what was found.
+Track a video or a folder of images and draw the tracks.
 
   pcan-track street.mp4 --out tracks.mp4 --sheet tracks.png
   pcan-track drive/ --model models/robot --backend openvino
 """
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """The clip to track, the model, and the files to write."""
+
+    input: Path = field(metadata=about("video, image, folder of images, or bag"))
+    model: Path | None = setting(None, "folder of an exported model (default: pcan_street)")
+    out: Path = setting(Path("tracks.mp4"), "video to write")
+    sheet: Path | None = setting(None, "contact sheet (PNG) to write")
+    backend: str = setting("auto", "inference backend", choices=BACKENDS)
+    threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,20 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _track(arguments: Sequence[str]) -> int:
-    options = _parser().parse_args(arguments)
-    how = EngineOptions(options.backend, threads=options.threads)
-    opened = open_engine(options.model or default_model(), how)
+    options = read_options(TrackOptions, _parser().parse_args(arguments))
+    opened = open_engine(
+        options.model or default_model(), EngineOptions(options.backend, threads=options.threads)
+    )
     tracker = Tracker(opened.engine)
     clip = open_clip(options.input)
     _check_outputs(options)
     classes = tracker.engine.config.classes
-    render(
-        track(tracker, clip),
-        classes,
-        rate=clip.rate,
-        video=options.out,
-        sheet=options.sheet,
-    )
+    render(track(tracker, clip), classes, rate=clip.rate, video=options.out, sheet=options.sheet)
     print(f"written: {options.out}")
     return report_problems("pcan-track", clip.problems())
 
@@ -63,8 +72,8 @@ def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[RgbImage, Tracks]]:
         yield frame.image, tracks
 
 
-def _check_outputs(options: argparse.Namespace) -> None:
-    """Raise ValueError, before the work and not after it, where a result could not be written."""
+def _check_outputs(options: TrackOptions) -> None:
+    """Raise ValueError for an output that cannot be written, before the work starts."""
     for out in filter(None, (options.out, options.sheet)):
         if out.is_dir() or out.resolve() == options.input.resolve():
             raise ValueError(f"{out}: expected the name of a file to write, got a folder or the input")
@@ -72,16 +81,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-track", EXPLANATION)
-    parser.add_argument("input", type=Path, help="video, image, folder of images, or bag")
-    parser.add_argument("--model", type=Path, help="folder of an exported model (default: pcan_street)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("tracks.mp4"), help="video to write (default: tracks.mp4)"
-    )
-    parser.add_argument("--sheet", type=Path, help="contact sheet (png) to write")
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default="auto", help="what runs the network (default: auto)"
-    )
-    parser.add_argument("--threads", type=at_least(0), default=0, help="CPU threads, 0 for one per core")
+    add_options(parser, TrackOptions, positional=("input",))
     return parser
 
 

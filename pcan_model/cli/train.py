@@ -12,15 +12,15 @@ from pcan_model.core.config import load_config
 from pcan_model.training.options import TrainOptions
 
 EXPLANATION = """\
-Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as BDD100K
-seg_track has them), or on its single images (images/*.jpg, annotation_rle.json).
+Train PCAN on the clips below each PATH (images/<video>/*.jpg, labels/<video>.json, as in BDD100K
+seg_track), or on its single images (images/*.jpg, annotation_rle.json).
 
   pcan-train pcan_street_tiny --data street:1 drives:0.5 --hold-out b1c66a42 --out runs/street
   pcan-train pcan_street_tiny --data street#plaza:0.5 street#kitti_0926,highway_white:1 --out runs/part
   torchrun --nproc_per_node 4 -m pcan_model.cli.train pcan_r50_bdd100k --data bdd100k --batch 16
 
-Writes weights.safetensors, resume.pt and TensorBoard's events to --out. The learning rate of a
-configuration is for its own batch and scales with --batch.
+Writes weights.safetensors, resume.pt and TensorBoard events to --out. The learning rate of a
+configuration is for its own batch size and scales with --batch.
 """
 METAVARS = {"data": "PATH[@FORMAT][@SPLIT][#VIDEO,…][:WEIGHT]", "hold_out": "VIDEO", "fresh": "PART"}
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(arguments: Sequence[str]) -> None:
     parsed = _parser().parse_args(arguments)
-    from pcan_model.factory import make_training  # only now: the help needs no torch
+    from pcan_model.factory import make_training  # imported late: --help does not need torch
     from pcan_model.training.trainer import train
 
     config = load_config(parsed.config)
@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-train", EXPLANATION)
     parser.add_argument("config", help="preset (pcan_street, pcan_r50_bdd100k, …) or a YAML file")
     add_options(parser, TrainOptions, metavars=METAVARS)
-    parser.add_argument("--iterations", type=at_least(1), help="steps (default: the configuration's)")
+    parser.add_argument(
+        "--iterations", type=at_least(1), help="optimiser steps (default: the configuration's)"
+    )
     return parser
 
 

@@ -1,1 +1,1 @@
-"""What every room shares: the records, the configuration, geometry and masks. NumPy only."""
+"""Data structures, configuration, geometry and masks shared by all packages; NumPy only."""

@@ -1,4 +1,4 @@
-"""Files and folders that are at their place only once they are complete."""
+"""Atomic writes: files and folders appear only once they are complete."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uuid import uuid4
 
 @contextmanager
 def atomic_file(path: Path, *, durable: bool = False, keep_suffix: bool = False) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; the file takes its own when the block ends well.
+    """Yield a temporary path beside `path` to write to; it is renamed to `path` on success.
 
-    Where the block writes nothing, nothing changes.
+    If the block writes nothing, nothing changes.
 
-    durable      wait until the disk has it: for what a power cut must not lose
-    keep_suffix  end the temporary name as `path` ends, for libraries that go by it
+    durable      wait until the data is on disk, for what a power cut must not lose
+    keep_suffix  give the temporary name the suffix of `path`, for libraries that choose a format by it
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(path, path.suffix if keep_suffix else "")
@@ -36,7 +36,7 @@ def atomic_file(path: Path, *, durable: bool = False, keep_suffix: bool = False)
 
 @contextmanager
 def atomic_folder(folder: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; it takes that name, in place of what has it, at a good end."""
+    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(folder)
     partial.mkdir()
@@ -53,7 +53,7 @@ def atomic_folder(folder: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def replace_folder(complete: Path, folder: Path) -> None:
-    """Give a complete folder its name; what had it goes only when that has worked."""
+    """Rename a complete folder to `folder`; an existing one is removed only after that has succeeded."""
     if not folder.exists():
         os.replace(complete, folder)
         return
@@ -68,13 +68,13 @@ def replace_folder(complete: Path, folder: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write a file in one go."""
+    """Write a file atomically."""
     with atomic_file(path, durable=durable) as partial:
         partial.write_bytes(data)
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
+    """Wait until a file, or a folder's entries, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -83,5 +83,5 @@ def sync(path: Path) -> None:
 
 
 def _beside(path: Path, suffix: str = "") -> Path:
-    """Return a hidden name in the same folder that nobody else uses."""
+    """Return a unique hidden name in the same folder."""
     return path.with_name(f".{path.name}.{uuid4().hex[:8]}.part{suffix}")

@@ -1,4 +1,4 @@
-"""The base class of everything that runs the network (torch, ONNX Runtime, OpenVINO, TensorRT)."""
+"""Base class of the inference engines (torch, ONNX Runtime, OpenVINO, TensorRT)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]  # (height, width, 3)
 
 @dataclass(frozen=True, slots=True)
 class CameraFormat:
-    """The images of one size that a frame network takes as the camera sends them."""
+    """Format of camera images that a frame network takes without preprocessing."""
 
     height: int  # pixels
     width: int
@@ -27,12 +27,12 @@ class CameraFormat:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """Which implementation runs the network, for the log and diagnostics."""
+    """Description of the engine in use, for the log and diagnostics."""
 
     backend: str  # onnxruntime | openvino | tensorrt | torch
-    engine: str  # runtime, version and device, for people
+    engine: str  # runtime, version and device, for display
     precision: str  # of the exported graphs: fp32, fp16, …
-    device_memory: int | None = None  # bytes this engine holds on the device; None where that is the host
+    device_memory: int | None = None  # bytes allocated on the device; None if that is the host
 
     def texts(self) -> dict[str, str]:
         """Return the facts as keys and values of diagnostics."""
@@ -47,46 +47,46 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraFeatures:
-    """What one camera's frame leaves for the instance pass, where cameras are run one after the other."""
+    """One camera's inputs of the instance pass, where cameras are processed in turn."""
 
-    features: Any  # of `Engine.detect`
+    features: Any  # from `Engine.detect`
     memory: Any  # the camera's memory before the frame
     remember: bool  # whether the frame enters the frame memory
 
 
 class Engine(ABC):
-    """Runs the two passes of PCAN; only the engine looks into its memories and features.
+    """Runs the two passes of PCAN; its memories and features are opaque to callers.
 
-    An engine has to offer `start`, `detect` and `segment` for one camera. Everything else has a default:
-    one that fits the camera's images itself names their format, one on a device calls `meanwhile` while
-    that is busy, and one that runs several cameras in one launch overrides the methods for them.
+    A subclass implements `start`, `detect` and `segment` for one camera; everything else has a default.
+    An engine that resizes camera images itself sets `camera_format`, one on a device calls `meanwhile`
+    while the device is busy, and one that batches cameras overrides `detect_cameras` and `segment_cameras`.
     """
 
     config: Config
-    camera_format: CameraFormat | None = None  # images it fits into the network's input; None: the host does
-    cameras_at_once: int = 1  # cameras that one launch of the network serves
+    camera_format: CameraFormat | None = None  # images that it resizes itself; None: the host does
+    cameras_at_once: int = 1  # cameras per launch of the network
     nms_ok: bool = True  # whether non-maximum suppression had converged in the last frame
-    meanwhile: Callable[[], None] | None = None  # what the host does while a device is busy with a pass
+    meanwhile: Callable[[], None] | None = None  # called on the host while the device runs a pass
 
     @property
     def facts(self) -> EngineFacts:
-        """Return which implementation runs the network, and the memory that it holds now."""
+        """Return a description of the engine and its current device memory."""
         return EngineFacts(type(self).__name__, type(self).__name__, "unknown")
 
     @abstractmethod
     def start(self, camera: int = 0) -> Any:
         """Return the empty prototype memory of a camera.
 
-        camera  its index; only engines that run several cameras in one launch distinguish them
+        camera  its index; only used by engines that batch cameras
         """
 
     @abstractmethod
     def detect(self, image: Image, memory: Any) -> tuple[Detections, Any]:
-        """Find the objects of one image.
+        """Detect the objects in one image.
 
-        image    (height, width, 3) uint8 RGB, letterboxed to Config.input; or of `camera_format`
-        memory   the camera's memory, left as it is
-        returns  detections, and the features that `segment` takes
+        image    (height, width, 3) uint8 RGB, letterboxed to Config.input; or in `camera_format`
+        memory   the camera's memory, which is not modified
+        returns  detections, and the features for `segment`
         """
 
     @abstractmethod
@@ -95,19 +95,19 @@ class Engine(ABC):
     ) -> tuple[NDArray[np.float32], Any]:
         """Refine the masks of the detections by their tracks' prototypes.
 
-        remember whether this frame enters the frame memory
+        remember whether to store this frame in the frame memory
         returns  (D, m, m) float32 mask logits over each detection's box, and the next memory
         """
 
     def detect_cameras(
         self, images: Mapping[int, Image], memories: Mapping[int, Any], *, remember: Collection[int]
     ) -> tuple[dict[int, Detections], Any]:
-        """Find the objects of one image of each of several cameras; here one after the other.
+        """Detect the objects in one image of each of several cameras; by default in turn.
 
-        images    by camera, as `detect` takes them
-        memories  of these cameras at least
-        remember  cameras whose image enters their frame memory
-        returns   detections by camera, and the features that `segment_cameras` takes
+        images    by camera, as for `detect`
+        memories  by camera, of these cameras at least
+        remember  cameras whose image is stored in their frame memory
+        returns   detections by camera, and the features for `segment_cameras`
         """
         found, features = dict[int, Detections](), dict[int, CameraFeatures]()
         for camera, image in images.items():
@@ -127,11 +127,11 @@ class Engine(ABC):
         return logits, memories
 
     def stage(self, image: Image, memory: Any) -> None:  # noqa: B027  nothing to do on the host
-        """Begin to upload the image that a camera's next `detect` is given; here there is nothing to upload.
+        """Start uploading the image for a camera's next `detect`; does nothing by default.
 
-        image   as `detect` takes it; only the very same array is recognised there
-        memory  any of the camera's, also an old one
+        image   as for `detect`, which recognises the same array object
+        memory  any memory of the camera, also an old one
         """
 
-    def close(self) -> None:  # noqa: B027  the host's memory needs no closing
-        """Free what the engine holds on a device; it runs nothing after that."""
+    def close(self) -> None:  # noqa: B027  nothing to free on the host
+        """Free the device memory; the engine cannot be used afterwards."""

@@ -1,4 +1,4 @@
-"""Errors that name a file, a key, what was expected and what was got."""
+"""Errors that name a file, a key, what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """What the user can mend: a command prints it as one line and ends with exit code 2."""
+    """An error that the user can fix: a command prints it in one line and exits with code 2."""
 
 
-MOST_LETTERS = 400  # of what was expected, and of what was got, in an error's one line
+MOST_LETTERS = 400  # maximum length of the expected and of the given value in a message
 
 
 class DataError(UserError, ValueError):
-    """A file that does not hold what it should: `file: key: expected …, got …`, in one line."""
+    """Invalid content of a file: `file: key: expected …, got …`, in one line."""
 
     def __init__(self, file: Path | str, key: str, expected: object, got: object) -> None:
-        # All four are kept as arguments, so that a worker process can hand the error on.
+        # All four are kept as arguments, so that the error can be pickled by a worker process.
         super().__init__(str(file), str(key), _one_line(expected), _one_line(got))
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""What a dataclass field says about itself: default, unit, description, limits and choices.
+"""Metadata of dataclass fields: default, unit, description, limits and choices.
 
-The checks of YAML files, ROS parameter descriptors, command-line options and the tables of parameters are
-all made from it, so that each of these stands in one place: on the field.
+Checks of YAML files, ROS parameter descriptors, command-line options and the parameter tables are all
+generated from it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ KEY = "about"  # of a field's metadata
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a type cannot tell about a field."""
+    """Metadata of a field beyond its type."""
 
     description: str
-    unit: str = ""  # where it is neither a count nor a share
-    low: float | None = None  # least value; of a tuple, of each element
-    high: float | None = None  # greatest value, included
-    choices: tuple[str, ...] = ()  # beside those of a Literal type
-    runtime: bool = False  # a node may be given another value while it runs
+    unit: str = ""  # empty for counts and shares
+    low: float | None = None  # minimum; for a tuple, of each element
+    high: float | None = None  # maximum, inclusive
+    choices: tuple[str, ...] = ()  # allowed values, unless the type is a Literal
+    runtime: bool = False  # can be changed while the node runs
+    aliases: tuple[str, ...] = ()  # further command-line options for the field, such as "--truth"
 
 
 def about(
@@ -35,9 +36,10 @@ def about(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
 ) -> dict[str, About]:
     """Return the metadata of a field without default: `field(metadata=about("..."))`."""
-    return {KEY: About(description, unit, low, high, choices)}
+    return {KEY: About(description, unit, low, high, choices, aliases=aliases)}
 
 
 def setting(
@@ -50,33 +52,34 @@ def setting(
     choices: tuple[str, ...] = (),
     runtime: bool = False,
 ) -> T:
-    """Return a dataclass field with its default, and what `About` keeps."""
+    """Return a dataclass field with a default and the metadata of `About`."""
     known = About(description, unit, low, high, choices, runtime)
     described: T = field(default=default, metadata={KEY: known})
     return described
 
 
 def share(default: float, description: str, *, runtime: bool = False) -> float:
-    """Return a field whose value is in [0, 1]."""
+    """Return a field with a value in [0, 1]."""
     return setting(default, description, low=0.0, high=1.0, runtime=runtime)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One field with all that is known about it."""
+    """A field with its type, default and metadata."""
 
     name: str
-    kind: Any  # bool, int, float, str, Path or a dataclass; of a tuple, of its elements
-    default: Any  # MISSING where a value must be given
+    kind: Any  # bool, int, float, str, Path or a dataclass; for a tuple, the type of its elements
+    default: Any  # MISSING if required
     description: str
     unit: str
     low: float | None
     high: float | None
     choices: tuple[str, ...]
     runtime: bool
-    optional: bool  # None is a value
+    aliases: tuple[str, ...]
+    optional: bool  # may be None
     many: bool  # a tuple
-    length: int | None  # of a tuple; None: any
+    length: int | None  # of a tuple; None if variable
 
     @property
     def required(self) -> bool:
@@ -90,7 +93,7 @@ class Setting:
 
     @property
     def range(self) -> str:
-        """Return the limits in words, empty where there are none."""
+        """Return the limits in words; empty without limits."""
         if self.low is not None and self.high is not None:
             return f"{self.low} to {self.high}"
         if self.low is not None:
@@ -98,7 +101,7 @@ class Setting:
         return "" if self.high is None else f"at most {self.high}"
 
     def fault(self, value: Any) -> str | None:
-        """Return what was expected and what was got where a value does not fit, else None."""
+        """Return `expected …, got …` for an invalid value, else None."""
         if value is None and self.optional:
             return None
         for item in value if self.many else (value,):
@@ -115,7 +118,7 @@ class Setting:
 
 
 def settings_of(kind: type) -> dict[str, Setting]:
-    """Return the described fields of a dataclass by name, in their order."""
+    """Return the fields of a dataclass that have metadata, by name, in their order."""
     return _settings(kind)
 
 
@@ -126,7 +129,7 @@ def _settings(kind: Any) -> dict[str, Setting]:
 
 
 def faults(record: Any) -> Iterator[str]:
-    """Yield `name: expected ..., got ...` for every field of a dataclass whose value does not fit."""
+    """Yield `name: expected ..., got ...` for every invalid field of a dataclass."""
     for name, known in settings_of(type(record)).items():
         fault = known.fault(getattr(record, name))
         if fault:
@@ -153,6 +156,7 @@ def _setting(name: str, hint: Any, entry: Any) -> Setting:
         high=known.high,
         choices=choices,
         runtime=known.runtime,
+        aliases=known.aliases,
         optional=optional,
         many=many,
         length=length,

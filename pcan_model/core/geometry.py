@@ -1,4 +1,4 @@
-"""Boxes, masks and the letterbox: how the cameran image and the network input fit together."""
+"""Boxes, masks and the letterbox: conversion between camera image and network input."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """An image resized to fit the network input, top left, its proportions kept.
+    """An image resized to fit the network input at the top left, with its aspect ratio kept.
 
-    A pixel's centre lies at + 0.5, so a box scales by plain multiplication.
+    Pixel centres lie at + 0.5, so boxes are scaled by multiplication.
     """
 
-    source: tuple[int, int]  # (height, width) of the cameran image
+    source: tuple[int, int]  # (height, width) of the camera image
     target: tuple[int, int]  # (height, width) of the network input
     fill: tuple[int, ...] = (124, 116, 104)  # RGB right of and below the image; ImageNet's mean
 
@@ -41,7 +41,7 @@ class Letterbox:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Return network pixels per camera pixel along x and y; they differ by rounding only."""
+        """Return network pixels per camera pixel along x and y, which differ by rounding only."""
         (height, width), (inner_height, inner_width) = self.source, self.size
         return inner_width / width, inner_height / height
 
@@ -64,11 +64,11 @@ class Letterbox:
         return padded
 
     def to_image(self, boxes: Boxes) -> Boxes:
-        """Move boxes (..., 4) or points (..., 2) from network pixels to camera pixels."""
+        """Convert boxes (..., 4) or points (..., 2) from network pixels to camera pixels."""
         return cast(Boxes, boxes / self._scales(boxes))
 
     def to_network(self, boxes: Boxes) -> Boxes:
-        """Move boxes (..., 4) or points (..., 2) from camera pixels to network pixels."""
+        """Convert boxes (..., 4) or points (..., 2) from camera pixels to network pixels."""
         return cast(Boxes, boxes * self._scales(boxes))
 
     def _scales(self, boxes: Boxes) -> Boxes:
@@ -86,10 +86,10 @@ class Resize(Letterbox):
 
 
 def fit_image(source: tuple[int, ...], config: InputConfig) -> Letterbox:
-    """Say how an image of (height, width) becomes the network's input.
+    """Return how an image of (height, width) is resized to the network input.
 
-    letterbox  into the input's size; unless told, the border is close to 0 once the mean is subtracted
-    resize     as large as its sides fit in the input's, lying or standing, without a border
+    letterbox  to the input size with a border, by default the mean colour, close to 0 once normalised
+    resize     to the largest size within the input, in landscape or portrait, without a border
     """
     height, width = source[:2]
     limit = config.height, config.width
@@ -125,21 +125,21 @@ def _areas(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def clip_boxes(boxes: Boxes, height: int, width: int) -> Boxes:
-    """Cut boxes (N, 4) to an image; a box outside becomes one without area on its edge."""
+    """Clip boxes (N, 4) to an image; a box outside becomes an empty one on its edge."""
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
 
 def paste_mask(logits: NDArray[np.float32], box: Boxes, height: int, width: int) -> Mask:
-    """Draw a mask, given on a grid over its box, into the image.
+    """Paste a mask, given on a grid over its box, into the image.
 
-    The probability is read bilinearly at pixel centres, zero outside the grid, and is on the
-    object from 0.5 (as grid_sample with align_corners=False, the released PCAN's pasting). A
-    bilinear read is linear along each axis, so it is two small matrix products: exact, which
-    OpenCV's warps are not (they round coordinates to 1/32 of a cell).
+    The probability is interpolated bilinearly at pixel centres, zero outside the grid, and belongs to
+    the object from 0.5 (like grid_sample with align_corners=False, as the released PCAN pastes).
+    Bilinear interpolation is separable, so it is two small matrix products; unlike OpenCV's warps,
+    which round coordinates to 1/32 of a cell, it is exact.
 
     logits  (m, m)  over the box
-    box     (4,)    x1 y1 x2 y2 in pixels of the image, may reach beyond it
-    returns the object's pixels inside the image, maybe none
+    box     (4,)    x1 y1 x2 y2 in pixels of the image, may extend beyond it
+    returns the object's pixels inside the image, possibly none
     """
     x1, y1, x2, y2 = (float(side) for side in box)
     left, right = _span(x1, x2, width)
@@ -153,22 +153,22 @@ def paste_mask(logits: NDArray[np.float32], box: Boxes, height: int, width: int)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits into probabilities, without overflow."""
+    """Return the probabilities of logits, without overflow."""
     return cast(NDArray[np.float32], 0.5 * (1 + np.tanh(0.5 * logits)))
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
-    """Return the first and the last + 1 pixel that a box can colour along one axis."""
+    """Return the first and the last + 1 pixel of a box along one axis."""
     if not high > low:
         return 0, 0
     return int(np.floor(np.clip(low, 0, size))), int(np.ceil(np.clip(high, 0, size)))
 
 
 def _bilinear(first: int, last: int, low: float, high: float, cells: int) -> NDArray[np.float32]:
-    """Return how much each pixel centre reads of each cell along one axis, (pixels, cells).
+    """Return the weight of each cell at each pixel centre along one axis, (pixels, cells).
 
-    A pixel reads the cell centres by a triangle as wide as one cell on either side. Rounded step by
-    step as grid_sample does, so that a pixel at exactly 0.5 falls to the same side.
+    The weights are a triangle one cell wide on either side. Each step is rounded as in grid_sample, so
+    that a pixel at exactly 0.5 falls on the same side.
     """
     start, span = np.float32(low), np.float32(high) - np.float32(low)
     pixels = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
@@ -179,7 +179,7 @@ def _bilinear(first: int, last: int, low: float, high: float, cells: int) -> NDA
 
 
 def trim(mask: Mask) -> Mask:
-    """Cut a mask to the smallest box that holds its pixels."""
+    """Crop a mask to the bounding box of its pixels."""
     x, y, width, height = cv2.boundingRect(mask.crop)
     if not width * height:
         return EMPTY_MASK
@@ -187,17 +187,17 @@ def trim(mask: Mask) -> Mask:
 
 
 def remove_overlaps(masks: Sequence[Mask], height: int, width: int) -> tuple[Mask, ...]:
-    """Give every pixel of an image to at most one mask: the first that claims it.
+    """Assign every pixel of an image to at most one mask, the first that covers it.
 
-    masks   by falling priority
-    returns the masks in the same order; a wholly hidden one is empty
+    masks   by descending priority
+    returns the masks in the same order; a completely hidden one is empty
     """
     taken = np.zeros((height, width), np.uint8)
     return tuple(_claim(mask, taken) for mask in masks)
 
 
 def _claim(mask: Mask, taken: NDArray[np.uint8]) -> Mask:
-    """Take what is still free of a mask's pixels, and mark it in `taken`."""
+    """Return the free pixels of a mask, and mark them in `taken`."""
     h, w = mask.crop.shape
     region: NDArray[Any] = taken[mask.y : mask.y + h, mask.x : mask.x + w]
     free = mask.crop > region

@@ -1,6 +1,6 @@
-"""Masks as bytes and back; needs NumPy and pycocotools, neither ROS nor torch.
+"""Encoding and decoding of masks; needs NumPy and pycocotools, neither ROS nor torch.
 
-For whoever receives `pcan_ros/InstanceMask`:
+To decode a `pcan_ros/InstanceMask`:
 
     from pcan_model.core.masks import decode
     mask = decode(instance.mask, array.image_height, array.image_width)  # (H, W) uint8, 0 or 1
@@ -20,12 +20,12 @@ from pcan_model.core.structures import Mask
 
 
 class Encoding(IntEnum):
-    """How the bytes of a mask are laid out; the values are those of msg/InstanceMask."""
+    """Encodings of a mask; the values are those of msg/InstanceMask."""
 
     NONE = 0  # no mask, no bytes
     RLE_COCO = 1  # the "counts" string of COCO's compressed run lengths, column by column
-    BITMAP = 2  # row by row, 8 pixels a byte, first pixel in the highest bit, every row starts a byte
-    MONO8 = 3  # row by row, one byte a pixel, 0 or 255
+    BITMAP = 2  # row by row, 8 pixels per byte, first pixel in the highest bit, rows padded to whole bytes
+    MONO8 = 3  # row by row, one byte per pixel, 0 or 255
 
 
 class EncodedMask(Protocol):
@@ -39,7 +39,7 @@ class EncodedMask(Protocol):
 
     @property
     def data(self) -> bytes:
-        """Return the bytes, or any buffer of them."""
+        """Return the bytes, or any buffer object."""
 
 
 def encode_crop(crop: NDArray[np.uint8], encoding: Encoding) -> bytes:
@@ -57,7 +57,7 @@ def encode_crop(crop: NDArray[np.uint8], encoding: Encoding) -> bytes:
 def decode_crop(mask: EncodedMask) -> NDArray[np.uint8]:
     """Return the crop of a mask message, (mask.height, mask.width) of 0 and 1.
 
-    Raises ValueError when the encoding is unknown or the bytes do not fit the size.
+    Raises ValueError for an unknown encoding or a wrong number of bytes.
     """
     size = (mask.height, mask.width)
     encoding = _encoding(mask.encoding)
@@ -78,7 +78,7 @@ def decode_crop(mask: EncodedMask) -> NDArray[np.uint8]:
 
 
 def decode(mask: EncodedMask, height: int, width: int) -> NDArray[np.uint8]:
-    """Return a mask message on the whole image, (height, width) of 0 and 1.
+    """Return a mask message as a full image, (height, width) of 0 and 1.
 
     height, width  `image_height` and `image_width` of the TrackedInstanceArray
     """
@@ -98,7 +98,7 @@ def _encoding(value: int) -> Encoding:
 
 
 def _from_rle(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    # The library reads past its buffer on counts that do not add up: check before decoding.
+    # pycocotools reads past its buffer on counts that do not add up: check before decoding.
     if sum(run_lengths(data)) != size[0] * size[1]:
         raise ValueError(
             f"mask.data: expected run lengths that cover {size}, got {sum(run_lengths(data))} pixels"

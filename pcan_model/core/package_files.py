@@ -1,22 +1,21 @@
-"""Where the package's own files are: messages, models, the Fast DDS profile."""
+"""Locations of the package's own files: messages, models, the Fast DDS profile."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SHIPPED = "pcan_street"  # the model that is used where none is named
+SHIPPED = "pcan_street"  # the default model
 
 
 def shared(name: str) -> Path:
-    """Return the place of a file or folder such as `config/fastdds_shm.xml`, whether it is there or not.
+    """Return the path of a file or folder such as `config/fastdds_shm.xml`, whether it exists or not.
 
-    Looked for beside the sources, then where colcon, then where pip installs.
+    Searched in the source tree, then where colcon and where pip install.
     """
     rooms = Path(__file__).resolve().parents
-    by_pip = [rooms[5] / "share" / "pcan_ros"] if len(rooms) > 5 else []  # else sources near the root
-    places = [rooms[2], *_by_ament(), *by_pip]
-    found = [place / name for place in places]
-    return next((path for path in found if path.exists()), found[-1])
+    by_pip = [rooms[5] / "share" / "pcan_ros"] if len(rooms) > 5 else []  # else a source tree near the root
+    paths = [root / name for root in (rooms[2], *_by_ament(), *by_pip)]
+    return next((path for path in paths if path.exists()), paths[-1])
 
 
 def _by_ament() -> list[Path]:
@@ -29,5 +28,5 @@ def _by_ament() -> list[Path]:
 
 
 def default_model() -> Path:
-    """Return the folder of the shipped model: beside the sources, or installed with the package."""
+    """Return the folder of the shipped model, in the source tree or as installed."""
     return shared(f"models/{SHIPPED}")

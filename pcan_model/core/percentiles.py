@@ -8,6 +8,6 @@ import numpy as np
 
 
 def percentiles(values: Iterable[float], percents: Sequence[float]) -> tuple[float, ...] | None:
-    """Return the percentiles of some values, linear between them; None of no values."""
+    """Return percentiles with linear interpolation; None without values."""
     every = list(values)
     return tuple(float(p) for p in np.percentile(every, percents)) if every else None

@@ -1,4 +1,4 @@
-"""Dataclasses to nested plain values, as YAML and JSON hold them, and back; what does not fit is named."""
+"""Conversion of dataclasses to nested plain values, as in YAML and JSON, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class PlainValueError(ValueError):
-    """A value of another type, or a key that the dataclass does not have."""
+    """A value of the wrong type, or an unknown key."""
 
 
 def to_plain(value: Any) -> Any:
@@ -20,9 +20,9 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: Any, values: Any, where: str) -> Any:
-    """Build a dataclass; raises PlainValueError that begins with `where` and the key.
+    """Build a dataclass; raises PlainValueError starting with `where` and the key.
 
-    Whole numbers do for fractions, and lists for tuples.
+    Integers are accepted for floats, and lists for tuples.
     """
     if not isinstance(values, dict):
         raise PlainValueError(f"{where}: expected keys and values, got {values!r}")
@@ -35,15 +35,15 @@ def from_plain(kind: Any, values: Any, where: str) -> Any:
 
 
 def renamed(values: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values under today's names, and which old names they had.
+    """Return the values under their current names, and the old names that were found.
 
-    names  old name to today's; a value that is there under both keeps today's
+    names  old to current name; of a value given under both, the current one is used
     """
     old = {key: names[key] for key in values if key in names}
-    return {**{names.get(key, key): value for key, value in values.items()}, **_today(values, old)}, old
+    return {**{names.get(key, key): value for key, value in values.items()}, **_current(values, old)}, old
 
 
-def _today(values: dict[str, Any], old: Mapping[str, str]) -> dict[str, Any]:
+def _current(values: dict[str, Any], old: Mapping[str, str]) -> dict[str, Any]:
     return {new: values[new] for new in old.values() if new in values}
 
 
@@ -61,7 +61,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_value(get_args(kind)[0], item, where) for item in value)
     if origin is Literal:
-        origin = kind = str  # which of them is the configuration's to check
+        origin = kind = str  # the choice is checked with the configuration
     if not isinstance(value, kind if origin is kind else tuple):
         raise PlainValueError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {value!r}")
     if kind is int and isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""COCO run lengths: a mask as text, checked before it is decoded."""
+"""COCO run-length encoding of masks, validated before decoding."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole
 
 Rle = dict[str, Any]  # size: [H, W]; counts: compressed (str, bytes) or a list of runs
-MOST_PIXELS = 1 << 28  # of an image; more are a mistake that would take the machine's memory
-MOST_BITS = 35  # of a run length
+MOST_PIXELS = 1 << 28  # per image, to protect against exhausting the memory
+MOST_BITS = 35  # per run length
 
 
 def encode(mask: NDArray[np.generic]) -> Rle:
-    """Return the run lengths of a mask (H, W) as JSON holds them: counts as text."""
+    """Return the run lengths of a mask (H, W) for JSON: counts as text."""
     rle = coco.encode(np.asfortranarray(mask, np.uint8))
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
@@ -27,21 +27,21 @@ def encode_objects(index: NDArray[np.int16], count: int) -> list[Rle]:
     """Return the run lengths of every object of an index map.
 
     index    (H, W)  k + 1 where object k is visible
-    returns  one for each of the `count` objects
+    returns  one per object, `count` in all
     """
     if not count:
         return []
     numbers = np.arange(1, count + 1, dtype=np.int16)
-    # Columns first, as the library reads them: no copy is turned round.
+    # Column-major, as pycocotools expects, which avoids a copy.
     stack = np.asfortranarray(index)[..., None] == numbers
     rles = coco.encode(np.asfortranarray(stack, np.uint8))
     return [{"size": [int(s) for s in r["size"]], "counts": r["counts"].decode("ascii")} for r in rles]
 
 
 def paint(index: NDArray[np.int16], rle: object, value: int, *, file: Path | str, key: str) -> None:
-    """Write `value` into an index image, in place, wherever a mask is.
+    """Write `value` into an index image, in place, at the pixels of a mask.
 
-    Raises DataError when the run lengths are none, or of another size than the image.
+    Raises DataError for invalid run lengths, or ones of another size than the image.
     """
     checked = check(rle, file=file, key=key, size=(index.shape[0], index.shape[1]))
     x, y, w, h = (int(side) for side in coco.toBbox(checked))
@@ -57,9 +57,9 @@ def check(
     size: tuple[int, int] | None = None,
     whose: str = "the image",
 ) -> Rle:
-    """Return run lengths in compressed form; DataError unless they cover their size exactly.
+    """Return run lengths in compressed form; raises DataError unless they cover their size exactly.
 
-    size   H, W that they must have, of `whose`; None: any
+    size   expected (H, W), that of `whose`; None: any
     """
     if not isinstance(rle, dict) or "size" not in rle or "counts" not in rle:
         raise DataError(file, key, "COCO run lengths (size, counts)", _short(rle))
@@ -73,10 +73,10 @@ def check(
     counts = rle["counts"]
     try:
         runs = _runs(counts) if isinstance(counts, list) else run_lengths(_bytes(counts))
-        whole = bool(runs) and min(runs) >= 0 and sum(runs) == own[0] * own[1]
+        valid = bool(runs) and min(runs) >= 0 and sum(runs) == own[0] * own[1]
     except (TypeError, ValueError, IndexError):
-        whole = False
-    if not whole:  # the library reads past its buffer on counts that do not add up
+        valid = False
+    if not valid:  # pycocotools reads past its buffer on counts that do not add up
         expected = f"run lengths that cover {own}"
         if str(counts).startswith(("b'", 'b"')):
             expected += ", decoded to text and not Python's print of bytes"
@@ -88,13 +88,13 @@ def check(
 
 
 def size_of(rle: object) -> tuple[int, int] | None:
-    """Return H, W that run lengths say; None where they say none that an image can have."""
+    """Return the (H, W) of run lengths; None if missing or invalid."""
     size = rle.get("size") if isinstance(rle, dict) else None
     return size_from(*size) if isinstance(size, (list, tuple)) and len(size) == 2 else None
 
 
 def size_from(height: object, width: object) -> tuple[int, int] | None:
-    """Return H, W as numbers; None unless an image can have them."""
+    """Return (H, W) as integers; None unless valid for an image."""
     sides = whole(height), whole(width)
     if sides[0] is None or sides[1] is None or min(sides[0], sides[1]) < 1:
         return None
@@ -108,9 +108,9 @@ def _runs(counts: list[Any]) -> list[int]:
 
 
 def run_lengths(counts: bytes) -> list[int]:
-    """Return the run lengths of COCO's compressed string: 5 bits a byte, from the third on as differences.
+    """Decode COCO's compressed string: 5 bits per byte, from the third run on as differences.
 
-    Raises ValueError for bytes that no such string has.
+    Raises ValueError for an invalid string.
     """
     runs: list[int] = []
     value = shift = 0

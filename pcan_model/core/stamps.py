@@ -1,4 +1,4 @@
-"""Stamps of messages as numbers: one rounding wherever a stamp becomes seconds."""
+"""Conversion of message stamps to numbers, with the same rounding everywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def nanoseconds(stamp: Any) -> int:
 
 
 def seconds(time: int) -> float:
-    """Return nanoseconds in seconds, rounded as whole seconds and the rest apart."""
+    """Convert nanoseconds to seconds; whole seconds and the remainder are converted separately."""
     whole, rest = divmod(time, 1_000_000_000)
     return float(whole) + float(rest) * 1e-9
 

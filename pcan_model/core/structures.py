@@ -1,4 +1,4 @@
-"""The nouns that every room shares: NumPy only, frozen, checked where they are made."""
+"""Data structures shared by all packages: frozen, validated, NumPy only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def _same_length(record: Any, *names: str) -> None:
-    """Raise ValueError when the named fields of a record disagree on their length."""
+    """Raise ValueError if the named fields of a record differ in length."""
     lengths = {name: len(getattr(record, name)) for name in names}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{type(record).__name__}: fields disagree on their length: {lengths}")
@@ -24,10 +24,10 @@ class Frame:
 
     image: NDArray[np.uint8]  # (H, W, 3)
     stamp: float  # capture time in seconds
-    order: str = "rgb"  # of the image's channels, rgb | bgr
+    order: str = "rgb"  # of the channels, rgb | bgr
 
     def ordered(self, order: str) -> NDArray[np.uint8]:
-        """Return the image with its channels in some order: itself, or a view that reads it backwards."""
+        """Return the image with the given channel order: itself or a reversed view."""
         return self.image if order == self.order else self.image[..., ::-1]
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """N objects found in one frame, by falling score; N may be 0."""
+    """N objects detected in one frame, by descending score; N may be 0."""
 
     boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2 in pixels of the network input
     scores: NDArray[np.float32]  # (N,) in [0, 1]
@@ -53,19 +53,19 @@ class Detections:
         return len(self.scores)
 
     def take(self, index: NDArray[Any]) -> Detections:
-        """Return the chosen objects, in the order of `index` (integers or a boolean mask)."""
+        """Return the selected objects, in the order of `index` (integers or a boolean mask)."""
         return Detections(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slots:
-    """Which row of the prototype bank each padded detection reads, and who writes each row."""
+    """Assignment of padded detections to rows of the prototype bank, for reading and for writing."""
 
-    slot: NDArray[np.int64]  # (D,) bank row that detection d reads; any row where it is fresh
+    slot: NDArray[np.int64]  # (D,) bank row that detection d reads; arbitrary if fresh
     fresh: NDArray[np.float32]  # (D,) 1 where the detection has no row yet, else 0
-    owner: NDArray[np.int64]  # (M,) detection that writes bank row m; any where has is 0
+    owner: NDArray[np.int64]  # (M,) detection that writes bank row m; arbitrary where has is 0
     has: NDArray[np.float32]  # (M,) 1 where a detection writes row m, else 0
-    kept: NDArray[np.bool_] | None = None  # (D,) which are no duplicates of better ones; None: not said
+    kept: NDArray[np.bool_] | None = None  # (D,) True unless a duplicate of a better one; None: unknown
 
     def __post_init__(self) -> None:
         _same_length(self, "slot", "fresh", *(["kept"] if self.kept is not None else []))
@@ -73,17 +73,17 @@ class Slots:
 
 
 class TrackState(IntEnum):
-    """Where a track is in its life; the values are those of msg/TrackedInstance."""
+    """State of a track; the values are those of msg/TrackedInstance."""
 
     NEW = 0  # first frame
-    TRACKED = 1  # found in this frame and before
-    LOST = 2  # not found in this frame, may come back
-    REMOVED = 3  # not found for too long: said once, never again
+    TRACKED = 1  # detected in this frame and before
+    LOST = 2  # not detected in this frame, may come back
+    REMOVED = 3  # not detected for too long; reported once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """One object's pixels, cut to the smallest box that holds them."""
+    """The pixels of one object, cropped to their bounding box."""
 
     x: int  # left column of the crop in the image, pixels
     y: int  # top row of the crop in the image, pixels
@@ -95,7 +95,7 @@ class Mask:
         return int(np.count_nonzero(self.crop))
 
     def full(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the mask on a whole image, (height, width)."""
+        """Return the mask as a full image, (height, width)."""
         image = np.zeros((height, width), np.uint8)
         h, w = self.crop.shape
         image[self.y : self.y + h, self.x : self.x + w] = self.crop
@@ -107,42 +107,42 @@ EMPTY_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedInstance:
-    """One tracked object as a frame leaves it, in pixels of the cameran image."""
+    """One tracked object after a frame, in pixels of the camera image."""
 
-    track_id: int  # from 1, not used again until reset
+    track_id: int  # from 1, not reused until reset
     uuid: UUID  # stable per track, new after reset
     state: TrackState
-    age: int  # frames since the track began, 0 in its first
-    time_since_update: int  # frames since the object was last found
+    age: int  # frames since the track began, 0 in the first
+    time_since_update: int  # frames since the object was last detected
     label: int  # index into Config.classes
     score: float  # in [0, 1], of the last detection
     box: NDArray[np.float32]  # (4,) x1 y1 x2 y2
     velocity: NDArray[np.float32]  # (2,) of the box centre, pixels per second, x right, y down
-    mask: Mask  # empty unless the object was found in this frame
+    mask: Mask  # empty unless the object was detected in this frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """Everything one frame says: the tracked objects of one cameran image."""
+    """The tracking result of one frame: the tracked objects in one camera image."""
 
     stamp: float  # of the frame, seconds
-    height: int  # of the cameran image, pixels
+    height: int  # of the camera image, pixels
     width: int
     frame_index: int  # processed frames since reset, 0 in the first
     instances: tuple[TrackedInstance, ...]
 
     def found(self) -> tuple[TrackedInstance, ...]:
-        """Return the objects that were seen in this frame."""
+        """Return the objects that were detected in this frame."""
         return tuple(i for i in self.instances if i.state in (TrackState.NEW, TrackState.TRACKED))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """What the tracker remembers of one object; boxes in pixels of the network input."""
+    """The tracker's state of one object; boxes in pixels of the network input."""
 
     track_id: int
     slot: int  # row of the prototype bank
-    box: NDArray[np.float32]  # (4,) x1 y1 x2 y2 where last found
+    box: NDArray[np.float32]  # (4,) x1 y1 x2 y2 of the last detection
     label: int
     score: float
     embed: NDArray[np.float32]  # (D,) running mean
@@ -154,11 +154,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """All that one camera's tracker carries from frame to frame; a reset is an empty one."""
+    """The complete state of one camera's tracker between frames; a reset starts with an empty one."""
 
-    memory: Any  # the engine's prototypes; only the engine looks inside
-    session: UUID  # names the tracks of this run
+    memory: Any  # the engine's prototypes, opaque to the tracker
+    session: UUID  # namespace of this run's track UUIDs
     tracks: tuple[Track, ...] = ()
-    unmatched: tuple[Detections, ...] = ()  # detections of the last frames without a track, newest first
+    unmatched: tuple[Detections, ...] = ()  # unmatched detections of the last frames, newest first
     next_id: int = 1
     frame_index: int = 0  # frames processed so far

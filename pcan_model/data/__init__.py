@@ -1,1 +1,1 @@
-"""Clips of frames from data sets, videos and bags, and the augmented pairs that training sees."""
+"""Clips of frames from data sets, videos and bags, and augmented training pairs."""

@@ -1,4 +1,4 @@
-"""Geometry of augmentation: scale, crop, mirror and turn a flat frame, and what is left of objects."""
+"""Geometric augmentation: scale, crop, flip and rotate a flat frame, with the remaining objects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 from pcan_model.data.clips import BACKGROUND, IGNORE, FlatFrame, pixel_counts
 from pcan_model.data.formats.labels import runs
 
-PASTED = {"pedestrian": 3, "rider": 1.5, "car": 2, "bus": 0.7, "train": 0.3}  # any other class: 1
-GREY = (114.0, 114.0, 114.0)  # what lies outside the image; background, not ignored
+PASTED = {
+    "pedestrian": 3,
+    "rider": 1.5,
+    "car": 2,
+    "bus": 0.7,
+    "train": 0.3,
+}  # relative frequency; 1 for other classes
+FILL = (114.0, 114.0, 114.0)  # outside the image; counts as background
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """How far a training pair may be from the image on disk."""
+    """Strength of the augmentation of training pairs."""
 
     scale_min: float = 0.6  # 1 = as large as the input; log-uniform
     scale_max: float = 2.0
@@ -28,26 +34,26 @@ class AugmentConfig:
     rotate: float = 3.0  # degrees to either side
     shear: float = 0.04  # tangent, to either side
     stretch: float = 0.1  # width against height, relative, to either side
-    aim: float = 0.7  # probability that a crop is laid so that a given object lies in it
-    drift: float = 0.03  # extra motion between key and reference, part of the input size
+    aim: float = 0.7  # probability that a crop is placed to contain a random object
+    drift: float = 0.03  # extra motion between key and reference, relative to the input size
     drift_scale: float = 0.05  # extra change of scale between them, relative
     colour: float = 1.0  # strength of all colour changes; 0 = none
-    colour_shared: float = 0.75  # part of the colour change that key and reference share
-    grey: float = 0.04  # probability of an image without colour
+    colour_shared: float = 0.75  # share of the colour change common to key and reference
+    grey: float = 0.04  # probability of a grey image
     night: float = 0.1  # probability of darkening
     noise: float = 0.35  # probability of sensor noise
     blur: float = 0.2  # probability
     jpeg: float = 0.25  # probability of JPEG artefacts
     paste_max: int = 6  # cut-outs pasted, 1 .. paste_max
-    paste: float = 0.75  # probability that any is pasted
-    paste_height_min: int = 20  # pixels of the source that a cut-out is high, at least
+    paste: float = 0.75  # probability of pasting
+    paste_height_min: int = 20  # minimum height of a cut-out, pixels of the source
     paste_scale_min: float = 0.5  # of a cut-out, relative to its size in its own image; log-uniform
     paste_scale_max: float = 2.5
-    paste_classes: Mapping[str, float] = field(default_factory=lambda: PASTED)  # how often each, relative
-    paste_hue: float = 0.5  # probability that a cut-out takes on any other hue
-    crop_visible_min: float = 0.2  # objects cut below this part of their area become ignore
-    paste_visible_min: float = 0.25  # objects covered below this part become ignore
-    area_min: int = 16  # visible pixels below which an object becomes ignore
+    paste_classes: Mapping[str, float] = field(default_factory=lambda: PASTED)  # relative frequencies
+    paste_hue: float = 0.5  # probability of a random hue of a cut-out
+    crop_visible_min: float = 0.2  # objects cropped below this share of their area become ignore
+    paste_visible_min: float = 0.25  # objects occluded below this share become ignore
+    area_min: int = 16  # objects with fewer visible pixels become ignore
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:
@@ -59,13 +65,13 @@ class AugmentConfig:
 PLAIN = AugmentConfig(
     scale_min=1, scale_max=1, flip=0, rotate=0, shear=0, stretch=0, drift=0, drift_scale=0,
     colour=0, grey=0, night=0, noise=0, blur=0, jpeg=0, paste=0,
-)  # only fitted to the input  # fmt: skip
-FLIP = replace(PLAIN, flip=0.5)  # and mirrored, key and reference alike
+)  # only scaled to the input  # fmt: skip
+FLIP = replace(PLAIN, flip=0.5)  # and flipped, key and reference alike
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the input looks at in the image; places count from the left and upper edges, as boxes do."""
+    """The part of an image shown in the input; coordinates start at the left and top edges, as for boxes."""
 
     scale: float  # input pixels per image pixel
     stretch: float  # horizontal scale over vertical scale
@@ -78,7 +84,7 @@ class View:
     at_y: float
 
     def matrix(self) -> NDArray[np.float64]:
-        """Affine map from places in the image to places in the input, (2, 3)."""
+        """Return the affine map (2, 3) from image to input coordinates."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         root = math.sqrt(self.stretch)
         grow = np.diag([self.scale * root * (-1 if self.flip else 1), self.scale / root])
@@ -89,20 +95,20 @@ class View:
 
 
 def fit_scale(source: tuple[int, ...], height: int, width: int) -> float:
-    """Scale at which an image of (H, W) is as large as the input: between fitting and covering."""
+    """Return the scale at which an image of (H, W) has the area of the input."""
     return math.sqrt(height / source[0] * width / source[1])
 
 
 def draw_view(
     frame: FlatFrame, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> View:
-    """Draw the view of the key frame."""
+    """Sample the view of the key frame."""
     source = frame.index.shape
     low, high = math.log(config.scale_min), math.log(config.scale_max)
     scale = fit_scale(source, height, width) * math.exp(rng.uniform(low, high))
     flip = bool(rng.random() < config.flip)
-    aim_x, at_x = _place(source[1], width, scale, rng)
-    aim_y, at_y = _place(source[0], height, scale, rng)
+    aim_x, at_x = _draw_position(source[1], width, scale, rng)
+    aim_y, at_y = _draw_position(source[0], height, scale, rng)
     if len(frame.ids) and rng.random() < config.aim:
         aim_x, aim_y, at_x, at_y = _aim(frame, height, width, -scale if flip else scale, rng)
     return View(
@@ -116,7 +122,7 @@ def draw_view(
 
 
 def drift_view(view: View, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> View:
-    """Move the view of the key frame a little, for the reference frame."""
+    """Perturb the view of the key frame slightly, for the reference frame."""
     return replace(
         view,
         scale=view.scale * (1 + rng.uniform(-1, 1) * config.drift_scale),
@@ -126,8 +132,8 @@ def drift_view(view: View, height: int, width: int, config: AugmentConfig, rng: 
     )
 
 
-def _place(source: int, target: int, scale: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Lay one axis: the image anywhere inside the input, or the input anywhere inside it."""
+def _draw_position(source: int, target: int, scale: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Sample the position along one axis: the image inside the input, or the input inside the image."""
     slack = target - source * scale
     return source / 2, target / 2 + rng.uniform(-0.5, 0.5) * slack
 
@@ -135,9 +141,9 @@ def _place(source: int, target: int, scale: float, rng: np.random.Generator) -> 
 def _aim(
     frame: FlatFrame, height: int, width: int, scale: float, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Put a random object somewhere into the input, without showing needless margin.
+    """Place a random object somewhere in the input, without unnecessary margins.
 
-    scale    input pixels per image pixel, negative when the image is mirrored in x
+    scale    input pixels per image pixel, negative if the image is flipped in x
     returns  aim_x, aim_y, at_x, at_y of the View
     """
     box = object_boxes(frame.index, len(frame.ids))[rng.integers(len(frame.ids))]
@@ -155,13 +161,13 @@ def _aim(
 
 
 def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: float) -> FlatFrame:
-    """Show a frame through a view; objects cut below `visible_min` of their area become ignore."""
+    """Warp a frame to a view; objects cropped below `visible_min` of their area become ignore."""
     matrix = view.matrix()
     image, shrunk = _shrink(frame.image, view.scale)
     image_matrix = matrix.copy()
     image_matrix[:, :2] /= shrunk
     size, flags = (width, height), (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
-    warped = cv2.warpAffine(image, _centred(image_matrix), size, flags=flags[0], borderValue=GREY)
+    warped = cv2.warpAffine(image, _centred(image_matrix), size, flags=flags[0], borderValue=FILL)
     index = cv2.warpAffine(frame.index, _centred(matrix), size, flags=flags[1], borderValue=BACKGROUND)
     index = cast(NDArray[np.int16], index)
     whole = frame.areas() * abs(np.linalg.det(matrix[:, :2]))
@@ -171,7 +177,7 @@ def warp(frame: FlatFrame, view: View, height: int, width: int, *, visible_min: 
 
 
 def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same map for OpenCV, which counts from the centre of the first pixel."""
+    """Return the same map for OpenCV, whose origin is the centre of the first pixel."""
     half = np.array([0.5, 0.5])
     return np.hstack([matrix[:, :2], (matrix @ [*half, 1] - half)[:, None]])
 
@@ -179,9 +185,9 @@ def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 def warp_boxes(
     boxes: NDArray[np.float32], matrix: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Boxes around the warped corners of boxes (N, 4), pixel edges, cut at the input's; NaN stays NaN.
+    """Return the bounding boxes of the warped corners of boxes (N, 4), pixel edges, clipped; NaN stays NaN.
 
-    Turned or sheared they are a little larger than the object, whose outline nobody knows.
+    With rotation or shear they are slightly larger than the object, whose outline is unknown.
     """
     corners = boxes[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
     moved = corners @ matrix[:, :2].T + matrix[:, 2]
@@ -190,9 +196,9 @@ def warp_boxes(
 
 
 def _shrink(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Average pixels before a strong reduction, which linear sampling would alias.
+    """Downscale by area averaging first if the scale is small, to avoid aliasing.
 
-    returns the smaller image and its size over the size before, (x, y)
+    returns the image and the ratio of its size to the original size, (x, y)
     """
     if scale > 0.75:
         return image, np.ones(2)
@@ -205,12 +211,12 @@ def _shrink(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], 
 def ignore_remains(
     index: NDArray[np.int16], whole: NDArray[np.float64], part: float, *, area_min: int
 ) -> None:
-    """Turn what remains of objects into ignore, in place, where too little of them is visible.
+    """Set the pixels of mostly hidden objects to ignore, in place.
 
     index    (H, W)  as in FlatFrame
-    whole    (N,)    pixels each object would have if nothing of it were hidden
-    part             least visible part of it
-    area_min         least visible pixels
+    whole    (N,)    pixels of each object without occlusion
+    part             minimum visible share
+    area_min         minimum visible pixels
     """
     seen = pixel_counts(index, len(whole))
     hidden = (seen > 0) & ((seen < part * whole) | (seen < area_min))
@@ -221,10 +227,10 @@ def ignore_remains(
 
 
 def object_boxes(index: NDArray[np.int16], count: int) -> NDArray[np.float32]:
-    """Tight boxes of objects 0 .. count - 1.
+    """Return tight boxes of objects 0 .. count - 1.
 
     index   (H, W)      as in FlatFrame
-    returns (count, 4)  x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel; 0 if unseen
+    returns (count, 4)  x1 y1 x2 y2, pixel edges: x2 and y2 are exclusive; 0 if not visible
     """
     values, starts, lengths = runs(index)
     seen = values > 0

@@ -1,4 +1,4 @@
-"""What a data set holds: counts by class, sizes, and every problem on the way."""
+"""Check of a data set: counts by class, image sizes, and all problems."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pcan_model.data.formats.labels import IGNORE
 
 
 @dataclass(slots=True)
-class Findings:
-    """What was found in some clips, while it is counted."""
+class DatasetSummary:
+    """Counts and problems of a data set, accumulated while it is checked."""
 
     clips: int = 0
     frames: int = 0
     empty: int = 0  # frames without objects
     ignoring: int = 0  # frames with an ignored region or object
-    boxed: int = 0  # objects known by their box only
-    unlabelled: int = 0  # clips that nobody labelled
+    boxed: int = 0  # objects with a box only
+    unlabelled: int = 0  # clips without labels
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # frames of each H, W
     areas: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # pixels, by class
     tracks: Counter[str] = field(default_factory=Counter)  # identities by class
@@ -31,66 +31,66 @@ class Findings:
     problems: list[str] = field(default_factory=list)
 
 
-def check(clips: Sequence[Clip], names: Sequence[str], findings: Findings) -> Iterator[str]:
-    """Decode every frame of some clips and count, in `findings`; yields a clip's name after each frame."""
+def check(clips: Sequence[Clip], names: Sequence[str], summary: DatasetSummary) -> Iterator[str]:
+    """Decode every frame and update `summary`; yields the clip's name after each frame."""
     for clip in clips:
-        findings.clips += 1
-        findings.unlabelled += not clip.labelled
+        summary.clips += 1
+        summary.unlabelled += not clip.labelled
         classes: dict[int, int] = {}
         for index in count():
             try:
-                _count(clip.name, clip.read(index), names, findings, classes)
+                _count(clip.name, clip.read(index), names, summary, classes)
             except EndOfClip:
                 break
             except (ValueError, OSError) as error:  # of data sets, of bags, and of the file system
-                findings.problems.append(str(error))
+                summary.problems.append(str(error))
             yield clip.name
-        findings.problems += clip.problems()
-        findings.tracks.update(names[label] for label in classes.values())
+        summary.problems += clip.problems()
+        summary.tracks.update(names[label] for label in classes.values())
 
 
 def _count(
-    clip: str, frame: ClipFrame, names: Sequence[str], findings: Findings, classes: dict[int, int]
+    clip: str, frame: ClipFrame, names: Sequence[str], summary: DatasetSummary, classes: dict[int, int]
 ) -> None:
-    """Count one frame; `classes` holds the class of each of the clip's identities."""
+    """Count one frame; `classes` maps the clip's identities to their classes."""
     height, width = frame.image.shape[:2]
-    findings.frames += 1
-    findings.sizes[height, width] += 1
+    summary.frames += 1
+    summary.sizes[height, width] += 1
     labels = frame.labels
     if labels is None:
         return
-    shown = labels.objects(boxed=True)
-    findings.empty += not len(shown)
-    findings.ignoring += bool((shown.index == IGNORE).any())
-    findings.boxed += int(shown.boxed.sum())
-    findings.ignored.update(names[label] for label in labels.labels[labels.ignored & ~labels.boxed])
+    objects = labels.objects(boxed=True)
+    summary.empty += not len(objects)
+    summary.ignoring += bool((objects.index == IGNORE).any())
+    summary.boxed += int(objects.boxed.sum())
+    summary.ignored.update(names[label] for label in labels.labels[labels.ignored & ~labels.boxed])
     for label, identity, area in zip(
-        shown.labels.tolist(), shown.ids.tolist(), shown.areas().tolist(), strict=True
+        objects.labels.tolist(), objects.ids.tolist(), objects.areas().tolist(), strict=True
     ):
-        findings.areas[names[label]].append(area)
+        summary.areas[names[label]].append(area)
         if classes.setdefault(identity, label) != label:
             expected = f"{names[classes[identity]]}, as before"
             raise DataError(clip, f"frame {frame.number}: class of id {identity}", expected, names[label])
-    if len(set(shown.ids.tolist())) < len(shown):
-        twice = [i for i, times in Counter(shown.ids.tolist()).items() if times > 1]
-        raise DataError(clip, f"frame {frame.number}: ids", "one object each", f"twice {twice}")
+    if len(set(objects.ids.tolist())) < len(objects):
+        duplicates = [i for i, times in Counter(objects.ids.tolist()).items() if times > 1]
+        raise DataError(clip, f"frame {frame.number}: ids", "one object each", f"twice {duplicates}")
 
 
-def describe(findings: Findings) -> str:
-    """Return the findings as a text for people."""
-    sizes = ", ".join(f"{w}x{h} ({n})" for (h, w), n in findings.sizes.most_common(6))
-    lines = [f"{findings.clips} clips, {findings.frames} frames; width x height (frames): {sizes}"]
-    if findings.unlabelled:
-        lines.append(f"without labels: {findings.unlabelled} clips")
-    if findings.unlabelled < findings.clips:
-        lines.append(f"frames without objects: {findings.empty}, with ignored regions: {findings.ignoring}")
-        if findings.boxed:
-            lines.append(f"objects known by their box only: {findings.boxed}")
+def describe(summary: DatasetSummary) -> str:
+    """Return the summary as text."""
+    sizes = ", ".join(f"{w}x{h} ({n})" for (h, w), n in summary.sizes.most_common(6))
+    lines = [f"{summary.clips} clips, {summary.frames} frames; width x height (frames): {sizes}"]
+    if summary.unlabelled:
+        lines.append(f"without labels: {summary.unlabelled} clips")
+    if summary.unlabelled < summary.clips:
+        lines.append(f"frames without objects: {summary.empty}, with ignored regions: {summary.ignoring}")
+        if summary.boxed:
+            lines.append(f"objects with a box only: {summary.boxed}")
         lines.append(f"{'class':12} {'objects':>8} {'tracks':>7} {'ignored':>8} {'median px':>10}")
-    for name in sorted({*findings.areas, *findings.ignored}, key=lambda n: -len(findings.areas.get(n, ()))):
-        areas = findings.areas.get(name, [])
+    for name in sorted({*summary.areas, *summary.ignored}, key=lambda n: -len(summary.areas.get(n, ()))):
+        areas = summary.areas.get(name, [])
         median = f"{np.median(areas):.0f}" if areas else "-"
-        counts = f"{len(areas):8} {findings.tracks[name]:7} {findings.ignored[name]:8}"
+        counts = f"{len(areas):8} {summary.tracks[name]:7} {summary.ignored[name]:8}"
         lines.append(f"{name:12} {counts} {median:>10}")
-    lines += [f"problem: {problem}" for problem in findings.problems]
+    lines += [f"problem: {problem}" for problem in summary.problems]
     return "\n".join(lines)

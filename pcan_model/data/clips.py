@@ -1,4 +1,4 @@
-"""A clip: a sequence of frames in RGB with time, name and labels, whatever it is read from."""
+"""Clips: sequences of RGB frames with times, names and labels, whatever their source."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ __all__ = [
     "without_image",
 ]
 
-START = 1_000_000_000  # nanoseconds, of the first frame: a stamp of 0 means no time to ROS
+START = 1_000_000_000  # nanoseconds, of the first frame; ROS treats 0 as no time
 
 
 def time_of(index: int, rate: float) -> int:
-    """Return when a frame was taken, in nanoseconds, where only the frames per second are known."""
+    """Return the time of a frame in nanoseconds, if only the frame rate is known."""
     return START + round(index * 1e9 / rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabeledFrame:
-    """One image with the N objects visible in it; N may be 0."""
+    """An image with N visible objects; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     masks: NDArray[np.bool_]  # (N, H, W) visible pixels; masks never overlap
@@ -67,7 +67,7 @@ class LabeledFrame:
 
 
 class EndOfClip(IndexError):
-    """There is no frame of this number: the clip has ended."""
+    """The index is beyond the end of the clip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,48 +75,45 @@ class ClipFrame:
     """One frame of a clip."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    number: int  # place within the clip, from 0
-    time: int  # when it was taken, nanoseconds
-    name: str  # file name that its results are filed under
+    number: int  # index within the clip, from 0
+    time: int  # capture time, nanoseconds
+    name: str  # file name for its results
     labels: FrameLabels | None = None  # None: not labelled
 
     def objects(self) -> FrameLabels:
-        """Return the labels; those of a frame that is not labelled hold no objects."""
+        """Return the labels; without objects if the frame is not labelled."""
         if self.labels is not None:
             return self.labels
         return labelled(np.zeros(self.image.shape[:2], np.int16), [], [])
 
     def labeled(self) -> LabeledFrame:
-        """Return the image with a mask for every object."""
+        """Return the image with a mask per object."""
         return with_image(self.image, self.objects())
 
     def flat(self) -> FlatFrame:
-        """Return the image with all masks in one index image, objects known by their box only among them."""
-        shown = self.objects().objects(boxed=True)
-        return FlatFrame(self.image, shown.index, shown.labels, shown.ids, shown.boxes)
+        """Return the image with all masks in one index image, including objects with a box only."""
+        labels = self.objects().objects(boxed=True)
+        return FlatFrame(self.image, labels.index, labels.labels, labels.ids, labels.boxes)
 
 
 class Clip(ABC):
-    """A named sequence of frames that are read or drawn only when asked for.
+    """A named sequence of frames, loaded on demand by index; reading in order is cheap for all clips."""
 
-    A frame is read by its index; reading in order is cheap in every clip, and reads each frame once.
-    """
-
-    name: str  # as a file name without its ending
+    name: str  # as a file name without suffix
     rate: float  # frames per second
-    labelled: bool  # whether its frames are labelled; if not, they hold no objects
+    labelled: bool  # whether its frames have labels
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return the exact number of frames; a video that does not know it is decoded once for it."""
+        """Return the exact number of frames; a video may have to be decoded once to know it."""
 
     @abstractmethod
     def read(self, index: int) -> ClipFrame:
-        """Read one frame; EndOfClip behind the last, DataError where it cannot be read."""
+        """Read a frame; raises EndOfClip after the last, and DataError if it cannot be read."""
 
     @property
     def count(self) -> int | None:
-        """The number of frames as far as it is known without reading; a hint, for progress bars."""
+        """Return the number of frames if known without reading; an estimate for progress bars."""
         return len(self)
 
     def frames(self) -> Iterator[ClipFrame]:
@@ -129,31 +126,31 @@ class Clip(ABC):
             yield frame
 
     def frame(self, index: int) -> LabeledFrame:
-        """Read one frame with a mask for every object."""
+        """Read a frame with a mask per object."""
         return self.read(index).labeled()
 
     def flat(self, index: int) -> FlatFrame:
-        """Read one frame in its flat form, for training."""
+        """Read a frame in flat form, for training."""
         return self.read(index).flat()
 
     def labels(self, index: int) -> FrameLabels:
-        """Return the labels of one frame, ignored objects among them."""
+        """Return the labels of a frame, including ignored objects."""
         return self.read(index).objects()
 
     def time(self, index: int) -> int:
-        """Return when a frame was taken, nanoseconds."""
+        """Return the capture time of a frame in nanoseconds."""
         return time_of(index, self.rate)
 
     def file_name(self, index: int) -> str:
-        """Return the file name that a frame's results are filed under."""
+        """Return the file name for a frame's results."""
         return f"{index:06d}.jpg"
 
     def file(self, index: int) -> Path | None:
-        """Return the image file of a frame; None where it is no file of its own."""
+        """Return the image file of a frame; None if it has none."""
         return None
 
     def problems(self) -> tuple[str, ...]:
-        """Return what was missing, one line each; complete once the clip was read to its end."""
+        """Return problems such as missing frames, one each; complete once the clip was read to the end."""
         return ()
 
     def _frame(self, index: int, image: NDArray[np.uint8], labels: FrameLabels | None = None) -> ClipFrame:
@@ -161,30 +158,30 @@ class Clip(ABC):
         return ClipFrame(image, index, self.time(index), self.file_name(index), labels)
 
     def _check_index(self, index: int, length: int) -> None:
-        """Raise EndOfClip where there is no such frame."""
+        """Raise EndOfClip for an index out of range."""
         if not 0 <= index < length:
             raise EndOfClip(f"{self.name}: expected a frame below {length}, got {index}")
 
 
 def check_names(clips: Sequence[Clip], where: Path) -> None:
-    """Raise DataError that names `where` unless every clip has a name of its own."""
+    """Raise DataError naming `where` unless all clip names are unique."""
     counts = Counter(clip.name for clip in clips)
-    if twice := sorted(name for name, count in counts.items() if count > 1):
-        raise DataError(where, "clips", "a name of its own for each", f"twice {twice}")
+    if duplicates := sorted(name for name, count in counts.items() if count > 1):
+        raise DataError(where, "clips", "a unique name for each", f"twice {duplicates}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatFrame:
-    """A labelled frame whose N masks are one image of numbers, cheap to warp and to paste on.
+    """A labelled frame with N masks in one index image, cheap to warp and to paste onto.
 
-    An object known by its box only is painted as a rectangle, which says how much of it is visible.
+    An object with a box only is drawn as a rectangle, which determines how much of it is visible.
     """
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
     labels: NDArray[np.int64]  # (N,) index into the classes
     ids: NDArray[np.int64]  # (N,) identity within the clip
-    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
+    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) see no_boxes
 
     def __post_init__(self) -> None:
         if not len(self.boxes):
@@ -193,24 +190,24 @@ class FlatFrame:
 
     @property
     def boxed(self) -> NDArray[np.bool_]:
-        """Whether each object is known by its box only, (N,)."""
+        """Return whether each object has a box only, (N,)."""
         return ~np.isnan(self.boxes[:, 0])
 
     def areas(self) -> NDArray[np.int64]:
-        """Visible pixels of every object, (N,)."""
+        """Return the number of visible pixels of each object, (N,)."""
         return pixel_counts(self.index, len(self.ids))
 
 
-def _check_lengths(noun: str, **arrays: NDArray[np.generic]) -> None:
+def _check_lengths(record: str, **arrays: NDArray[np.generic]) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"{noun}: fields disagree on N: {lengths}")
+        raise ValueError(f"{record}: fields disagree on N: {lengths}")
 
 
 def with_image(image: NDArray[np.uint8], labels: FrameLabels) -> LabeledFrame:
-    """Lay labels over their image (H, W, 3); what is ignored is no object any more."""
-    shown = labels.objects()
-    return LabeledFrame(image, shown.masks(), shown.labels, shown.ids, shown.index == IGNORE)
+    """Combine an image (H, W, 3) and its labels; ignored objects become part of the ignore mask."""
+    objects = labels.objects()
+    return LabeledFrame(image, objects.masks(), objects.labels, objects.ids, objects.index == IGNORE)
 
 
 def without_image(frame: LabeledFrame) -> FrameLabels:

@@ -1,4 +1,4 @@
-"""Colour of augmentation: one drawn `ColourChange` for an image, partly shared by a pair."""
+"""Colour augmentation: a random `ColourChange` per image, partly shared by a pair."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ GREY = -9.0  # saturation of an image without colour
 
 @dataclass(frozen=True, slots=True)
 class ColourChange:
-    """How an image's colours are changed; the defaults change nothing."""
+    """Parameters of a colour change; the defaults change nothing."""
 
     brightness: float = 0.0  # added, 1 = full range
     contrast: float = 0.0  # natural logarithm of the factor around mid grey
     gamma: float = 0.0  # natural logarithm of the exponent
     saturation: float = 0.0  # natural logarithm of the factor
-    hue: float = 0.0  # turned by, in [-1, 1] of the circle
+    hue: float = 0.0  # shift in [-1, 1] of the circle
     warmth: float = 0.0  # red up and blue down, relative
     night: float = 0.0  # 0 = day, 1 = dark
     noise: float = 0.0  # standard deviation, of 255
@@ -32,7 +32,7 @@ class ColourChange:
 
 
 def draw_colour_change(config: AugmentConfig, rng: np.random.Generator) -> ColourChange:
-    """Draw a look; each kind of damage with its own probability."""
+    """Sample a colour change; each degradation has its own probability."""
     s = config.colour
     deviations = np.array([0.08, 0.2, 0.2, 0.25, 0.015, 0.06])
     values = deviations * rng.standard_normal(6).clip(-2.5, 2.5) * s
@@ -45,20 +45,20 @@ def draw_colour_change(config: AugmentConfig, rng: np.random.Generator) -> Colou
         saturation=GREY if grey else saturation,
         hue=hue,
         warmth=warmth,
-        night=_sometimes(config.night, 0.3, 1.0, rng),
-        noise=_sometimes(config.noise, 1.0, 9.0, rng),
-        blur=_sometimes(config.blur, 0.4, 1.3, rng),
-        jpeg=_sometimes(config.jpeg, 0.0, 1.0, rng),
+        night=_uniform_or_zero(config.night, 0.3, 1.0, rng),
+        noise=_uniform_or_zero(config.noise, 1.0, 9.0, rng),
+        blur=_uniform_or_zero(config.blur, 0.4, 1.3, rng),
+        jpeg=_uniform_or_zero(config.jpeg, 0.0, 1.0, rng),
     )
 
 
-def _sometimes(probability: float, low: float, high: float, rng: np.random.Generator) -> float:
+def _uniform_or_zero(probability: float, low: float, high: float, rng: np.random.Generator) -> float:
     value = rng.uniform(low, high)
     return float(value) if rng.random() < probability else 0.0
 
 
 def mix_colour_changes(a: ColourChange, b: ColourChange, part: float) -> ColourChange:
-    """Look of a reference frame: `part` of look a, the rest of b; night, damage and grey are a's."""
+    """Blend two colour changes, `part` of a and the rest of b; night, degradations and grey are a's."""
     blended = {
         name: part * getattr(a, name) + (1 - part) * getattr(b, name)
         for name in ("brightness", "contrast", "gamma", "hue", "warmth")
@@ -69,7 +69,7 @@ def mix_colour_changes(a: ColourChange, b: ColourChange, part: float) -> ColourC
 
 
 def apply_colour_change(image: Image, colour_change: ColourChange, rng: np.random.Generator) -> Image:
-    """Change the colours of an image, (H, W, 3)."""
+    """Apply a colour change to an image, (H, W, 3)."""
     if colour_change.hue or colour_change.saturation:
         image = _turn_colours(image, colour_change)
     image = cast(Image, cv2.LUT(image, _curves(colour_change)))
@@ -83,7 +83,7 @@ def apply_colour_change(image: Image, colour_change: ColourChange, rng: np.rando
 
 
 def _curves(colour_change: ColourChange) -> Image:
-    """One curve per channel for all that acts on a pixel's value alone, (1, 256, 3)."""
+    """Return a lookup table per channel for all pointwise changes, (1, 256, 3)."""
     x = np.linspace(0, 1, 256)[:, None]
     x = (x - 0.45) * np.exp(colour_change.contrast) + 0.45 + colour_change.brightness
     tint = np.array([1 + colour_change.warmth, 1, 1 - colour_change.warmth])
@@ -103,7 +103,7 @@ def _turn_colours(image: Image, colour_change: ColourChange) -> Image:
 
 
 def _add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
-    """Add noise whose grain is drawn once for a quarter of the rows and rolled for the others."""
+    """Add Gaussian noise, sampled for a quarter of the rows and shifted for the others."""
     rows = -(-image.shape[0] // 4)
     grain = rng.standard_normal((rows, *image.shape[1:]), np.float32) * np.float32(sigma)
     sheet = np.concatenate([np.roll(grain, 37 * n, 1) for n in range(4)])[: image.shape[0]]
@@ -111,6 +111,6 @@ def _add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 
 
 def compress(image: Image, quality: int) -> Image:
-    """Pass an image through JPEG."""
+    """Compress an image as JPEG and decode it."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cast(Image, cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -1,4 +1,4 @@
-"""Any clips written as a data set of a chosen format."""
+"""Conversion of clips to a data set format."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def convert(
     split: str = "train",
     names: Sequence[str] = CLASSES,
 ) -> Iterator[str]:
-    """Write clips as a data set; yields a clip's name after each of its frames.
+    """Write clips as a data set, atomically; yields the clip's name after each frame.
 
     target  one of TARGETS
-    out     a folder that is not there yet; it appears when all is written
-    split   what the whole is called, where the format has splits
-    names   of the classes that the clips' labels count
+    out     folder to create
+    split   name of the split, for formats with splits
+    names   class names, in the order of labels
 
-    Raises DataError where `out` is there, or two clips have one name.
+    Raises DataError if `out` exists, or clip names are not unique.
     """
     if target not in TARGETS:
         raise DataError(out, "format", f"one of {', '.join(TARGETS)}", target)
     if out.exists():
-        raise DataError(out, "out", "a folder that is not there yet", "one that is")
+        raise DataError(out, "out", "a folder that does not exist", "one that does")
     check_names(clips, out)
     with atomic_folder(out) as partial:
         yield from _write(clips, target, partial, split, names)

@@ -1,4 +1,4 @@
-"""Copy-paste: cut-outs of objects from other clips, laid over both frames of a pair."""
+"""Copy-paste augmentation: cut-outs of objects from other clips, pasted onto both frames of a pair."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from pcan_model.data.colour import ColourChange, apply_colour_change
 from pcan_model.data.formats.labels import no_boxes
 
 PASTED_ID = 1_000_000  # ids of pasted objects start here
-RIDER, RIDDEN = "rider", ("motorcycle", "bicycle")  # cut out together, where the data tell them apart
-PATCH_MAX = 320  # longest side of a kept cut-out, pixels
+RIDER, RIDDEN = "rider", ("motorcycle", "bicycle")  # cut out together
+PATCH_MAX = 320  # longest side of a stored cut-out, pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutOut:
-    """One object, or a rider with what is ridden, cut from an image."""
+    """An object, or a rider with the vehicle, cut from an image."""
 
     image: NDArray[np.uint8]  # (h, w, 3) RGB, with a margin of one pixel
-    index: NDArray[np.int16]  # (h, w) 0, or k + 1 where object k is
-    labels: NDArray[np.int64]  # (K,) index into the classes, the leading object first
-    scale: float  # kept pixels x this = pixels in an input that shows the whole source
+    index: NDArray[np.int16]  # (h, w) 0, or k + 1 at pixels of object k
+    labels: NDArray[np.int64]  # (K,) index into the classes, the main object first
+    scale: float  # factor to the size in an input that shows the whole source image
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a cut-out lies in one frame."""
+    """Position and appearance of a cut-out in a frame."""
 
-    foot_x: float  # pixels of the input, middle of the lower edge
+    foot_x: float  # pixels of the input, centre of the bottom edge
     foot_y: float
     height: float  # pixels
     flip: bool
@@ -43,15 +43,16 @@ class Placement:
 
 
 class CutOutBank:
-    """At most `per_class` cut-outs of each class, drawn once; clips with a higher chance give more.
+    """At most `per_class` cut-outs of each class, collected once from randomly sampled frames.
 
-    names  of the classes that the clips' labels count
+    probabilities  of sampling each clip
+    names          class names, in the order of labels
     """
 
     def __init__(
         self,
         clips: Sequence[Clip],
-        chances: NDArray[np.float64],
+        probabilities: NDArray[np.float64],
         *,
         height: int,
         width: int,
@@ -63,7 +64,7 @@ class CutOutBank:
     ) -> None:
         self._names, size = names, (height, width)
         self._by_class: dict[int, list[CutOut]] = {}
-        chosen = rng.choice(len(clips), frames, p=chances).tolist()
+        chosen = rng.choice(len(clips), frames, p=probabilities).tolist()
         drawn = {(c, int(rng.integers(len(clips[c])))) for c in chosen}
         for clip, number in sorted(drawn):
             frame = clips[clip].flat(number)
@@ -81,38 +82,38 @@ class CutOutBank:
         return sum(map(len, self._by_class.values()))
 
     def draw(self, shares: Mapping[str, float], rng: np.random.Generator) -> CutOut:
-        """Draw a class first, by the relative shares (1 where none is given), then one of its cut-outs."""
+        """Sample a class by relative frequency (default 1), then one of its cut-outs."""
         known = sorted(self._by_class)
-        chances = np.array([shares.get(self._names[label], 1.0) for label in known], np.float64)
-        chances += 1e-9  # a bank of unwanted classes works too
-        kept = self._by_class[known[rng.choice(len(known), p=chances / chances.sum())]]
+        probabilities = np.array([shares.get(self._names[label], 1.0) for label in known], np.float64)
+        probabilities += 1e-9  # avoids zero probabilities only
+        kept = self._by_class[known[rng.choice(len(known), p=probabilities / probabilities.sum())]]
         return kept[rng.integers(len(kept))]
 
 
 def cut_objects(
     frame: FlatFrame, size: tuple[int, int], *, height_min: int, names: Sequence[str]
 ) -> list[CutOut]:
-    """Cut every object that has an outline, is high enough and not cut by the image's edge.
+    """Cut out all objects with a mask, of sufficient height and not touching the image border.
 
     size   (height, width) of the input
-    names  of the classes
+    names  class names
     """
     h, w = frame.index.shape
     boxes = object_boxes(frame.index, len(frame.ids)).astype(int)
     cuts = []
-    for group in _groups(np.array(names)[frame.labels], boxes):
+    for group in _group_riders(np.array(names)[frame.labels], boxes):
         x1, y1 = boxes[group, :2].min(0) - 1
         x2, y2 = boxes[group, 2:].max(0) + 1
         at_edge = x1 < 0 or y1 < 0 or x2 > w or y2 > h
         if at_edge or y2 - y1 - 2 < height_min or frame.boxed[group].any():
             continue
         part = FlatFrame(frame.image[y1:y2, x1:x2], frame.index[y1:y2, x1:x2], frame.labels, frame.ids)
-        cuts.append(_cut(part, group, fit_scale((h, w), *size)))
+        cuts.append(_make_cut_out(part, group, fit_scale((h, w), *size)))
     return cuts
 
 
-def _groups(kinds: NDArray[np.str_], boxes: NDArray[np.int_]) -> list[list[int]]:
-    """Every object alone, except that a rider takes along the bicycle or motorcycle below."""
+def _group_riders(kinds: NDArray[np.str_], boxes: NDArray[np.int_]) -> list[list[int]]:
+    """Return groups of objects: riders with the bicycle or motorcycle below them, all others alone."""
     groups: list[list[int]] = []
     ridden: set[int] = set()
     for k in np.flatnonzero(kinds == RIDER):
@@ -130,7 +131,7 @@ def _sits_on(rider: NDArray[np.int_], ride: NDArray[np.int_]) -> bool:
     )
 
 
-def _cut(part: FlatFrame, group: list[int], scale: float) -> CutOut:
+def _make_cut_out(part: FlatFrame, group: list[int], scale: float) -> CutOut:
     index: NDArray[np.int16] = np.zeros(part.index.shape, np.int16)
     for number, k in enumerate(group, start=1):
         index[part.index == k + 1] = number
@@ -146,7 +147,7 @@ def _cut(part: FlatFrame, group: list[int], scale: float) -> CutOut:
 def draw_placement(
     cut: CutOut, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> Placement:
-    """Draw where a cut-out stands in the key frame: anywhere, its foot in the lower two thirds."""
+    """Sample the placement in the key frame: anywhere, with the foot in the lower two thirds."""
     low, high = math.log(config.paste_scale_min), math.log(config.paste_scale_max)
     size = cut.index.shape[0] * cut.scale * math.exp(rng.uniform(low, high))
     brightness, contrast, saturation = rng.normal(0, (0.1, 0.2, 0.2)).tolist()
@@ -160,44 +161,44 @@ def draw_placement(
     )
 
 
-def move_placement(place: Placement, rng: np.random.Generator) -> Placement:
-    """Move a placement a little, for the reference frame: by up to a third of its height."""
+def move_placement(placement: Placement, rng: np.random.Generator) -> Placement:
+    """Perturb a placement for the reference frame, by up to a third of its height."""
     x, y, grow = rng.normal(0, (0.15, 0.05, 0.05)).clip(-0.3, 0.3)
     return replace(
-        place,
-        foot_x=place.foot_x + x * place.height,
-        foot_y=place.foot_y + y * place.height,
-        height=place.height * (1 + grow),
+        placement,
+        foot_x=placement.foot_x + x * placement.height,
+        foot_y=placement.foot_y + y * placement.height,
+        height=placement.height * (1 + grow),
     )
 
 
 def paste(
-    frame: FlatFrame, cuts: Sequence[CutOut], places: Sequence[Placement], *,
+    frame: FlatFrame, cuts: Sequence[CutOut], placements: Sequence[Placement], *,
     config: AugmentConfig, rng: np.random.Generator,
 ) -> FlatFrame:  # fmt: skip
-    """Lay cut-outs over a frame, each over those before; objects covered too far become ignore."""
+    """Paste cut-outs onto a frame in order; objects occluded too much become ignore."""
     image, index = frame.image.copy(), frame.index.copy()
     labels = np.concatenate([frame.labels, *(cut.labels for cut in cuts)])
     ids = np.concatenate([frame.ids, PASTED_ID + np.arange(len(labels) - len(frame.ids))])
     whole = np.zeros(len(labels))
     whole[: len(frame.ids)] = frame.areas()
     first = len(frame.ids)
-    for cut, place in zip(cuts, places, strict=True):
-        whole[first : first + len(cut.labels)] = _lay(image, index, cut, place, first, rng)
+    for cut, placement in zip(cuts, placements, strict=True):
+        whole[first : first + len(cut.labels)] = _paste_one(image, index, cut, placement, first, rng)
         first += len(cut.labels)
     ignore_remains(index, whole, config.paste_visible_min, area_min=config.area_min)
     boxes = np.concatenate([frame.boxes, no_boxes(len(labels) - len(frame.ids))])
     return FlatFrame(image, index, labels, ids, boxes)
 
 
-def _lay(
-    image: NDArray[np.uint8], index: NDArray[np.int16], cut: CutOut, place: Placement, first: int,
+def _paste_one(
+    image: NDArray[np.uint8], index: NDArray[np.int16], cut: CutOut, placement: Placement, first: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """Lay one cut-out over an image, in place; returns its objects' areas if nothing hid them."""
-    patch, numbers = _resize(cut, place, rng)
+    """Paste one cut-out onto an image, in place; returns its objects' areas without occlusion."""
+    patch, numbers = _resize(cut, placement, rng)
     h, w = numbers.shape
-    x, y = round(place.foot_x - w / 2), round(place.foot_y - h)
+    x, y = round(placement.foot_x - w / 2), round(placement.foot_y - h)
     x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + w, index.shape[1]), min(y + h, index.shape[0])
     areas = np.bincount(numbers.ravel(), minlength=len(cut.labels) + 1)[1:]
     if x1 >= x2 or y1 >= y2:
@@ -207,19 +208,19 @@ def _lay(
     solid = (numbers > 0).astype(np.float32)
     alpha = cv2.GaussianBlur(solid, (3, 3), 0)[inside][..., None]
     image[target] = (image[target] * (1 - alpha) + patch[inside] * alpha + 0.5).astype(np.uint8)
-    shown = numbers[inside]
-    index[target] = np.where(shown > 0, shown + first, index[target])
+    visible = numbers[inside]
+    index[target] = np.where(visible > 0, visible + first, index[target])
     return areas
 
 
 def _resize(
-    cut: CutOut, place: Placement, rng: np.random.Generator
+    cut: CutOut, placement: Placement, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    factor = place.height / cut.index.shape[0]
-    size = (max(2, round(cut.index.shape[1] * factor)), max(2, round(place.height)))
+    factor = placement.height / cut.index.shape[0]
+    size = (max(2, round(cut.index.shape[1] * factor)), max(2, round(placement.height)))
     kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     image = cast(NDArray[np.uint8], cv2.resize(cut.image, size, interpolation=kind))
     index = cast(NDArray[np.int16], cv2.resize(cut.index, size, interpolation=cv2.INTER_NEAREST))
-    if place.flip:
+    if placement.flip:
         image, index = image[:, ::-1], index[:, ::-1]
-    return apply_colour_change(np.ascontiguousarray(image), place.colour_change, rng), index
+    return apply_colour_change(np.ascontiguousarray(image), placement.colour_change, rng), index

@@ -1,4 +1,4 @@
-"""How long an MP4 is shown: its edit list hides frames where it was trimmed without decoding."""
+"""Presentation time of an MP4 by its edit list, which hides frames trimmed without re-encoding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 from pcan_model.data.containers import MOST_BOXES
 
-MOST = 1000  # entries of an edit list; more are no list of a video
+MOST = 1000  # limit of the entries in an edit list
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box of the file."""
+    """A box in the file."""
 
     kind: bytes
     start: int  # of its contents, bytes
@@ -22,7 +22,7 @@ class Box:
 
 
 def shown_seconds(path: Path) -> float | None:
-    """Return how long the edit list lets the video be shown; None where there is no such list."""
+    """Return the presentation time by the edit list in seconds; None without an edit list."""
     with path.open("rb") as file:
         file.seek(0, 2)
         whole = Box(b"", 0, file.tell())
@@ -38,24 +38,24 @@ def shown_seconds(path: Path) -> float | None:
 
 
 def _boxes(file: BinaryIO, parent: Box) -> Iterator[Box]:
-    place = parent.start
+    offset = parent.start
     for _ in range(MOST_BOXES):
-        if place + 8 > parent.end:
+        if offset + 8 > parent.end:
             return
-        file.seek(place)
+        file.seek(offset)
         head = file.read(16)
         length, start = int.from_bytes(head[:4], "big"), 8
         if length == 1:
             length, start = int.from_bytes(head[8:16], "big"), 16
-        end = parent.end if length == 0 else min(parent.end, place + length)
-        if end < place + start:
+        end = parent.end if length == 0 else min(parent.end, offset + length)
+        if end < offset + start:
             return
-        yield Box(head[4:8], place + start, end)
-        place = end
+        yield Box(head[4:8], offset + start, end)
+        offset = end
 
 
 def _find(file: BinaryIO, parent: Box, *kinds: bytes) -> Box | None:
-    """Return the first box of a kind, or of a kind within one of another."""
+    """Return the first box at a path of kinds."""
     found: Box | None = parent
     for kind in kinds:
         found = next((box for box in _boxes(file, found) if box.kind == kind), None) if found else None
@@ -68,13 +68,13 @@ def _is_video(file: BinaryIO, track: Box) -> bool:
 
 
 def _time_scale(file: BinaryIO, header: Box) -> int:
-    """Return the units of a second that durations are counted in."""
+    """Return the time units per second."""
     version = _read(file, header, 0, 1)
     return int.from_bytes(_read(file, header, 20 if version == b"\1" else 12, 4), "big")
 
 
 def _shown(file: BinaryIO, edit: Box) -> int:
-    """Return the sum of what the entries show; an entry without media is a pause."""
+    """Return the total duration of the entries, without empty edits."""
     width = 8 if _read(file, edit, 0, 1) == b"\1" else 4
     count = min(MOST, int.from_bytes(_read(file, edit, 4, 4), "big"))
     total = 0
@@ -85,7 +85,7 @@ def _shown(file: BinaryIO, edit: Box) -> int:
     return total
 
 
-def _read(file: BinaryIO, box: Box, place: int, length: int) -> bytes:
-    """Return bytes of a box's contents; fewer where it ends before."""
-    file.seek(box.start + place)
-    return file.read(max(0, min(length, box.end - box.start - place)))
+def _read(file: BinaryIO, box: Box, offset: int, length: int) -> bytes:
+    """Return bytes of a box's contents; fewer at its end."""
+    file.seek(box.start + offset)
+    return file.read(max(0, min(length, box.end - box.start - offset)))

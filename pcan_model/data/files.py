@@ -1,4 +1,4 @@
-"""A clip of image files: images and labels are decoded when a frame is asked for."""
+"""Clips of image files, with images and labels decoded on demand."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from pcan_model.data.formats.labels import FrameLabels, labelled
 
 NUMBER = re.compile(r"[0-9]{1,18}$", re.ASCII)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-RATE = 10.0  # frames per second of a folder, which says nothing of time
+RATE = 10.0  # frames per second of a folder, which has no times
 
 
 class LabelSource(Protocol):
-    """The labels of one clip, still encoded."""
+    """The encoded labels of a clip."""
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame.
 
-        size     H, W of the image; None: not known, as it was not decoded
-        returns  None where the labels do not tell the size either
+        size     (H, W) of the image; None if unknown
+        returns  None if the labels do not contain the size either
         """
         ...
 
 
 class NoLabels:
-    """The labels of images without."""
+    """Labels of a clip without labels."""
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return a frame without objects."""
@@ -44,7 +44,7 @@ class NoLabels:
 
 
 class FileClip(Clip):
-    """A clip of which only paths and encoded labels are in memory."""
+    """A clip of image files; only paths and encoded labels are kept in memory."""
 
     def __init__(self, name: str, image_files: Sequence[Path], labels: LabelSource, *, rate: float) -> None:
         self.name = name
@@ -57,7 +57,7 @@ class FileClip(Clip):
         return len(self.image_files)
 
     def read(self, index: int) -> ClipFrame:
-        """Decode image and labels of a frame; DataError where they are of different sizes."""
+        """Decode image and labels of a frame; raises DataError if their sizes differ."""
         self._check_index(index, len(self))
         image = read_image(self.image_files[index])
         height, width = image.shape[:2]
@@ -65,41 +65,41 @@ class FileClip(Clip):
         return self._frame(index, image, labels)
 
     def labels(self, index: int) -> FrameLabels:
-        """Decode the labels of a frame; its image only where they do not tell its size."""
+        """Decode the labels of a frame, and its image only if the size is unknown."""
         self._check_index(index, len(self))
         known = self._labels.decode(index, None)
         return self.read(index).objects() if known is None else known
 
     def file_name(self, index: int) -> str:
-        """Return the name of a frame's image."""
+        """Return the name of a frame's image file."""
         return self.file(index).name
 
     def file(self, index: int) -> Path:
-        """Return the image of a frame."""
+        """Return the image file of a frame."""
         self._check_index(index, len(self))
         return self.image_files[index]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Decode an image, (H, W, 3) RGB; DataError where there is none."""
+    """Decode an image, (H, W, 3) RGB; raises DataError if it cannot be decoded."""
     return cast(NDArray[np.uint8], cv2.cvtColor(read_unchanged(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
 def visible(paths: Iterable[Path], endings: Sequence[str] = ()) -> list[Path]:
-    """Return paths in natural order, without hidden ones, such as the `._x.jpg` that macOS adds.
+    """Return paths in natural order, without hidden ones such as the `._x.jpg` of macOS.
 
-    endings  the only ones to take, in lower case; all where none is given
+    endings  accepted endings in lower case; all if empty
     """
     return sorted((p for p in paths if is_visible(p, endings)), key=lambda p: natural_order(p.name))
 
 
 def is_visible(path: Path, endings: Sequence[str] = ()) -> bool:
-    """Return whether a path is not hidden, and has one of the endings where some are given."""
+    """Return whether a path is not hidden and has one of the endings, if given."""
     return not path.name.startswith(".") and (not endings or path.name.lower().endswith(tuple(endings)))
 
 
 def frame_numbers(image_files: Sequence[Path]) -> list[int]:
-    """Return the numbers at the end of the names of images; DataError unless each has one of its own."""
+    """Return the frame numbers at the end of image names; raises DataError unless they are unique."""
     numbers: dict[int, Path] = {}
     for path in image_files:
         digits = NUMBER.search(path.stem)
@@ -112,7 +112,7 @@ def frame_numbers(image_files: Sequence[Path]) -> list[int]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the images of a folder in natural order; DataError where there are none."""
+    """Return the images of a folder in natural order; raises DataError if there are none."""
     if not folder.is_dir():
         raise DataError(folder, "folder", "images", "no such folder")
     found = visible(folder.iterdir(), IMAGE_SUFFIXES)
@@ -128,11 +128,11 @@ def read_folder(path: Path) -> Clip:
 
 
 def read_unchanged(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
-    """Decode an image as OpenCV does; DataError where there is none, or a JPEG that is cut off."""
+    """Decode an image with OpenCV; raises DataError if it cannot be decoded or is a truncated JPEG."""
     data = read_bytes(path)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # of no bytes, and of sizes that nobody means
+    except cv2.error:  # for empty data and absurd sizes
         image = None
     if image is None:
         raise DataError(path, "image", "a readable image", f"{len(data)} other bytes")
@@ -140,7 +140,7 @@ def read_unchanged(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read an image without decoding it; DataError where there is none, or a JPEG that is cut off."""
+    """Read an image file without decoding it; raises DataError if missing or a truncated JPEG."""
     if not path.is_file():
         raise DataError(path, "image", "an image", "no such file")
     data = path.read_bytes()
@@ -150,7 +150,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_image(path: Path, image: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    """Encode an image as its name says; OSError where that fails."""
+    """Encode an image in the format of the file name's suffix; raises OSError on failure."""
     done, data = cv2.imencode(path.suffix, image, list(settings))
     if not done:
         raise OSError(f"{path}: the image could not be written")

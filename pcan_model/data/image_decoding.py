@@ -1,4 +1,4 @@
-"""ROS image messages to RGB images; anything unreadable is a BadImage that says what was expected."""
+"""Decoding of ROS image messages to RGB images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcan_model.data.formats.jpeg import is_jpeg, is_whole
 
-# encoding: (channels, conversion to RGB); Bayer names of OpenCV start at the second row's second pixel.
+# encoding: (channels, conversion to RGB); OpenCV's Bayer names start at the second row's second pixel.
 EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -29,11 +29,11 @@ EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
-TWO_PLANES = {  # half as many rows of colour pairs below those of grey, all of one step
+TWO_PLANES = {  # a luma plane, then half as many rows of chroma pairs, with the same step
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
 }
-SIXTEEN_BIT = {  # of these the high byte is taken, as their 8-bit kin
+SIXTEEN_BIT = {  # 8-bit encoding of the high bytes
     "rgb16": "rgb8",
     "bgr16": "bgr8",
     "16UC3": "8UC3",
@@ -51,13 +51,13 @@ BAYER = tuple(name for name in (*EIGHT_BIT, *SIXTEEN_BIT) if name.startswith("ba
 
 
 class BadImage(ValueError):
-    """A message that holds no image: names the field, what was expected and what came."""
+    """Invalid image message; names the field, what was expected and what was received."""
 
 
 def decode(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
-    """Return the (H, W, 3) image of a sensor_msgs Image or CompressedImage; may share its memory.
+    """Decode a sensor_msgs Image or CompressedImage to (H, W, 3); may share its memory.
 
-    order  of the channels, rgb or bgr; what comes in this order is not touched
+    order  of the channels, rgb or bgr; images already in this order are not converted
     """
     if order == "bgr" and getattr(message, "encoding", "") in ("bgr8", "8UC3"):
         _check_size(message, 3, message.height)
@@ -73,11 +73,11 @@ def _decode(message: Any) -> NDArray[np.uint8]:
 def _decode_raw(message: Any) -> NDArray[np.uint8]:
     if message.encoding in TWO_PLANES:
         return _decode_two_planes(message)
-    kin = SIXTEEN_BIT.get(message.encoding, message.encoding)
-    if kin not in EIGHT_BIT:
+    encoding = SIXTEEN_BIT.get(message.encoding, message.encoding)
+    if encoding not in EIGHT_BIT:
         known = ", ".join((*EIGHT_BIT, *TWO_PLANES, *SIXTEEN_BIT))
         raise BadImage(f"encoding: expected one of {known}; got {message.encoding!r}")
-    channels, conversion = EIGHT_BIT[kin]
+    channels, conversion = EIGHT_BIT[encoding]
     depth = 2 if message.encoding in SIXTEEN_BIT else 1
     _check_size(message, channels * depth, message.height)
     if channels == 2 and message.width % 2:
@@ -104,7 +104,7 @@ def _decode_two_planes(message: Any) -> NDArray[np.uint8]:
 
 
 def _check_size(message: Any, bytes_per_pixel: int, rows: int) -> None:
-    """Raise BadImage unless width, height, step and the rows of data agree."""
+    """Raise BadImage unless width, height, step and data size are consistent."""
     if not (message.width and message.height):
         raise BadImage(f"size: expected at least 1x1, got {message.width}x{message.height}")
     row = message.width * bytes_per_pixel
@@ -117,9 +117,9 @@ def _check_size(message: Any, bytes_per_pixel: int, rows: int) -> None:
 
 
 def _pixels(message: Any, channels: int, depth: int) -> NDArray[np.uint8]:
-    """Return the high bytes as (H, W) or (H, W, channels); 8 bits without a copy unless rows are padded.
+    """Return the high bytes as (H, W) or (H, W, channels), without a copy for unpadded 8-bit images.
 
-    depth  bytes of a value
+    depth  bytes per value
     """
     height, width, step = message.height, message.width, message.step
     rows = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)
@@ -134,7 +134,7 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
         raise BadImage(f"format: expected a jpeg or png image, got {message.format!r}")
     if not len(data):
         raise BadImage(f"data: expected a {message.format or 'compressed'} image, got 0 bytes")
-    # The decoder fills what is missing of a cut JPEG with grey and reports nothing.
+    # The decoder silently fills the missing part of a truncated JPEG with grey.
     if is_jpeg(data.data) and not is_whole(data.data):
         raise BadImage(f"data: expected a whole jpeg, got one cut off after {len(data)} bytes")
     kind, conversion = cv2.IMREAD_COLOR, cv2.COLOR_BGR2RGB
@@ -142,7 +142,7 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
         kind, conversion = cv2.IMREAD_GRAYSCALE, mosaic
     try:
         image = cv2.imdecode(data, kind | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # of sizes that nobody means
+    except cv2.error:  # for absurd sizes
         image = None
     if image is None:
         raise BadImage(
@@ -152,6 +152,6 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
 
 
 def _mosaic(text: str) -> int | None:
-    """Return the conversion of a Bayer pattern that was compressed as grey, by `encoding; codec …`."""
+    """Return the conversion of a Bayer pattern compressed as grey, from `encoding; codec …`, else None."""
     encoding = text.partition(";")[0].strip()
     return EIGHT_BIT[SIXTEEN_BIT.get(encoding, encoding)][1] if encoding in BAYER else None

@@ -1,4 +1,4 @@
-"""Times of frames that KITTI lists in a file beside the images."""
+"""Frame times from a file beside the images, as in KITTI."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FILES = ("timestamps.txt", "times.txt")  # in the folder of images or above it
 
 
 def timed_frames(clip: Clip, source: Path, rate: float = 0.0) -> Iterator[ClipFrame]:
-    """Read the frames of a clip with the times that its camera gave them.
+    """Read the frames of a clip with their recorded times.
 
-    source  what the clip was opened from; beside a folder of images a list of their times is looked for
-    rate    frames per second, instead of all times that are known
+    source  path of the clip; a list of times is searched beside a folder of images
+    rate    frames per second, which overrides all other times
 
-    Raises DataError at once where the list has another number of times.
+    Raises DataError if the number of times differs from that of the images.
     """
     listed = [] if rate or clip.labelled or not source.is_dir() else listed_times(source, len(clip))
     if not rate and not listed:
@@ -31,9 +31,9 @@ def timed_frames(clip: Clip, source: Path, rate: float = 0.0) -> Iterator[ClipFr
 
 
 def listed_times(folder: Path, count: int) -> list[int]:
-    """Return the times of a folder's images in nanoseconds, as a file beside them says; else nothing."""
-    places = [place / name for place in (folder, folder.parent) for name in FILES]
-    file = next((place for place in places if place.is_file()), None)
+    """Return the times of a folder's images in nanoseconds from a file beside them; empty without one."""
+    candidates = [parent / name for parent in (folder, folder.parent) for name in FILES]
+    file = next((path for path in candidates if path.is_file()), None)
     if file is None:
         return []
     times = [_nanoseconds(file, line.strip()) for line in file.read_text().splitlines() if line.strip()]
@@ -43,7 +43,7 @@ def listed_times(folder: Path, count: int) -> list[int]:
 
 
 def _nanoseconds(file: Path, text: str) -> int:
-    """Read `2011-09-26 13:02:25.594360375` (UTC is assumed) or seconds."""
+    """Parse `2011-09-26 13:02:25.594360375` (assumed to be UTC) or seconds."""
     whole, _, rest = text.partition(".")
     try:
         if " " in whole:

@@ -1,4 +1,4 @@
-"""Augmented clips of a key, its reference and older frames, as training sees them."""
+"""Augmented training clips of a key, its reference and older frames."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from pcan_model.data.copy_paste import CutOutBank, draw_placement, move_placemen
 
 __all__ = ["AugmentConfig", "PairDataset", "Sample"]
 
-CACHED_BYTES = 1 << 30  # of decoded frames kept per process
+CACHED_BYTES = 1 << 30  # of decoded frames per process
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One augmented image with the N objects to learn from it; N may be 0."""
+    """An augmented image with N target objects; N may be 0."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask where there is one
+    boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask if there is one
     labels: NDArray[np.int64]  # (N,) index into the classes
-    ids: NDArray[np.int64]  # (N,) the same object has the same id in all samples of a clip
-    masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty if only the box is known
+    ids: NDArray[np.int64]  # (N,) identity, the same in all samples of a clip
+    masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty for objects with a box only
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
 
     def __post_init__(self) -> None:
@@ -46,16 +46,18 @@ class Sample:
 
 
 class PairDataset:
-    """`length` clips, each drawn from (seed, index) alone; a map-style dataset for a DataLoader.
+    """A map-style dataset of `length` clips, each determined by (seed, index).
 
-    Of two frames the reference lies before or behind the key; of more all lie before it, in even steps.
+    The reference lies before or after the key; in clips of more than two frames all lie before it, in even
+    steps.
 
-    clips            what to draw from; decoded frames are cached, clips are read lazily
-    weights          how often each clip is drawn, relative; None = by its number of frames
+
+    clips            clips to sample from, read lazily; decoded frames are cached
+    weights          relative frequency of each clip; None: its number of frames
     height, width    of the input, pixels
-    reference_range  most frames between key and reference, and from one older frame to the next
-    frames           T, of a clip
-    names            of the classes that the clips' labels count
+    reference_range  maximum distance between key and reference, and between older frames, frames
+    frames           T, frames of a clip
+    names            class names, in the order of labels
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class PairDataset:
         self._range, self._frames = reference_range, frames
         self._config = augment or AugmentConfig()
         self._length = length
-        self._chances = _chances(self._clips, weights)
+        self._probabilities = _probabilities(self._clips, weights)
         self._cache: OrderedDict[tuple[int, int], FlatFrame] = OrderedDict()
         self._cached = 0  # bytes
         self._bank = self._make_bank(names)
@@ -87,7 +89,7 @@ class PairDataset:
         return self._length
 
     def __getitem__(self, index: int) -> tuple[Sample, ...]:
-        """Draw clip `index`: the key, the reference and older samples."""
+        """Return clip `index`: the key, the reference and older samples."""
         if not 0 <= index < self._length:
             raise IndexError(f"PairDataset: expected an index below {self._length}, got {index}")
         rng = np.random.default_rng((self._seed, index))
@@ -103,7 +105,7 @@ class PairDataset:
         height, width = self._size
         bank = CutOutBank(
             self._clips,
-            self._chances,
+            self._probabilities,
             height=height,
             width=width,
             height_min=self._config.paste_height_min,
@@ -113,7 +115,7 @@ class PairDataset:
         return bank if len(bank) else None
 
     def _draw_frames(self, rng: np.random.Generator) -> list[FlatFrame]:
-        clip = int(rng.choice(len(self._clips), p=self._chances))
+        clip = int(rng.choice(len(self._clips), p=self._probabilities))
         draw = draw_pair if self._frames == 2 else partial(draw_past, frames=self._frames)
         numbers = draw(len(self._clips[clip]) - 1, self._range, rng)
         return [self._frame(clip, number) for number in numbers]
@@ -141,10 +143,10 @@ class PairDataset:
                 ignore_remains(frame.index, np.zeros(len(frame.ids)), 0, area_min=config.area_min)
             return frames
         cuts = [self._bank.draw(config.paste_classes, rng) for _ in range(count)]
-        places = [[draw_placement(cut, *self._size, config, rng) for cut in cuts]]
+        placements = [[draw_placement(cut, *self._size, config, rng) for cut in cuts]]
         for _ in frames[1:]:
-            places.append([move_placement(place, rng) for place in places[-1]])
-        return [paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, places, strict=True)]
+            placements.append([move_placement(placement, rng) for placement in placements[-1]])
+        return [paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, placements, strict=True)]
 
 
 def draw_pair(last: int, reach: int, rng: np.random.Generator) -> list[int]:
@@ -166,20 +168,20 @@ def _bytes(frame: FlatFrame) -> int:
     return frame.image.nbytes + frame.index.nbytes
 
 
-def _chances(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
+def _probabilities(clips: Sequence[Clip], weights: Sequence[float] | None) -> NDArray[np.float64]:
     if not clips or not all(map(len, clips)):
         raise ValueError(f"PairDataset: clips: expected clips with frames, got {[len(c) for c in clips]}")
-    chances = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
-    if chances.shape != (len(clips),) or (chances < 0).any() or not chances.sum() > 0:
+    probabilities = np.array([len(c) for c in clips] if weights is None else weights, np.float64)
+    if probabilities.shape != (len(clips),) or (probabilities < 0).any() or not probabilities.sum() > 0:
         raise ValueError(f"PairDataset: weights: expected {len(clips)} weights, got {weights}")
-    return np.asarray(chances / chances.sum())
+    return np.asarray(probabilities / probabilities.sum())
 
 
 def _sample(frame: FlatFrame, colour_change: ColourChange, rng: np.random.Generator) -> Sample:
     seen = np.flatnonzero(frame.areas())
     masks = frame.index[None] == (seen + 1)[:, None, None].astype(np.int16)
     masks[frame.boxed[seen]] = False
-    known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the edge
+    known = (frame.boxes[:, 2:] - frame.boxes[:, :2]).min(1) >= 1  # else no box, or a sliver at the border
     boxes = np.where(known[:, None], frame.boxes, object_boxes(frame.index, len(frame.ids)))
     return Sample(
         image=apply_colour_change(frame.image, colour_change, rng),

@@ -1,4 +1,4 @@
-"""One entry to every data set: recognised by its files, opened as clips."""
+"""Registry of data set formats, which are detected by their files and opened as clips."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.video import VIDEOS, VideoClip, is_video
 
 Names = Sequence[str]
-BAGS = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".bag")  # the last are ROS 1's, and told how to convert
+BAGS = (
+    ".mcap",
+    ".db3",
+    ".mcap.zstd",
+    ".db3.zstd",
+    ".bag",
+)  # .bag: ROS 1, refused with the command to convert it
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetFormat:
-    """How one kind of data set lies on disk."""
+    """A data set format on disk."""
 
     name: str
-    expected: str  # its files, for people
-    found: Callable[[Path], bool]
+    expected: str  # description of its files
+    matches: Callable[[Path], bool]
     read: Callable[[Path, str | None, Names, OnError], list[Clip]]  # folder, split, classes
-    splits: bool = True  # whether it has any
+    splits: bool = True  # whether the format has splits
 
 
 def _bdd100k(name: str, task: bdd100k.Task) -> DatasetFormat:
-    return DatasetFormat(name, task.layout(), task.found, partial(bdd100k.read_clips, task=task))
+    return DatasetFormat(name, task.layout(), task.matches, partial(bdd100k.read_clips, task=task))
 
 
 def _whole(
     read: Callable[[Path, Names, OnError], list[Clip]],
 ) -> Callable[[Path, str | None, Names, OnError], list[Clip]]:
-    """Refuse splits."""
+    """Wrap a reader of a format without splits, which raises DataError if one is given."""
 
     def read_checked(root: Path, split: str | None, names: Names, on_error: OnError) -> list[Clip]:
         if split is not None:
@@ -48,7 +54,7 @@ def _whole(
 
 
 def _has(endings: Sequence[str]) -> Callable[[Path], bool]:
-    """Return a test whether a path is a file of these endings, or a folder with one."""
+    """Return a function that tests for a file with one of these endings, or a folder with such a file."""
 
     def test(path: Path) -> bool:
         return any(is_visible(p, endings) for p in (path.iterdir() if path.is_dir() else [path]))
@@ -57,21 +63,21 @@ def _has(endings: Sequence[str]) -> Callable[[Path], bool]:
 
 
 def _read_bag(path: Path, names: Names, _: OnError) -> list[Clip]:
-    """Open a bag; rosbags is imported only now, so that it need not be there."""
+    """Open a bag; rosbags is an optional dependency, imported on demand."""
     from pcan_model.data.bags.clip import BagClip
 
     return [BagClip(path, names=names)]
 
 
-DATASET_FORMATS = (  # of two that fit, the first
-    DatasetFormat("kitti_mots", kitti_mots.LAYOUT, kitti_mots.found, kitti_mots.read_clips),
+DATASET_FORMATS = (  # in order of preference
+    DatasetFormat("kitti_mots", kitti_mots.LAYOUT, kitti_mots.matches, kitti_mots.read_clips),
     _bdd100k("bdd100k_seg_track", bdd100k.SEG_TRACK),
     _bdd100k("bdd100k_ins_seg", bdd100k.INS_SEG),
     _bdd100k("bdd100k_box_track", bdd100k.BOX_TRACK),
     _bdd100k("bdd100k_det", bdd100k.DET),
-    DatasetFormat("youtube_vis", youtube_vis.LAYOUT, youtube_vis.found, youtube_vis.read_clips),
-    DatasetFormat("coco", coco.LAYOUT, coco.found, coco.read_clips),
-    DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.found, _whole(scalabel.read_set), splits=False),
+    DatasetFormat("youtube_vis", youtube_vis.LAYOUT, youtube_vis.matches, youtube_vis.read_clips),
+    DatasetFormat("coco", coco.LAYOUT, coco.matches, coco.read_clips),
+    DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.matches, _whole(scalabel.read_set), splits=False),
     DatasetFormat(
         "bag", "a rosbag2 with images, /ground_truth for labels", _has(BAGS), _whole(_read_bag), splits=False
     ),
@@ -94,21 +100,21 @@ FORMATS = tuple(known.name for known in DATASET_FORMATS)
 
 
 def recognise(path: Path, format: str = "auto") -> DatasetFormat:
-    """Return what kind of data set is at a path.
+    """Return the format of the data set at a path.
 
     format  a name of FORMATS, or auto
 
-    Raises DataError, which says what was expected, where it is none.
+    Raises DataError if no format matches.
     """
     if not path.exists():
         raise DataError(path, "path", "a data set, a folder of images or a video", "nothing there")
     if format != "auto" and format not in FORMATS:
         raise DataError(path, "format", f"auto or one of {', '.join(FORMATS)}", format)
-    asked = [known for known in DATASET_FORMATS if format in ("auto", known.name)]
-    if found := next((known for known in asked if known.found(path)), None):
-        return found
+    candidates = [known for known in DATASET_FORMATS if format in ("auto", known.name)]
+    if matches := next((known for known in candidates if known.matches(path)), None):
+        return matches
     all_names = f"one of {', '.join(FORMATS)}, whose files `pcan-data --help` names"
-    expected = all_names if len(asked) > 1 else f"{asked[0].name}: {asked[0].expected}"
+    expected = all_names if len(candidates) > 1 else f"{candidates[0].name}: {candidates[0].expected}"
     here = sorted(p.name for p in path.iterdir())[:12] if path.is_dir() else path.name
     raise DataError(path, "layout", expected, here)
 
@@ -122,16 +128,16 @@ def open_clips(
     names: Names = CLASSES,
     on_error: OnError = raise_error,
 ) -> list[Clip]:
-    """Open a data set, recognised by its files, as clips in order of name.
+    """Open a data set as clips, sorted by name.
 
-    format  a name of FORMATS, or auto
-    split   of the data set's own, such as train and val; None: all that have labels
-    videos  only the clips of these names
-    names   of the classes that labels count; what else a data set labels is ignored
-    on_error  takes the error of each file, frame or object that is left out; without it the first is raised
+    format    a name of FORMATS, or auto to detect it
+    split     such as train or val; None: all labelled splits
+    videos    names of the clips to open; None: all
+    names     class names, in the order of labels; objects of other classes become ignore
+    on_error  called with the error of each skipped file, frame or object; by default the first is raised
 
-    Labels in JSON are read and checked now; all others, and images, when a frame is asked for.
-    Raises DataError where the files are not as expected.
+    JSON labels are read and validated at once; all other labels, and images, on demand.
+    Raises DataError if the files are not as expected.
     """
     root = Path(path)
     clips = recognise(root, format).read(root, split, names, on_error)
@@ -144,9 +150,9 @@ def open_clips(
 
 
 def open_clip(path: Path | str, format: str = "auto", *, names: Names = CLASSES) -> Clip:
-    """Open the one clip that is at a path: a video, a folder of images, an image, or a bag.
+    """Open the clip at a path: a video, a folder of images, an image, or a bag.
 
-    Raises DataError where there are several, as in a data set, or none.
+    Raises DataError unless there is exactly one.
     """
     clips = open_clips(path, format, names=names)
     if len(clips) != 1:

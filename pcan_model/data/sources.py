@@ -1,10 +1,10 @@
-"""What a training draws from: folders with weights, and clips that are held out."""
+"""Training data from data sets with weights, without held-out clips."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from os.path import exists  # a name too long for the system is not there; Path.exists raises
+from os.path import exists  # False for names that are too long, for which Path.exists raises
 from pathlib import Path
 
 from pcan_model.core.config import CLASSES
@@ -16,7 +16,7 @@ from pcan_model.data.registry import FORMATS, open_clips, recognise
 
 
 class SourceError(ValueError):
-    """A data source that cannot be used: says which, and what was expected."""
+    """Invalid data source; names the source and what was expected."""
 
 
 def read_sources(
@@ -28,12 +28,12 @@ def read_sources(
     length: int,
     names: Sequence[str] = CLASSES,
 ) -> PairDataset:
-    """Open data sets, each PATH[@FORMAT][@SPLIT][#VIDEO,VIDEO][:WEIGHT], and draw `length` pairs from them.
+    """Open data sets given as PATH[@FORMAT][@SPLIT][#VIDEO,VIDEO][:WEIGHT], and sample `length` pairs.
 
-    Without FORMAT the files tell; without SPLIT it is train, where there are any; without VIDEO every video.
+    FORMAT is detected by default, SPLIT is train if the format has splits, and VIDEO is every video.
 
-    A folder is drawn from in proportion to its weight, its clips to the square root of their lengths.
-    Raises SourceError for a bad weight, clips without labels or frames, or a video that is nowhere.
+    Data sets are sampled by weight, their clips in proportion to the square root of their lengths.
+    Raises SourceError for an invalid weight, clips without labels or frames, or an unknown video.
     """
     clips: list[Clip] = []
     weights: list[float] = []
@@ -67,7 +67,7 @@ def read_sources(
 
 
 def split_weight(source: str) -> tuple[Path, float]:
-    """Split PATH:WEIGHT; without a weight it is 1."""
+    """Split PATH:WEIGHT; the default weight is 1."""
     path, colon, weight = source.rpartition(":")
     if not colon or exists(source):
         return Path(source), 1.0
@@ -100,7 +100,7 @@ def _open(source: Path, names: Sequence[str]) -> list[Clip]:
 
 
 def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
-    """Split PATH#VIDEO,VIDEO; a path that is there is whole."""
+    """Split PATH#VIDEO,VIDEO; an existing path is not split."""
     name, mark, videos = source.name.partition("#")
     if not mark or exists(source):
         return source, ()
@@ -108,7 +108,7 @@ def split_videos(source: Path) -> tuple[Path, tuple[str, ...]]:
 
 
 def split_name(source: Path) -> tuple[Path, str | None]:
-    """Split PATH@NAME; a path that is there is whole."""
+    """Split PATH@NAME; an existing path is not split."""
     name, at, split = source.name.rpartition("@")
     if not at or exists(source):
         return source, None

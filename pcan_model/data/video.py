@@ -1,4 +1,4 @@
-"""A video file as a clip. Decoding tells where it ends; the count in its header is a hint."""
+"""A video file as a clip, whose end is found by decoding, since frame counts in headers are unreliable."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pcan_model.data.clips import Clip, ClipFrame, EndOfClip
 from pcan_model.data.containers import missing_bytes
 from pcan_model.data.edit_lists import shown_seconds
 
-VIDEOS = (  # endings of video files, raw streams among them
+VIDEOS = (  # endings of video files, including raw streams
     *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".vob", ".gif"),
     *(".wmv", ".asf", ".flv", ".ogv", ".ts", ".mts", ".m2ts", ".mxf", ".ivf", ".y4m"),
     *(".h264", ".264", ".h265", ".265", ".hevc", ".m2v", ".mjpg", ".mjpeg"),
 )
-RATE = 25.0  # frames per second where the file does not say
+RATE = 25.0  # frames per second if unknown
 EDITED = (".mp4", ".m4v", ".mov", ".3gp")  # endings of files that may have an edit list
-LONGEST = 10**9  # frames; a header that says more says nothing
-TOLERANCE = 10  # a whole file may lack one of so many frames that its header estimates
+LONGEST = 10**9  # frames; larger counts in headers are invalid
+TOLERANCE = 10  # one in so many frames estimated by the header may be missing in a complete file
 OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
 def is_video(path: Path) -> bool:
-    """Return whether a file has the ending of a video, or is no text and can be decoded as one."""
+    """Return whether a file has the ending of a video, or is binary and can be decoded as one."""
     if path.suffix.lower() in VIDEOS or not path.is_file():
         return path.is_file()
     with path.open("rb") as file:
@@ -44,9 +44,9 @@ def is_video(path: Path) -> bool:
 
 
 class VideoClip(Clip):
-    """A video; frames are exact and cheap in order, and each step back starts over.
+    """A video file; reading in order is exact and cheap, and each step back starts over.
 
-    Raises DataError where OpenCV cannot decode a first frame.
+    Raises DataError if OpenCV cannot decode the first frame.
     """
 
     labelled = False
@@ -56,16 +56,16 @@ class VideoClip(Clip):
         self._path = path
         self._missing = missing_bytes(path)  # at the end of the file
         self._decoder = Decoder(path, cut=bool(self._missing))
-        self._end: int | None = None  # number of frames, once it is known
-        self._lasted = 0.0  # seconds that these frames take
+        self._end: int | None = None  # number of frames, once known
+        self._duration = 0.0  # of these frames, seconds
         self.rate = self._decoder.rate
         self._hint = self._decoder.hint
         shown = shown_seconds(path) if self._hint and path.suffix.lower() in EDITED else None
-        if self._hint and shown:  # the header counts hidden frames, too
+        if self._hint and shown:  # the header includes hidden frames
             self._hint = min(self._hint, max(1, round(shown * self.rate)))
 
     def __reduce__(self) -> tuple[Callable[[Path], VideoClip], tuple[Path]]:
-        return VideoClip, (self._path,)  # another process decodes by itself
+        return VideoClip, (self._path,)  # another process opens the file itself
 
     def __len__(self) -> int:
         if self._end is None:
@@ -78,7 +78,7 @@ class VideoClip(Clip):
 
     @property
     def count(self) -> int | None:
-        """The number of frames, as the header says before the end was seen."""
+        """Return the number of frames, by the header until the end was reached."""
         return self._hint if self._end is None else self._end
 
     def read(self, index: int) -> ClipFrame:
@@ -96,7 +96,7 @@ class VideoClip(Clip):
         return self._frame(index, image)
 
     def problems(self) -> tuple[str, ...]:
-        """Return whether the video ended before its time, once its end was seen."""
+        """Return a line if the video ended early, once the end was reached."""
         if self._end is None or not self._ends_early():
             return ()
         of = f" of {self._hint}" if self._hint and self._hint > self._end else ""
@@ -104,55 +104,55 @@ class VideoClip(Clip):
         return (f"{self._path}: ended after {self._end}{of} frames{why}",)
 
     def _ends_early(self) -> bool:
-        """Judge what was decoded beside what the header says.
+        """Compare the decoded frames with the header.
 
-        A cut file lacks whatever was not decoded. The header of a whole one may be off by a frame, or
-        estimate the frames from a duration and a rate.
+        In a truncated file every missing frame counts. The header of a complete one may be off by a
+        frame, or estimate the count from duration and rate.
         """
         assert self._end is not None
         if self._hint is None:
             return bool(self._missing)
         if self._missing:
             return self._end < self._hint
-        shown = max(self._end, round(self._lasted * self.rate))
-        return shown < self._hint - max(1, self._hint // TOLERANCE)
+        count = max(self._end, round(self._duration * self.rate))
+        return count < self._hint - max(1, self._hint // TOLERANCE)
 
     def _ended(self, decoder: Decoder) -> None:
-        self._end, self._lasted = decoder.next, decoder.lasted
+        self._end, self._duration = decoder.next, decoder.duration
 
     def _open(self) -> Decoder:
         return Decoder(self._path, cut=bool(self._missing))
 
 
 class Decoder:
-    """Decodes a video once, from its beginning, frame by frame.
+    """Decodes a video once, frame by frame.
 
-    cut  whether the file was cut off: a frame that is there in part is not decoded
+    cut  whether the file is truncated; partial frames are then dropped
     """
 
     def __init__(self, path: Path, *, cut: bool = False) -> None:
         with _without_partial_frames() if cut else nullcontext():
-            self._video = cv2.VideoCapture(str(path.absolute()))  # `a:b.mp4` alone would be a protocol's
-        self.next = 0  # number of the frame that comes next
-        self.lasted = 0.0  # seconds that the frames so far take, as far as the file says
+            self._video = cv2.VideoCapture(str(path.absolute()))  # `a:b.mp4` alone would be a URL
+        self.next = 0  # index of the next frame
+        self.duration = 0.0  # of the frames so far, seconds
         rate = self._video.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate < 1000 else RATE
         count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.hint = int(count) if 1 <= count < LONGEST else None  # frames, as the header says
+        self.hint = int(count) if 1 <= count < LONGEST else None  # number of frames by the header
         self._grabbed = self._video.isOpened() and self._video.grab()
         if not self._grabbed:
             got = "a file that is cut off" if cut else "another file"
             raise DataError(path, "video", "a video that OpenCV can read", got)
 
     def skip(self) -> bool:
-        """Go on behind the next frame; returns whether there was one."""
+        """Skip the next frame; returns whether there was one."""
         if not self._grab():
             return False
         self._step()
         return True
 
     def read(self) -> NDArray[np.uint8] | None:
-        """Decode the next frame, (H, W, 3) RGB; None behind the last."""
+        """Decode the next frame, (H, W, 3) RGB; None after the last."""
         if not self._grab():
             return None
         there, image = self._video.retrieve()
@@ -167,14 +167,14 @@ class Decoder:
 
     def _step(self) -> None:
         begin = self._video.get(cv2.CAP_PROP_POS_MSEC) * 1e-3  # of this frame
-        self.lasted = max(self.lasted, begin + 1 / self.rate)
+        self.duration = max(self.duration, begin + 1 / self.rate)
         self.next, self._grabbed = self.next + 1, False
 
 
 @contextmanager
 def _without_partial_frames() -> Iterator[None]:
-    """Let FFmpeg drop packets that are there in part, which it would decode with a grey rest."""
-    if OPTIONS in os.environ:  # the user's own
+    """Let FFmpeg drop partial packets, which it would decode with a grey remainder."""
+    if OPTIONS in os.environ:  # set by the user
         yield
         return
     os.environ[OPTIONS] = "fflags;discardcorrupt"

@@ -1,1 +1,1 @@
-"""Official metrics of masks, and what is compared."""
+"""Evaluation of trackers with the official metrics of the data sets."""

@@ -1,4 +1,4 @@
-"""Clips tracked, counted as the data sets' official tools do, and reported."""
+"""Evaluation: tracks clips, computes the official metrics, and writes a report."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from pcan_model.evaluation.options import EvaluateOptions
 from pcan_model.evaluation.predict import ClipPredictor
 from pcan_model.evaluation.predictions import ClipPredictions, collect_predictions, read_predictions
 from pcan_model.evaluation.real_time import Cost, timing_of
-from pcan_model.evaluation.report.images import beside
-from pcan_model.evaluation.report.page import Shot, page
+from pcan_model.evaluation.report.images import comparison_image
+from pcan_model.evaluation.report.page import WorstFrameImage, page
 from pcan_model.evaluation.report.provenance import provenance, weights_hash
 from pcan_model.evaluation.report.published import PUBLISHED
 from pcan_model.evaluation.report.summary import Summary, summarise, summary_plain
@@ -34,20 +34,20 @@ from pcan_model.evaluation.run import Run
 from pcan_model.evaluation.setup import OpenSetup, Setup
 from pcan_model.evaluation.submission import VideoIds, read_ids, write_submission
 
-COUNTED = {"kitti_mots": tuple(kitti_mots.CATEGORIES)}  # classes that a kind of data set labels, if not all
+COUNTED = {"kitti_mots": tuple(kitti_mots.CATEGORIES)}  # labelled classes of a data set, if not all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """What an evaluation has found."""
+    """Results of an evaluation."""
 
     clips: int
-    reused: int  # of them, answered before by the same settings
+    reused: int  # clips with existing predictions of the same settings
     summary: Summary
-    cost: Cost | None  # of real time, if that was asked for
+    cost: Cost | None  # of real time, if evaluated
 
     def text(self) -> str:
-        """Return the tables for people."""
+        """Return the tables as text."""
         tables = f"{to_text(self.summary.report)}\n\n{bdd_text(self.summary.bdd100k)}"
         return f"{tables}\n{self.cost.text()}" if self.cost else tables
 
@@ -55,61 +55,66 @@ class Evaluated:
 def run_evaluation(
     setup: Setup, options: EvaluateOptions, words: Sequence[str] = (), open_setup: OpenSetup = Setup.open
 ) -> Evaluated:
-    """Track what is not answered yet, count everything, and write what the options ask for.
+    """Track clips without predictions, compute the metrics, and write the requested files.
 
     words       the command line, for the report
-    open_setup  loads what is evaluated; the ROS package hands in one that reaches a node
+    open_setup  opens the tracker; the ROS package passes one that runs a node
     """
     with _output(options.out) as folder:
         return _evaluate(setup, options, words, folder, open_setup)
 
 
-def evaluate(follow: ClipPredictor, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
-    """Follow and count clips one by one, each frame read once; only one clip is in memory."""
+def evaluate(predictor: ClipPredictor, clips: Sequence[Clip], classes: Sequence[str] = CLASSES) -> Report:
+    """Predict and score clips one by one, keeping only one in memory."""
     with tqdm(total=sum(map(len, clips)), unit="frame", desc="evaluate") as bar:
         return summarise(
-            (collect_predictions(follow, clip, progress=bar.update) for clip in clips), classes
+            (collect_predictions(predictor, clip, progress=bar.update) for clip in clips), classes
         ).report
 
 
-def in_real_time(
-    follow: ClipPredictor, rate: float, clips: Sequence[Clip], lockstep: Summary, *counted: Any
+def evaluate_in_real_time(
+    predictor: ClipPredictor, rate: float, clips: Sequence[Clip], lockstep: Summary, *counted: Any
 ) -> Cost:
-    """Evaluate the same clips again at a multiple of their pace, and set it beside lock-step.
+    """Evaluate the same clips again in real time, at a multiple of their rate, and compare with lock-step.
 
-    counted  the classes, and those of them that count, as `summarise` takes them
+    counted  further arguments of `summarise`: the classes, and the labelled ones
     """
     latencies: list[Sequence[float | None]] = []
 
-    def answers() -> Iterator[ClipPredictions]:
+    def predict() -> Iterator[ClipPredictions]:
         with tqdm(total=sum(map(len, clips)), unit="frame", desc="in real time") as bar:
             for clip in clips:
-                predictions = collect_predictions(follow, clip, progress=bar.update)
+                predictions = collect_predictions(predictor, clip, progress=bar.update)
                 latencies.append(predictions.seconds)
                 yield predictions
 
-    summary = summarise(answers(), *counted)
+    summary = summarise(predict(), *counted)
     return Cost(timing_of(rate, latencies), lockstep, summary)
 
 
 def _evaluate(
     setup: Setup, options: EvaluateOptions, words: Sequence[str], folder: Path, open_setup: OpenSetup
 ) -> Evaluated:
-    official_metrics()  # what is missing shows now, not when every clip has been tracked
+    official_metrics()  # raises now if packages are missing, not after tracking
     layout = recognise(options.data, options.format).name
-    follow, config = open_setup(replace(setup, rate=0.0))
+    predictor, config = open_setup(replace(setup, rate=0.0))
     clips = options.shard.take(_clips(options, config.classes))
     run = Run(
         replace(setup, rate=0.0), tuple(clips), folder, weights_hash(setup), config,
         elsewhere=options.merge, open_setup=open_setup,
     )  # fmt: skip
-    reused = run.complete(follow, options.jobs)
-    counted = config.classes, COUNTED.get(layout)
-    summary = summarise(run.answers(), *counted)
-    cost = in_real_time(open_setup(setup)[0], setup.rate, clips, summary, *counted) if setup.rate else None
+    reused = run.complete(predictor, options.jobs)
+    classes = config.classes
+    counted = classes, COUNTED.get(layout)
+    summary = summarise(run.predictions(), *counted)
+    cost = (
+        evaluate_in_real_time(open_setup(setup)[0], setup.rate, clips, summary, *counted)
+        if setup.rate
+        else None
+    )
     if options.submit:
-        ids = read_ids(options.annotations, config.classes) if options.annotations else VideoIds()
-        write_submission(options.submit, run.answers(), folder / options.submit, config.classes, ids=ids)
+        ids = read_ids(options.annotations, classes) if options.annotations else VideoIds()
+        write_submission(options.submit, run.predictions(), folder / options.submit, classes, ids=ids)
     if options.out:
         data = options.published or (layout if layout in PUBLISHED else None)
         _write(run, summary, words, data, {"in_real_time": cost.plain()} if cost else {})
@@ -117,30 +122,30 @@ def _evaluate(
 
 
 def _write(run: Run, summary: Summary, words: Sequence[str], data: str | None, more: dict[str, Any]) -> None:
-    """Save the report as JSON and as a page."""
+    """Write the report as JSON and as HTML."""
     origin = provenance(run.setup, run.config.name, run.weights, words)
     plain = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
     plain |= summary_plain(summary) | more
     write_bytes(run.folder / "report.json", (json.dumps(plain, indent=1) + "\n").encode())
-    text = page(summary, origin, list(_shots(run, summary)), data=data)
+    text = page(summary, origin, list(_worst_frame_images(run, summary)), data=data)
     write_bytes(run.folder / "report.html", text.encode())
 
 
-def _shots(run: Run, summary: Summary) -> Iterator[Shot]:
-    """Draw the worst moments."""
+def _worst_frame_images(run: Run, summary: Summary) -> Iterator[WorstFrameImage]:
+    """Draw the worst frames."""
     clips = {clip.name: clip for clip in run.clips}
-    for moment in summary.moments:
-        clip = clips[moment.clip]
+    for worst in summary.worst_frames:
+        clip = clips[worst.clip]
         predictions = read_predictions(run.path(clip), run.key(clip))
         assert predictions is not None
-        image = clip.frame(moment.frame).image
-        ground_truth, predicted = predictions.ground_truth[moment.frame], predictions.predicted[moment.frame]
-        yield Shot(moment, beside(image, ground_truth, predicted, moment))
+        image = clip.frame(worst.frame).image
+        ground_truth, predicted = predictions.ground_truth[worst.frame], predictions.predicted[worst.frame]
+        yield WorstFrameImage(worst, comparison_image(image, ground_truth, predicted, worst))
 
 
 @contextmanager
 def _output(folder: Path | None) -> Iterator[Path]:
-    """Give the folder to write to; without one, a temporary one."""
+    """Yield the output folder, or a temporary one."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
@@ -154,5 +159,5 @@ def _clips(options: EvaluateOptions, classes: Sequence[str]) -> list[Clip]:
         options.data, options.format, split=options.split, videos=options.videos, names=classes
     )
     if not all(clip.labelled for clip in clips):
-        raise DataError(options.data, "labels", "labelled clips, to count against", "images only")
+        raise DataError(options.data, "labels", "labelled clips", "images only")
     return clips

@@ -1,4 +1,4 @@
-"""What is evaluated on which clips, and what is written."""
+"""Options of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from pcan_model.evaluation.submission import SUBMISSIONS
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
-    """One evaluation, beside the setup that answers."""
+    """The clips to evaluate on, and the files to write."""
 
     data: Path = field(metadata=about("folder of a data set"))
-    format: str = setting("auto", "of the data set; auto goes by its files", choices=("auto", *FORMATS))
-    split: str | None = setting(None, "of the data set's own, such as val; all that is labelled without it")
-    videos: tuple[str, ...] | None = setting(None, "only these clips; all without it")
+    format: str = setting("auto", "format of the data set; auto detects it", choices=("auto", *FORMATS))
+    split: str | None = setting(None, "split of the data set, such as val (default: all labelled ones)")
+    videos: tuple[str, ...] | None = setting(None, "only these clips (default: all)")
     published: str | None = setting(
-        None, "set the paper's figures beside ours; by the data without it", choices=tuple(sorted(PUBLISHED))
+        None,
+        "compare with the paper's results on this data set (default: detected)",
+        choices=tuple(sorted(PUBLISHED)),
     )
-    jobs: int = setting(1, "processes, each with a network of its own", low=1)
-    shard: Shard = field(default_factory=Shard)  # which part of the clips
-    merge: tuple[Path, ...] = setting((), "use the answers of these runs too")
-    out: Path | None = setting(None, "folder for report.html, report.json and the answers")
-    submit: str | None = setting(None, "also write OUT/<format>: official result files", choices=SUBMISSIONS)
+    jobs: int = setting(1, "number of processes, each with its own network", low=1)
+    shard: Shard = field(default_factory=Shard)  # part of the clips
+    merge: tuple[Path, ...] = setting((), "also use the predictions of these runs")
+    out: Path | None = setting(None, "folder for report.html, report.json and the predictions")
+    submit: str | None = setting(
+        None, "also write result files in this format, to OUT/<format>", choices=SUBMISSIONS
+    )
     annotations: Path | None = setting(
-        None, "--submit youtube_vis: file with the videos' and categories' ids"
+        None, "--submit youtube_vis: annotation file with the ids of videos and categories"
     )

@@ -1,4 +1,4 @@
-"""A tracker's answers to a clip, frame by frame: what evaluation counts, whoever answers."""
+"""Predictions of a tracker on a clip, frame by frame."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pcan_model.tracking.tracker import Stopwatch, Tracker
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """One frame of a clip, and what is said of it."""
+    """One frame of a clip and its tracks."""
 
     frame: ClipFrame
     tracks: Tracks
-    seconds: float  # from image to tracks; reading the file is not in it
-    dropped: bool = False  # in real time: nothing was said of this frame, and the tracks are empty
+    seconds: float  # from image to tracks, without reading the file
+    dropped: bool = False  # in real time: the frame was not processed, and the tracks are empty
 
 
 class NoPrediction(UserError, RuntimeError):
-    """What should answer is not there, or went away."""
+    """The tracker, such as a node, is not available or has stopped."""
 
 
 ClipPredictor = Callable[[Clip], Iterator[Prediction]]
-"""Answers a clip frame by frame, in order, from an empty state."""
+"""Yields the predictions of a clip frame by frame, in order, from an empty state."""
 
 
 def predict_clip(tracker: Tracker, clip: Clip) -> Iterator[Prediction]:

@@ -1,4 +1,4 @@
-"""What was said of a clip, beside its labels, on disk: written once, scored as often as wanted."""
+"""Predictions and ground truth of a clip, collected once and stored as JSON for scoring."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pcan_model.evaluation.predict import ClipPredictor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipPredictions:
-    """One clip of T frames; masks as run lengths."""
+    """Ground truth and predictions of a clip with T frames; masks as run lengths."""
 
     name: str
-    key: str  # of the settings that made it
-    image_files: tuple[str, ...]  # (T,) file names, as results are filed under
+    key: str  # hash of the settings
+    image_files: tuple[str, ...]  # (T,) file names
     sizes: tuple[tuple[int, int], ...]  # (T,) H, W in pixels
     ground_truth: tuple[Objects, ...]  # (T,)
     predicted: tuple[Objects, ...]  # (T,)
@@ -35,7 +35,7 @@ class ClipPredictions:
         return len(self.ground_truth)
 
     def only(self, known: Sequence[str], classes: Sequence[str]) -> ClipPredictions:
-        """Return the objects of some classes alone, as index into these; labels were one into `known`."""
+        """Return the objects of some classes only; labels change from an index into `known` to `classes`."""
         table = np.array([classes.index(name) if name in classes else -1 for name in known])
         ground_truth, predicted = (
             tuple(_only(o, table) for o in frames) for frames in (self.ground_truth, self.predicted)
@@ -43,20 +43,20 @@ class ClipPredictions:
         return replace(self, ground_truth=ground_truth, predicted=predicted)
 
     def video(self) -> Video:
-        """Return its objects as tubes; ignored regions have no place there."""
+        """Return its objects as tubes, without ignored regions."""
         return Video(_tubes(self.ground_truth), self.tubes())
 
     def tubes(self) -> tuple[Tube, ...]:
-        """Return the tracks as tubes: each of the class it had most often, with its mean score."""
+        """Return the tracks as tubes: each of its most frequent class, with its mean score."""
         return _tubes(by_majority(self.predicted))
 
 
 def collect_predictions(
-    follow: ClipPredictor, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
+    predictor: ClipPredictor, clip: Clip, key: str = "", progress: Callable[[], object] = lambda: None
 ) -> ClipPredictions:
-    """Let a clip be answered, each frame read once; only run lengths are kept."""
+    """Collect the predictions and the ground truth of a clip, reading each frame once."""
     ground_truth, predicted, sizes, seconds = [], [], [], []
-    for one in follow(clip):
+    for one in predictor(clip):
         ground_truth.append(ground_truth_of(one.frame))
         predicted.append(objects_of(one.tracks))
         sizes.append((one.tracks.height, one.tracks.width))
@@ -69,7 +69,7 @@ def collect_predictions(
 
 
 def ground_truth_of(frame: ClipFrame) -> Objects:
-    """Return the labels of a frame; every ignored object is a region of its own."""
+    """Return the labels of a frame; every ignored object becomes an ignored region."""
     labels = frame.objects()
     counted = labels.objects()
     regions = [labels.index == IGNORE, *labels.masks()[labels.ignored]]
@@ -102,7 +102,7 @@ def by_majority(frames: tuple[Objects, ...]) -> tuple[Objects, ...]:
 
 
 def _tubes(frames: tuple[Objects, ...]) -> tuple[Tube, ...]:
-    """Gather objects over the frames; a track's score is the mean of its frames'."""
+    """Collect objects over the frames; a track's score is the mean over its frames."""
     tubes: dict[tuple[int, int], dict[int, int]] = {}
     for time, frame in enumerate(frames):
         for k, key in enumerate(zip(frame.labels.tolist(), frame.ids.tolist(), strict=True)):
@@ -117,7 +117,7 @@ def _tube(frames: tuple[Objects, ...], label: int, where: dict[int, int]) -> Tub
 
 
 def write_predictions(path: Path, predictions: ClipPredictions) -> None:
-    """Save a clip as JSON, atomically."""
+    """Write predictions as JSON, atomically."""
     frames = [
         {
             "image": predictions.image_files[t],
@@ -133,7 +133,7 @@ def write_predictions(path: Path, predictions: ClipPredictions) -> None:
 
 
 def read_predictions(path: Path, key: str) -> ClipPredictions | None:
-    """Read a clip again; None where there is none of these settings."""
+    """Read predictions; None if missing or of other settings."""
     try:
         plain = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What real time costs: frames dropped, latency, and the scores beside those of lock-step."""
+"""The cost of real time: dropped frames, latency, and scores compared with lock-step."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pcan_model.evaluation.report.summary import Summary
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How a camera was kept up with, over all clips; latency is from sending an image to its tracks."""
+    """Dropped frames and latency over all clips; latency is from sending an image to receiving its tracks."""
 
-    rate: float  # times the clips' own pace
+    rate: float  # multiple of the clips' frame rate
     frames: int  # sent
-    answered: int
-    p50: float | None  # seconds; None without an answer
+    answered: int  # with tracks
+    p50: float | None  # seconds; None if no frame was answered
     p95: float | None
     p99: float | None
-    jitter: float | None  # seconds, mean difference of two latencies in a row
+    jitter: float | None  # seconds, mean difference of consecutive latencies
 
     @property
     def dropped(self) -> int:
-        """Return how many frames got no answer."""
+        """Return the number of frames without tracks."""
         return self.frames - self.answered
 
 
 def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
-    """Sum up the latencies of each clip's frames, seconds; None where a frame got no answer."""
+    """Summarise the latencies of each clip's frames in seconds, None for dropped frames."""
     answered = [[value for value in clip if value is not None] for clip in clips]
     every = [value for clip in answered for value in clip]
     steps = [abs(step) for clip in answered for step in np.diff(clip)]
@@ -42,14 +42,14 @@ def timing_of(rate: float, clips: Sequence[Sequence[float | None]]) -> Timing:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The same clips in lock-step and in real time; a frame without an answer says nothing is there."""
+    """Scores of the same clips in lock-step and in real time, where dropped frames have no objects."""
 
     timing: Timing
     lockstep: Summary
     real_time: Summary
 
     def text(self) -> str:
-        """Return it for people: HOTA over the classes that occur, mMOTSA as BDD100K counts, in per cent."""
+        """Return it as text: HOTA over the classes that occur and BDD100K's mMOTSA, in per cent."""
         t = self.timing
         lines = [
             f"in real time, {t.rate:g} x: {t.frames} frames sent, {t.answered} answered, {t.dropped} dropped",
@@ -70,7 +70,7 @@ class Cost:
 
 
 def _scores(summary: Summary) -> tuple[float | None, float | None]:
-    """Return HOTA, mean of the classes that occur, and BDD100K's mMOTSA; each at most 1."""
+    """Return HOTA as mean of the classes that occur, and BDD100K's mMOTSA; each at most 1."""
     percent = summary.bdd100k.average.mota
     return summary.report.mean.hota, None if percent is None else percent / 100
 

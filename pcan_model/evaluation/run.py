@@ -1,4 +1,4 @@
-"""Clips answered by processes: what is there already is used again, and any part can run elsewhere."""
+"""Prediction of clips in processes, reusing existing predictions and those of other runs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from pcan_model.evaluation.predictions import (
 )
 from pcan_model.evaluation.setup import OpenSetup, Setup
 
-FORM = 2  # of the answers; raised when the same settings answer otherwise
-FOLDER = "sequences"  # below the output: one file a clip
+VERSION = 2  # of the predictions; incremented when the same settings give other results
+FOLDER = "sequences"  # in the output folder: one file per clip
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One part of the clips; every part together has each clip once."""
+    """One of several disjoint parts of the clips."""
 
     part: int = 1  # from 1
     of: int = 1
@@ -49,45 +49,45 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Clips, what answers them, and where the answers are kept."""
+    """Clips, the setup to predict them with, and the folder of the predictions."""
 
     setup: Setup
     clips: tuple[Clip, ...]
     folder: Path
-    weights: str  # hash of the network's numbers
+    weights: str  # hash of the weights
     config: Config
-    elsewhere: tuple[Path, ...] = ()  # outputs of other runs, whose answers count if their settings do
-    open_setup: OpenSetup = Setup.open  # in each process of several
+    elsewhere: tuple[Path, ...] = ()  # outputs of other runs, used if their settings are the same
+    open_setup: OpenSetup = Setup.open  # called in each process
 
     def __post_init__(self) -> None:
         check_names(self.clips, self.folder)
 
     def path(self, clip: Clip) -> Path:
-        """Return the file of a clip's answer, another one for every name."""
+        """Return the file of a clip's predictions, unique for its name."""
         return self.folder / FOLDER / f"{quote(clip.name, safe=' ')}.json"
 
     def key(self, clip: Clip) -> str:
-        """Return what names the settings and the clip of an answer; `jobs` and `shard` are not in it."""
+        """Return a hash of the clip and all settings that affect its predictions."""
         setup = asdict(self.setup) | {"model": "", "weights": self.weights}
-        parts = [FORM, setup, config_to_dict(self.config), clip.name, images_of(clip)]
+        parts = [VERSION, setup, config_to_dict(self.config), clip.name, images_of(clip)]
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def missing(self) -> list[Clip]:
-        """Return the clips without an answer; answers found elsewhere are copied first."""
+        """Return the clips without predictions; those of other runs are copied first."""
         return [clip for clip in self.clips if not self._found(clip)]
 
-    def answers(self) -> Iterator[ClipPredictions]:
-        """Read the answers one after another, in the order of the clips."""
+    def predictions(self) -> Iterator[ClipPredictions]:
+        """Read the predictions one after another, in the order of the clips."""
         for clip in self.clips:
             predictions = read_predictions(self.path(clip), self.key(clip))
-            assert predictions is not None, "complete() comes first"
+            assert predictions is not None, "complete() must be called first"
             yield predictions
 
-    def complete(self, follow: ClipPredictor, jobs: int = 1) -> int:
-        """Answer what is missing; returns how many clips were there already.
+    def complete(self, predictor: ClipPredictor, jobs: int = 1) -> int:
+        """Predict the missing clips; returns the number of existing ones.
 
-        follow  answers in this process, when jobs is 1
-        jobs    processes, each with a network of its own
+        predictor  used in this process if jobs is 1
+        jobs       number of processes, each with its own network
         """
         missing = self.missing()
         with tqdm(total=sum(map(len, missing)), unit="frame", desc="evaluate", disable=not missing) as bar:
@@ -95,7 +95,7 @@ class Run:
                 for clip in missing:
                     bar.set_postfix_str(clip.name)
                     write_predictions(
-                        self.path(clip), collect_predictions(follow, clip, self.key(clip), bar.update)
+                        self.path(clip), collect_predictions(predictor, clip, self.key(clip), bar.update)
                     )
             else:
                 self._by_processes(missing, jobs, bar)
@@ -106,7 +106,7 @@ class Run:
         with ProcessPoolExecutor(min(jobs, len(missing)), fresh) as pool:
             tasks = {
                 pool.submit(
-                    _answer_to_file, self.open_setup, self.setup, clip, self.key(clip), self.path(clip)
+                    _predict_to_file, self.open_setup, self.setup, clip, self.key(clip), self.path(clip)
                 ): clip
                 for clip in missing
             }
@@ -130,9 +130,9 @@ def _elsewhere(run: Run, folder: Path) -> Run:
 
 @cache
 def _opened(open_setup: OpenSetup, setup: Setup) -> ClipPredictor:
-    """Load a network once in a process that works for many clips."""
+    """Load a network once per process."""
     return open_setup(setup)[0]
 
 
-def _answer_to_file(open_setup: OpenSetup, setup: Setup, clip: Clip, key: str, path: Path) -> None:
+def _predict_to_file(open_setup: OpenSetup, setup: Setup, clip: Clip, key: str, path: Path) -> None:
     write_predictions(path, collect_predictions(_opened(open_setup, setup), clip, key))

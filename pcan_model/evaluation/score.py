@@ -1,4 +1,4 @@
-"""Result files against ground-truth files, counted as the data sets' official tools do."""
+"""Scoring of result files against ground truth, as in the official tools of the data sets."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from pcan_model.evaluation.result_files.youtube_vis import (
 )
 
 FORMATS = ("kitti_mots", "mot_challenge", "bdd100k", "bdd100k_ins_seg", "youtube_vis", "coco")
-Note = Callable[[str], object]
+Log = Callable[[str], object]
 
 
 def score(
-    kind: str, ground_truth: Path, results: Path, seqmap: Path | None = None, note: Note | None = None
+    kind: str, ground_truth: Path, results: Path, seqmap: Path | None = None, log: Log | None = None
 ) -> dict[str, Any]:
-    """Return the official numbers of one format as nested plain values, and the method.
+    """Return the official scores of a format as nested plain values, with the method.
 
     kind     one of FORMATS
-    seqmap   which sequences, for kitti_mots and mot_challenge; None for all
-    note     takes in a line what was found to be unusual, clip by clip; None: stderr
+    seqmap   list of sequences, for kitti_mots and mot_challenge; None for all
+    log      called with a line about unusual content; by default written to stderr
     """
     if kind == "kitti_mots":
         return {"method": METHOD, "per_class": score_kitti_mots(ground_truth, results, seqmap)}
@@ -45,7 +45,7 @@ def score(
         method, scores = score_mot_challenge(ground_truth, results, seqmap)
         return {"method": method, "per_class": scores}
     if kind == "bdd100k":
-        return _bdd100k(ground_truth, results, note or _warn)
+        return _bdd100k(ground_truth, results, log or _warn)
     if kind == "bdd100k_ins_seg":
         return {"method": INS_SEG_METHOD} | precision_plain(score_ins_seg(ground_truth, results))
     if kind == "youtube_vis":
@@ -57,12 +57,12 @@ def _warn(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def _bdd100k(ground_truth: Path, results: Path, note: Note) -> dict[str, Any]:
-    """Count clip by clip; mask HOTA, which no official tool has, comes from TrackEval."""
+def _bdd100k(ground_truth: Path, results: Path, log: Log) -> dict[str, Any]:
+    """Score clip by clip; mask HOTA, which the official tools lack, is from TrackEval."""
     counts, scorer = [], Scorer(CLASSES)
     for clip in tqdm(read_pair(ground_truth, results), unit="clip", disable=None):
         for line in clip.notes:
-            note(line)
+            log(line)
         counts.append(count_clip(clip.ground_truth, clip.predicted))
         scorer.add(clip.ground_truth, clip.predicted)
     return bdd_plain(bdd_scores(counts)) | {"trackeval": to_plain(scorer.report())}

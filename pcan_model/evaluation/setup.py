@@ -1,4 +1,4 @@
-"""What is evaluated: the settings of a tracker, and the seam through which it answers clip by clip."""
+"""The tracker under evaluation: its settings, and how it is opened."""
 
 from __future__ import annotations
 
@@ -23,37 +23,41 @@ from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.tracking.tracker import Tracker
 
 OpenSetup = Callable[["Setup"], tuple[ClipPredictor, Config]]
-"""Loads what a setup names: `Setup.open`, or one that knows how to reach a node."""
+"""Opens the tracker of a setup: `Setup.open`, or a function that runs a node."""
 
-MODULES = ("frame_attention", "instance_attention")  # what an ablation may switch off
+MODULES = ("frame_attention", "instance_attention")  # can be disabled for ablations
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that decides what is answered; made of plain values, so that processes can pass it on."""
+    """All settings that affect predictions; plain values, which can be passed between processes."""
 
     model: str = field(
-        metadata=about("configuration (name or YAML file); a model folder with another --engine than torch")
+        metadata=about(
+            "configuration (name or YAML file), or for an --engine other than torch a model folder"
+        )
     )
-    engine: Literal["torch", "onnx", "openvino"] = setting("torch", "what runs the network")
+    engine: Literal["torch", "onnx", "openvino"] = setting("torch", "inference engine")
     weights: Path | None = setting(None, "trained weights (.safetensors), for --engine torch")
-    association: Association | None = setting(None, "instead of the configuration's own")
-    without: tuple[str, ...] = setting((), "modules to switch off (--engine torch)", choices=MODULES)
-    threads: int = setting(1, "of the network's arithmetic; others may round otherwise", low=1)
+    association: Association | None = setting(None, "association method (default: the configuration's)")
+    without: tuple[str, ...] = setting((), "modules to disable (--engine torch)", choices=MODULES)
+    threads: int = setting(1, "CPU threads for inference; other numbers may round differently", low=1)
     via: Literal["files", "node"] = setting(
-        "files", "files: the tracker reads them itself; node: a ROS 2 node gets them as a bag, in lock-step"
+        "files", "files: read by the tracker itself; node: played as a bag to a ROS 2 node, in lock-step"
     )
-    rate: float = setting(0.0, "--via node: then in real time, at this multiple of the clips' pace", low=0.0)
+    rate: float = setting(
+        0.0, "--via node: then also in real time, at this multiple of the clips' frame rate", low=0.0
+    )
 
     def open(self) -> tuple[ClipPredictor, Config]:
-        """Load the network; returns what answers clips, and the configuration it runs by.
+        """Load the network; returns a predictor and the configuration it uses.
 
-        Raises ConfigError when model, weights or a setting do not fit.
+        Raises ConfigError for an invalid model, weights or setting.
         """
         if self.via != "files":
             raise ConfigError(f"--via {self.via}: expected the command of the ROS package: pcan-evaluate")
         if self.rate:
-            raise ConfigError("--rate: expected --via node, files are read as fast as they are answered")
+            raise ConfigError("--rate: expected --via node; files are processed as fast as possible")
         engine = self.make_engine()
         own = engine.config.tracker
         tracker = replace(own, association=self.association or own.association)
@@ -65,13 +69,13 @@ class Setup:
         return "onnxruntime" if self.engine == "onnx" else self.engine
 
     def make_engine(self) -> Engine:
-        """Load a network; torch is imported only where it is asked for."""
+        """Load the network; torch is imported only if used."""
         return self._torch() if self.engine == "torch" else self._exported()
 
     def _exported(self) -> Engine:
         if self.without:
             raise ConfigError(
-                f"{self.model}: --without: an exported graph has its modules built in; "
+                f"{self.model}: --without: the modules of an exported graph are fixed; "
                 "use --engine torch, or export another graph"
             )
         return open_engine(Path(self.model), EngineOptions(self.backend, threads=self.threads)).engine

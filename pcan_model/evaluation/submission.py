@@ -1,6 +1,6 @@
-"""Answers as the files that the data sets' servers and official tools take.
+"""Predictions as result files for the data sets' servers and official tools.
 
-Masks never overlap, but in YouTube-VIS, whose metric scores tracks singly: there they are as tracked.
+Masks never overlap, except in YouTube-VIS, whose metric scores tracks singly: there they are as tracked.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SUBMISSIONS = ("kitti_mots", "bdd100k", "scalabel", "youtube_vis")
 
 @dataclass(frozen=True, slots=True)
 class VideoIds:
-    """The numbers that a YouTube-VIS server knows videos and categories by."""
+    """Ids of videos and categories on a YouTube-VIS server."""
 
-    videos: Mapping[str, int] = field(default_factory=dict)  # by name; others are counted on from 1
+    videos: Mapping[str, int] = field(default_factory=dict)  # by name; others are numbered from 1
     categories: Mapping[int, int] = field(default_factory=dict)  # by label; empty: label + 1
 
 
 def read_ids(annotations: Path, classes: Sequence[str] = CLASSES) -> VideoIds:
-    """Take the numbers from an annotation file, where several categories may be one class: the first."""
+    """Read the ids from an annotation file; of several categories of a class the first is used."""
     data = read_json(annotations, "an annotation file")
     try:
         videos = {str(Path(v["file_names"][0]).parent): int(v["id"]) for v in data["videos"]}
@@ -48,21 +48,21 @@ def read_ids(annotations: Path, classes: Sequence[str] = CLASSES) -> VideoIds:
 
 def write_submission(
     kind: str,
-    answers: Iterable[ClipPredictions],
+    clips: Iterable[ClipPredictions],
     folder: Path,
     classes: Sequence[str] = CLASSES,
     *,
     ids: VideoIds,
 ) -> None:
-    """Write results clip by clip below a folder; objects of classes that the format lacks are left out.
+    """Write results clip by clip to a folder; objects of classes not in the format are dropped.
 
-    kind  of SUBMISSIONS
+    kind  one of SUBMISSIONS
 
-    Raises OverflowError where a clip has more objects than the format has numbers for.
+    Raises OverflowError if a clip has more objects than the format allows.
     """
     assert kind in SUBMISSIONS
     results: list[dict[str, Any]] = []
-    for number, predictions in enumerate(answers, start=1):
+    for number, predictions in enumerate(clips, start=1):
         if kind == "youtube_vis":
             results += _youtube_vis(predictions, ids.videos.get(predictions.name, number), ids)
             continue
@@ -80,7 +80,7 @@ def write_submission(
 
 
 def labels_of(objects: Objects, size: tuple[int, int]) -> FrameLabels:
-    """Return the objects of a frame of H, W = `size`; the higher score keeps a pixel that two claim."""
+    """Return the objects of a frame of (H, W) = `size`; overlaps go to the higher score."""
     masks = np.array([coco_mask.decode(rle) for rle in objects.rles], bool).reshape(-1, *size)
     scores = objects.scores if len(objects.scores) else np.ones(len(objects.ids))
     return from_masks(masks, objects.labels, objects.ids, scores=scores).objects()
@@ -99,7 +99,7 @@ def _kitti_mots(
 
 
 def times_of(image_files: Sequence[str]) -> list[int]:
-    """Return the numbers of frames: those that are the images' names, else their places from 0 on."""
+    """Return the frame numbers: the images' names if all are numeric, else 0, 1, …"""
     names = [Path(image).stem for image in image_files]
     if all(name.isascii() and name.isdecimal() for name in names) and len(set(map(int, names))) == len(names):
         return list(map(int, names))

@@ -1,4 +1,4 @@
-"""The rows of chosen tables, run one group after another, from where the last run stopped."""
+"""Runs the rows of tables in groups, resuming where the last run stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import ConfigError, load_config
-from pcan_model.experiments.counting import run, together
+from pcan_model.experiments.counting import grouped, run
 from pcan_model.experiments.options import AblateOptions
 from pcan_model.experiments.report import plot, to_markdown
 from pcan_model.experiments.runs import (
@@ -26,20 +26,20 @@ from pcan_model.experiments.tables import TABLES, Table
 
 
 def ablate(options: AblateOptions) -> Iterator[str]:
-    """Run what is missing and write results, tables and plots; yields each table's text.
+    """Run missing rows and write results, tables and plots; yields each table as text.
 
-    With `dry_run` nothing is run: yields the title of every row that is left to do.
+    With `dry_run` only the titles of the missing rows are yielded.
     """
     study = study_of(options)
     tables, seeds = [TABLES[number] for number in options.tables], list(options.seeds)
     results = read_results(options.docs / "results.jsonl")
-    wanted = [one for one in runs(tables, seeds) if one.variation.name not in options.skip]
-    waiting = [one for one in wanted if not _find(one, study, results)]
+    selected = [one for one in runs(tables, seeds) if one.variation.name not in options.skip]
+    missing = [one for one in selected if not _find(one, study, results)]
     if options.dry_run:
-        yield from [one.title() for one in waiting] or ["nothing is left to do"]
+        yield from [one.title() for one in missing] or ["nothing is left to do"]
         return
-    with tqdm(total=len(waiting), unit="run") as bar:
-        for group in together(waiting, study):
+    with tqdm(total=len(missing), unit="run") as bar:
+        for group in grouped(missing, study):
             bar.set_postfix_str(group[0].title())
             results += run(group, study)
             write_results(options.docs / "results.jsonl", results)
@@ -50,10 +50,10 @@ def ablate(options: AblateOptions) -> Iterator[str]:
 
 
 def study_of(options: AblateOptions) -> Study:
-    """Return what all rows have in common; ConfigError where options contradict each other."""
+    """Return the common settings of all rows; raises ConfigError for contradictory options."""
     base = load_config(options.config)
     if options.iterations == 0 and not options.weights:
-        raise ConfigError("--iterations 0: expected --weights to count with, got none")
+        raise ConfigError("--iterations 0: expected --weights to evaluate, got none")
     if options.iterations is not None:
         base = replace(base, train=replace(base.train, iterations=options.iterations))
     sizes = options.drives, options.held_out, options.length
@@ -61,7 +61,7 @@ def study_of(options: AblateOptions) -> Study:
 
 
 def _find(one: StudyRun, study: Study, results: list[RowResult]) -> RowResult | None:
-    """Return what is known of a run of this very study."""
+    """Return the result of a run with the settings of this study, if there is one."""
     mark = fingerprint(one.variation.apply(study.base), study)
     key = (one.table, one.variation.name, one.seed, mark)
     return next((r for r in results if (r.table, r.variation, r.seed, r.study) == key), None)

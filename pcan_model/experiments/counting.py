@@ -1,4 +1,4 @@
-"""Rows of a study trained where necessary, and counted on drives that no training saw."""
+"""Training of rows where necessary, and evaluation on held-out drives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from pcan_model.data.datasets.scalabel import read_clips
 from pcan_model.evaluation.report.summary import Summary, summarise
 from pcan_model.experiments.runs import RowResult, Study, StudyRun, fingerprint, held_out
-from pcan_model.experiments.shared_frames import answer_together
+from pcan_model.experiments.shared_frames import predict_together
 from pcan_model.experiments.trainings import as_trained, trained, without_instance
 from pcan_model.factory import load_net
 from pcan_model.inference.torch_engine import TorchEngine
@@ -19,25 +19,27 @@ from pcan_model.inference.torch_engine import TorchEngine
 FIGURES = ("smotsa", "motsa", "motsp", "idf1", "hota", "id_switches")
 
 
-def together(waiting: Iterable[StudyRun], study: Study) -> Iterator[list[StudyRun]]:
-    """Group neighbouring runs that are done together: same seed and, from one detector, same frame pass."""
+def grouped(missing: Iterable[StudyRun], study: Study) -> Iterator[list[StudyRun]]:
+    """Group consecutive runs to be done together: same seed and, from one detector, same frame pass."""
 
-    def apart(one: StudyRun) -> tuple[int, str]:
+    def key(one: StudyRun) -> tuple[int, str]:
         config = one.variation.apply(study.base)
         return one.seed, fingerprint(without_instance(config, study) if study.weights else config, study)
 
-    yield from (list(group) for _, group in groupby(waiting, key=apart))
+    yield from (list(group) for _, group in groupby(missing, key=key))
 
 
 def run(group: list[StudyRun], study: Study) -> list[RowResult]:
-    """Train and count rows that are done together."""
+    """Train and evaluate a group of rows."""
     begin = perf_counter()
-    torch.set_num_threads(1)  # another number may round otherwise
+    torch.set_num_threads(1)  # other numbers may round differently
     configs = {fingerprint(c, study): c for c in (one.variation.apply(study.base) for one in group)}
     weights = trained([as_trained(c, study) for c in configs.values()], group[0].seed, study)
     engines = [TorchEngine(load_net(c, file)) for c, file in zip(configs.values(), weights, strict=True)]
-    answers = answer_together(engines, read_clips(held_out(study)))
-    counted = {mark: summarise(own, study.base.classes) for mark, own in zip(configs, answers, strict=True)}
+    predictions = predict_together(engines, read_clips(held_out(study)))
+    counted = {
+        mark: summarise(own, study.base.classes) for mark, own in zip(configs, predictions, strict=True)
+    }
     seconds = round((perf_counter() - begin) / len(group), 1)
     return [_result(one, study, counted, seconds) for one in group]
 

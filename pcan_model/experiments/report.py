@@ -1,4 +1,4 @@
-"""Results of an ablation as a table and a plot: mean and spread over the seeds, beside the paper's."""
+"""Results of an ablation as table and plot: mean and deviation over the seeds, and the paper's results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIGURES = {"ap": "AP", "smotsa": "sMOTSA", "motsp": "MOTSP", "idf1": "IDF1", "ho
 
 
 def spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
-    """Return mean and standard deviation of known values; None where there is none, or only one."""
+    """Return mean and standard deviation of the known values; None without values, or with only one."""
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -23,7 +23,7 @@ def spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
 def to_markdown(table: Table, results: Sequence[RowResult]) -> str:
     """Return a table's rows: mean ± standard deviation over the seeds, in per cent.
 
-    The last column is how much more sMOTSA a row has than the first one at the same seed.
+    The last column is the difference in sMOTSA to the first row at the same seed.
     """
     lines = [
         f"| | paper | seeds | {' | '.join(FIGURES.values())} | ID switches | sMOTSA over the first row |"
@@ -63,7 +63,7 @@ def _cell(values: Sequence[float | None], scale: float, form: str = ".1f") -> st
 
 
 def plot(table: Table, results: Sequence[RowResult], path: Path) -> None:
-    """Draw sMOTSA of each row, a line for every seed, and the paper's figure on an axis of its own."""
+    """Plot sMOTSA of each row with a line per seed, and the paper's results on a second axis."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -85,7 +85,7 @@ def plot(table: Table, results: Sequence[RowResult], path: Path) -> None:
         paper = axis.twinx()
         points = [float("nan") if v.paper is None else v.paper for v in shown]
         paper.plot(range(len(shown)), points, "x:", color="tab:gray")
-        paper.set_ylabel("the paper's figure", color="tab:gray")
-    axis.set_title(f"Table {table.number}: {table.title}; a line a seed, bars their mean", fontsize=9)
+        paper.set_ylabel("paper", color="tab:gray")
+    axis.set_title(f"Table {table.number}: {table.title}; a line per seed, bars: mean", fontsize=9)
     figure.savefig(path, dpi=80)
     pyplot.close(figure)

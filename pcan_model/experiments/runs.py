@@ -1,4 +1,4 @@
-"""What a study is made of: rows of tables at seeds, the drives they are counted on, and their results."""
+"""Runs of a study: rows of tables with seeds, drives for training and evaluation, and results."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from pcan_model.core.config import Config, config_to_dict
 from pcan_model.experiments.tables import Table, Variation
 from pcan_model.synthetic.drive import write_drives
 
-ADDED: dict[str, tuple[str, ...]] = {  # fields since the results that are kept, by part; (): all of it
+ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by part; (): all of them
     "sipmask": (),
     "backbone": ("caffe",),
     "train": ("clip_frames", "clip_gradients"),
 }
-HELD_OUT = 1_000_000  # seed of the first drive that is counted, far from those trained on
+HELD_OUT = 1_000_000  # seed of the first drive for evaluation, far from those for training
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What all rows have in common."""
+    """Common settings of all rows."""
 
     base: Config
     drives: int  # synthetic drives to train on, seeds from 0
-    held_out: int  # synthetic drives to count, seeds from HELD_OUT
+    held_out: int  # synthetic drives for evaluation, seeds from HELD_OUT
     length: int  # frames of each drive
     folder: Path  # trainings and rendered drives
-    backbone: Path | None = None  # ImageNet weights; None: found by the training
+    backbone: Path | None = None  # ImageNet weights; None: the default of training
     workers: int = 1
-    weights: Path | None = None  # a detector that every training starts from; None: from ImageNet
+    weights: Path | None = None  # detector that every training starts from; None: from ImageNet
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRun:
-    """A row at one seed."""
+    """A row with a seed."""
 
     table: int
     variation: Variation
     seed: int
 
     def title(self) -> str:
-        """Return how the run is called in lists."""
+        """Return the title of the run."""
         return f"table {self.table}: {self.variation.name}, seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """The figures of a run over all classes together (shares, not per cent), and what made them."""
+    """Scores of a run over all classes (fractions, not per cent), and its settings."""
 
     table: int
     variation: str
     seed: int
-    study: str  # fingerprint of everything that decides the figures
+    study: str  # fingerprint of all settings that affect the scores
     iterations: int
-    ap: float  # YouTube-VIS' AP of whole tracks, the measure of the paper's tables
+    ap: float  # YouTube-VIS AP, the metric of the paper's tables
     smotsa: float | None
     motsa: float | None
     motsp: float | None
     idf1: float | None
     hota: float | None
     id_switches: int
-    seconds: float  # training, if it ran for this row, and counting; of rows done together a share
+    seconds: float  # training, if run, and evaluation; divided among the rows of a group
 
 
 def runs(tables: list[Table], seeds: list[int]) -> Iterator[StudyRun]:
-    """Return every row at every seed, seed by seed, so that a first answer comes early."""
+    """Yield every row with every seed, seed by seed, for early first results."""
     for seed in seeds:
         for table in tables:
             for variation in table.variations:
@@ -77,7 +77,10 @@ def runs(tables: list[Table], seeds: list[int]) -> Iterator[StudyRun]:
 
 
 def fingerprint(config: Config, study: Study, *, clips: bool = True) -> str:
-    """Return a short hash of a configuration, its start and drives; without `clips` not of those counted."""
+    """Return a short hash of a configuration, its initial weights and drives.
+
+    clips  include the drives for evaluation
+    """
     drives = (study.drives, study.length, study.held_out if clips else 0)
     values = config_to_dict(config)
     values = _as_kept(values)
@@ -100,12 +103,12 @@ def _start(study: Study) -> str:
 
 
 def training_drives(study: Study) -> Path:
-    """Render what is trained on, once; returns the folder."""
+    """Render the drives for training, unless they exist; returns the folder."""
     return _render(study, "drives", range(study.drives))
 
 
 def held_out(study: Study) -> Path:
-    """Render what is counted, once; returns the folder."""
+    """Render the drives for evaluation, unless they exist; returns the folder."""
     return _render(study, "held_out", range(HELD_OUT, HELD_OUT + study.held_out))
 
 
@@ -117,12 +120,12 @@ def _render(study: Study, name: str, seeds: range) -> Path:
 
 
 def read_results(path: Path) -> list[RowResult]:
-    """Read the results so far; a file that is not there yet has none."""
+    """Read the existing results; none if the file does not exist."""
     if not path.is_file():
         return []
     return [RowResult(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def write_results(path: Path, results: list[RowResult]) -> None:
-    """Save all results as JSON lines, atomically."""
+    """Write all results as JSON lines, atomically."""
     write_bytes(path, "".join(json.dumps(asdict(result)) + "\n" for result in results).encode())

@@ -1,4 +1,4 @@
-"""Several instance modules behind one frame pass, which is run once for all of them."""
+"""Evaluation of several instance modules with a shared frame pass, which runs once for all of them."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from pcan_model.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """A memory that knows how many frames of the clip it has seen."""
+class CountedMemory:
+    """A memory with the number of frames processed."""
 
     frames: int
     memory: TorchMemory
 
 
 class SharedFrames(Engine):
-    """An engine that looks up what the frame pass said of a clip, and runs it where nobody did before.
+    """An engine that caches the outputs of the frame pass on a clip in a shared record.
 
-    Engines that share a record must differ in their instance modules only, and see the same clip; what
-    the frame pass says does not depend on these modules.
+    Engines with the same record must process the same clip and differ in their instance modules only,
+    which do not affect the frame pass.
     """
 
     def __init__(self, engine: TorchEngine, record: list[tuple[Detections, TorchFeatures]]) -> None:
         self.config, self._engine, self._record = engine.config, engine, record
 
-    def start(self, camera: int = 0) -> Place:
+    def start(self, camera: int = 0) -> CountedMemory:
         """Return the empty memory of one camera, before the first frame."""
-        return Place(0, self._engine.start())
+        return CountedMemory(0, self._engine.start())
 
-    def detect(self, image: Image, memory: Place) -> tuple[Detections, TorchFeatures]:
-        """Find the objects of one letterboxed image, the clip's next."""
+    def detect(self, image: Image, memory: CountedMemory) -> tuple[Detections, TorchFeatures]:
+        """Detect the objects in the clip's next image, letterboxed."""
         if memory.frames == len(self._record):
             self._record.append(self._engine.detect(image, memory.memory))
         found, features = self._record[memory.frames]
         return found, replace(features, memory=replace(features.memory, bank=memory.memory.bank))
 
     def segment(
-        self, features: TorchFeatures, slots: Slots, memory: Place, *, remember: bool
-    ) -> tuple[NDArray[np.float32], Place]:
-        """Refine the masks by the tracks' prototypes; return logits and the next memory."""
+        self, features: TorchFeatures, slots: Slots, memory: CountedMemory, *, remember: bool
+    ) -> tuple[NDArray[np.float32], CountedMemory]:
+        """Refine the masks by their tracks' prototypes; returns logits and the next memory."""
         logits, following = self._engine.segment(features, slots, memory.memory, remember=remember)
-        return logits, Place(memory.frames + 1, following)
+        return logits, CountedMemory(memory.frames + 1, following)
 
 
-def answer_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[ClipPredictions]]:
-    """Let each engine answer all clips; engines that differ in more than the instance module may not."""
+def predict_together(engines: Sequence[TorchEngine], clips: Sequence[Clip]) -> list[list[ClipPredictions]]:
+    """Return each engine's predictions on all clips; engines may differ in the instance module only."""
     predicted: list[list[ClipPredictions]] = [[] for _ in engines]
-    with tqdm(total=sum(map(len, clips)) * len(engines), unit="frame", desc="count") as bar:
+    with tqdm(total=sum(map(len, clips)) * len(engines), unit="frame", desc="evaluate") as bar:
         for clip in clips:
-            for own, one in zip(predicted, _answers(engines, clip, bar.update), strict=True):
+            for own, one in zip(predicted, _predict(engines, clip, bar.update), strict=True):
                 own.append(one)
     return predicted
 
 
-def _answers(
+def _predict(
     engines: Sequence[TorchEngine], clip: Clip, progress: Callable[[], object]
 ) -> Iterator[ClipPredictions]:
     record: list[tuple[Detections, TorchFeatures]] = []

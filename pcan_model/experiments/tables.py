@@ -1,4 +1,4 @@
-"""What the paper varies in each table, as changes to one configuration."""
+"""The paper's ablation tables as changes to a configuration."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def instance(**values: Any) -> Changes:
 
 
 def of_length(frames: int) -> dict[str, Any]:
-    """Return what makes a tube of so many frames, the current one among them; 1: no past at all."""
+    """Return the settings for a tube of this length including the current frame; 1: no memory."""
     return {"memory_frames": frames - 1} if frames > 1 else {"enabled": False}
 
 

@@ -1,9 +1,9 @@
-"""The trainings behind a study's rows: each from ImageNet, or all from one detector, side by side.
+"""Trainings of a study's rows: each from ImageNet, or all from one detector.
 
-From one detector (`Study.weights`) a training has two halves, with the row's modules drawn anew by the
-seed: the frame attention with all heads (on a frozen backbone and pyramid; SipMask learns them too), then
-the instance module alone. Rows that differ in the instance module share the first half, and in the second
-they are taught side by side on the very same regions; each learns what it would alone.
+From one detector (`Study.weights`) a training has two stages, with modules initialised by the seed: the
+frame attention with all heads (backbone and pyramid frozen, except of SipMask), then the instance attention.
+Rows that differ in the instance attention share the first stage; in the second stage they are trained side
+by side on the same regions, with the same results as if trained separately.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from pcan_model.training.stages import InstanceStage
 from pcan_model.training.trainer import Trainer, begin, resolve, train
 
 WEIGHTS = "weights.safetensors"
-MODULES = ("frame_attention", "instance_attention")  # what a row draws anew
-FIRST: dict[str, Stage] = {"mask_rcnn": "heads", "sipmask": "memory"}  # half, by detector
-SAVE_EVERY = 100  # steps of trainings side by side
+MODULES = ("frame_attention", "instance_attention")  # initialised anew in each row
+FIRST: dict[str, Stage] = {"mask_rcnn": "heads", "sipmask": "memory"}  # first stage, by detector
+SAVE_EVERY = 100  # steps, when training side by side
 
 
 def as_trained(config: Config, study: Study) -> Config:
-    """Return a configuration without what only plays a part after training.
+    """Return a configuration without changes that do not affect training.
 
-    Training sees clips of `train.clip_frames`; rows that differ in the length of the memory share a training.
+    Training uses clips of `train.clip_frames`: rows that differ in the memory's length share a training.
     """
     base = study.base
     frame = replace(config.frame_attention, memory_frames=base.frame_attention.memory_frames)
@@ -42,14 +42,14 @@ def as_trained(config: Config, study: Study) -> Config:
 
 
 def without_instance(config: Config, study: Study) -> Config:
-    """Return a configuration with the base's instance module: what decides the frame pass."""
+    """Return a configuration with the base's instance attention, which does not affect the frame pass."""
     return replace(config, instance_attention=study.base.instance_attention)
 
 
 def trained(configs: Sequence[Config], seed: int, study: Study) -> list[Path]:
-    """Return the weights of trainings, run or gone on with unless complete; of 0 steps those they start from.
+    """Run or resume trainings; returns their weights, or the initial ones for 0 iterations.
 
-    From one detector the configurations may differ in their instance modules only.
+    From one detector the configurations may differ in their instance attention only.
     """
     if study.weights and not study.base.train.iterations:
         return [study.weights for _ in configs]
@@ -63,7 +63,7 @@ def _folder(config: Config, seed: int, study: Study) -> Path:
 
 
 def _options(folder: Path, seed: int, study: Study) -> TrainOptions:
-    """Return how a training runs that goes on where it was stopped."""
+    """Return the options of a training that is resumed if it was interrupted."""
     return TrainOptions(
         data=(str(training_drives(study)),),
         out=folder,
@@ -78,7 +78,7 @@ def _options(folder: Path, seed: int, study: Study) -> TrainOptions:
 def _complete(
     config: Config, seed: int, study: Study, start: Path | None = None, fresh: tuple[str, ...] = ()
 ) -> Path:
-    """Return the weights of one training; `fresh` parts of those it starts from are drawn anew."""
+    """Run a training unless complete, and return its weights; `fresh` modules are initialised anew."""
     folder = _folder(config, seed, study)
     if not (folder / "done").exists():
         options = replace(_options(folder, seed, study), weights=start, fresh=fresh)
@@ -88,7 +88,7 @@ def _complete(
 
 
 def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weights: Path) -> list[Path]:
-    """Run both halves; where the instance module is switched off the first one is all."""
+    """Run both stages, or only the first if the instance attention is disabled."""
     first = in_stage(_first(configs[0]), without_instance(configs[0], study))
     heads = _complete(first, seed, study, weights, MODULES)
     files = [_folder(c, seed, study) / WEIGHTS if c.instance_attention.enabled else heads for c in configs]
@@ -102,19 +102,19 @@ def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weigh
 
 
 def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path) -> None:
-    """Teach the instance modules of several networks on the same regions of the same pairs."""
+    """Train the instance attention of several networks on the same regions of the same pairs."""
     trainers = [_begin(config, folder, seed, study, heads) for folder, config in rows.items()]
     first, done = trainers[0], min(trainer.step for trainer in trainers)
     batches = make_loader(
         resolve(_options(heads.parent, seed, study), first.config), first.config, 0, 1, done
     )
     for step in tqdm(range(done, first.config.train.iterations), unit="step", mininterval=5):
-        torch.manual_seed(hash((seed, 0, step)))  # as pcan-train does
+        torch.manual_seed(hash((seed, 0, step)))  # as in pcan-train
         batch = next(batches).to(first.device)
         with first.precision():
             shown = _stage(first).look(batch.images, batch.targets)
         for trainer in trainers:
-            if trainer.step == step:  # of trainings that were stopped while saving some are ahead
+            if trainer.step == step:  # some are ahead if interrupted while saving
                 with trainer.precision():
                     losses = _stage(trainer).judge(shown)
                 trainer.learn(losses, batch)
@@ -124,14 +124,14 @@ def _side_by_side(rows: dict[Path, Config], seed: int, study: Study, heads: Path
 
 
 def _begin(config: Config, folder: Path, seed: int, study: Study, heads: Path) -> Trainer:
-    """Return a row's trainer as it begins, or where it was stopped."""
+    """Return a row's trainer at the start, or where it was interrupted."""
     options = replace(_options(folder, seed, study), weights=heads, fresh=("instance_attention",))
     options = resolve(options, config)
     return begin(config, options, make_training, torch.device(options.device))
 
 
 def _first(config: Config) -> Stage:
-    """Return the stage of the first half."""
+    """Return the first stage."""
     if config.detector not in FIRST:
         expected = " or ".join(FIRST)
         raise ConfigError(f"--weights: detector: expected {expected}, got {config.detector}")
@@ -139,10 +139,10 @@ def _first(config: Config) -> Stage:
 
 
 def _stage(trainer: Trainer) -> InstanceStage | SipMaskInstance:
-    assert isinstance(trainer.model, (InstanceStage, SipMaskInstance)), "_from_one_detector asks for it"
+    assert isinstance(trainer.model, (InstanceStage, SipMaskInstance)), "set by _from_one_detector"
     return trainer.model
 
 
 def in_stage(stage: Stage, config: Config) -> Config:
-    """Return a configuration to be trained in a stage."""
+    """Return a configuration with a training stage."""
     return replace(config, train=replace(config.train, stage=stage))

@@ -1,1 +1,1 @@
-"""A trained network as two ONNX graphs: `model` writes their folder, `command` is `pcan-export`."""
+"""Export of a trained network as two ONNX graphs (`pcan-export`)."""

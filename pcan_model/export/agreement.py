@@ -1,4 +1,4 @@
-"""Whether the exported graphs compute what torch computes."""
+"""Agreement of the exported graphs with torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
 from pcan_model.evaluation.predict import predict_clip
 from pcan_model.evaluation.setup import Setup
-from pcan_model.export.camera_pass import fitted
+from pcan_model.export.camera_pass import with_camera_format
 from pcan_model.export.onnx_graph import example_inputs
 from pcan_model.export.track_agreement import TrackAgreement, track_agreement
 from pcan_model.factory import REFERENCES, make_engine
@@ -26,9 +26,9 @@ from pcan_model.tracking.tracker import Tracker
 def agreement(
     net: PCAN | ReleasedPCAN, folder: Path, frames: int = 3, camera: CameraFormat | None = None
 ) -> dict[str, float]:
-    """Run both on noise with memory carried along; return the largest difference per output.
+    """Run both on noise, carrying the memory along; return the largest difference per output.
 
-    camera  images that the graph fits itself
+    camera  camera images that the graph resizes itself
     """
     import onnxruntime
 
@@ -37,28 +37,28 @@ def agreement(
     roi = ModelManifest.read(folder).roi
     signature = REFERENCES[net.config.variant][roi](net)
     if camera is not None:
-        signature = fitted(signature, net.config, camera)
+        signature = with_camera_format(signature, net.config, camera)
     (image, *memory), _ = example_inputs(net.config, signature)
-    ours: list[Any] = list(memory)
-    theirs: list[Any] = [m.numpy() for m in memory]
-    worst: dict[str, float] = {}
+    torch_memory: list[Any] = list(memory)
+    onnx_memory: list[Any] = [m.numpy() for m in memory]
+    differences: dict[str, float] = {}
     for _ in range(frames):
         pixels = generator.integers(0, 255, image.shape, dtype=np.uint8)
         with torch.inference_mode():
-            a = signature.frame(torch.from_numpy(pixels), *ours)
-        b = session.run(None, dict(zip(signature.inputs["frame"], [pixels, *theirs], strict=True)))
+            a = signature.frame(torch.from_numpy(pixels), *torch_memory)
+        b = session.run(None, dict(zip(signature.inputs["frame"], [pixels, *onnx_memory], strict=True)))
         for name, x, y in zip(signature.outputs["frame"], a, b, strict=True):
             difference = float(np.abs(x.numpy().astype(np.float64) - y).max(initial=0))
-            worst[name] = max(worst.get(name, 0.0), difference)
-        ours, theirs = list(a[-len(memory) :]), list(b[-len(memory) :])
-    return worst
+            differences[name] = max(differences.get(name, 0.0), difference)
+        torch_memory, onnx_memory = list(a[-len(memory) :]), list(b[-len(memory) :])
+    return differences
 
 
-def over_a_clip(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> TrackAgreement:
-    """Track the beginning of a clip by the graphs and by torch, and set their objects side by side."""
+def clip_agreement(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> TrackAgreement:
+    """Compare the tracks of the exported graphs with those of torch on the first frames of a clip."""
     engines = Setup(str(folder), "onnx").make_engine(), make_engine(net)
     predicted, reference = (
-        [answer.tracks for answer in islice(predict_clip(Tracker(engine), clip), frames)]
+        [prediction.tracks for prediction in islice(predict_clip(Tracker(engine), clip), frames)]
         for engine in engines
     )
     return track_agreement(predicted, reference)

@@ -1,4 +1,4 @@
-"""Real inputs of both passes, by which a quantiser chooses its scales."""
+"""Calibration data: inputs of both passes recorded while tracking, from which scales are computed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from pcan_model.inference.torch_engine import TorchEngine, TorchFeatures, TorchM
 from pcan_model.model.pass_names import SLOTS
 from pcan_model.tracking.tracker import Tracker
 
-STRETCH = 4  # frames in a row, so that memories are empty, part full and full
+STRETCH = 4  # consecutive frames, so that memories are empty, partly full and full
 Progress = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs of both passes, one file each of arrays by input name; they are too many for memory."""
+    """Inputs of both passes in files, each with arrays by input name."""
 
     frame: tuple[Path, ...]
     instance: tuple[Path, ...]
 
 
 class InputRecorder(Engine):
-    """An engine that writes down what it is given."""
+    """An engine that records the inputs of another."""
 
     def __init__(self, engine: TorchEngine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
@@ -43,25 +43,25 @@ class InputRecorder(Engine):
 
     @property
     def samples(self) -> Samples:
-        """Return what was written so far."""
+        """Return the samples written so far."""
         return Samples(tuple(self._written["frame"]), tuple(self._written["instance"]))
 
     def start(self, camera: int = 0) -> TorchMemory:
-        """Return the true engine's empty memory."""
+        """Return the empty memory of the wrapped engine."""
         return self._engine.start()
 
     def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
-        """Keep the image and the frame memory; see `pcan_model.core.engine`."""
+        """Record the image and the frame memory; see `pcan_model.core.engine`."""
         self._write("frame", (image[None], *memory.frames))
         return self._engine.detect(image, memory)
 
     def segment(
         self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
     ) -> tuple[NDArray[np.float32], TorchMemory]:
-        """Keep regions, bank and slots; see `pcan_model.core.engine`."""
-        if slots.has.any():  # else the pass does not run
+        """Record RoI features, bank and slots; see `pcan_model.core.engine`."""
+        if slots.has.any():  # else the pass is skipped
             bookkeeping = (getattr(slots, name) for name in SLOTS)
-            self._write("instance", (*features.handed, *memory.bank, *bookkeeping))
+            self._write("instance", (*features.features, *memory.bank, *bookkeeping))
         return self._engine.segment(features, slots, memory, remember=remember)
 
     def _write(self, network: str, values: Sequence[Any]) -> None:
@@ -80,9 +80,9 @@ def record(
     frames: int,
     progress: Progress = lambda: None,
 ) -> Samples:
-    """Track short stretches of clips, spread evenly over them, and keep what both passes were given.
+    """Track short stretches spread evenly over the clips, and record the inputs of both passes.
 
-    frames  in all, about
+    frames  approximate total number
     """
     recorder = InputRecorder(engine, folder)
     tracker = Tracker(recorder)
@@ -97,10 +97,10 @@ def record(
 
 
 def stretches(lengths: Sequence[int], frames: int) -> Iterator[tuple[int, ...]]:
-    """Yield for each clip where its stretches begin.
+    """Yield the first frames of each clip's stretches.
 
-    lengths  of the clips
-    frames   of all stretches, about; every clip gets at least one
+    lengths  of the clips, in frames
+    frames   approximate total number; every clip has at least one stretch
     """
     each = max(1, round(frames / STRETCH / max(1, len(lengths))))
     for length in lengths:
@@ -108,8 +108,8 @@ def stretches(lengths: Sequence[int], frames: int) -> Iterator[tuple[int, ...]]:
         yield tuple(sorted({round(last * (k + 0.5) / each) for k in range(each)}))
 
 
-class AsSent(Clip):
-    """A clip, without its labels, as a camera of one size would send it: fitted in where it has another."""
+class ResizedClip(Clip):
+    """A clip letterboxed to the image size of a camera, without labels."""
 
     labelled = False
 
@@ -121,7 +121,7 @@ class AsSent(Clip):
         return len(self._clip)
 
     def read(self, index: int) -> ClipFrame:
-        """Read a frame and fit its image."""
+        """Read a frame and letterbox its image."""
         frame = self._clip.read(index)
         height, width, _ = frame.image.shape
         fitted = Letterbox((height, width), self._size).apply(frame.image)
@@ -129,14 +129,14 @@ class AsSent(Clip):
 
 
 def calibration_clips(sources: Sequence[str], camera: CameraFormat | None = None) -> list[Clip]:
-    """Open PATH[@SPLIT][#VIDEO,VIDEO] each: any data set, bag, video or folder of images.
+    """Open clips given as PATH[@SPLIT][#VIDEO,VIDEO]: a data set, bag, video or folder of images.
 
-    camera  whose size the images shall have
-    Raises DataError where there is none.
+    camera  format to letterbox the images to
+    Raises DataError for a source without clips.
     """
     clips: list[Clip] = []
     for source in sources:
         whole, videos = split_videos(Path(source))
         path, split = split_name(whole)
         clips += open_clips(path, split=split, videos=videos or None)
-    return [AsSent(clip, camera) for clip in clips] if camera else clips
+    return [ResizedClip(clip, camera) for clip in clips] if camera else clips

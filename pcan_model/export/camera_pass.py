@@ -1,4 +1,4 @@
-"""The letterbox as part of the frame graph: the camera's bytes go in, and the host touches no pixel."""
+"""The letterbox inside the frame graph, which then takes camera images without preprocessing."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pcan_model.model.pass_signature import PassSignature
 
 
 class CameraPass(nn.Module):
-    """A frame pass behind the letterbox of one camera size.
+    """A frame pass preceded by the letterbox for one camera format.
 
-    It is `geometry.Letterbox` with `cv2.resize`: bilinear between the centres of pixels, rounded to whole
-    grey levels, half of one up; OpenCV rounds its weights to 1/2048 first, so a level may differ by one.
+    Equivalent to `geometry.Letterbox` with `cv2.resize`: bilinear between pixel centres, rounded half up to
+    integers. OpenCV rounds its weights to 1/2048 first, so a value may differ by one.
     """
 
-    def __init__(self, sees: nn.Module, camera: CameraFormat, config: InputConfig) -> None:
+    def __init__(self, frame_pass: nn.Module, camera: CameraFormat, config: InputConfig) -> None:
         super().__init__()
-        self.sees, self.camera = sees, camera
+        self.frame_pass, self.camera = frame_pass, camera
         self.letterbox = fit_image((camera.height, camera.width), config)
 
     def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """See the frame pass; image (N, camera height, camera width, 3) uint8 in the camera's order."""
-        detected: tuple[Tensor, ...] = self.sees(self.fit(image), *memory)
-        return detected
+        """See `FramePass`; image (N, camera height, camera width, 3) uint8 in the camera's channel order."""
+        outputs: tuple[Tensor, ...] = self.frame_pass(self.fit(image), *memory)
+        return outputs
 
     def fit(self, image: Tensor) -> Tensor:
-        """Return images as the network takes them, (N, H, W, 3) float32 RGB in 0..255.
+        """Letterbox images to the network input (N, H, W, 3) float32 RGB in 0..255.
 
-        Widened first: TensorRT takes uint8 into nothing but a cast.
+        The cast comes first: TensorRT supports no other operation on uint8.
         """
         pixels = image.float()
         if self.camera.order == "bgr":
@@ -48,15 +48,15 @@ class CameraPass(nn.Module):
         return pixels.permute(0, 2, 3, 1)
 
 
-def fitted(signature: PassSignature, config: Config, camera: CameraFormat) -> PassSignature:
-    """Return the passes of which the frame pass takes the camera's images."""
+def with_camera_format(signature: PassSignature, config: Config, camera: CameraFormat) -> PassSignature:
+    """Return the passes with a frame pass that takes camera images."""
     return replace(
         signature, frame=CameraPass(signature.frame, camera, config.input).eval(), camera_format=camera
     )
 
 
 def check_camera(config: Config, camera: CameraFormat) -> None:
-    """Raise ConfigError for a camera whose images no graph can fit."""
+    """Raise ConfigError for a camera format that the graph cannot letterbox."""
     if config.input.fit != "letterbox":
         raise ConfigError(f"--camera: input.fit: expected letterbox, got {config.input.fit}")
     if min(camera.height, camera.width) < 1:

@@ -1,4 +1,4 @@
-"""The frame pass of several cameras at once; their instance pass is that of one with as many more rows."""
+"""The frame pass for a batch of cameras; the instance pass is that of one camera with N times the rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Source = Tensor | list[Tensor]  # what regions are read from, of one camera
 
 
 class BatchFramePass(FramePass):
-    """Images of N cameras, each with a frame memory of its own, in one graph.
+    """The frame pass for images of N cameras, each with its own frame memory.
 
-    Backbone, pyramid and the heads on detections run on all images together; memory, proposals and
-    suppression are laid out camera by camera. Outputs per detection are one camera after the other.
+    Backbone, pyramid and RoI heads are batched over all images; memory, proposals and NMS are unrolled
+    camera by camera. Outputs per detection are concatenated over the cameras.
     """
 
     def forward(  # type: ignore[override]
@@ -31,28 +31,29 @@ class BatchFramePass(FramePass):
 
         image         (N, H, W, 3)
         memory_keys   (N, L, T, P, D), memory_values (N, L, T, P, Cv), valid (N, T)
-        remember      (N,)  1 where the image enters the camera's memory, which stays as it is where 0
-        returns  as FramePass, (N * D, ...) of all cameras' detections; () bool: suppression settled for
-                 all; next memories (N, ...)
+        remember      (N,)  1 to store the image in the camera's memory, 0 to leave the memory unchanged
+        returns  as FramePass, (N * D, ...) for all cameras' detections; () bool: NMS converged for all;
+                 next memories (N, ...)
         """
         pyramid = self.net.features(image)
         memories = zip(memory_keys, memory_values, valid, strict=True)
-        found = [
-            self._look([level[n : n + 1] for level in pyramid], *memory) for n, memory in enumerate(memories)
+        outputs = [
+            self._detect_camera([level[n : n + 1] for level in pyramid], *memory)
+            for n, memory in enumerate(memories)
         ]
-        sources, parts, keys, values, following = zip(*found, strict=True)
+        sources, parts, keys, values, following = zip(*outputs, strict=True)
         every = join(list(parts))
         regions = self._pool_all(sources, parts, every.boxes, self.net.config.heads.mask_size)
         embeds = self.net.embed(every, partial(self._pool_all, sources, parts))
         masks = self.net.initial_masks(regions, every.mask_source)
         olds, news = (memory_keys, memory_values, valid), (keys, values, following)
-        kept = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
-        return every.boxes, every.scores, every.labels, embeds, regions, masks, every.settled, *kept
+        memory = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
+        return every.boxes, every.scores, every.labels, embeds, regions, masks, every.converged, *memory
 
-    def _look(
+    def _detect_camera(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> tuple[Source, Found, Tensor, Tensor, Tensor]:
-        """Look at one camera's pyramid: what regions are read from, detections, next memory."""
+        """Return one camera's source of RoI features, its detections and next memory."""
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._pack(levels)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
@@ -61,16 +62,16 @@ class BatchFramePass(FramePass):
     def _pool_all(
         self, sources: Sequence[Source], parts: Sequence[Found], boxes: Tensor, cells: int
     ) -> Tensor:
-        """Read the regions of all cameras' boxes, each from its own pyramid."""
+        """Return the RoI features of all cameras' boxes, each from its own pyramid."""
         own = boxes.split([len(part.boxes) for part in parts])
         return torch.cat([self._pool(*pair, cells) for pair in zip(sources, own, strict=True)])
 
 
 def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """Return the new memory of the cameras that remember, the old one of the others."""
+    """Return the new memory of cameras where `remember` is 1, and the old one of the others."""
     return torch.where(remember.reshape(-1, *[1] * (new.dim() - 1)) > 0, new, old)
 
 
 def several(net: PCAN, cameras: int) -> PassSignature:
-    """Return the passes for several cameras at once; regions are read by sampling, for TensorRT."""
+    """Return the passes for a batch of cameras, for TensorRT; RoI features by grid sampling."""
     return replace(grid_sample(net), frame=BatchFramePass(net, grid_sample=True).eval(), cameras=cameras)

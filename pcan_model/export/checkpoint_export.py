@@ -1,4 +1,4 @@
-"""A checkpoint or a configuration exported as the options say, and compared with torch."""
+"""Export of a checkpoint or a configuration, and comparison with torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from pcan_model.core.config import Config, ConfigError, load_config
 from pcan_model.core.geometry import fit_image
 from pcan_model.data.clips import Clip
-from pcan_model.export.agreement import agreement, over_a_clip
+from pcan_model.export.agreement import agreement, clip_agreement
 from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
@@ -21,7 +21,7 @@ from pcan_model.model.roi_pooling import SAMPLES
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 
-CAMERA = (720, 1280)  # height and width of the images that BDD100K has
+CAMERA = (720, 1280)  # (height, width) of BDD100K images
 
 
 def export_checkpoint(
@@ -32,25 +32,15 @@ def export_checkpoint(
     weights: Path | None = None,
     calibration: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Write the model folder; yields line by line how far it is from torch.
+    """Write the model folder; yields lines that report its agreement with torch.
 
-    config       preset or YAML file; None for the checkpoint's own
+    config       preset or YAML file; None for that of the checkpoint
     weights      checkpoint of pcan-train; None for random weights
-    calibration  what int8 and fp8 are fitted to: data sets, bags, videos or folders of images
+    calibration  images for int8 and fp8: data sets, bags, videos or folders
     """
-    clips = calibration_clips(calibration, options.image)
+    clips = calibration_clips(calibration, options.camera_format)
     net, metrics = _network(config, weights, options)
-    folder = export(
-        net,
-        out,
-        metrics,
-        roi=options.roi,
-        precision=options.precision,
-        rest=options.rest,
-        calibration=clips,
-        cameras=options.cameras,
-        camera=options.image,
-    )
+    folder = export(net, out, options, metrics=metrics, calibration=clips)
     yield from _compared(net, folder, options, clips)
 
 
@@ -69,7 +59,7 @@ def _network(
 
 
 def _exported(config: Config, options: ExportOptions) -> Config:
-    """Return the configuration with the size of images and the samples of the graphs."""
+    """Return the configuration with the image size and the RoI samples of the graphs."""
     height, width = options.size or fit_image(CAMERA, config.input).target
     if config.input.fit == "letterbox" and any(side <= 0 or side % 32 for side in (height, width)):
         raise ConfigError(f"--size: expected multiples of 32, got {height} {width}")
@@ -84,10 +74,10 @@ def _exported(config: Config, options: ExportOptions) -> Config:
 def _compared(
     net: PCAN | ReleasedPCAN, folder: Path, options: ExportOptions, clips: Sequence[Clip]
 ) -> Iterator[str]:
-    camera = options.image
+    camera = options.camera_format
     if options.precision not in LAYERS:
         for name, difference in agreement(net, folder, camera=camera).items():
-            yield f"{name:14} largest difference to torch {difference:.2e}"
+            yield f"{name:14} largest difference from torch {difference:.2e}"
     size = camera or net.config.input
     clip = clips[0] if clips else SyntheticDrive(0, 6, size.height, size.width)
-    yield f"tracked as by torch in {clip.name}: {over_a_clip(net, folder, clip)}"
+    yield f"tracked as by torch in {clip.name}: {clip_agreement(net, folder, clip)}"

@@ -1,9 +1,9 @@
-"""A graph's convolutions and fully connected layers in 16 bits; everything else stays in 32.
+"""Conversion of a graph's convolutions and fully connected layers to fp16; everything else stays fp32.
 
-Of a graph in 8 bits that is what lies between the rounded values, and the layers that were not rounded.
-Boxes, sampling grids, scores, normalisation, attention and EM are islands of float32: in 16 bits a box
-is off by half a pixel and EM falls into other local optima. Runtimes that type strongly (TensorRT) take
-the precision from here; the inputs and outputs of the graph keep their types.
+In a quantised graph, these are the values between the quantised ones and the layers left unquantised.
+Boxes, sampling grids, scores, normalisation, attention and EM stay in fp32: in fp16 a box is off by half
+a pixel and EM converges to other local optima. Strongly typed runtimes (TensorRT) take the precision
+from the graph, whose inputs and outputs keep their types.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-HEAVY = ("Conv", "ConvTranspose", "Gemm")  # where the time goes; their weights are stored in 16 bits
-LIGHT = {  # follow a half input: which of their inputs are numbers of the image, None for all
+HEAVY = ("Conv", "ConvTranspose", "Gemm")  # most of the run time; their weights are stored in fp16
+LIGHT = {  # converted if their inputs are fp16: indices of their data inputs, None for all
     "BatchNormalization": None,
     "Relu": None,
     "Clip": None,
@@ -25,23 +25,23 @@ LIGHT = {  # follow a half input: which of their inputs are numbers of the image
     "Transpose": (0,),
     "Concat": None,
 }
-SCALED = {"QuantizeLinear": (0, 1), "DequantizeLinear": (1,)}  # numbers here are of the type of the scale
+SCALED = {"QuantizeLinear": (0, 1), "DequantizeLinear": (1,)}  # inputs with the type of the scale
 NUMBERS = LIGHT | SCALED
 
 
 def to_half(model: onnx.ModelProto) -> None:
-    """Let the heavy layers of a graph of float32, and what lies between them, compute in 16 bits."""
+    """Convert the heavy layers of an fp32 graph, and light layers between them, to fp16 in place."""
     graph = model.graph
     written = _half_outputs(graph)
     constants = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
     narrow = {t.name for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
     widened = [n for n in graph.node if n.op_type == "Cast" and n.input[0] in narrow]
-    stored = {n.output[0]: n.input[0] for n in widened}  # name in 32 bits: name of the parameter in 16
+    stored = {n.output[0]: n.input[0] for n in widened}  # fp32 name to name of the fp16 parameter
     new: list[onnx.NodeProto] = []
     narrowed: set[str] = set()
 
     def half(name: str) -> str:
-        """Return the 16-bit twin of a value, made where there is none yet."""
+        """Return the fp16 version of a value, creating it if needed."""
         if name in stored:
             return stored[name]
         twin = f"{name}_half"
@@ -66,10 +66,10 @@ def to_half(model: onnx.ModelProto) -> None:
 
 
 def _half_outputs(graph: onnx.GraphProto) -> set[str]:
-    """Return the outputs of the nodes that shall compute in 16 bits."""
+    """Return the outputs of the nodes to convert to fp16."""
     made: set[str] = set()
     gates = _gates(graph)
-    for node in graph.node:  # in the order of their dependence
+    for node in graph.node:  # in topological order
         numbers = [node.input[i] for i in _numbers(node)]
         light = node.op_type in LIGHT or node.output[0] in gates
         follows = light and all(n in made for n in numbers[: _data(node)])
@@ -79,7 +79,7 @@ def _half_outputs(graph: onnx.GraphProto) -> set[str]:
 
 
 def _gates(graph: onnx.GraphProto) -> set[str]:
-    """Return the outputs of the nodes of SiLU, x * sigmoid(x); other sigmoids and products are islands."""
+    """Return the outputs of SiLU's nodes, x * sigmoid(x); other sigmoids and products stay in fp32."""
     sigmoids = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Sigmoid"}
     gates: set[str] = set()
     for node in graph.node:
@@ -90,13 +90,13 @@ def _gates(graph: onnx.GraphProto) -> set[str]:
 
 
 def _numbers(node: onnx.NodeProto) -> list[int]:
-    """Return the places of a node's inputs that become 16 bits."""
+    """Return the indices of a node's inputs to convert to fp16."""
     places = NUMBERS.get(node.op_type)
     return [i for i, name in enumerate(node.input) if name and (places is None or i in places)]
 
 
 def _data(node: onnx.NodeProto) -> int:
-    """Return how many of the first inputs come from layers; the others are limits and the like."""
+    """Return how many leading inputs are data; the others are limits and the like."""
     return {"Add": 2, "Mul": 2, "Concat": len(node.input)}.get(node.op_type, 1)
 
 
@@ -105,13 +105,13 @@ def _halved(tensor: TensorProto, name: str) -> TensorProto:
 
 
 def _used(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Leave out casts that nobody reads."""
+    """Drop casts with unused outputs."""
     read = _read(graph, nodes)
     return [node for node in nodes if node.op_type != "Cast" or node.output[0] in read]
 
 
 def _read(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> set[str]:
-    """Return the names that nodes take or the graph gives; what it gives may be a constant."""
+    """Return the names that nodes read or the graph outputs, which may be constants."""
     return {name for node in nodes for name in node.input} | {value.name for value in graph.output}
 
 
@@ -122,4 +122,4 @@ def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    del graph.value_info[:]  # it says float32 of what is not any more
+    del graph.value_info[:]  # outdated types

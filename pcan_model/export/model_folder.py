@@ -1,136 +1,134 @@
-"""The folder of an exported model: two graphs, the weights, and a manifest that describes them."""
+"""Writes the folder of an exported model: two graphs, the weights, and a manifest."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pcan_model.core.atomic_write import atomic_folder
 from pcan_model.core.config import Config, ConfigError
-from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip
-from pcan_model.export.camera_pass import check_camera, fitted
+from pcan_model.export.camera_pass import check_camera, with_camera_format
 from pcan_model.export.cameras import several
 from pcan_model.export.onnx_graph import OPSET, example_inputs, write_pass
+from pcan_model.export.options import ExportOptions, Rest
 from pcan_model.export.precision import narrow, round_to_8_bits
 from pcan_model.export.quantise import LAYERS, check_quantiser
 from pcan_model.factory import SIGNATURES
-from pcan_model.inference.manifest import BATCH, PRECISIONS, WEIGHTS, ModelManifest, is_model
+from pcan_model.inference.manifest import BATCH, WEIGHTS, ModelManifest, is_model
 from pcan_model.model import checkpoint
 from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.roi_pooling import SAMPLES
 from pcan_model.released.network import ReleasedPCAN
 
-REST = {"roialign": "fp32", "gridsample": "fp16"}  # beside 8 bits: processors have no use for 16, GPUs do
+REST: dict[str, Rest] = {"roialign": "fp32", "gridsample": "fp16"}  # default: CPUs have no use for fp16
+DEFAULT = ExportOptions()
 
 
 def export(
     net: PCAN | ReleasedPCAN,
     folder: Path,
-    metrics: dict[str, Any] | None = None,
+    options: ExportOptions = DEFAULT,
     *,
-    roi: str = "roialign",
-    precision: str = PRECISIONS[0],
-    rest: str | None = None,
+    metrics: dict[str, Any] | None = None,
     calibration: Sequence[Clip] = (),
-    cameras: int = 1,
-    camera: CameraFormat | None = None,
 ) -> Path:
-    """Write frame.onnx, instance.onnx, the weights and manifest.json; atomically.
+    """Write frame.onnx, instance.onnx, the weights and manifest.json, atomically.
 
-    roi          how regions are read, one of manifest.ROI
-    precision    of the heavy layers, one of manifest.PRECISIONS
-    rest         of what int8 and fp8 do not round, fp32 or fp16; None: one of REST, by `roi`
-    calibration  what int8 and fp8 choose their scales by: images as the robot will see
-    cameras      more than 1: also batch_frame.onnx and batch_instance.onnx, for so many at once
-    camera       images that the frame graphs fit into the network's input themselves
-    The network's own weights are rounded to what was written. Raises ConfigError rather than
-    replace a folder that holds something else than an exported model.
+    options      with cameras > 1, batch_frame.onnx and batch_instance.onnx are written, too
+    metrics      stored with the weights
+    calibration  images from the robot's environment, for int8 and fp8
+    The weights of `net` are rounded to those written. Raises ConfigError instead of replacing a folder
+    that holds anything but an exported model.
     """
-    _check(net.config, folder, precision, calibration)
-    _check_form(net.config, roi, cameras)
-    _check_cameras(net.config, roi, cameras=cameras, camera=camera)
-    rest = _rest(roi, precision, rest)
+    _check(net.config, folder, options, calibration)
+    _check_variant(net.config, options)
+    _check_cameras(net.config, options)
+    options = replace(options, rest=_rest(options))
     with atomic_folder(folder, durable=True) as partial:
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
-        checkpoint.load_weights(partial / WEIGHTS, net)  # torch and ONNX then round alike
-        signatures = _signatures(net, roi, cameras, camera)
+        checkpoint.load_weights(partial / WEIGHTS, net)  # so that torch and ONNX have the same weights
+        signatures = _signatures(net, options)
+        quantised = options.precision in LAYERS
         for prefix, signature in signatures.items():
-            _write_passes(net, partial, signature, prefix, own_weights=precision in LAYERS)
-        if precision in LAYERS:
-            round_to_8_bits(net, partial, signatures, precision=precision, calibration=calibration)
-        if "fp16" in (precision, rest):
+            _write_passes(net, partial, signature, prefix, own_weights=quantised)
+        if quantised:
+            round_to_8_bits(net, partial, signatures, precision=options.precision, calibration=calibration)
+        if "fp16" in (options.precision, options.rest):
             narrow(partial)
-        _write_manifest(net.config, signatures, partial, roi=roi, precision=precision, rest=rest)
+        _write_manifest(net.config, signatures, partial, options)
         if folder.exists():
             _keep_others(folder, partial)
     return folder
 
 
-def _check(config: Config, folder: Path, precision: str, calibration: Sequence[Clip]) -> None:
+def _check(config: Config, folder: Path, options: ExportOptions, calibration: Sequence[Clip]) -> None:
     if (kind := config.frame_attention.kind) != "prototypical":
         raise ConfigError(
-            f"frame_attention.kind: expected prototypical (a baseline runs in torch), got {kind}"
+            f"frame_attention.kind: expected prototypical (baselines run in torch only), got {kind}"
         )
+    size = config.input.height, config.input.width
+    if options.size not in (None, size):
+        raise ConfigError(f"--size: expected {size} as in the configuration, got {options.size}")
     if folder.is_file() or (not is_model(folder) and list(folder.glob("*"))):
         raise ConfigError(f"{folder}: expected a new folder or an exported model, got other files")
-    if precision in LAYERS:
+    if options.precision in LAYERS:
         if not calibration:
             raise ConfigError(
-                f"--precision {precision}: expected --calibration PATH, images as the robot will see them "
-                "(a data set, bag, video or folder), got none"
+                f"--precision {options.precision}: expected --calibration PATH, images from the robot's "
+                "environment (a data set, bag, video or folder), got none"
             )
         check_quantiser()
 
 
-def _check_form(config: Config, roi: str, cameras: int) -> None:
-    """Raise ConfigError for what graphs of static shape do not do."""
-    if roi == "gridsample" and config.heads.cell_samples != SAMPLES:
+def _check_variant(config: Config, options: ExportOptions) -> None:
+    """Raise ConfigError for what graphs of static shape do not support."""
+    if options.roi == "gridsample" and config.heads.cell_samples != SAMPLES:
         raise ConfigError(
             f"heads.cell_samples: expected {SAMPLES} with --roi gridsample, got {config.heads.cell_samples}"
         )
     if config.variant == "paper":
         return
     if config.released.drift:
-        raise ConfigError("released.drift: expected false: an exported graph's starts of EM stand still")
+        raise ConfigError("released.drift: expected false: the initial means of an exported graph are fixed")
     if not config.instance_attention.enabled:
-        raise ConfigError("instance_attention.enabled: expected true for an export of the released form")
-    if cameras > 1:
-        raise ConfigError(f"--cameras {cameras}: expected 1 for the released form: its cameras take turns")
+        raise ConfigError("instance_attention.enabled: expected true to export the released variant")
+    if options.cameras > 1:
+        raise ConfigError(f"--cameras {options.cameras}: expected 1 for the released variant")
 
 
-def _check_cameras(config: Config, roi: str, *, cameras: int, camera: CameraFormat | None) -> None:
-    if cameras > 1 and roi != "gridsample":
-        raise ConfigError(f"--cameras {cameras}: expected --roi gridsample, got {roi}: TensorRT runs it")
-    if camera is not None:
-        check_camera(config, camera)
+def _check_cameras(config: Config, options: ExportOptions) -> None:
+    if options.cameras > 1 and options.roi != "gridsample":
+        raise ConfigError(
+            f"--cameras {options.cameras}: expected --roi gridsample, for TensorRT, got {options.roi}"
+        )
+    if options.camera_format is not None:
+        check_camera(config, options.camera_format)
 
 
-def _rest(roi: str, precision: str, rest: str | None) -> str | None:
-    """Return the precision of what 8 bits leave; None where there is no such thing."""
-    if precision in LAYERS:
-        return rest or REST[roi]
-    if rest is not None:
-        raise ConfigError(f"--rest {rest}: expected --precision {' or '.join(LAYERS)}, got {precision}")
+def _rest(options: ExportOptions) -> Rest | None:
+    """Return the precision of the unquantised layers of an 8-bit model, else None."""
+    if options.precision in LAYERS:
+        return options.rest or REST[options.roi]
+    if options.rest is not None:
+        expected = f"--precision {' or '.join(LAYERS)}"
+        raise ConfigError(f"--rest {options.rest}: expected {expected}, got {options.precision}")
     return None
 
 
-def _signatures(
-    net: PCAN | ReleasedPCAN, roi: str, cameras: int, camera: CameraFormat | None
-) -> dict[str, PassSignature]:
-    """Return the passes to write by the prefix of the graphs' names: for one camera, and for several."""
-    signatures = {"": SIGNATURES[net.config.variant][roi](net)}
-    if cameras > 1:
-        assert isinstance(net, PCAN), "refused before"
-        signatures[BATCH] = several(net, cameras)
-    if camera is not None:
-        signatures = {
-            prefix: fitted(signature, net.config, camera) for prefix, signature in signatures.items()
-        }
-    return signatures
+def _signatures(net: PCAN | ReleasedPCAN, options: ExportOptions) -> dict[str, PassSignature]:
+    """Return the passes to write by prefix of the file names: for one camera, and for a batch of cameras."""
+    signatures = {"": SIGNATURES[net.config.variant][options.roi](net)}
+    if options.cameras > 1:
+        assert isinstance(net, PCAN), "checked before"
+        signatures[BATCH] = several(net, options.cameras)
+    if (camera := options.camera_format) is None:
+        return signatures
+    return {prefix: with_camera_format(each, net.config, camera) for prefix, each in signatures.items()}
 
 
 def _write_passes(
@@ -147,7 +145,7 @@ def _write_passes(
 
 
 def _keep_others(folder: Path, partial: Path) -> None:
-    """Take along what else lies beside a model, such as its card."""
+    """Copy other files of an existing model folder, such as a model card."""
     for path in folder.iterdir():
         if path.is_file() and not (partial / path.name).exists():
             shutil.copy2(path, partial)
@@ -157,21 +155,18 @@ def _write_manifest(
     config: Config,
     signatures: dict[str, PassSignature],
     folder: Path,
-    *,
-    roi: str,
-    precision: str,
-    rest: str | None,
+    options: ExportOptions,
 ) -> None:
     single = signatures[""]
     manifest = ModelManifest(
         config=config,
         inputs=single.inputs,
         outputs=single.outputs,
-        precision=precision,
-        rest=rest,
+        precision=options.precision,
+        rest=options.rest,
         opset=OPSET,
-        roi=roi,
-        cameras=max(each.cameras for each in signatures.values()),
+        roi=options.roi,
+        cameras=options.cameras,
         camera_format=single.camera_format,
         weights=WEIGHTS,
     )

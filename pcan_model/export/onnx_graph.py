@@ -1,4 +1,4 @@
-"""The two passes as graphs: their inputs and outputs, and how torch writes them."""
+"""Export of the two passes as ONNX graphs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.passes import InstancePass
 
-OPSET = 19  # the first with FP8; TensorRT's parser reads GridSample of opset 20 as nearest
+OPSET = 19  # the first with fp8; TensorRT's parser takes GridSample of opset 20 as nearest
 
 
 def example_inputs(config: Config, signature: PassSignature) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return inputs of the right shapes for the frame pass and the instance pass."""
+    """Return example inputs of the frame pass and of the instance pass."""
     memory, n, size = empty_memory(signature), signature.cameras, signature.camera_format or config.input
     rows, tracks = n * config.heads.detections, n * config.tracker.capacity
     parts = memory.frames
@@ -47,9 +47,9 @@ def write_pass(
     *,
     own_weights: bool = False,
 ) -> None:
-    """Export one pass with its parameters outside, in the weights file beside it.
+    """Export one pass; its parameters are external data in the weights file beside it.
 
-    own_weights  keep them in the graph, batch normalisation multiplied in: what a quantiser rounds
+    own_weights  keep them in the graph, with batch normalisation fused, for quantisation
     """
     with torch.inference_mode():
         program = torch.onnx.export(
@@ -70,9 +70,9 @@ def write_pass(
 
 
 def _simplify(model: onnx_ir.Model, parameters: set[str]) -> None:
-    """Fold what is constant, but no parameter: changed or copied it would lie in no checkpoint.
+    """Fold constants, but no parameters, since folded ones would not be in the checkpoint.
 
-    torch's own optimiser would also fuse parameters.
+    torch's own optimiser would fuse parameters, too.
     """
 
     def should_fold(node: onnx_ir.Node) -> bool | None:

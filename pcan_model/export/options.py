@@ -1,4 +1,4 @@
-"""What an exported model is made for; no torch."""
+"""Options of an export; no torch."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ Rest = Literal["fp16", "fp32"]
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """The choices of one export; what 8 bits are fitted to comes beside them."""
+    """Options of an export, apart from the calibration images."""
 
     roi: Roi = setting(
         "roialign",
-        "how regions are read: by the operator, heads only where something was found, for processors; "
-        "or by sampling, in static shapes, for TensorRT",
+        "RoI pooling: roialign for CPUs, with heads on real detections only; gridsample for TensorRT, with "
+        "static shapes",
     )
-    precision: Precision = setting("fp32", "of the heavy layers; boxes and attention stay fp32")
+    precision: Precision = setting(
+        "fp32", "of convolutions and fully connected layers; boxes and attention stay fp32"
+    )
     rest: Rest | None = setting(
         None,
-        "of int8 and fp8: what their layers put out, and heavy layers that cannot be rounded; without it "
-        "fp16 with --roi gridsample, for TensorRT, and fp32 with roialign, as processors widen fp16 anyway",
+        "for int8 and fp8: precision of outputs and of layers that cannot be quantised (default: fp16 with "
+        "--roi gridsample, fp32 with roialign, since CPUs compute in fp32 anyway)",
     )
     size: tuple[int, int] | None = setting(
         None,
-        "height and width of the network's input; without it the configuration's, or of the released variant "
-        "the image's once resized, 720 1280 of a camera of 16:9",
+        "height and width of the network input (default: the configuration's; for the released variant that "
+        "of a resized 16:9 image, 720 1280)",
     )
-    cameras: int = setting(1, "also write graphs for N cameras in one launch, for TensorRT", low=1)
+    cameras: int = setting(1, "also write graphs for a batch of N cameras, for TensorRT", low=1)
     camera: tuple[int, int] | None = setting(
         None,
-        "put the letterbox into the graph, for cameras of this very size; without it the host does it",
+        "include the letterbox in the graph, for camera images of this size (default: done on the host)",
         low=1,
     )
-    order: Literal["rgb", "bgr"] = setting("rgb", "with --camera: of the channels")
+    order: Literal["rgb", "bgr"] = setting("rgb", "channel order of the camera images, with --camera")
 
     @property
-    def image(self) -> CameraFormat | None:
-        """Return the images that the frame graphs fit into the network's input themselves, if they do."""
+    def camera_format(self) -> CameraFormat | None:
+        """Return the format of the images that the frame graphs letterbox themselves, if they do."""
         return CameraFormat(*self.camera, self.order) if self.camera else None

@@ -1,4 +1,4 @@
-"""Graphs of float32 made to compute in 16 or 8 bits, as they lie in a model's folder."""
+"""Conversion of the fp32 graphs in a model folder to 16 or 8 bits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALIBRATION_FRAMES = 48
 
 
 def narrow(folder: Path) -> None:
-    """Let what is heavy, and not rounded, in all graphs of a folder compute in 16 bits."""
+    """Convert the heavy, unquantised layers of all graphs in a folder to fp16."""
     for path in sorted(folder.glob("*.onnx")):
         model = onnx.load(path, load_external_data=False)
         to_half(model)
@@ -39,17 +39,17 @@ def round_to_8_bits(
     precision: str,
     calibration: Sequence[Clip],
 ) -> None:
-    """Let the heavy layers of all graphs in a folder, which hold their own weights, compute in 8 bits.
+    """Quantise the heavy layers of all graphs in a folder, which contain their own weights, to 8 bits.
 
-    signatures      what was written, by the prefix of the graphs' names; "" is of one camera
-    calibration  of the size that the signatures take
+    signatures   of the graphs, by prefix of the file names; "" for one camera
+    calibration  clips of the image size that the signatures take
     """
     engine = TorchEngine(net, lambda _: signatures[""])
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
             samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
         if not samples.instance:
-            raise ConfigError("--calibration: expected images with objects, the network tracks none")
+            raise ConfigError("--calibration: expected images with objects, but the network tracks none")
         graphs = [(prefix, graph) for prefix in signatures for graph in ("frame", "instance")]
         for prefix, graph in graphs:
             given = for_cameras(getattr(samples, graph), signatures[prefix].cameras)

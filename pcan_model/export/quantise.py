@@ -1,6 +1,6 @@
-"""8 bits by explicit Q/DQ in the graph, by NVIDIA's ModelOpt: what TensorRT and OpenVINO take as it is.
+"""Quantisation to 8 bits by explicit Q/DQ nodes with NVIDIA ModelOpt, for TensorRT and OpenVINO.
 
-Only convolutions and fully connected layers are rounded. EM, readout, boxes and suppression are matrix
+Only convolutions and fully connected layers are quantised; EM, memory reading, boxes and NMS are matrix
 products and arithmetic, which are not.
 """
 
@@ -18,13 +18,13 @@ import onnx
 from pcan_model.core.config import ConfigError
 from pcan_model.export.samples import Arrays, CalibrationSample
 
-LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # TensorRT has no others in FP8
+LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # all that TensorRT has in fp8
 INSTALL = "pip install 'pcan_ros[quantize]' && pip install --no-deps nvidia-modelopt==0.47.0"
 Progress = Callable[[], object]
 
 
 class Reader:
-    """Hands samples to the calibration one by one, as `onnxruntime.quantization.CalibrationDataReader`."""
+    """Iterates over calibration samples, like `onnxruntime.quantization.CalibrationDataReader`."""
 
     def __init__(self, samples: Sequence[CalibrationSample], progress: Progress) -> None:
         self._samples, self._progress = samples, progress
@@ -43,12 +43,12 @@ class Reader:
         return self._samples[0].read()
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Restart from the first sample."""
         self._left = iter(self._samples)
 
 
 def check_quantiser() -> None:
-    """Raise ConfigError with the command that installs ModelOpt where it is missing."""
+    """Raise ConfigError with the installation command if ModelOpt is missing."""
     try:
         _modelopt()
     except ImportError as error:
@@ -58,37 +58,37 @@ def check_quantiser() -> None:
 def quantise(
     path: Path, precision: str, samples: Sequence[CalibrationSample], progress: Progress = lambda: None
 ) -> None:
-    """Let the heavy layers of a graph with its own weights compute in 8 bits, in place.
+    """Quantise the heavy layers of a graph with its own weights to 8 bits, in place.
 
-    precision  one of LAYERS
-    samples    of its inputs, which activations get their scales from
+    precision  a key of LAYERS
+    samples    calibration samples, from which the scales of activations are computed
     """
     run = _modelopt()
-    with redirect_stdout(io.StringIO()):  # it chats
+    with redirect_stdout(io.StringIO()):  # verbose
         run(
             str(path),
             quantize_mode=precision,
             calibration_data_reader=Reader(samples, progress),
-            calibration_method="max",  # entropy takes longer and tracks no better
+            calibration_method="max",  # entropy is slower and tracks no better
             calibration_eps=["cpu"],
             op_types_to_quantize=list(LAYERS[precision]),
             high_precision_dtype="fp32",
-            dq_only=True,  # weights stored in 8 bits, not rounded when loaded
+            dq_only=True,  # store weights in 8 bits instead of quantising them when loaded
             enable_gemv_detection_for_trt=False,
             output_path=str(path),
             log_level="CRITICAL",
         )
     model = onnx.load(path)
-    release_others(model)
+    restore_exact_inputs(model)
     del model.metadata_props[:]
     onnx.save(model, path)
 
 
-def release_others(model: onnx.ModelProto) -> None:
-    """Let whatever is no heavy layer read what was there before the rounding.
+def restore_exact_inputs(model: onnx.ModelProto) -> None:
+    """Connect all nodes but heavy layers to the values before quantisation.
 
-    A layer's input is often a sum's, a region's or EM's too, and the quantiser gives all of them the rounded
-    value; the exact one is at hand, costs no time and keeps masks closer.
+    A heavy layer's input is often also read by a sum, RoI pooling or EM, and the quantiser gives all of them
+    the quantised value; the exact one is available at no cost and keeps masks closer.
     """
     made = {output: node for node in model.graph.node for output in node.output}
     exact = {
@@ -98,12 +98,12 @@ def release_others(model: onnx.ModelProto) -> None:
     }
     for node in model.graph.node:
         if node.op_type not in LAYERS["int8"]:
-            for place, name in enumerate(node.input):
-                node.input[place] = exact.get(name, name)
+            for i, name in enumerate(node.input):
+                node.input[i] = exact.get(name, name)
 
 
 def _modelopt() -> Any:
-    """Import it only now: it takes long, and only 8 bits need it."""
+    """Import ModelOpt late: it is slow to import, and only needed for 8 bits."""
     logging.getLogger("modelopt").setLevel(logging.CRITICAL)
     from modelopt.onnx.quantization import quantize
 

@@ -1,4 +1,4 @@
-"""Inputs of the passes in files, a camera each: what a quantiser is fed with."""
+"""Calibration samples: inputs of the passes, stored in one file per camera."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSample:
-    """Inputs of one run of a pass; they are read only when asked for."""
+    """Inputs of one run of a pass, loaded on demand."""
 
-    files: tuple[Path, ...]  # of arrays by input name, one of each camera
+    files: tuple[Path, ...]  # arrays by input name, one file per camera
 
     def read(self) -> Arrays:
-        """Return the arrays by input name; of several cameras as the graphs for them take them."""
-        every = [_read(path) for path in self.files]
-        return every[0] if len(every) == 1 else together(every)
+        """Return the arrays by input name, batched over the cameras if there are several."""
+        samples = [_read(path) for path in self.files]
+        return samples[0] if len(samples) == 1 else batch(samples)
 
 
 def for_cameras(files: Sequence[Path], cameras: int) -> list[CalibrationSample]:
-    """Let every camera be given every file, one after the other.
+    """Return samples in which every camera gets every file once.
 
-    The largest value that a layer sees is then that of a single camera, and so is its scale.
+    The range of a layer's values, and so its scale, is then that of a single camera.
     """
     count = len(files)
     return [CalibrationSample(tuple(files[(i + n) % count] for n in range(cameras))) for i in range(count)]
 
 
-def together(every: Sequence[Arrays]) -> Arrays:
-    """Put what several cameras' passes were given into the inputs of one pass for all of them."""
-    if "image" not in every[0]:
-        parts = [_shifted(arrays, camera) for camera, arrays in enumerate(every)]
+def batch(samples: Sequence[Arrays]) -> Arrays:
+    """Combine the inputs of several cameras' passes into those of a batched pass."""
+    if "image" not in samples[0]:
+        parts = [_with_offset(arrays, camera) for camera, arrays in enumerate(samples)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    memories = {name: np.stack([arrays[name] for arrays in every]) for name in every[0]}
-    images = np.concatenate([arrays["image"] for arrays in every])
-    return memories | {"image": images, "remember": np.ones(len(every), np.float32)}
+    memories = {name: np.stack([arrays[name] for arrays in samples]) for name in samples[0]}
+    images = np.concatenate([arrays["image"] for arrays in samples])
+    return memories | {"image": images, "remember": np.ones(len(samples), np.float32)}
 
 
-def _shifted(arrays: Arrays, camera: int) -> Arrays:
-    """Count a camera's rows, of detections and of tracks, behind those of the cameras before it."""
+def _with_offset(arrays: Arrays, camera: int) -> Arrays:
+    """Offset the indices of detections and tracks by the rows of the preceding cameras."""
     slot, owner = arrays["slot"], arrays["owner"]
     return arrays | {"slot": slot + camera * len(owner), "owner": owner + camera * len(slot)}
 

@@ -1,4 +1,4 @@
-"""How much alike two engines track the same clip: what a rounded network costs, without labels."""
+"""Agreement of two engines' tracks on the same clip: the cost of quantisation, without labels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pcan_model.evaluation.metrics.comparison import best_pairs, encode, overlap
 
 @dataclass(frozen=True, slots=True)
 class TrackAgreement:
-    """The objects that an engine shows, beside those of a reference."""
+    """Objects of an engine matched with those of a reference."""
 
-    objects: int  # that the reference shows, over all frames
-    extra: int  # that only the engine shows
-    box_ious: tuple[float, ...]  # of those that both show: same class, box IoU >= 0.5
-    mask_ious: tuple[float, ...]  # of the same
+    objects: int  # of the reference, over all frames
+    extra: int  # unmatched objects of the engine
+    box_ious: tuple[float, ...]  # of matched objects: same class, box IoU >= 0.5
+    mask_ious: tuple[float, ...]  # of the same pairs
 
     def __add__(self, other: TrackAgreement) -> TrackAgreement:
         return TrackAgreement(
@@ -31,27 +31,29 @@ class TrackAgreement:
         )
 
     def __str__(self) -> str:
-        found = len(self.box_ious)
+        matched = len(self.box_ious)
         ious = self.box_ious, self.mask_ious
-        box, mask = (f"{np.mean(values):.3f}" if found else "-" for values in ious)
-        return f"{found} of {self.objects} objects, {self.extra} others; mean IoU: boxes {box}, masks {mask}"
+        box, mask = (f"{np.mean(values):.3f}" if matched else "-" for values in ious)
+        return (
+            f"{matched} of {self.objects} objects, {self.extra} others; mean IoU: boxes {box}, masks {mask}"
+        )
 
 
 def track_agreement(predicted: Iterable[Tracks], reference: Iterable[Tracks]) -> TrackAgreement:
-    """Set what an engine says of each frame of a clip beside what the reference says."""
+    """Match an engine's objects with the reference's in each frame of a clip."""
     frames = [_frame(*pair) for pair in zip(predicted, reference, strict=True)]
     return sum(frames, TrackAgreement(0, 0, (), ()))
 
 
 def _frame(predicted: Tracks, reference: Tracks) -> TrackAgreement:
-    mine, others = predicted.found(), reference.found()
-    same = np.array([[a.label == b.label for b in others] for a in mine]).reshape(len(mine), len(others))
-    boxes = box_iou(_boxes(mine), _boxes(others)).astype(np.float64)
+    ours, theirs = predicted.found(), reference.found()
+    same = np.array([[a.label == b.label for b in theirs] for a in ours]).reshape(len(ours), len(theirs))
+    boxes = box_iou(_boxes(ours), _boxes(theirs)).astype(np.float64)
     rows, columns = best_pairs(np.where(same, boxes, 0.0))
-    rles = [encode(i.mask.full(predicted.height, predicted.width) for i in side) for side in (mine, others)]
+    rles = [encode(i.mask.full(predicted.height, predicted.width) for i in side) for side in (ours, theirs)]
     masks = overlaps(list(rles[0]), list(rles[1]), crowd=False)
     both = (tuple(ious[rows, columns].tolist()) for ious in (boxes, masks))
-    return TrackAgreement(len(others), len(mine) - len(rows), *both)
+    return TrackAgreement(len(theirs), len(ours) - len(rows), *both)
 
 
 def _boxes(instances: Sequence[TrackedInstance]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""The graphs do not hold the weights: they point into the checkpoint's own file.
+"""External weights: the graphs refer to the tensors in the checkpoint file.
 
-Every parameter is an ONNX tensor of external data. A safetensors file stores each tensor as plain bytes;
-so a model has its weights once, in 16 bits, and a Cast in the graph widens them when it is loaded.
+Every parameter is an ONNX tensor with external data. A safetensors file stores each tensor as raw bytes,
+so a model stores its weights once, in fp16, and a Cast in the graph converts them to fp32 on loading.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-EXTERNAL_FROM = 256  # bytes: smaller tensors stay in the graph
+EXTERNAL_FROM = 256  # bytes; smaller tensors stay in the graph
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Where a tensor lies in a safetensors file."""
+    """Byte range of a tensor in a safetensors file."""
 
     dtype: str  # "F16" | "F32"
-    offset: int  # bytes from the beginning of the file
+    offset: int  # bytes from the start of the file
     length: int  # bytes
 
 
-def places(path: Path) -> dict[str, ByteRange]:
-    """Read where each tensor lies in a safetensors file."""
+def byte_ranges(path: Path) -> dict[str, ByteRange]:
+    """Read the byte range of each tensor in a safetensors file."""
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
@@ -44,14 +44,14 @@ def places(path: Path) -> dict[str, ByteRange]:
 
 
 def point_outside(model: onnx.ModelProto, weights: Path, stored: dict[str, str]) -> None:
-    """Replace parameters by references into the weights file, each widened by a Cast."""
-    table, kept, casts = places(weights), [], []
+    """Replace parameters by references into the weights file, each followed by a Cast to fp32."""
+    ranges, kept, casts = byte_ranges(weights), [], []
     for tensor in model.graph.initializer:
-        place = table.get(stored.get(tensor.name, ""))
-        if place is None or place.dtype != "F16" or place.length < EXTERNAL_FROM:
+        part = ranges.get(stored.get(tensor.name, ""))
+        if part is None or part.dtype != "F16" or part.length < EXTERNAL_FROM:
             kept.append(tensor)
             continue
-        kept.append(_external(tensor, place, weights.name))
+        kept.append(_external(tensor, part, weights.name))
         casts.append(helper.make_node("Cast", [f"{tensor.name}_f16"], [tensor.name], to=TensorProto.FLOAT))
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
@@ -62,9 +62,9 @@ def point_outside(model: onnx.ModelProto, weights: Path, stored: dict[str, str])
         model.graph.value_info.remove(info)
 
 
-def _external(tensor: TensorProto, place: ByteRange, location: str) -> TensorProto:
+def _external(tensor: TensorProto, part: ByteRange, location: str) -> TensorProto:
     outside = TensorProto(name=f"{tensor.name}_f16", data_type=TensorProto.FLOAT16, dims=tensor.dims)
     outside.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", location), ("offset", place.offset), ("length", place.length)):
+    for key, value in (("location", location), ("offset", part.offset), ("length", part.length)):
         outside.external_data.add(key=key, value=str(value))
     return outside

@@ -1,1 +1,1 @@
-"""Engines that run the network (ONNX Runtime, OpenVINO, TensorRT, torch), and the folder of a model."""
+"""Inference engines (ONNX Runtime, OpenVINO, TensorRT, torch), and the folder of an exported model."""

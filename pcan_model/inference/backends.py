@@ -1,4 +1,4 @@
-"""Which implementation of the engine runs the network."""
+"""Selection of the inference backend."""
 
 from __future__ import annotations
 
@@ -25,28 +25,26 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run a model; the node's parameters of the same names."""
+    """Options of an engine; the node has parameters of the same names."""
 
     backend: str = setting(
-        "auto", "what runs the network; auto takes the best that works here and logs why", choices=BACKENDS
+        "auto", "inference backend; auto selects the fastest that works and logs why", choices=BACKENDS
     )
     provider: str = setting(
         "auto",
-        "execution provider of ONNX Runtime; auto is cuda where it has it, else cpu",
+        "execution provider of ONNX Runtime; auto is cuda if available, else cpu",
         choices=PROVIDER_NAMES,
     )
     precision: str = setting(
-        "auto", "what the model must have been exported in; auto takes what it is", choices=PRECISIONS
+        "auto", "required precision of the exported model; auto accepts any", choices=PRECISIONS
     )
-    threads: int = setting(0, "CPU threads of the network, 0 for one per core", low=0, high=256)
-    engine_cache: str = setting(
-        "", "folder of TensorRT engines; empty for the user's cache, ~/.cache/pcan_ros/engines"
-    )
+    threads: int = setting(0, "CPU threads for inference, 0 for one per core", low=0, high=256)
+    engine_cache: str = setting("", "folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines")
     engine_build: bool = setting(
-        True, "build a TensorRT engine that the cache lacks, for minutes; else say how to"
+        True, "build a missing TensorRT engine, which takes minutes; else fail with the command to run"
     )
     batch_cameras: bool = setting(
-        True, "TensorRT: all cameras in one launch, if the model was exported for so many"
+        True, "TensorRT: batch all cameras, if the model was exported for that number"
     )
 
     def __post_init__(self) -> None:
@@ -56,14 +54,14 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An engine, and in one line why it is this one."""
+    """An engine, and a line on why it was selected."""
 
     engine: Engine
     reason: str
 
 
 def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say = print) -> Opened:
-    """Return the engine for so many cameras: one that serves all in one launch where there is one."""
+    """Return an engine for a number of cameras, batched if possible."""
     files = ModelFiles(model)
     fits, failure = cameras > 1 and files.manifest.cameras == cameras, ""
     if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
@@ -81,14 +79,14 @@ def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say
     if fits:
         why = "which only TensorRT takes at once" if options.batch_cameras else "as asked"
     if failure and opened.reason.startswith("tensorrt"):
-        why = f"as at once fails: {failure}"
+        why = f"since batching fails: {failure}"
     return replace(opened, reason=f"{opened.reason}; {cameras} cameras in turn, {why}")
 
 
 def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
-    """Return the engine for an exported model; raises ModelError where it cannot be run as asked.
+    """Return an engine for an exported model; raises ModelError if it cannot be run with these options.
 
-    say  is called with one line for what takes long, such as building a TensorRT engine
+    say  called with a line about slow steps, such as building a TensorRT engine
     """
     files = ModelFiles(model)
     _check_precision(files, options.precision)
@@ -96,7 +94,7 @@ def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened
         return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
     try:
         engine = _open("tensorrt", files, options, say)
-        engine.start()  # where the device has too little memory for one camera, it shows now
+        engine.start()  # fails here if the device has too little memory for one camera
         return Opened(engine, "tensorrt, the fastest that works here")
     except (ModelError, EngineLost) as error:
         why = str(error).removeprefix("backend: ")
@@ -104,7 +102,7 @@ def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened
 
 
 def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
-    """Import a backend only now, so that the others need not be installed."""
+    """Import a backend on demand, so that the others need not be installed."""
     threads = options.threads or None
     if backend == "tensorrt":
         from pcan_model.inference.tensorrt.engine import TensorRtEngine
@@ -140,7 +138,7 @@ def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Sou
 
 
 def _check_precision(files: ModelFiles, wanted: str) -> None:
-    """Raise ModelError unless the model was exported in the wanted precision: no runtime can change it."""
+    """Raise ModelError unless the model was exported in the required precision."""
     precision = files.manifest.precision
     if wanted not in ("auto", precision):
         raise ModelError(

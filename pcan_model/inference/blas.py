@@ -1,7 +1,7 @@
-"""Import this before NumPy: one thread for its small matrix products.
+"""Limits OpenBLAS to one thread for NumPy's small matrix products; import this before NumPy.
 
-NumPy's threads and the network's fight over the cores: drawing 20 masks takes 50 ms with them and 3 without,
-on two cores that other work keeps busy (benchmarks/frame_time.py).
+NumPy's threads compete with those of the network: pasting 20 masks takes 50 ms with them and 3 ms without,
+on two busy cores (benchmarks/frame_time.py).
 """
 
 import os

@@ -1,21 +1,21 @@
-"""Errors after which an engine gives no result until somebody changes something."""
+"""Errors from which an engine cannot recover by itself."""
 
 from __future__ import annotations
 
 
 class UnrecoverableError(RuntimeError):
-    """No image will be processed any more, until somebody changes something."""
+    """No further images can be processed without intervention."""
 
-    what = "nothing works"  # in a few words
+    what = "nothing works"  # short description
 
 
 class EngineLost(UnrecoverableError):
-    """The device failed (no memory, a lost context): the engine will give no result any more."""
+    """The device failed (out of memory, lost context): the engine is unusable."""
 
     what = "the engine is lost"
 
 
 class WrongCamera(UnrecoverableError):
-    """The camera's images are not of the size that the model was exported for."""
+    """The camera images do not have the size that the model was exported for."""
 
     what = "the camera does not fit the model"

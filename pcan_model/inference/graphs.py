@@ -1,4 +1,4 @@
-"""The two networks of an exported model: what goes in, what comes out, and whether they fit together."""
+"""The two graphs of an exported model: signatures, compatibility checks, and conversion of outputs."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from pcan_model.inference.errors import WrongCamera
 from pcan_model.inference.manifest import BATCH, MANIFEST, ModelError, ModelFiles
 from pcan_model.model.pass_names import DETECTIONS, NMS_OK, REFINED, REMEMBER, SLOTS, following
 
-ON_HOST = (*DETECTIONS, NMS_OK, REFINED)  # outputs that leave the device; all others stay there
-TINY = np.finfo(np.float32).tiny  # a score of 0 is padding whatever the threshold
+ON_HOST = (*DETECTIONS, NMS_OK, REFINED)  # outputs copied to the host; all others stay on the device
+TINY = np.finfo(np.float32).tiny  # a score of 0 is padding, whatever the threshold
 
 Shape = tuple[int, ...]
 ShapeOf = Callable[[str], Shape]
-Pair = tuple[str, Shape, str, Shape]  # where and what is expected, where and what is
+Pair = tuple[str, Shape, str, Shape]  # name and shape expected, name and shape found
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSignature:
-    """The names of one network's inputs and outputs."""
+    """The names of one graph's inputs and outputs."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
     @property
     def state(self) -> dict[str, str]:
-        """Return the inputs that carry the past, and for each the output that carries it on."""
+        """Return the state inputs, each with the output that holds its next value."""
         pairs = zip(self.inputs, following(self.inputs), strict=True)
         return {name: new for name, new in pairs if new in self.outputs}
 
     def check(self, path: object, inputs: list[str], outputs: list[str]) -> None:
-        """Raise ModelError unless a graph has these very names."""
+        """Raise ModelError unless a graph has exactly these names."""
         for kind, wanted, got in (("inputs", self.inputs, inputs), ("outputs", self.outputs, outputs)):
             if sorted(got) != sorted(wanted):
                 raise ModelError(f"{path}: {kind}: expected {sorted(wanted)}, got {sorted(got)}")
 
 
 def signature_of(files: ModelFiles, graph: str) -> GraphSignature:
-    """Return the signature of a network, for one camera or (`batch_…`) for several, by the manifest."""
-    name, chosen = graph.removeprefix(BATCH), (REMEMBER,) if graph == f"{BATCH}frame" else ()
+    """Return the signature of a graph from the manifest, for one camera or (`batch_…`) for several."""
+    name, extra = graph.removeprefix(BATCH), (REMEMBER,) if graph == f"{BATCH}frame" else ()
     manifest = files.manifest
-    return GraphSignature((*manifest.inputs[name], *chosen), manifest.outputs[name])
+    return GraphSignature((*manifest.inputs[name], *extra), manifest.outputs[name])
 
 
 def features_of(files: ModelFiles) -> tuple[str, ...]:
-    """Return what the frame network of a model hands to its instance network."""
+    """Return the names of the tensors passed from the frame graph to the instance graph."""
     signature = signature_of(files, "instance")
     return tuple(name for name in signature.inputs if name not in (*signature.state, *SLOTS))
 
 
 def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int = 1) -> None:
-    """Raise ModelError where the two networks and the manifest do not fit each other."""
+    """Raise ModelError unless the two graphs and the manifest are compatible."""
     size = (cameras, *files.manifest.image_shape)
     pairs: list[Pair] = [(MANIFEST, size, "frame.onnx: image", frame("image"))]
     for name in features_of(files):
@@ -74,7 +74,7 @@ def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int
 
 
 def check_image(image: NDArray[Any], files: ModelFiles) -> None:
-    """Raise ValueError for what the frame network does not take, WrongCamera for another camera's image."""
+    """Raise ValueError for an invalid image, or WrongCamera for a camera image of the wrong size."""
     wanted = files.manifest.image_shape
     if image.shape != wanted and (remedy := _remedy(files)):
         expected, got = (" x ".join(map(str, shape[:2])) for shape in (wanted, image.shape))
@@ -87,16 +87,16 @@ def check_image(image: NDArray[Any], files: ModelFiles) -> None:
 
 
 def _remedy(files: ModelFiles) -> str:
-    """Return what to export by for images of another size {}, where the camera decides on the size."""
+    """Return the export options for another image size {}, if the camera determines the size."""
     if files.manifest.camera_format is not None:
         return "--camera {}, or without --camera for any size"
     return "--size {}" if files.config.input.fit == "resize" else ""
 
 
 def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
-    """Return the rows of the padded outputs `DETECTIONS` that hold an object.
+    """Return the detections without the padding of the outputs `DETECTIONS`.
 
-    Raises ArithmeticError where the network computed no numbers: no result is better than a wrong one.
+    Raises ArithmeticError for boxes or scores that are not finite.
     """
     for name in ("boxes", "scores"):
         if not np.isfinite(out[name]).all():
@@ -107,9 +107,9 @@ def detections(out: Mapping[str, NDArray[Any]], config: Config) -> Detections:
 
 
 def masks(logits: NDArray[Any], rows: int) -> NDArray[np.float32]:
-    """Return the output `refined` as float32; raises ArithmeticError where one of its first rows is none.
+    """Return the output `refined` as float32; raises ArithmeticError for NaN in the first `rows` rows.
 
-    Infinite logits are only sure ones; but what is no number would be drawn as an object without a pixel.
+    Infinite logits are valid, but NaN would yield an object without pixels.
     """
     if np.isnan(logits[:rows]).any():
         raise ArithmeticError("network: refined: expected numbers, got nan")
@@ -117,5 +117,5 @@ def masks(logits: NDArray[Any], rows: int) -> NDArray[np.float32]:
 
 
 def single(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Return values as float32, whatever precision a graph puts out."""
+    """Return values as float32, whatever the precision of the graph's outputs."""
     return np.asarray(values, np.float32)

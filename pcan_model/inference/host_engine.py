@@ -1,4 +1,4 @@
-"""PCAN on a runtime that holds its own values (ONNX Runtime, OpenVINO): prototypes stay inside it."""
+"""Base class for runtimes with their own tensor type (ONNX Runtime, OpenVINO), which holds the memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pcan_model.model.pass_names import DETECTIONS, GRAPHS, NMS_OK, PACKED_PYRAM
 
 
 class Network(Protocol):
-    """One graph of static shapes in some runtime; its values are the runtime's own."""
+    """A graph of static shapes in a runtime; values are the runtime's own tensors."""
 
     def shape(self, name: str) -> Shape:
         """Return the shape of an input or output."""
@@ -33,7 +33,7 @@ class Network(Protocol):
         """Return a value of zeros for an input."""
 
     def run(self, *values: Any) -> dict[str, Any]:
-        """Run on arrays or values, in the order of the inputs; every output is a new value."""
+        """Run on arrays or values in the order of the inputs; outputs are new values."""
 
     def read(self, value: Any) -> NDArray[Any]:
         """Return a value as an array."""
@@ -41,23 +41,23 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostMemory:
-    """What one camera's past leaves, as values of the runtime."""
+    """One camera's memory, as values of the runtime."""
 
-    frames: tuple[Any, ...]  # of the frame network, such as keys, values and validity
-    bank: tuple[Any, ...]  # of the instance network: what is kept of every track
+    frames: tuple[Any, ...]  # state of the frame network, such as keys, values and validity
+    bank: tuple[Any, ...]  # state of the instance network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostFeatures:
-    """What `segment` needs of one image."""
+    """Inputs of `segment` for one image."""
 
-    regions: tuple[Any, ...]  # what the networks hand on, graphs.features_of
-    frames: tuple[Any, ...]  # the frame memory with this image in it
-    count: int  # detections that are not padding
+    regions: tuple[Any, ...]  # features for the instance network, see graphs.features_of
+    frames: tuple[Any, ...]  # the frame memory including this image
+    count: int  # detections without padding
 
 
 class HostEngine(Engine):
-    """An engine over two networks of a runtime."""
+    """Engine of two networks in a runtime."""
 
     name = "unknown"  # of the backend
 
@@ -71,7 +71,7 @@ class HostEngine(Engine):
 
     @property
     def facts(self) -> EngineFacts:
-        """Return runtime and precision."""
+        """Return the runtime and the precision."""
         return self._facts
 
     def start(self, camera: int = 0) -> HostMemory:
@@ -82,7 +82,7 @@ class HostEngine(Engine):
         )
 
     def detect(self, image: Image, memory: HostMemory) -> tuple[Detections, HostFeatures]:
-        """Find the objects of one image; see `pcan_model.core.engine`."""
+        """Detect the objects in one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         out = self._frame.run(image[None], *memory.frames)
         self.nms_ok = bool(self._frame.read(out[NMS_OK]))
@@ -97,7 +97,7 @@ class HostEngine(Engine):
     ) -> tuple[NDArray[np.float32], HostMemory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         frames = features.frames if remember else memory.frames
-        sparse = PACKED_PYRAMID in self._features  # makes the masks of tracked detections only, at least one
+        sparse = PACKED_PYRAMID in self._features  # predicts masks of tracks only, of at least one
         if not (slots.has.any() if sparse else features.count):
             return np.zeros(self._instance.shape(REFINED), np.float32), HostMemory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)

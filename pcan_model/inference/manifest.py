@@ -1,4 +1,4 @@
-"""The folder of an exported model: its manifest, read and written here only, and its files' contract."""
+"""The folder of an exported model: reading, writing and validation of its manifest and files."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from pcan_model.model.pass_names import GRAPHS
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
-BATCH = "batch_"  # before the names of the graphs for several cameras at once
+BATCH = "batch_"  # prefix of the graphs for a batch of cameras
 Precision = Literal["fp32", "fp16", "int8", "fp8"]
-Roi = Literal["roialign", "gridsample"]  # the operator; grid sampling, which TensorRT builds anywhere
+Roi = Literal["roialign", "gridsample"]  # RoI pooling by operator, or by grid sampling for TensorRT
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROI: tuple[Roi, ...] = get_args(Roi)
-NAME_BYTES = 255  # of a file, as file systems have it
-MANIFEST_BYTES = 16 << 20  # no manifest is larger
-TENSOR_VALUES = 1 << 28  # of one tensor, 1 GiB in fp32: no graph of ours has larger ones
+NAME_BYTES = 255  # longest file name of common file systems
+MANIFEST_BYTES = 16 << 20  # size limit of a manifest
+TENSOR_VALUES = 1 << 28  # size limit of a tensor, 1 GiB in fp32
 
-Names = Mapping[str, tuple[str, ...]]  # by pass, in their order
+Names = Mapping[str, tuple[str, ...]]  # by pass, in the order of the graph
 
 
 class ModelError(ValueError):
-    """A model folder that cannot be used: names file, expected and got."""
+    """Invalid model folder; names the file, what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelManifest:
-    """What an exported model is, so that a runtime needs neither torch nor the checkpoint's header."""
+    """Description of an exported model; a runtime needs neither torch nor the checkpoint's header."""
 
     config: Config  # of the network
     inputs: Names
     outputs: Names
-    precision: str = "fp32"  # that the heavy layers compute in, one of PRECISIONS
-    rest: str | None = None  # precision of what 8 bits leave, if there is such a thing
-    opset: int = 0  # of the graphs, 0 where it is not recorded
-    roi: str = "roialign"  # how regions are read, one of ROI
-    cameras: int = 1  # that the batch graphs run at once; 1: there are none
-    camera_format: CameraFormat | None = None  # images that the graphs fit into the network's input
-    weights: str | None = None  # name of the checkpoint's file, which the graphs point into
+    precision: str = "fp32"  # of the heavy layers, one of PRECISIONS
+    rest: str | None = None  # precision of unquantised layers in an 8-bit model
+    opset: int = 0  # of the graphs, 0 if unknown
+    roi: str = "roialign"  # RoI pooling, one of ROI
+    cameras: int = 1  # batch size of the batch graphs; 1: there are none
+    camera_format: CameraFormat | None = None  # images that the graphs letterbox themselves
+    weights: str | None = None  # name of the checkpoint file that the graphs refer to
     sha256: Mapping[str, str] = field(default_factory=dict)  # by file name
 
     @property
     def grid_sample(self) -> bool:
-        """Return whether regions are read by sampling: TensorRT has RoIAlign as a plugin only."""
+        """Return whether RoI pooling is by grid sampling; TensorRT has RoIAlign as a plugin only."""
         return self.roi == "gridsample"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Return the shape of an image as the frame network takes it, (height, width, 3)."""
+        """Return the shape (height, width, 3) of the frame network's input image."""
         size = self.camera_format or self.config.input
         return size.height, size.width, 3
 
     @classmethod
     def read(cls, folder: Path) -> ModelManifest:
-        """Read the manifest of a model's folder; raises ModelError that names the key."""
+        """Read the manifest in a model folder; raises ModelError naming the key."""
         values = _read_json(folder / MANIFEST)
         reader = _Reader(folder / MANIFEST, values)
         return cls(
@@ -79,7 +79,7 @@ class ModelManifest:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the manifest of the files in a folder, with their hashes in place of `sha256`."""
+        """Write the manifest into a model folder, with the hashes of the files there as `sha256`."""
         files = (*sorted(path.name for path in folder.glob("*.onnx")), *filter(None, (self.weights,)))
         content = {
             "config": config_to_dict(self.config),
@@ -100,8 +100,8 @@ class ModelManifest:
 class ModelFiles:
     """Read-only view of `frame.onnx`, `instance.onnx`, `weights.safetensors` and `manifest.json`.
 
-    All files lie in the folder itself, or are links to where the manifest is a link to; nothing that the
-    manifest or a graph names is read from elsewhere. Raises ModelError for anything else.
+    All files must be in the folder itself, or be links into the folder that the manifest links to; no file
+    that the manifest or a graph names is read from elsewhere. Raises ModelError otherwise.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,7 +109,7 @@ class ModelFiles:
         if not folder.is_dir():
             raise ModelError(f"{folder}: no such folder; expected an exported model (see pcan-export)")
         self._require(MANIFEST, *(f"{name}.onnx" for name in GRAPHS))
-        self._homes = {folder.resolve(), self.manifest_path.resolve().parent}
+        self._roots = {folder.resolve(), self.manifest_path.resolve().parent}
         self.manifest = ModelManifest.read(folder)
         if self.manifest.cameras > 1:
             self._require(*(f"{BATCH}{name}.onnx" for name in GRAPHS))
@@ -124,20 +124,20 @@ class ModelFiles:
 
     @property
     def manifest_path(self) -> Path:
-        """Return the manifest's path, for messages."""
+        """Return the path of the manifest."""
         return self.folder / MANIFEST
 
     @property
     def weights(self) -> Path:
-        """Return the path of the checkpoint that the graphs point into, whether it is there or not."""
+        """Return the path of the checkpoint that the graphs refer to, whether it exists or not."""
         return self._inside(self.manifest.weights or WEIGHTS, "weights")
 
     def graph(self, name: str) -> Path:
-        """Return the path of a network."""
+        """Return the path of a graph."""
         return self._inside(f"{name}.onnx", "graph")
 
     def digest(self, name: str) -> str:
-        """Return the sha256 of a network and of every file of weights beside it."""
+        """Return the SHA-256 of a graph together with all files of weights."""
         hashes = self.manifest.sha256
         weights = sorted(f"{file} {digest}" for file, digest in hashes.items() if not file.endswith(".onnx"))
         return hashlib.sha256("\n".join([sha256_of(self.graph(name)), *weights]).encode()).hexdigest()
@@ -148,9 +148,9 @@ class ModelFiles:
             raise ModelError(f"{self.folder}: expected {', '.join(names)}, missing {', '.join(missing)}")
 
     def _inside(self, name: str, what: str) -> Path:
-        """Return the path of a file of the model; raises ModelError for a name or link that leaves it.
+        """Return the path of a file of the model; raises ModelError for a name or link outside the folder.
 
-        what  names where the name stands, for the message
+        what  source of the name, for the message
         """
         if not _is_file_name(name):
             raise ModelError(
@@ -159,10 +159,10 @@ class ModelFiles:
         path = self.folder / name
         try:
             real = path.resolve()
-        except (OSError, RuntimeError) as error:  # a circle of links
+        except (OSError, RuntimeError) as error:  # a loop of links
             raise ModelError(f"{path}: {what}: expected a file, got: {error}") from error
-        if real.parent not in self._homes:
-            raise ModelError(f"{path}: {what}: expected a file of the model's folder, got a link to {real}")
+        if real.parent not in self._roots:
+            raise ModelError(f"{path}: {what}: expected a file in the model folder, got a link to {real}")
         return path
 
     def _check_hashes(self) -> None:
@@ -175,7 +175,7 @@ class ModelFiles:
                 raise ModelError(f"{path}: expected sha256 {expected[:12]}… of {MANIFEST}, got {got[:12]}…")
 
     def _check_graphs(self) -> None:
-        """Raise ModelError for a graph that reads files elsewhere or declares tensors beyond all bounds."""
+        """Raise ModelError for a graph that refers to files elsewhere or declares oversized tensors."""
         prefixes = ("", BATCH) if self.manifest.cameras > 1 else ("",)
         for path in (self.graph(f"{prefix}{name}") for prefix in prefixes for name in GRAPHS):
             try:
@@ -192,7 +192,7 @@ class ModelFiles:
                     raise ModelError(f"{path}: external data: {location}: no such file")
 
     def _check_classes(self) -> None:
-        """Raise ModelError unless the weights were trained for as many classes as the manifest names."""
+        """Raise ModelError unless weights and manifest have the same number of classes."""
         known = len(self.config.classes)
         trained = classes_of(self.weights) if self.manifest.weights and self.weights.is_file() else known
         if known != trained:
@@ -201,13 +201,13 @@ class ModelFiles:
 
 
 def _is_file_name(name: str) -> bool:
-    """Return whether a name is that of a file, without a way to another folder."""
-    whole = len(name.encode(errors="replace")) <= NAME_BYTES and name.isprintable()
-    return whole and name not in ("", ".", "..") and Path(name).name == name
+    """Return whether a name is a plain file name, without a path."""
+    valid = len(name.encode(errors="replace")) <= NAME_BYTES and name.isprintable()
+    return valid and name not in ("", ".", "..") and Path(name).name == name
 
 
 def is_model(folder: Path) -> bool:
-    """Return whether a folder holds an exported model, whatever state it is in."""
+    """Return whether a folder holds an exported model, valid or not."""
     return (folder / MANIFEST).is_file()
 
 
@@ -217,7 +217,7 @@ def sha256_of(path: Path) -> str:
 
 
 def classes_of(weights: Path) -> int:
-    """Return how many classes the network of a safetensors checkpoint was trained for."""
+    """Return the number of classes of a safetensors checkpoint."""
     size = weights.stat().st_size
     with weights.open("rb") as file:
         try:
@@ -247,64 +247,64 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the keys of a manifest, each checked; raises ModelError."""
+    """Reads and validates the keys of a manifest; raises ModelError."""
 
     path: Path
     values: dict[str, Any]
 
     def config(self) -> Config:
-        """Read the network's configuration."""
+        """Read the configuration of the network."""
         try:
             return config_from_dict(self.values["config"], f"{self.path}: config")
         except ConfigError as error:
             raise ModelError(str(error)) from error
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        """Read one of some words; the first where there is none."""
+        """Read one of several words; the first is the default."""
         value = self.values.get(key, choices[0])
         if value not in choices:
-            self._refuse(key, f"one of {', '.join(choices)}", value)
+            self._fail(key, f"one of {', '.join(choices)}", value)
         return str(value)
 
     def text_or_none(self, key: str) -> str | None:
-        """Read a text that may be missing."""
+        """Read an optional string."""
         value = self.values.get(key)
         if value is not None and not isinstance(value, str):
-            self._refuse(key, "a text", value)
+            self._fail(key, "a text", value)
         return value
 
     def number(self, key: str, *, least: int, default: int) -> int:
         """Read a whole number."""
         value = self.values.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            self._refuse(key, f"a number from {least} up", value)
+            self._fail(key, f"a number from {least} up", value)
         return int(value)
 
     def camera_format(self) -> CameraFormat | None:
-        """Read the images that the graphs fit into the network's input themselves."""
+        """Read the format of the images that the graphs letterbox themselves."""
         value = self.values.get("camera")
         if value is None:
             return None
         try:
             return CameraFormat(int(value["height"]), int(value["width"]), str(value["order"]))
         except (KeyError, TypeError, ValueError):
-            self._refuse("camera", "height, width and order", value)
+            self._fail("camera", "height, width and order", value)
 
     def names(self, kind: str) -> Names:
-        """Read the names of every pass's `inputs` or `outputs`, in their order."""
-        every = self.values.get(kind)
-        names = {graph: every.get(graph) if isinstance(every, dict) else None for graph in GRAPHS}
+        """Read the names of every pass's `inputs` or `outputs`, in the order of the graph."""
+        value = self.values.get(kind)
+        names = {graph: value.get(graph) if isinstance(value, dict) else None for graph in GRAPHS}
         for graph, own in names.items():
             if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
-                self._refuse(f"{kind}: {graph}", "a list of names", own, "; export the model anew")
+                self._fail(f"{kind}: {graph}", "a list of names", own, "; export the model anew")
         return {graph: tuple(own) for graph, own in names.items() if own is not None}
 
     def hashes(self) -> Mapping[str, str]:
-        """Read the digest of every file."""
+        """Read the SHA-256 of every file."""
         value = self.values.get("sha256", {})
         if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
-            self._refuse("sha256", "file: digest", value)
+            self._fail("sha256", "file: digest", value)
         return dict(value)
 
-    def _refuse(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
+    def _fail(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
         raise ModelError(f"{self.path}: {key}: expected {expected}, got {got!r}{remedy}")

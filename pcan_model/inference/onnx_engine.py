@@ -1,4 +1,4 @@
-"""PCAN on ONNX Runtime: the default; on CPU, CUDA or TensorRT by its execution providers."""
+"""PCAN on ONNX Runtime, the default backend, with its CPU, CUDA or TensorRT execution provider."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-# It rounds biases to so many steps of the product of two scales: more than a number of 16 bits holds.
-LEFT_OUT = ("WeightBiasQuantization",)
+# It quantises biases by the product of two scales, which overflows 16 bits.
+DISABLED_OPTIMIZERS = ("WeightBiasQuantization",)
 DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -32,13 +32,13 @@ DTYPES = {
 
 
 class OnnxEngine(HostEngine):
-    """The networks on one execution provider of ONNX Runtime."""
+    """Engine on an execution provider of ONNX Runtime."""
 
     name = "onnxruntime"
 
     def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
         files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
-        level = optimisation(files.manifest.precision)
+        level = optimisation_level(files.manifest.precision)
         frame, instance = (
             OnnxNetwork(files.graph(name), signature_of(files, name), threads, chosen, level)
             for name in GRAPHS
@@ -47,10 +47,10 @@ class OnnxEngine(HostEngine):
         super().__init__(files, frame, instance, device)
 
 
-def optimisation(precision: str) -> Any:
-    """Return how far ONNX Runtime may rewrite graphs of a precision.
+def optimisation_level(precision: str) -> Any:
+    """Return the optimisation level for graphs of a precision.
 
-    Beyond the basic level it takes FP8 for INT8: it refuses the graph, or gives wrong numbers without a word.
+    Beyond the basic level ONNX Runtime treats fp8 as int8: it fails, or silently gives wrong results.
     """
     levels = ort.GraphOptimizationLevel
     return levels.ORT_ENABLE_BASIC if precision == "fp8" else levels.ORT_ENABLE_ALL
@@ -59,8 +59,8 @@ def optimisation(precision: str) -> Any:
 def choose_provider(wanted: str, available: Sequence[str]) -> str:
     """Return the execution provider for `auto`, `cpu`, `cuda` or `tensorrt`.
 
-    `auto` takes CUDA where this build of ONNX Runtime has it, and TensorRT never: it builds its engines
-    without a word at the start, for minutes. Raises ModelError where the wanted one is not there.
+    `auto` selects CUDA if available, and never TensorRT, which silently builds engines for minutes at the
+    start. Raises ModelError if the wanted provider is not available.
     """
     if wanted == "auto":
         return PROVIDERS["cuda" if PROVIDERS["cuda"] in available else "cpu"]
@@ -73,7 +73,7 @@ def choose_provider(wanted: str, available: Sequence[str]) -> str:
 
 
 class OnnxNetwork:
-    """One ONNX graph of static shapes; inputs and outputs are bound, not copied."""
+    """An ONNX graph of static shapes; inputs and outputs are bound, not copied."""
 
     def __init__(
         self, path: Path, signature: GraphSignature, threads: int | None, provider: str, level: Any
@@ -102,7 +102,7 @@ class OnnxNetwork:
         return self._shapes[name]
 
     def zeros(self, name: str) -> Any:
-        """Return an input of zeros that lives in the runtime."""
+        """Return an input of zeros as a runtime value."""
         return self._value(np.zeros(self._shapes[name], self._dtypes[name]))
 
     def run(self, *values: Any) -> dict[str, Any]:
@@ -130,14 +130,14 @@ def _session(path: Path, threads: int | None, provider: str, level: Any) -> Any:
     options.graph_optimization_level = level
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    # A robot's cores are shared: threads that spin while they wait cost twice the CPU time, and on two
-    # cores with other work also half as much time again per frame.
+    # A robot's cores are shared: spinning threads take twice the CPU time, and on two busy cores
+    # half as much time again per frame.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(
-            str(path), options, providers=[provider], disabled_optimizers=list(LEFT_OUT)
+            str(path), options, providers=[provider], disabled_optimizers=list(DISABLED_OPTIMIZERS)
         )
-    except Exception as error:  # the runtime raises a dozen unrelated types
+    except Exception as error:  # the runtime raises many unrelated types
         raise ModelError(f"{path}: ONNX Runtime cannot load it: {error}") from error
     if session.get_providers()[0] != provider:  # it falls back to the CPU and only logs it
         raise ModelError(f"{path}: ONNX Runtime cannot start {provider} here; see its log above")

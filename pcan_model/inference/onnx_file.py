@@ -1,7 +1,7 @@
-"""What a graph's file declares, read before any runtime loads it: files of weights, and sizes of tensors.
+"""Inspection of an ONNX file before a runtime loads it: external data files and tensor sizes.
 
-ONNX is a protocol buffer (onnx.proto, fields by number). Only what is needed is read, so that a robot needs
-no `onnx` package.
+ONNX is a protocol buffer (onnx.proto). Only the fields needed are read, so that a robot does not need the
+`onnx` package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-# Numbers of the fields in onnx.proto.
+# Field numbers in onnx.proto.
 MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
 GRAPH_NODES, GRAPH_INITIALIZERS, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_SPARSE = 1, 5, 11, 12, 15
 FUNCTION_NODES, NODE_ATTRIBUTES = 7, 5
@@ -21,26 +21,26 @@ SPARSE_VALUES, SPARSE_INDICES = 1, 2
 TENSOR_DIMS, TENSOR_NAME, TENSOR_EXTERNAL, ENTRY_KEY, ENTRY_VALUE = 1, 8, 13, 1, 2
 INFO_NAME, INFO_TYPE, TYPE_TENSOR, TYPE_SHAPE, SHAPE_DIM, DIM_VALUE = 1, 2, 1, 2, 1, 1
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5  # wire types
-DEPTH = 64  # graphs within graphs
-DIMS = 64  # of a tensor
+DEPTH = 64  # limit of nested graphs
+DIMS = 64  # limit of a tensor's dimensions
 
 Value = int | memoryview
 
 
 class MalformedOnnx(ValueError):
-    """Bytes that are no protocol buffer."""
+    """Invalid protocol buffer."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """What a graph declares."""
+    """The declarations of an ONNX file."""
 
     locations: set[str] = field(default_factory=set)  # files of external data, as the graph names them
     sizes: dict[str, int] = field(default_factory=dict)  # values of inputs, outputs and stored tensors
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read what a graph declares, in time linear in its size; raises MalformedOnnx."""
+    """Read the declarations of a file in time linear in its size; raises MalformedOnnx."""
     found = OnnxFile()
     _read_model(memoryview(path.read_bytes()), found)
     return found
@@ -103,7 +103,7 @@ def _read_tensor(data: memoryview, found: OnnxFile) -> None:
 
 
 def _read_info(data: memoryview, found: OnnxFile) -> None:
-    """Read a ValueInfoProto: name, and the shape of a tensor; what is not static counts as 1."""
+    """Read name and shape of a ValueInfoProto; dynamic dimensions count as 1."""
     dims, name = list[int](), ""
     for number, value in _fields(data):
         if number == INFO_NAME:
@@ -121,7 +121,7 @@ def _note(found: OnnxFile, name: str, dims: list[int]) -> None:
 
 
 def _descend(data: memoryview, *numbers: int) -> Iterator[memoryview]:
-    """Yield the messages at the end of a path of fields."""
+    """Yield the messages at a path of field numbers."""
     if not numbers:
         yield data
         return
@@ -131,7 +131,7 @@ def _descend(data: memoryview, *numbers: int) -> Iterator[memoryview]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
-    """Yield the fields of a message: numbers as they are, everything else as bytes."""
+    """Yield the fields of a message: integers, or bytes for all other types."""
     at, end = 0, len(data)
     while at < end:
         key, at = _varint(data, at)
@@ -153,7 +153,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, and where it ends."""
+    """Return an integer encoded in seven bits per byte, and the position after it."""
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:

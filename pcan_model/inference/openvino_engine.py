@@ -1,4 +1,4 @@
-"""PCAN on OpenVINO: an optional runtime for Intel and other x86 CPUs (`pip install 'pcan_ros[openvino]'`)."""
+"""PCAN on OpenVINO, an optional runtime for x86 CPUs (`pip install 'pcan_ros[openvino]'`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL = "openvino is not installed: pip install openvino==2026.4.1"
 
 
 class OpenVinoEngine(HostEngine):
-    """The networks on the CPU by OpenVINO, computed in the precision of the graph."""
+    """Engine on OpenVINO's CPU device, computing in the precision of the graph."""
 
     name = "openvino"
 
@@ -36,11 +36,14 @@ class OpenVinoEngine(HostEngine):
 
 
 class OpenVinoNetwork:
-    """One ONNX graph of static shapes; each run writes into new tensors."""
+    """An ONNX graph of static shapes; each run writes into new tensors."""
 
     def __init__(self, core: Any, path: Path, signature: GraphSignature, threads: int | None) -> None:
         self._signature = signature
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }  # the default is bfloat16 on some CPUs
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         try:
@@ -49,12 +52,12 @@ class OpenVinoNetwork:
             raise ModelError(f"{path}: OpenVINO cannot load it: {str(error).splitlines()[-1]}") from error
         both = compiled.inputs, compiled.outputs
         signature.check(path, *([port.any_name for port in side] for side in both))
-        self._places = {port.any_name: port for side in both for port in side}
+        self._ports = {port.any_name: port for side in both for port in side}
         self._request = compiled.create_infer_request()
 
     def shape(self, name: str) -> Shape:
         """Return the shape of an input or output."""
-        return tuple(self._places[name].shape)
+        return tuple(self._ports[name].shape)
 
     def zeros(self, name: str) -> Any:
         """Return an input of zeros."""
@@ -68,10 +71,10 @@ class OpenVinoNetwork:
             if isinstance(value, np.ndarray):
                 array, value = value, self._empty(name)
                 value.data[...] = array
-            self._request.set_tensor(self._places[name], value)
+            self._request.set_tensor(self._ports[name], value)
         out = {name: self._empty(name) for name in self._signature.outputs}
         for name, value in out.items():
-            self._request.set_tensor(self._places[name], value)
+            self._request.set_tensor(self._ports[name], value)
         self._request.infer()
         return out
 
@@ -82,5 +85,5 @@ class OpenVinoNetwork:
     def _empty(self, name: str) -> Any:
         import openvino
 
-        port = self._places[name]
+        port = self._ports[name]
         return openvino.Tensor(port.element_type, port.shape)

@@ -1,4 +1,4 @@
-"""The network run by torch: the reference that every other engine agrees with."""
+"""PCAN on torch, the reference for all other engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pcan_model.model.pass_signature import MakeSignature, PassSignature, sparse
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchMemory:
-    """One camera's past, in the shapes of the passes' signature; float32."""
+    """One camera's memory, in the shapes of the pass signature; float32."""
 
     frames: tuple[Tensor, ...]  # PassSignature.memory
     bank: tuple[Tensor, ...]  # PassSignature.bank
@@ -26,26 +26,26 @@ class TorchMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchFeatures:
-    """What one frame leaves for the instance pass."""
+    """Inputs of the instance pass for one frame."""
 
-    handed: tuple[Tensor, ...]  # PassSignature.features: what the instance pass takes
+    features: tuple[Tensor, ...]  # PassSignature.features
     memory: TorchMemory  # with this frame added to the frame memory
 
 
 def empty_memory(signature: PassSignature) -> TorchMemory:
-    """Return the memory of a camera that has seen nothing."""
+    """Return the memory of a camera before its first frame."""
     return TorchMemory(
         *(tuple(map(torch.zeros, part.values())) for part in (signature.memory, signature.bank))
     )
 
 
 class TorchEngine(Engine):
-    """Engine over a network in memory."""
+    """Engine for a network in memory."""
 
     def __init__(self, net: Detector, signature: MakeSignature = sparse) -> None:
-        """Take a network.
+        """Wrap a network.
 
-        signature  makes the passes of the network's form
+        signature  makes the passes of the network's variant
         """
         self.config = net.config
         self.signature = signature(net)
@@ -62,7 +62,7 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
-        """Find the objects of one image (height, width, 3) uint8; see `pcan_model.core.engine`."""
+        """Detect the objects in one image (height, width, 3) uint8; see `pcan_model.core.engine`."""
         size = self.camera_format or self.config.input
         expected = (size.height, size.width, 3)
         if image.shape != expected:
@@ -73,20 +73,20 @@ class TorchEngine(Engine):
         frames = tuple(out[name] for name in following(self.signature.memory))
         rows = out["scores"].nonzero()[:, 0]
         boxes, scores, labels, embeds = (out[name][rows].numpy() for name in DETECTIONS)
-        handed = tuple(out[name] for name in self.signature.features)
-        features = TorchFeatures(handed, replace(memory, frames=frames))
+        passed = tuple(out[name] for name in self.signature.features)
+        features = TorchFeatures(passed, replace(memory, frames=frames))
         return Detections(boxes, scores, labels, embeds, rows.numpy()), features
 
     @torch.inference_mode()
     def segment(
         self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
     ) -> tuple[NDArray[np.float32], TorchMemory]:
-        """Make the tracks' masks (D, 2S, 2S) by their prototypes; return logits and the next memory."""
+        """Refine the masks by their tracks' prototypes; returns logits (D, 2S, 2S) and the next memory."""
         frames = features.memory.frames if remember else memory.frames
-        if not slots.has.any():  # nothing is tracked: no mask is asked for
+        if not slots.has.any():  # no tracks, no masks
             heads = self.config.heads
             side = 2 * heads.mask_size
             return np.zeros((heads.detections, side, side), np.float32), TorchMemory(frames, memory.bank)
-        choice = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
-        refined, *bank = self.signature.instance(*features.handed, *memory.bank, *choice)
+        bookkeeping = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
+        refined, *bank = self.signature.instance(*features.features, *memory.bank, *bookkeeping)
         return refined.numpy(), TorchMemory(frames, tuple(bank))

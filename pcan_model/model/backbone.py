@@ -17,7 +17,7 @@ from pcan_model.core.config import BackboneConfig
 class Backbone(nn.Module):
     """The four stages C2..C5 (strides 4, 8, 16, 32) of a classification network.
 
-    Batch normalisation always uses its stored statistics: batches of images are too small for others.
+    Batch normalisation is frozen to its stored statistics: image batches are too small to estimate them.
     """
 
     def __init__(self, config: BackboneConfig) -> None:
@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         return outputs
 
     def train(self, mode: bool = True) -> Backbone:
-        """Switch training on or off, but never the batch statistics."""
+        """Set the training mode; batch normalisation stays in evaluation mode."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -52,7 +52,7 @@ def _resnet(make: Callable[..., ResNet]) -> tuple[nn.ModuleList, list[int]]:
 
 
 def _mobilenet_v2() -> tuple[nn.ModuleList, list[int]]:
-    """Stop before the last 1x1 convolution, which serves ImageNet's classes only."""
+    """Omit the last 1x1 convolution, which only serves the ImageNet classifier."""
     layers = list(mobilenet_v2(weights=None).features)
     stages = [nn.Sequential(*layers[a:b]) for a, b in ((0, 4), (4, 7), (7, 14), (14, 18))]
     return nn.ModuleList(stages), [24, 32, 96, 320]
@@ -73,7 +73,7 @@ def stride_first(stages: nn.ModuleList) -> None:
 
 
 def conv3x3(channels_in: int, channels_out: int, separable: bool) -> nn.Module:
-    """Return a 3x3 convolution, or its cheap depthwise separable form."""
+    """Return a 3x3 convolution, or its cheaper depthwise separable form."""
     if not separable:
         return nn.Conv2d(channels_in, channels_out, 3, padding=1)
     depthwise = nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False)
@@ -107,10 +107,10 @@ def torchvision_names(kind: str) -> list[str]:
 
 
 def load_imagenet(backbone: Backbone, tensors: list[Tensor]) -> None:
-    """Copy ImageNet weights, given in the order of torchvision's own state, into a backbone.
+    """Copy ImageNet weights, in the order of torchvision's state_dict, into a backbone.
 
-    tensors  the leading ones of a state_dict of the same network, without counters; there may be more
-    Raises ValueError that names the first tensor that is missing or whose shape differs.
+    tensors  values of the same network's state_dict without batch counters; extra ones at the end are ignored
+    Raises ValueError naming the first tensor that is missing or has another shape.
     """
     names = [n for n in backbone.state_dict() if not n.endswith("num_batches_tracked")]
     state = backbone.state_dict()

@@ -1,4 +1,4 @@
-"""Weights with the configuration and metrics they belong to, in one safetensors file."""
+"""Checkpoints: weights with their configuration and metrics in one safetensors file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from pcan_model.core.errors import UserError
 
 
 class CheckpointError(UserError, ValueError):
-    """A checkpoint that does not fit: names file, key, expected and got."""
+    """Invalid or incompatible checkpoint; names the file, the key, what was expected and what was found."""
 
 
 def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *, fp16: bool = False) -> None:
-    """Write weights atomically; fp16 stores floating point in 16 bits.
+    """Write a checkpoint atomically.
 
-    Raises CheckpointError that names a tensor which is not finite (in 16 bits).
+    fp16  store floating-point tensors in half precision
+    Raises CheckpointError naming a tensor with values that are not finite, in half precision if so stored.
     """
     state = {name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}
     state = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
@@ -35,18 +36,18 @@ def save(path: Path, net: nn.Module, config: Config, metrics: dict[str, Any], *,
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name}: expected finite {tensor.dtype}, got infinity or NaN")
     metadata = {"config": json.dumps(config_to_dict(config)), "metrics": json.dumps(metrics)}
-    with _written(path) as partial:
+    with _checkpoint_file(path) as partial:
         save_file(state, partial, metadata)
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """Yield a name to write to, see `atomic_file`; CheckpointError with what the writing library says."""
+def _checkpoint_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path as `atomic_file` does; errors of the writing library become CheckpointError."""
     try:
         with atomic_file(path, durable=True) as partial:
             yield partial
-            partial.chmod(0o644)  # safetensors lets only the owner read
-    except (SafetensorError, RuntimeError) as error:  # the latter is torch's
+            partial.chmod(0o644)  # safetensors makes files readable by their owner only
+    except (SafetensorError, RuntimeError) as error:  # RuntimeError is raised by torch.save
         raise CheckpointError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
 
 
@@ -67,16 +68,16 @@ def load_header(path: Path) -> tuple[Config, dict[str, Any]]:
 
 
 def load_weights(path: Path, net: nn.Module, *, fresh: Sequence[str] = ()) -> None:
-    """Fill a network in place; raises CheckpointError naming the first key that does not fit.
+    """Load weights into a network in place; raises CheckpointError naming the first mismatching key.
 
-    fresh  parts by their leading names that stay as they are, whether the file has them or not
+    fresh  names of submodules to leave as they are, whether or not the file has them
     """
     load_header(path)
-    apart = tuple(f"{part}." for part in fresh)
+    skipped = tuple(f"{part}." for part in fresh)
     with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if not name.startswith(apart)]  # noqa: SIM118, not a dict
+        names = [name for name in file.keys() if not name.startswith(skipped)]  # noqa: SIM118, not a dict
         found = {name: file.get_tensor(name) for name in names}
-    own = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(apart)}
+    own = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(skipped)}
     expected = {name: tensor for name, tensor in own.items() if not name.endswith("num_batches_tracked")}
     for name in sorted(expected.keys() ^ found.keys()):
         what = "missing" if name in expected else "not a part of the network"
@@ -92,16 +93,16 @@ def load_weights(path: Path, net: nn.Module, *, fresh: Sequence[str] = ()) -> No
 
 
 def load_torch(path: Path) -> Any:
-    """Read what `save_torch` wrote (optimiser state and counters); raises CheckpointError."""
+    """Load a file written by `save_torch` (optimiser state and counters); raises CheckpointError."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: expected a file of torch, got no such file")
+        raise CheckpointError(f"{path}: expected a file saved by torch, got no such file")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever it trips over
-        raise CheckpointError(f"{path}: expected a file of torch, got another or a part of one") from error
+    except Exception as error:  # the unpickler raises many types
+        raise CheckpointError(f"{path}: expected a file saved by torch, got damaged data") from error
 
 
 def save_torch(path: Path, value: Any) -> None:
-    """Write any tensors atomically."""
-    with _written(path) as partial:
+    """Write a value that holds tensors with `torch.save`, atomically."""
+    with _checkpoint_file(path) as partial:
         torch.save(value, partial)

@@ -1,4 +1,4 @@
-"""What both forms of PCAN share: QDTrack's detector with a mask head, Mask R-CNN's way."""
+"""The detector that both variants of PCAN share: QDTrack's with a Mask R-CNN mask head."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pool = Callable[[Tensor, int], Tensor]
 
 
 class Detector(nn.Module):
-    """Backbone, pyramid, proposals and the heads on regions; no memory of past frames."""
+    """Backbone, feature pyramid, proposals and RoI heads, without memory of past frames."""
 
     mean: Tensor  # (3, 1, 1)
     std: Tensor  # (3, 1, 1)
@@ -45,43 +45,43 @@ class Detector(nn.Module):
         self.embedding_head = EmbeddingHead(channels, config.heads)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn images (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W).
+        """Normalise images (B, H, W, 3) uint8 RGB to the backbone's input (B, 3, H, W) float.
 
-        Widened first: TensorRT takes uint8 into nothing but a cast.
+        The cast comes first: TensorRT supports no other operation on uint8.
         """
         return (images.float().permute(0, 3, 1, 2) - self.mean) / self.std
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before any memory is read."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB, before the frame memory is read."""
         pyramid: list[Tensor] = self.pyramid(self.backbone(self.normalise(images)))
         return pyramid
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that are trained at `train.backbone_rate`."""
+        """Return the parameters whose learning rate is scaled by `train.backbone_rate`."""
         return list(self.backbone.parameters())
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return the pyramid that heads read, once memories are read into its levels: here as it is."""
+        """Return the pyramid for the heads, given levels fused with the memory; here unchanged."""
         return levels
 
     def level_sizes(self) -> list[tuple[int, int]]:
-        """Return height and width of P2..P5 of the configuration's images, padded to cells of P5."""
+        """Return (height, width) of P2..P5 for the configured input, padded to multiples of P5's stride."""
         size, coarsest = self.config.input, STRIDES[3]
         height, width = (side + -side % coarsest for side in (size.height, size.width))
         return [(height // stride, width // stride) for stride in STRIDES[:4]]
 
     def region_levels(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return the four maps that regions are read from."""
+        """Return the four levels from which RoIs are pooled."""
         return levels
 
     def region_boxes(self, boxes: Tensor) -> Tensor:
-        """Return boxes (R, 4) in quarters of a cell of the first of these maps: here as they are."""
+        """Scale boxes (R, 4) so that the first of these levels has stride 4: here they stay."""
         return boxes
 
     def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
         """Return the best D detections of one image.
 
-        sampled  do without operators that runtimes lack, by sampling; here there are none
+        sampled  replace operators that some runtimes lack by grid sampling; here there are none
         """
         head, config = self.proposals, self.config.heads
         size = self.config.input.height, self.config.input.width
@@ -97,7 +97,7 @@ class Detector(nn.Module):
         best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
         boxes, labels = boxes[order], order % classes
         found, _ = best_of(boxes, best, labels, self.config)
-        return replace(found, settled=found.settled & proposals_ok)
+        return replace(found, converged=found.converged & proposals_ok)
 
     def embed(self, found: Found, pool: Pool) -> Tensor:
         """Return embeddings (D, E) of detections."""
@@ -109,10 +109,10 @@ class Detector(nn.Module):
         return choose(self.mask_head(regions), source)
 
     def pool(self, levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
-        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images (R,)."""
+        """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images of index (R,)."""
         return pool_by_level(levels, boxes, image, cells, samples=self.config.heads.cell_samples)
 
 
 def with_p6(levels: list[Tensor]) -> list[Tensor]:
-    """Add P6, every other cell of P5, for proposals of large objects."""
+    """Append P6, P5 subsampled by 2, for proposals of large objects."""
     return [*levels, levels[-1][:, :, ::2, ::2]]

@@ -21,7 +21,7 @@ class Found:
     boxes: Tensor  # (D, 4) x1 y1 x2 y2, pixels of the network input
     scores: Tensor  # (D,)
     labels: Tensor  # (D,)
-    settled: Tensor  # () bool, whether the suppression had converged
+    converged: Tensor  # () bool, whether the suppression had converged
 
     @property
     def mask_source(self) -> Tensor:
@@ -34,14 +34,14 @@ class Found:
 
 
 def join(parts: list[Row]) -> Row:
-    """Put the detections of several images one after the other; settled says whether all of them are."""
+    """Put the detections of several images one after the other; converged says whether all of them are."""
     first = parts[0]
     joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in _rows(first)}
-    return replace(first, **joined, settled=torch.stack([part.settled for part in parts]).all())
+    return replace(first, **joined, converged=torch.stack([part.converged for part in parts]).all())
 
 
 def _rows(found: Found) -> list[str]:
-    return [field.name for field in fields(found) if field.name != "settled"]
+    return [field.name for field in fields(found) if field.name != "converged"]
 
 
 def best_of(boxes: Tensor, scores: Tensor, labels: Tensor, config: Config) -> tuple[Found, Tensor]:
@@ -51,7 +51,7 @@ def best_of(boxes: Tensor, scores: Tensor, labels: Tensor, config: Config) -> tu
     returns  the detections, and (D,) which candidate each is
     """
     heads, steps = config.heads, config.proposals.nms_steps
-    keep, settled = suppress(boxes[None], labels[None], heads.nms_iou, steps)
+    keep, converged = suppress(boxes[None], labels[None], heads.nms_iou, steps)
     best, order = (scores * keep[0]).topk(heads.detections)
     best = best * (best > heads.score_threshold)
-    return Found(boxes[order], best, labels[order], settled), order
+    return Found(boxes[order], best, labels[order], converged), order

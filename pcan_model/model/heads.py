@@ -1,4 +1,4 @@
-"""The heads on regions of interest: class and box, mask, appearance embedding."""
+"""The RoI heads: class and box, mask, appearance embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STD = (0.1, 0.2)  # of the box head's offsets
 
 
 class BoxHead(nn.Module):
-    """Two hidden layers; class logits (the last is background) and box offsets."""
+    """Two hidden layers, then class logits (the last class is background) and box offsets."""
 
     def __init__(self, channels: int, classes: int, config: HeadConfig) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class MaskHead(nn.Module):
         self.mask = nn.Conv2d(channels, 1 if config.class_agnostic else classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return one map of logits per class."""
+        """Return a map of logits per class."""
         for layer in self.layers:
             x = layer(x).relu()
         logits: Tensor = self.mask(self.upsample(x).relu())
@@ -71,7 +71,7 @@ class EmbeddingHead(nn.Module):
 
 
 def choose(per_class: Tensor, labels: Tensor) -> Tensor:
-    """Of (R, K or 1, ...) take each region's own class: (R, ...), by products, which export."""
+    """Select each region's class from (R, K or 1, ...): (R, ...); by products, for export."""
     if per_class.shape[1] == 1:
         return per_class[:, 0]
     chosen = labels[:, None] == torch.arange(per_class.shape[1], device=labels.device)

@@ -25,7 +25,7 @@ class InstanceAttention(nn.Module):
         super().__init__()
         self.sigma2, self.steps = config.sigma2, config.em_steps
         self.rate = {"none": 1.0, "initial": 0.0, "momentum": config.update_rate}[config.propagation]
-        self.forgets = config.propagation == "none"
+        self.restart = config.propagation == "none"
         self.split = config.foreground
         count = config.foreground + config.background
         self.key = nn.Conv2d(channels, config.key_channels, 1)
@@ -37,11 +37,11 @@ class InstanceAttention(nn.Module):
         return unit_keys(self.key(features).flatten(2).mT)
 
     def condense(self, keys: Tensor, mask: Tensor, start: Tensor) -> Tensor:
-        """Fit an object's prototypes to one frame, foreground and background apart (Eq. 2 and 3).
+        """Fit an object's prototypes to one frame, foreground and background separately (Eq. 2 and 3).
 
         keys    (R, S * S, D)
         mask    (R, 2S, 2S)  logits of the initial mask
-        start   (R, K, D)    means to begin with, the foreground's first
+        start   (R, K, D)    initial means, foreground first
         returns (R, K, D)
         """
         inside = functional.avg_pool2d(mask.float().sigmoid()[:, None], 2).flatten(1)  # (R, S * S)
@@ -54,49 +54,49 @@ class InstanceAttention(nn.Module):
         return torch.cat(fitted, 1) if fitted else start
 
     def attend(self, keys: Tensor, prototypes: Tensor, size: torch.Size) -> Tensor:
-        """One map per prototype, foreground and background read apart (Eq. 3): (R, K, S, S)."""
+        """Return attention maps (R, K, S, S), foreground and background separately (Eq. 3)."""
         halves = prototypes.split([self.split, prototypes.shape[1] - self.split], 1)
         maps = [assign(keys, mu, self.sigma2) for mu in halves if mu.shape[1]]
-        none = keys.new_zeros(*keys.shape[:2], 0)
-        return torch.cat(maps or [none], -1).mT.unflatten(-1, size)
+        empty = keys.new_zeros(*keys.shape[:2], 0)
+        return torch.cat(maps or [empty], -1).mT.unflatten(-1, size)
 
     def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
-        """Refine masks by what each track looked like so far.
+        """Refine masks by the accumulated appearance of each track.
 
         features (R, C, S, S)   RoI features of the current frame
         mask     (R, 2S, 2S)    logits of the initial mask
-        bank     (R, K, D)      accumulated prototypes of the track; unused where fresh
+        bank     (R, K, D)      accumulated prototypes of the track; ignored where fresh
         fresh    (R,)           1 where the track begins in this frame
         returns  (R, 2S, 2S) logits of the final mask; (R, K, D) next accumulated prototypes (Eq. 8)
         """
         keys = self.encode(features)
-        new = (torch.ones_like(fresh) if self.forgets else fresh)[:, None, None] > 0
+        new = (torch.ones_like(fresh) if self.restart else fresh)[:, None, None] > 0
         start = torch.where(new, self.mu[None], bank)
         fitted = self.condense(keys, mask, start)
         accumulated = torch.where(new, fitted, propagate(start, fitted, self.rate))
         maps = self.attend(keys, accumulated, features.shape[-2:])
-        small = functional.avg_pool2d(mask[:, None], 2)  # the initial mask at the RoI's grid
-        return mask + self.head(torch.cat([features, maps.to(features.dtype), small], 1)), accumulated
+        coarse = functional.avg_pool2d(mask[:, None], 2)  # the initial mask on the RoI grid
+        return mask + self.head(torch.cat([features, maps.to(features.dtype), coarse], 1)), accumulated
 
 
 class NoInstanceAttention(InstanceAttention):
-    """The module switched off, with its weights: masks and prototypes stay as they are (an ablation)."""
+    """The module disabled (ablation): it keeps its weights, and returns masks and prototypes unchanged."""
 
     def forward(self, features: Tensor, mask: Tensor, bank: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
-        """Return copies of what is refined elsewhere."""
+        """Return copies of the masks and the bank."""
         return mask.clone(), bank.clone()
 
 
 def make_instance_attention(channels: int, config: InstanceAttentionConfig) -> InstanceAttention:
-    """Build the module of regions with C channels."""
+    """Build the module for RoI features of C channels."""
     return (InstanceAttention if config.enabled else NoInstanceAttention)(channels, config)
 
 
 class SegmentationHead(nn.Module):
-    """3x3 convolutions, one upsampling by two, one mask: (R, Cin, S, S) -> (R, 2S, 2S).
+    """3x3 convolutions, upsampling by two, and a mask: (R, Cin, S, S) -> (R, 2S, 2S).
 
-    The hidden layers start at He's scale. At torch's own the signal fades to a fiftieth on its way,
-    and behind a last layer of zeros SGD then learns next to nothing.
+    The hidden layers use He initialisation. With torch's default the signal shrinks to a fiftieth, and
+    before a last layer of zeros SGD then learns next to nothing.
     """
 
     def __init__(self, channels_in: int, channels: int, layers: int) -> None:
@@ -112,7 +112,7 @@ class SegmentationHead(nn.Module):
         nn.init.zeros_(self.mask.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return one map of logits per RoI."""
+        """Return a map of logits per RoI."""
         for layer in self.layers:
             x = layer(x).relu()
         logits: Tensor = self.mask(self.upsample(x).relu())[:, 0]

@@ -1,18 +1,18 @@
-"""The names of the passes' inputs and outputs, as they are in every exported graph; no torch."""
+"""Names of the passes' inputs and outputs in every exported graph; no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 GRAPHS = ("frame", "instance")  # the two passes
-DETECTIONS = ("boxes", "scores", "labels", "embeds")  # outputs of the frame pass that the association reads
+DETECTIONS = ("boxes", "scores", "labels", "embeds")  # outputs of the frame pass, for association
 SLOTS = ("slot", "fresh", "owner", "has")  # inputs of the instance pass: fields of structures.Slots
 REMEMBER = "remember"  # input of a frame pass for several cameras
-PACKED_PYRAMID = "sheet"  # what sparse passes hand on: they make the masks of tracked detections only
+PACKED_PYRAMID = "sheet"  # passed on by sparse frame passes; their instance pass predicts the masks
 NMS_OK = "nms_ok"  # output of the frame pass
 REFINED = "refined"  # output of the instance pass: mask logits
 
 
 def following(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the outputs that are the next frame's inputs of these names."""
+    """Return the names of the outputs that feed these inputs of the next frame."""
     return tuple(f"{name}_next" for name in names)

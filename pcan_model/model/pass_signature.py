@@ -1,4 +1,4 @@
-"""The signature of a frame's two passes: inputs and outputs by name, and what passes between them."""
+"""Signatures of the two passes: inputs and outputs by name, and the tensors passed between them."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PassSignature:
-    """Both passes of a network, and the names and shapes of what goes in and out.
+    """Both passes of a network, with the names and shapes of their inputs and outputs.
 
-    An input `name` that is of the past has an output `name_next` for the next frame.
+    A state input `name` has an output `name_next`, which is that input of the next frame.
     """
 
     frame: nn.Module
     instance: nn.Module
     features: tuple[str, ...]  # outputs of the frame pass that the instance pass takes
-    memory: Shapes  # what the frame pass remembers of a camera, float32; all 0: nothing yet
-    bank: Shapes  # what the instance pass remembers of its tracks, float32
-    cameras: int = 1  # that are run at once; of more than one everything has N times the rows
-    camera_format: CameraFormat | None = None  # images that the frame pass fits into the input itself
+    memory: Shapes  # state of the frame pass for one camera, float32; all 0 when empty
+    bank: Shapes  # state of the instance pass for one camera's tracks, float32
+    cameras: int = 1  # cameras per run; with N > 1 all tensors have N times the rows
+    camera_format: CameraFormat | None = None  # camera images that the frame pass resizes itself
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the inputs of both passes."""
-        chosen = (REMEMBER,) if self.cameras > 1 else ()
+        remember = (REMEMBER,) if self.cameras > 1 else ()
         return {
-            "frame": ("image", *self.memory, *chosen),
+            "frame": ("image", *self.memory, *remember),
             "instance": (*self.features, *self.bank, *SLOTS),
         }
 
@@ -61,31 +61,31 @@ class PassSignature:
         }
 
 
-MakeSignature = Callable[[Any], PassSignature]  # of a network of the form that it is for
+MakeSignature = Callable[[Any], PassSignature]  # takes a network of the variant it belongs to
 
 
 def sparse(net: PCAN) -> PassSignature:
-    """Return the sparse passes: heads only on real detections, masks only of tracks; for processors."""
+    """Return the sparse passes, for CPUs: heads on real detections only, masks of tracks only."""
     passes = SparseFramePass(net).eval(), SparseInstancePass(net).eval()
-    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", net.mask_source), *remembered(net.config))
+    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", net.mask_source), *state_shapes(net.config))
 
 
 def static(net: PCAN) -> PassSignature:
-    """Return the passes of static shapes; regions are read by RoIAlign."""
+    """Return the passes with static shapes; RoI features by RoIAlign."""
     return _static(net, grid_sample=False)
 
 
 def grid_sample(net: PCAN) -> PassSignature:
-    """Return the passes of static shapes; regions are read by grid sampling: for TensorRT."""
+    """Return the passes with static shapes, for TensorRT; RoI features by grid sampling."""
     return _static(net, grid_sample=True)
 
 
 def _static(net: PCAN, *, grid_sample: bool) -> PassSignature:
     passes = FramePass(net, grid_sample=grid_sample).eval(), InstancePass(net).eval()
-    return PassSignature(*passes, ("roi_features", "mask_logits"), *remembered(net.config))
+    return PassSignature(*passes, ("roi_features", "mask_logits"), *state_shapes(net.config))
 
 
-def remembered(config: Config) -> tuple[Shapes, Shapes]:
+def state_shapes(config: Config) -> tuple[Shapes, Shapes]:
     """Return the shapes of the frame memory and of the prototype bank."""
     instance, (keys, values) = config.instance_attention, memory_shapes(config)
     memory = {"mem_k": keys, "mem_v": values, "valid": (config.frame_attention.memory_frames,)}

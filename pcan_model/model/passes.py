@@ -1,4 +1,4 @@
-"""The two passes that a frame goes through, in static shapes (Figures 2 and 3)."""
+"""The two passes of a frame, with static shapes (Figures 2 and 3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pcan_model.model.static_detection import StaticDetection
 
 
 def with_rows(memory: Tensor, rows: int) -> Tensor:
-    """Cut a level's memory (..., N, D) to the rows that it uses, or fill it up with zeros."""
+    """Truncate or zero-pad a level's memory (..., N, D) to a number of rows."""
     spare = rows - memory.shape[-2]
     return functional.pad(memory, (0, 0, 0, spare)) if spare else memory
 
 
 class FramePass(StaticDetection):
-    """One image and the frame memory to detections, their features, and the next frame memory."""
+    """Maps an image and the frame memory to detections, their features and the next frame memory."""
 
     net: PCAN
 
@@ -27,12 +27,12 @@ class FramePass(StaticDetection):
         """Detect objects; all shapes are fixed by the configuration.
 
         image         (1, H, W, 3) uint8 RGB, letterboxed
-        memory_keys   (L, T, N, D)   rows per level and memory frame, newest first; see memory_shapes
+        memory_keys   (L, T, N, D)   N rows per level and memory frame, newest first; see memory_shapes
         memory_values (L, T, N, Cv)
         valid         (T,)           1 where the memory frame exists
-        returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
+        returns  boxes (D, 4) px, scores (D,) descending, 0 for padding, labels (D,), embeds (D, E),
                  RoI features (D, C, S, S), initial mask logits (D, 2S, 2S),
-                 () bool: suppression settled, next memory keys, values and validity
+                 () bool: NMS converged, next memory keys, values and validity
         """
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
@@ -40,12 +40,12 @@ class FramePass(StaticDetection):
         found = self._detect(levels, source)
         described = self._describe(source, found)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return found.boxes, found.scores, found.labels, *described, found.settled, keys, values, following
+        return found.boxes, found.scores, found.labels, *described, found.converged, keys, values, following
 
     def _remember(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Read the memory into each attended level, and condense this frame for the next."""
+        """Fuse each attended level with the memory, and condense this frame for the next."""
         if not self.net.attended():
             return self.net.complete(levels), memory_keys.clone(), memory_values.clone()
         new_keys, new_values = [], []
@@ -62,7 +62,7 @@ class FramePass(StaticDetection):
 
 
 class InstancePass(nn.Module):
-    """Masks and the bank of per-track prototypes to final masks and the next bank."""
+    """Maps initial masks and the bank of per-track prototypes to final masks and the next bank."""
 
     def __init__(self, net: PCAN) -> None:
         super().__init__()

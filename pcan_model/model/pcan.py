@@ -12,7 +12,7 @@ from pcan_model.model.instance_attention import make_instance_attention
 
 
 class PCAN(Detector):
-    """The paper's form: a detector and both attentions; `passes` and `sparse_passes` run them on a frame."""
+    """The paper's variant: a detector and both attention modules; `passes` and `sparse_passes` run them."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -25,5 +25,5 @@ class PCAN(Detector):
         self.instance_attention = make_instance_attention(channels, config.instance_attention)
 
     def attended(self) -> list[tuple[int, FrameAttention]]:
-        """Return the frame attention modules at work, with the index of the map that each reads."""
-        return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, maybe none
+        """Return each enabled frame attention module with the index of its level in `features`."""
+        return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, empty if disabled

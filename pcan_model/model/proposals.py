@@ -1,4 +1,4 @@
-"""Region proposals: which boxes of the pyramid may hold an object."""
+"""Region proposals: boxes that may contain an object."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProposalHead(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, levels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Return per level, in the order of the anchors: logits (B, A) and offsets (B, A, 4)."""
+        """Return logits (B, A) and offsets (B, A, 4) of each level, in the order of the anchors."""
         logits, offsets = [], []
         for level in levels:
             x = self.layer(level).relu()
@@ -36,7 +36,7 @@ class ProposalHead(nn.Module):
         return logits, offsets
 
     def anchors(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return the anchors (A, 4) of each level, pixels of the network input."""
+        """Return the anchors (A, 4) of each level, in pixels of the network input."""
         scale, ratios = self.config.anchor_scale, self.config.ratios
         return [
             grid_anchors(level.shape[-2], level.shape[-1], stride, scale, ratios).to(level.device)
@@ -51,10 +51,10 @@ class ProposalHead(nn.Module):
         size: tuple[int, int],
         count: int,
     ) -> tuple[Tensor, Tensor]:
-        """Choose the best `count` = P boxes of each image, with static shapes.
+        """Select the best `count` = P boxes of each image, with static shapes.
 
-        returns (B, P, 4) boxes cut to the image `size` (height, width), by falling score, and
-                () bool: whether the suppression settled
+        returns (B, P, 4) boxes clipped to the image `size` (height, width), by descending score, and
+                () bool: whether NMS converged
         """
         best = [self._best(*level, size) for level in zip(logits, offsets, anchors, strict=True)]
         scores, boxes = (torch.cat([level[i] for level in best], 1) for i in range(2))
@@ -73,5 +73,5 @@ class ProposalHead(nn.Module):
 
 
 def _pick(rows: Tensor, order: Tensor) -> Tensor:
-    """Rows (B, N, 4) in the order (B, P)."""
+    """Gather rows (B, N, 4) by index (B, P): (B, P, 4)."""
     return rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))

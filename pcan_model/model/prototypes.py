@@ -8,7 +8,7 @@ Decisions where the paper is silent:
   responsibilities' total, so that a value prototype is a mean of values (as the released code does).
 - Eq. 7 compares values by a raw dot product, which for C channels of unit variance is about C
   for the frame with itself and silences the memory; we scale by 1/sqrt(C) and a learned factor.
-All of them compute in float32, whatever the features are in, and also under autocast.
+All functions compute in float32, whatever the dtype of the features, also under autocast.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from torch.nn import functional
 
 from pcan_model.model.recompute import recomputed
 
-EPS = 1e-4  # weight of a component's old mean: what decides when nothing else does
+EPS = 1e-4  # weight of a component's old mean, which decides where no position belongs to it
 
 P = ParamSpec("P")
 
 
 def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Make a function's matrix products stay in the precision of its tensors under autocast."""
+    """Disable autocast inside a function, so that matrix products keep the precision of its tensors."""
 
     @wraps(function)
-    def plain(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         device = next(value.device.type for value in args if isinstance(value, Tensor))
-        if not torch.is_autocast_enabled(device):  # the usual case: nothing for an export to trip over
+        if not torch.is_autocast_enabled(device):  # the usual case; keeps autocast out of exports
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):
             return function(*args, **kwargs)
 
-    return plain
+    return wrapper
 
 
 def unit_keys(keys: Tensor) -> Tensor:
@@ -65,27 +65,27 @@ def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: f
     """Condense features into K prototypes by EM (sec. 3.2, Eq. 2 and 3).
 
     keys    (B, N, D)  one row per position, N = H * W
-    weight  (B, N)     how much each position counts, in [0, 1]; None: all count 1
-    mu      (B, K, D)  means to start from
+    weight  (B, N)     weight of each position in [0, 1]; None: all 1
+    mu      (B, K, D)  initial means
     returns (B, K, D)  component means
     """
     keys, mu = keys.float(), mu.float()
-    share = None if weight is None else weight.float()[..., None]
+    w = None if weight is None else weight.float()[..., None]
     for _ in range(steps):
-        mu = recomputed(partial(_em_step, sigma2=sigma2), keys, mu, *([] if share is None else [share]))
+        mu = recomputed(partial(_em_step, sigma2=sigma2), keys, mu, *([] if w is None else [w]))
     return mu
 
 
-def _em_step(keys: Tensor, mu: Tensor, share: Tensor | None = None, *, sigma2: float) -> Tensor:
+def _em_step(keys: Tensor, mu: Tensor, w: Tensor | None = None, *, sigma2: float) -> Tensor:
     z = assign(keys, mu, sigma2)  # E step (B, N, K)
-    if share is not None:
-        z = z * share
+    if w is not None:
+        z = z * w
     return (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)  # M step
 
 
 @full_precision
 def value_prototypes(keys: Tensor, values: Tensor, mu: Tensor, sigma2: float) -> Tensor:
-    """Mean value of each component (Eq. 4, normalised over the positions).
+    """Return the mean value of each component (Eq. 4, normalised over the positions).
 
     keys    (B, N, D), values (B, N, C), mu (B, K, D)
     returns (B, K, C)
@@ -108,10 +108,10 @@ def read_memory(
     sigma2: float,
     scale: Tensor | float,
 ) -> Tensor:
-    """Read each memory frame and blend what they say with the current frame by similarity (Eq. 5 to 7).
+    """Read each memory frame and blend the readings with the current frame by similarity (Eq. 5 to 7).
 
-    The readings themselves are never stored: their products with the current value, and their
-    weighted sum, follow from the assignments, which have K numbers a position instead of C.
+    The readings are never stored: their products with the current value, and their weighted sum, are
+    computed from the assignments, which have K numbers per position instead of C.
 
     queries  (B, N, D), value (B, N, C)  of the current frame, the term t^ = t of the sum
     frames   (B, T, K, D) and (B, T, K, C)  prototypes of T memory frames
@@ -122,9 +122,9 @@ def read_memory(
     value = value.float()
     memory = [(mu, v.float()) for mu, v in zip(*(f.unbind(1) for f in frames), strict=True)]
     z = [assign(queries, mu, sigma2) for mu, _ in memory]  # T times (B, N, K)
-    alike = [recomputed(_likeness, value, z_t, v) for z_t, (_, v) in zip(z, memory, strict=True)]
+    products = [recomputed(_dot_products, value, z_t, v) for z_t, (_, v) in zip(z, memory, strict=True)]
     absent = functional.pad((valid - 1) * 1e9, (1, 0))[..., None]
-    similarity = torch.stack([value.square().sum(-1), *alike], 1) * scale  # (B, 1 + T, N)
+    similarity = torch.stack([value.square().sum(-1), *products], 1) * scale  # (B, 1 + T, N)
     weights = torch.softmax(similarity + absent, dim=1)[..., None].unbind(1)
     blended = weights[0] * value
     for weight, z_t, (_, v) in zip(weights[1:], z, memory, strict=True):
@@ -132,11 +132,11 @@ def read_memory(
     return blended
 
 
-def _likeness(value: Tensor, z: Tensor, v: Tensor) -> Tensor:
-    """Dot products (B, N) of the current value (B, N, C) with what prototypes say there, z @ v."""
+def _dot_products(value: Tensor, z: Tensor, v: Tensor) -> Tensor:
+    """Return dot products (B, N) of the current value (B, N, C) and the reading z @ v."""
     return (z * (value @ v.mT)).sum(-1)
 
 
 def propagate(old: Tensor, new: Tensor, rate: float) -> Tensor:
-    """Carry a tracklet's prototypes to the next frame (Eq. 8), rate = lambda."""
+    """Propagate a tracklet's prototypes to the next frame (Eq. 8), rate = lambda."""
     return (1 - rate) * old + rate * new

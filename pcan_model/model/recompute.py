@@ -1,4 +1,4 @@
-"""Memory for time in the backward pass: a computation keeps its arguments only, and is done again there."""
+"""Activation checkpointing: only arguments are stored, and the rest is recomputed in the backward pass."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Return function(*tensors), whose inside is computed again for the gradients: the same numbers.
+    """Return function(*tensors), recomputing its intermediate results for the gradients.
 
-    The function may draw nothing at random. Where no gradient is asked for, and in an export, it is just
-    called.
+    The function must be deterministic. Without gradients and during export it is simply called.
     """
     if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return function(*tensors)

@@ -1,4 +1,4 @@
-"""The objects of one image in static shapes: what the frame passes of both forms share."""
+"""Detection in one image with static shapes, shared by the frame passes of both variants."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pcan_model.model.roi_pooling import levels_of, pack_with_edges, pool_packed
 
 
 class StaticDetection(nn.Module):
-    """Detections, and what the heads compute of them, from the pyramid of one image."""
+    """Detections and their head outputs from the pyramid of one image."""
 
     def __init__(self, net: Detector, *, grid_sample: bool = False) -> None:
-        """Take a network.
+        """Wrap a network.
 
-        grid_sample  read regions by sampling, 2 x 2 samples a cell, instead of by the RoIAlign operator
+        grid_sample  pool by grid sampling, 2 x 2 samples per cell, instead of by the RoIAlign operator
         """
         super().__init__()
         self.net, self.grid_sample = net, grid_sample
 
     def _pack(self, levels: list[Tensor]) -> Tensor | list[Tensor]:
-        """Return what regions are read from: the packed pyramid, or for sampling its levels."""
+        """Return the source of RoI features: the packed pyramid, or its levels for grid sampling."""
         levels = self.net.region_levels(levels)
         return levels if self.grid_sample else pack_with_edges(levels)
 
     def _pool(self, source: Tensor | list[Tensor], boxes: Tensor, cells: int) -> Tensor:
-        """Read regions (R, C, cells, cells) of the one image."""
+        """Return RoI features (R, C, cells, cells) of the one image."""
         boxes = self.net.region_boxes(boxes)
         if isinstance(source, list):
             return sample_regions(source, boxes, levels_of(boxes), cells)

@@ -1,1 +1,1 @@
-"""PCAN as its authors released it: what differs from the paper's form, and nothing else."""
+"""PCAN as in its authors' code, where it differs from the paper."""

@@ -1,10 +1,10 @@
-"""How the released checkpoint names what we have, and what it has beyond."""
+"""Mapping of tensor names to those of the released checkpoint."""
 
 from __future__ import annotations
 
 import re
 
-RULES = (  # our name to theirs; the first rule that fits decides
+RULES = (  # our name to theirs; the first matching rule applies
     (r"backbone\.stages\.0\.0\.", "backbone.conv1."),
     (r"backbone\.stages\.0\.1\.", "backbone.bn1."),
     (r"backbone\.stages\.0\.4\.", "backbone.layer1."),

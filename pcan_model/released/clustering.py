@@ -1,4 +1,4 @@
-"""The released form's EM: a dot product where the paper has a distance, prototypes of unit length."""
+"""EM of the released variant: dot products instead of distances, and unit-length prototypes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def fit_prototypes(
     """Condense features into K prototypes.
 
     features (B, N, C)  one row per position, of any length
-    weight   (B, N)     how much each position counts; None: all count 1
-    mu       (B, K, C)  prototypes to start from
+    weight   (B, N)     weight of each position; None: all 1
+    mu       (B, K, C)  initial prototypes
     sigma2              1 / temperature
-    returns  (B, K, C)  of unit length; 0 where no position counts
-    Computes in the wider type of both, in float32 at least.
+    returns  (B, K, C)  of unit length; 0 if all weights are 0
+    Computes in the wider dtype of both, at least float32.
     """
     features, mu = _wide(features, mu)
     for _ in range(steps):
@@ -35,13 +35,13 @@ def fit_prototypes(
 
 @full_precision
 def attend(features: Tensor, mu: Tensor) -> Tensor:
-    """Return how much each position belongs to each prototype, (B, N, K): without the temperature."""
+    """Return the assignment of positions to prototypes, (B, N, K), without the temperature."""
     features, mu = _wide(features, mu)
     return torch.softmax(features @ mu.mT, -1)
 
 
 def _wide(features: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring both to one type of 32 bits or more: those of 16 lose the small denominators."""
+    """Convert both to a common dtype of at least float32, since fp16 underflows in small denominators."""
     kind = torch.promote_types(torch.promote_types(features.dtype, mu.dtype), torch.float32)
     return features.to(kind), mu.to(kind)
 

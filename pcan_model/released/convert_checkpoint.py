@@ -1,4 +1,4 @@
-"""The checkpoint that PCAN's authors publish, as a network of ours."""
+"""Conversion of the checkpoint published by PCAN's authors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PROTOTYPES = ("mu0", "mu1", "mu2", "mu3", "mu4", "roi_head.refine_head.pos_mu", 
 
 
 def convert(state: dict[str, Tensor], config: Config, where: str) -> ReleasedPCAN:
-    """Build the released form from a state of the released implementation.
+    """Build the released variant from a state_dict of the released code.
 
-    state    its tensors by its names, perhaps with `module.` before each
-    where    names the state in errors
+    state    tensors by released name, optionally with the prefix `module.`
+    where    name of the state in errors
     Raises CheckpointError naming the first tensor that is missing, unknown, of another shape or not finite.
     """
     found = {name.removeprefix("module."): tensor for name, tensor in state.items()}
@@ -33,12 +33,12 @@ def convert(state: dict[str, Tensor], config: Config, where: str) -> ReleasedPCA
 
 
 def expected_shapes(net: ReleasedPCAN) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of the released checkpoint by its name: 397 for the preset."""
+    """Return the shapes of the released checkpoint's tensors by name, 397 for the preset."""
     shapes = {released_name(name): tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     frame, channels = net.config.frame_attention, net.config.backbone.channels
     shapes |= {name: (frame.prototypes, channels) for name in PROTOTYPES if name not in shapes}
-    turned = {name: (1, *reversed(shapes[name])) for name in PROTOTYPES}  # they keep (1, C, K)
-    return shapes | turned
+    transposed = {name: (1, *reversed(shapes[name])) for name in PROTOTYPES}  # stored as (1, C, K)
+    return shapes | transposed
 
 
 def _check(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]], where: str) -> None:
@@ -59,7 +59,7 @@ def _ours(found: dict[str, Tensor], name: str) -> Tensor:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a torch file: a state, or a dict that has one as `state_dict`."""
+    """Read the tensors of a torch file: a state_dict, or a dict with the key `state_dict`."""
     value: Any = checkpoint.load_torch(path)
     state = value.get("state_dict", value) if isinstance(value, dict) else value
     if not isinstance(state, dict) or not state:
@@ -71,7 +71,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def convert_file(source: Path, out: Path, config: Config) -> int:
-    """Write the weights of a published checkpoint; returns how many parameters they have."""
+    """Convert a published checkpoint file; returns the number of parameters."""
     net = convert(read_state(source), config, str(source))
     checkpoint.save(out, net, config, {"source": source.name})
     return sum(parameter.numel() for parameter in net.parameters())

@@ -1,4 +1,4 @@
-"""Detection as the released form does it: greedy suppression, shapes that depend on the image."""
+"""Detection in the released variant: greedy NMS, shapes that depend on the image."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pcan_model.model.proposals import STD, ProposalHead
 
 
 class Proposer(nn.Module):
-    """The best regions of an image, with their scores."""
+    """Returns the best proposals of an image with their scores."""
 
     def __init__(self, head: ProposalHead) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, levels: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Suppress per level, then keep the best of all levels.
+        """Apply NMS per level, then keep the best of all levels.
 
         levels   P2..P5 of one image
-        size     (height, width) of the image inside the padding; boxes are cut to it
-        returns  (P, 4) boxes in pixels of the network input and (P,) scores, falling
+        size     (height, width) of the image inside the padding, to which boxes are clipped
+        returns  (P, 4) boxes in pixels of the network input and (P,) scores, descending
         """
         pyramid = with_p6(levels)
         logits, offsets = self.head(pyramid)
@@ -38,11 +38,11 @@ class Proposer(nn.Module):
 def keep_best(
     rows: list[tuple[Tensor, Tensor, Tensor]], size: tuple[int, int], count: int, per_level: int, iou: float
 ) -> tuple[Tensor, Tensor]:
-    """Choose the best `count` boxes of one image, at most `per_level` of each level competing.
+    """Select the best `count` boxes of one image from at most `per_level` boxes of each level.
 
     rows     per level: logits (A,), offsets (A, 4), anchors (A, 4)
-    iou      overlap above which the worse of two boxes of a level goes
-    returns  (P, 4) boxes and (P,) scores, falling
+    iou      NMS threshold within a level
+    returns  (P, 4) boxes and (P,) scores, descending
     """
     boxes, scores, groups = [], [], []
     for level, (logits, offsets, anchors) in enumerate(rows):
@@ -59,7 +59,7 @@ def keep_best(
 def read_boxes(
     logits: Tensor, offsets: Tensor, proposals: Tensor, size: tuple[int, int], config: HeadConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Turn the box head's output on P proposals into N detections, by falling score.
+    """Convert the box head's output on P proposals to N detections, by descending score.
 
     logits   (P, K + 1), offsets (P, K, 4), proposals (P, 4)
     returns  (N, 4) boxes in pixels of the network input, (N,) scores, (N,) labels
@@ -69,9 +69,9 @@ def read_boxes(
 
 
 def choose_boxes(every: Tensor, scores: Tensor, config: HeadConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose detections among P boxes (P, K or 1, 4) with scores (P, K), each class for itself.
+    """Select detections from P boxes (P, K or 1, 4) with scores (P, K), by NMS within each class.
 
-    returns  as `read_boxes`
+    returns  as for `read_boxes`
     """
     row, label = (scores > config.score_threshold).nonzero().unbind(1)
     boxes = every[row, label if every.shape[1] > 1 else 0]
@@ -80,9 +80,9 @@ def choose_boxes(every: Tensor, scores: Tensor, config: HeadConfig) -> tuple[Ten
 
 
 def suppress_exactly(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
-    """Greedy non-maximum suppression within groups: rows that stay, by falling score.
+    """Greedy non-maximum suppression within groups; returns the kept rows, by descending score.
 
-    Groups are moved apart, not looped over: the rounding that this costs is the released form's too.
+    Groups are separated by an offset of the boxes, with the same rounding as in the released code.
     """
     if not len(boxes):
         return torch.zeros(0, dtype=torch.long, device=boxes.device)

@@ -1,4 +1,4 @@
-"""The released form as an engine of the tracker: its memory is a value here too."""
+"""Engine of the released variant, with its memory as a value."""
 
 from __future__ import annotations
 
@@ -22,27 +22,25 @@ from pcan_model.released.refinement import Contrast, MaskedRegions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReleasedMemory:
-    """Everything that one camera's past leaves for its next frame."""
+    """One camera's memory."""
 
-    bank: Bank  # of images of one size; another size empties it
+    bank: Bank  # of images of one size; cleared if the size changes
     size: tuple[int, ...]  # (height, width) of those images
-    start: Contrast  # prototypes that instance EM starts from; the stored ones unless they drift
-    matched: Mapping[int, MaskedRegions] = field(
-        default_factory=dict
-    )  # by bank row: one region, last matched
+    start: Contrast  # initial prototypes of instance EM; the stored ones without drift
+    matched: Mapping[int, MaskedRegions] = field(default_factory=dict)  # last matched region by bank row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReleasedFeatures:
-    """What the frame pass leaves for the refinement."""
+    """Outputs of the frame pass for the refinement."""
 
     regions: MaskedRegions  # of the N detections
-    bank: Bank  # after this frame
+    bank: Bank  # including this frame
     size: tuple[int, ...]  # (height, width) of the image
 
 
 class ReleasedEngine(Engine):
-    """Engine over a network in memory, or over a checkpoint file."""
+    """Engine for a network in memory, or for a checkpoint file."""
 
     def __init__(self, config: Config, weights: Path | ReleasedPCAN) -> None:
         self.config = config
@@ -60,12 +58,12 @@ class ReleasedEngine(Engine):
         return EngineFacts("torch", f"torch {torch.__version__}, CPU", "fp32")
 
     def start(self, camera: int = 0) -> ReleasedMemory:
-        """Return the memory of a camera that has seen nothing."""
+        """Return the memory of a camera before its first frame."""
         return ReleasedMemory(Bank(), (0, 0), self.net.refine.prototypes.start())
 
     @torch.inference_mode()
     def detect(self, image: Image, memory: ReleasedMemory) -> tuple[Detections, ReleasedFeatures]:
-        """Find the objects of one image (H, W, 3) uint8 RGB, already resized."""
+        """Detect the objects in one image (H, W, 3) uint8 RGB, already resized."""
         size = image.shape[:2]
         bank = memory.bank if size == memory.size else Bank()
         found, bank = self.frame_pass(torch.from_numpy(image)[None], bank)
@@ -79,7 +77,7 @@ class ReleasedEngine(Engine):
     def segment(
         self, features: ReleasedFeatures, slots: Slots, memory: ReleasedMemory, *, remember: bool
     ) -> tuple[NDArray[np.float32], ReleasedMemory]:
-        """Refine the masks of the N detections; a dropped duplicate keeps its initial one.
+        """Refine the masks of the N detections; duplicates keep their initial mask.
 
         returns  (N, 2S, 2S) logits, and the next memory
         """
@@ -91,26 +89,26 @@ class ReleasedEngine(Engine):
         masks = regions.masks.clone()
         masks[rows] = refined
         start = memory.start.moved(prototypes, self.drift_rate)
-        following = replace(memory, matched=_rematched(regions, slots, memory), start=start)
+        following = replace(memory, matched=_update_matched(regions, slots, memory), start=start)
         if remember:
             following = replace(following, bank=features.bank, size=features.size)
         return masks.numpy(), following
 
 
 def unique_rows(slots: Slots, count: int) -> Tensor:
-    """Return which of `count` detections are refined: all that are no duplicates."""
+    """Return the rows of the `count` detections that are not duplicates, which are refined."""
     if slots.kept is None:
         return torch.arange(count)
     return torch.from_numpy(slots.kept[:count]).nonzero()[:, 0]
 
 
 def no_rows(slots: Slots, count: int) -> Tensor:
-    """Return which detections are refined where nothing shall be: none."""
+    """Return no rows, to refine nothing."""
     return torch.zeros(0, dtype=torch.long)
 
 
 def _references(current: MaskedRegions, rows: Tensor, slots: Slots, memory: ReleasedMemory) -> MaskedRegions:
-    """Return where the track of each current region was last matched; itself if it has none."""
+    """Return the last matched region of each current region's track, or the region itself if new."""
     features, masks = current.features.clone(), current.masks.clone()
     for i, row in enumerate(rows.tolist()):
         if not slots.fresh[row]:
@@ -119,8 +117,10 @@ def _references(current: MaskedRegions, rows: Tensor, slots: Slots, memory: Rele
     return MaskedRegions(features, masks)
 
 
-def _rematched(regions: MaskedRegions, slots: Slots, memory: ReleasedMemory) -> Mapping[int, MaskedRegions]:
-    """Put the region of every track that this frame found into its row."""
+def _update_matched(
+    regions: MaskedRegions, slots: Slots, memory: ReleasedMemory
+) -> Mapping[int, MaskedRegions]:
+    """Return the last matched regions updated by this frame."""
     matched = dict(memory.matched)
     for row in np.flatnonzero(slots.has).tolist():
         own = int(slots.owner[row])

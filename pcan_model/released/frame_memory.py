@@ -1,6 +1,6 @@
-"""The released frame-level memory: one running mean of features per level, read through prototypes.
+"""The released frame-level memory: a running mean of features per level, read through prototypes.
 
-It has no weights. It runs in inference only: the released training never touches it.
+It has no weights and is used in inference only, not in the released training.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pcan_model.released.clustering import attend, fit_prototypes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bank:
-    """What past frames leave for the next one, per attended level; empty before the first frame."""
+    """State of the memory per attended level; empty before the first frame."""
 
     features: tuple[Tensor, ...] = ()  # (1, C, H / stride, W / stride) each, running mean of fused levels
-    starts: tuple[Tensor, ...] = ()  # (1, K, C) each, prototypes that the next EM starts from
+    starts: tuple[Tensor, ...] = ()  # (1, K, C) each, initial prototypes of the next EM
 
 
 class FrameMemory(nn.Module):
-    """Smooths pyramid levels by what the bank remembers; everything after it sees the result."""
+    """Fuses pyramid levels with the bank, before all heads."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class FrameMemory(nn.Module):
         return levels, Bank(tuple(banks), tuple(following))
 
     def first(self, levels: list[Tensor]) -> Bank:
-        """Return what the first frame finds in the bank: its own levels, and the stored starts."""
+        """Return the bank for the first frame: its own levels, and the stored initial prototypes."""
         starts = tuple(self.get_buffer(f"mu{i}")[None] for i in self.own)
         return Bank(tuple(levels[i] for i in self.own), starts)
 
     def _read(self, x: Tensor, old: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the fused level, its new bank and the new start of its EM."""
+        """Return the fused level, its new running mean and its new initial prototypes."""
         part, rates = self.config, self.released
         prototypes = fit_prototypes(old.flatten(2).mT, None, start, sigma2=part.sigma2, steps=part.em_steps)
         read = attend(x.flatten(2).mT, prototypes) @ prototypes  # (1, H * W, C)

@@ -18,7 +18,7 @@ STRIDE = 32  # the network's input is a multiple of this
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReleasedDetections:
-    """What the frame pass finds in one image: N detections by falling score, N may be 0."""
+    """Outputs of the frame pass for one image: N detections by descending score, N may be 0."""
 
     boxes: Tensor  # (N, 4) x1 y1 x2 y2 in pixels of the network input
     scores: Tensor  # (N,)
@@ -28,7 +28,7 @@ class ReleasedDetections:
 
 
 class ReleasedPCAN(Detector):
-    """The parts of the released form."""
+    """The network of the released variant."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -36,13 +36,13 @@ class ReleasedPCAN(Detector):
         self.refine = RefineHead(config)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return P2..P5 of images (B, H, W, 3) uint8 RGB of any size, before any memory is read."""
+        """Return P2..P5 of images (B, H, W, 3) uint8 RGB of any size, before the memory is read."""
         levels: list[Tensor] = self.pyramid(self.backbone(pad(self.normalise(images))))
         return levels
 
 
 class ReleasedFramePass(nn.Module):
-    """One image and the bank to detections and the next bank."""
+    """Maps an image and the bank to detections and the next bank."""
 
     def __init__(self, net: ReleasedPCAN) -> None:
         super().__init__()
@@ -66,6 +66,6 @@ class ReleasedFramePass(nn.Module):
 
 
 def pad(images: Tensor) -> Tensor:
-    """Extend normalised images (B, 3, H, W) to the right and below by zeros, to multiples of 32."""
+    """Zero-pad normalised images (B, 3, H, W) on the right and bottom to multiples of 32."""
     right, below = -images.shape[3] % STRIDE, -images.shape[2] % STRIDE
     return nn.functional.pad(images, (0, right, 0, below))

@@ -1,7 +1,7 @@
-"""The released training: detector with embedding, then masks, then refinement, each alone.
+"""The released training in stages: detector with embedding, then masks, then refinement.
 
-Each stage takes pairs as the joint training does (keys before references) and fills the losses it has;
-the others are 0. It lets learn what it trains and nothing else. The frame-level memory is in no stage.
+Each stage takes pairs as in joint training (keys before references) and returns its losses; the others
+are 0. Only the parameters of the stage are trained. No stage uses the frame-level memory.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pcan_model.model.heads import choose
 from pcan_model.released.detection import keep_best
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.refinement import MaskedRegions
-from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
+from pcan_model.released.sampling import REGION, TRACK, SamplingOptions, sample_rois
 from pcan_model.training.losses import Losses, cosine_regression, mask_criterion, products, quasi_dense
 from pcan_model.training.roi_sampling import SampledRegions, box_losses, gather, join_regions, proposal_losses
 from pcan_model.training.targets import GroundTruth, mask_targets
 
-TRAINED = {  # leading names of the parameters that each stage trains
+TRAINED = {  # prefixes of the parameters trained in each stage
     "detector": ("backbone.", "pyramid.", "proposals.", "box_head.", "embedding_head."),
     "masks": ("mask_head.",),
     "refinement": ("refine.",),
 }
-KEY_PER_LEVEL = 2000  # proposals of a level that compete in a key frame; references as in inference
-PAIR_COSINE = 0.5  # least similarity of embeddings of a key region and its reference
+KEY_PER_LEVEL = 2000  # proposals per level before NMS in key frames; references as in inference
+PAIR_COSINE = 0.5  # minimum cosine similarity of a key region and its reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Proposed:
-    """What the proposal head says of B images of equal size."""
+class ProposalOutputs:
+    """Outputs of the proposal head for B images of equal size."""
 
     logits: list[Tensor]  # per level (B, A)
     offsets: list[Tensor]  # per level (B, A, 4)
@@ -42,7 +42,7 @@ class Proposed:
 
 
 class ReleasedStage(nn.Module):
-    """One stage of the released training; `forward` gives its losses."""
+    """A stage of the released training; `forward` returns its losses."""
 
     def __init__(self, net: ReleasedPCAN) -> None:
         super().__init__()
@@ -54,45 +54,50 @@ class ReleasedStage(nn.Module):
             parameter.requires_grad_(name.startswith(TRAINED[train.stage]) and not still)
         self.track = TRACK
         self.mask_criterion = mask_criterion(net.config.released.dice_weight)
-        self.region = Drawing(REGION.high, REGION.low, train.roi_samples, train.roi_positives)
+        self.region = SamplingOptions(REGION.high, REGION.low, train.roi_samples, train.roi_positives)
 
-    def propose(self, levels: list[Tensor], size: tuple[int, int]) -> Proposed:
+    def propose(self, levels: list[Tensor], size: tuple[int, int]) -> ProposalOutputs:
         """Run the proposal head on P2..P5."""
         pyramid = with_p6(levels)
         logits, offsets = self.net.proposals(pyramid)
-        return Proposed(logits, offsets, self.net.proposals.anchors(pyramid), size)
+        return ProposalOutputs(logits, offsets, self.net.proposals.anchors(pyramid), size)
 
-    def draw(
-        self, proposed: Proposed, targets: list[GroundTruth], how: Drawing, *, per_level: int = 0
+    def sample_rois(
+        self,
+        proposed: ProposalOutputs,
+        targets: list[GroundTruth],
+        how: SamplingOptions,
+        *,
+        per_level: int = 0,
     ) -> SampledRegions:
-        """Draw regions of each image from its best proposals and its true boxes."""
+        """Sample regions of each image from its best proposals and its ground-truth boxes."""
         drawn = []
         for i, target in enumerate(targets):
             parts = zip(proposed.logits, proposed.offsets, proposed.anchors, strict=True)
             rows = [(logits[i].detach(), offsets[i].detach(), anchors) for logits, offsets, anchors in parts]
             count, limit = self.net.config.train.proposals, per_level or self.net.config.proposals.per_level
             boxes, _ = keep_best(rows, proposed.size, count, limit, self.net.config.proposals.nms_iou)
-            drawn.append(draw(boxes, target, i, how))
+            drawn.append(sample_rois(boxes, target, i, how))
         return join_regions(drawn)
 
     def mask_loss(self, logits: Tensor, regions: SampledRegions, targets: list[GroundTruth]) -> Tensor:
-        """Return the loss of masks (R, m, m); 0 without any."""
+        """Return the loss of mask logits (R, m, m); 0 without masks."""
         if not len(logits):
             return logits.sum()
-        goals = []
+        expected = []
         for i, target in enumerate(targets):
             own = regions.take(regions.image_index == i)
-            goals.append(mask_targets(target.masks, own.boxes, own.found, logits.shape[-1]))
-        return self.mask_criterion(logits, torch.cat(goals))
+            expected.append(mask_targets(target.masks, own.boxes, own.found, logits.shape[-1]))
+        return self.mask_criterion(logits, torch.cat(expected))
 
-    def proposal_losses(self, proposed: Proposed, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:
-        """Return the losses of objectness and offsets."""
+    def proposal_losses(self, proposed: ProposalOutputs, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:
+        """Return the objectness and offset losses."""
         every = torch.cat(proposed.logits, 1), torch.cat(proposed.offsets, 1), torch.cat(proposed.anchors)
         return proposal_losses(*every, targets, self.net.config.train.rpn_samples)
 
 
 class DetectorStage(ReleasedStage):
-    """QDTrack's training: proposals and boxes of the keys, embeddings of keys and references."""
+    """QDTrack's training: proposals and boxes in key frames, embeddings in keys and references."""
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
         """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
@@ -101,12 +106,12 @@ class DetectorStage(ReleasedStage):
         keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
         proposed = self.propose(keys, size)
         objectness, offsets = self.proposal_losses(proposed, targets[:pairs])
-        regions = self.draw(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
+        regions = self.sample_rois(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
         pooled = self.net.pool(keys, regions.boxes, regions.image_index, self.net.config.heads.box_size)
         classes, boxes = box_losses(self.net.box_head, pooled, regions, targets[:pairs])
-        own = self.draw(proposed, targets[:pairs], self.track, per_level=KEY_PER_LEVEL)
+        own = self.sample_rois(proposed, targets[:pairs], self.track, per_level=KEY_PER_LEVEL)
         own = own.take(own.found >= 0)
-        reference = self.draw(self.propose(others, size), targets[pairs:], self.track)
+        reference = self.sample_rois(self.propose(others, size), targets[pairs:], self.track)
         embeds = embed(self.net, keys, own), embed(self.net, others, reference)
         ids = gather(targets[:pairs], "ids", own), gather(targets[pairs:], "ids", reference, fallback=-1)
         embedding, auxiliary = self._embedding_losses(
@@ -122,28 +127,30 @@ class DetectorStage(ReleasedStage):
         image_index: tuple[Tensor, Tensor],
         pairs: int,
     ) -> tuple[Tensor, Tensor]:
-        """Contrast each key object with all regions of its reference, per pair; then average."""
+        """Return the embedding losses of key objects and all regions of their reference, mean over pairs."""
         contrast = auxiliary = embeds[0].sum() * 0
         for pair in range(pairs):
             a, b = (e[p == pair] for e, p in zip(embeds, image_index, strict=True))
             key_ids, other_ids = (i[p == pair] for i, p in zip(ids, image_index, strict=True))
             same = key_ids[:, None] == other_ids[None]
             cosine = products(functional.normalize(a, dim=1), functional.normalize(b, dim=1))
-            cosine = torch.where(same, cosine.clamp_min(0), cosine)  # the released loss lets opposites be
+            cosine = torch.where(
+                same, cosine.clamp_min(0), cosine
+            )  # as in the released loss, which ignores negative similarities
             contrast = contrast + quasi_dense(products(a, b), same)
             auxiliary = auxiliary + cosine_regression(cosine, same)
         return self.net.config.train.embedding_weight * contrast / pairs, auxiliary / pairs
 
 
 class MaskStage(ReleasedStage):
-    """The mask head alone, on the keys of a frozen detector."""
+    """Trains the mask head on key frames of a frozen detector."""
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs, of which only the keys are looked at."""
+        """Compute the losses of the key frames of B pairs."""
         pairs, size = len(targets) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
             levels = self.net.features(images[:pairs])
-            regions = self.draw(
+            regions = self.sample_rois(
                 self.propose(levels, size), targets[:pairs], self.region, per_level=KEY_PER_LEVEL
             )
             regions = regions.take(gather(targets[:pairs], "outlined", regions))
@@ -157,19 +164,19 @@ class MaskStage(ReleasedStage):
 
 
 class RefinementStage(ReleasedStage):
-    """The refinement alone: key regions against the reference regions that show the same object."""
+    """Trains the refinement on key regions and reference regions of the same object."""
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; the proposals' are reported, but nothing learns from them."""
+        """Compute the losses of B pairs; the proposal losses are reported only."""
         pairs, size = len(targets) // 2, (images.shape[1], images.shape[2])
         with torch.no_grad():
             levels = self.net.features(images)
             keys, others = [x[:pairs] for x in levels], [x[pairs:] for x in levels]
             proposed = self.propose(keys, size)
             objectness, offsets = self.proposal_losses(proposed, targets[:pairs])
-            own = self.draw(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
+            own = self.sample_rois(proposed, targets[:pairs], self.region, per_level=KEY_PER_LEVEL)
             own = own.take(gather(targets[:pairs], "outlined", own))
-            reference = self.draw(self.propose(others, size), targets[pairs:], self.region)
+            reference = self.sample_rois(self.propose(others, size), targets[pairs:], self.region)
             reference = reference.take(reference.found >= 0)
             index, partner = self._pair(keys, others, own, reference, targets)
             current = self._masked(keys, own, targets[:pairs])
@@ -178,7 +185,7 @@ class RefinementStage(ReleasedStage):
                 own, current = own.take(index), _take(current, index)
                 seen = _take(seen, partner)
             else:
-                seen = current  # no pair in the whole batch: each is its own reference
+                seen = current  # no pairs in the batch: each region is its own reference
         start = self.net.refine.prototypes.start()
         logits, prototypes = self.net.refine(seen, current, start)
         self.net.refine.prototypes.drift(prototypes, self.net.config.released.drift_rate)
@@ -194,7 +201,7 @@ class RefinementStage(ReleasedStage):
         reference: SampledRegions,
         targets: list[GroundTruth],
     ) -> tuple[Tensor, Tensor]:
-        """Return which key regions have a reference, and the reference of each."""
+        """Return the key regions with a reference, and the references."""
         pairs = len(targets) // 2
         ids = gather(targets[:pairs], "ids", own), gather(targets[pairs:], "ids", reference)
         same = (ids[0][:, None] == ids[1]) & (own.image_index[:, None] == reference.image_index)
@@ -203,7 +210,7 @@ class RefinementStage(ReleasedStage):
     def _masked(
         self, levels: list[Tensor], regions: SampledRegions, targets: list[GroundTruth]
     ) -> MaskedRegions:
-        """Return RoI features and the initial masks of the true classes."""
+        """Return RoI features and the initial masks of the target classes."""
         pooled = self.net.pool(levels, regions.boxes, regions.image_index, self.net.config.heads.mask_size)
         return MaskedRegions(pooled, choose(self.net.mask_head(pooled), gather(targets, "labels", regions)))
 
@@ -219,8 +226,8 @@ def pair_regions(keys: Tensor, references: Tensor, same: Tensor) -> tuple[Tensor
     """Find the most similar reference region of the same object for each key region.
 
     keys     (N, E), references (M, E)  embeddings
-    same     (N, M)  whether both show one object of one pair of images
-    returns  rows of the keys whose best cosine is above PAIR_COSINE, and their references
+    same     (N, M)  whether both show the same object in the same pair
+    returns  rows of the keys with a cosine above PAIR_COSINE, and rows of their references
     """
     if not same.numel():
         nothing = torch.zeros(0, dtype=torch.long, device=keys.device)

@@ -1,10 +1,9 @@
-"""The two passes of the released form with static shapes: what is exported.
+"""The two passes of the released variant with static shapes, for export.
 
-They differ from `released.network.FramePass` and `ReleasedEngine` in this: regions are padded to as
-many as the configuration allows, suppression is a fixed point (boxes.py), regions may be read by grid
-sampling, and of the region where a track was last matched only that is kept which its next refinement
-reads: the prototypes and the mean that follow from it, a tenth of its features. So the starts of EM stand
-still.
+Differences from `ReleasedFramePass` and `ReleasedEngine`: detections are padded to a fixed number, NMS is a
+fixed-point iteration (boxes.py), RoI features may be grid-sampled, and of a track's last matched region only
+the inputs of its next refinement are stored: prototypes, mean feature and mask, a tenth of its features. The
+initial prototypes of EM are therefore fixed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pcan_model.released.refinement import Contrast, MaskedRegions, Reference
 
 
 class StaticFramePass(StaticDetection):
-    """One image and the running means to detections, their features, and the next running means."""
+    """Maps an image and the running means to detections, their features and the next running means."""
 
     net: ReleasedPCAN
 
@@ -30,11 +29,11 @@ class StaticFramePass(StaticDetection):
         """Detect objects; all shapes are fixed by the configuration.
 
         image    (1, H, W, 3) uint8 RGB, resized
-        memory   per attended level the running mean (1, C, H / stride, W / stride); then per level the
-                 start of its EM (1, K, C); then (1,) 1 where there is a past frame
-        returns  boxes (D, 4) px, scores (D,) falling, 0 for padding, labels (D,), embeds (D, E),
+        memory   per attended level the running mean (1, C, H / stride, W / stride), then per level the
+                 initial prototypes (1, K, C), then (1,) 1 if there is a past frame
+        returns  boxes (D, 4) px, scores (D,) descending, 0 for padding, labels (D,), embeds (D, E),
                  RoI features (D, C, S, S), initial mask logits (D, 2S, 2S),
-                 () bool: suppression settled, next memory
+                 () bool: NMS converged, next memory
         """
         levels = self.net.features(image)
         levels, bank = self.net.frame_memory(levels, self._bank(levels, memory))
@@ -45,14 +44,14 @@ class StaticFramePass(StaticDetection):
             found.scores,
             found.labels,
             *self._describe(source, found),
-            found.settled,
+            found.converged,
             *bank.features,
             *bank.starts,
             torch.ones_like(memory[-1]),
         )
 
     def _bank(self, levels: list[Tensor], memory: Sequence[Tensor]) -> Bank:
-        """Return the past's bank, or before the first frame the levels themselves and the stored starts."""
+        """Return the bank in the memory, or that for the first frame."""
         *parts, valid = memory
         first, seen = self.net.frame_memory.first(levels), valid[:, None, None] > 0
         split = len(first.features)
@@ -65,7 +64,7 @@ class StaticFramePass(StaticDetection):
 
 
 class StaticInstancePass(nn.Module):
-    """Masks and what is kept of each track's last region to final masks and what is kept next."""
+    """Maps initial masks and the summaries of the tracks' last regions to final masks and next summaries."""
 
     def __init__(self, net: ReleasedPCAN) -> None:
         super().__init__()
@@ -83,48 +82,48 @@ class StaticInstancePass(nn.Module):
         owner: Tensor,
         has: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Refine the masks of D padded detections by what is kept of M tracks.
+        """Refine the masks of D padded detections by the summaries of M tracks.
 
         features   (D, C, S, S), masks (D, 2S, 2S) logits
-        prototypes (M, K, C) foreground's first, means (M, C) of the object, grids (M, S, S) mask logits
+        prototypes (M, K, C) foreground first, means (M, C) of the object, grids (M, S, S) mask logits
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns    (D, 2S, 2S) logits and the next prototypes, means and grids
         """
         refine, current = self.net.refine, MaskedRegions(features, masks)
         start = refine.prototypes.start()
-        own = kept(refine.recall(current, start))
+        own = to_rows(refine.encode_reference(current, start))
         bank = prototypes, means, grids
-        chosen = (choose(fresh, new, old[slot]) for new, old in zip(own, bank, strict=True))
-        refined, _ = refine.draw(reference(*chosen, split=start.foreground.shape[1]), current)
-        following = (choose(has, new[owner], old) for new, old in zip(own, bank, strict=True))
+        chosen = (where_rows(fresh, new, old[slot]) for new, old in zip(own, bank, strict=True))
+        refined, _ = refine.decode_masks(to_reference(*chosen, split=start.foreground.shape[1]), current)
+        following = (where_rows(has, new[owner], old) for new, old in zip(own, bank, strict=True))
         return refined, *following
 
 
-def kept(reference: Reference) -> tuple[Tensor, Tensor, Tensor]:
-    """Return R references as rows: prototypes (R, K, C), means (R, C) and grids (R, S, S)."""
+def to_rows(reference: Reference) -> tuple[Tensor, Tensor, Tensor]:
+    """Convert R references to rows: prototypes (R, K, C), means (R, C) and grids (R, S, S)."""
     halves = reference.prototypes
     prototypes = torch.cat([halves.foreground, halves.background], 1)
     return prototypes, reference.mean.flatten(1), reference.mask[:, 0]
 
 
-def reference(prototypes: Tensor, means: Tensor, grids: Tensor, *, split: int) -> Reference:
-    """Return rows as references; the first `split` prototypes are the foreground's."""
+def to_reference(prototypes: Tensor, means: Tensor, grids: Tensor, *, split: int) -> Reference:
+    """Convert rows to references; the first `split` prototypes are those of the foreground."""
     halves = Contrast(prototypes[:, :split], prototypes[:, split:])
     return Reference(halves, means[..., None, None], grids[:, None])
 
 
-def choose(flags: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Take rows (R, ...) from one or the other by flags (R,)."""
+def where_rows(flags: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Select rows (R, ...) from either tensor by flags (R,)."""
     return torch.where(flags.reshape(-1, *[1] * (yes.dim() - 1)) > 0, yes, no)
 
 
 def static(net: ReleasedPCAN) -> PassSignature:
-    """Return the passes; regions are read by RoIAlign."""
+    """Return the passes, with RoIAlign."""
     return _signature(net, grid_sample=False)
 
 
 def grid_sample(net: ReleasedPCAN) -> PassSignature:
-    """Return the passes; regions are read by grid sampling, 2 x 2 samples a cell: for TensorRT."""
+    """Return the passes for TensorRT, with grid sampling of 2 x 2 samples per RoI cell."""
     return _signature(net, grid_sample=True)
 
 

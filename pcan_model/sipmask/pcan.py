@@ -92,18 +92,18 @@ class SipMaskPCAN(PCAN):
     def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
         """Return the best D detections; sampled: align features by sampling instead of by the operator.
 
-        One step of the suppression is fast NMS, which is always settled; more approach the greedy one.
+        One step of the suppression is fast NMS, which is always converged; more approach the greedy one.
         """
         maps: HeadMaps = self.head(levels, sampled=sampled)
         boxes, scores, labels, cells = self._candidates(maps)
         found, order = best_of(boxes, scores, labels, self.config)
-        settled = found.settled | torch.tensor(self.config.proposals.nms_steps == 1)
+        converged = found.converged | torch.tensor(self.config.proposals.nms_steps == 1)
         coefficients = flatten(maps).coefficients[0, cells[order]]
         return SipMaskFound(
             found.boxes,
             found.scores,
             found.labels,
-            settled,
+            converged,
             embeddings(maps.track[0], found.boxes),
             self.masks_of(maps.basis[0], coefficients, found.boxes),
         )

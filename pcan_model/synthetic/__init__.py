@@ -1,1 +1,1 @@
-"""The synthetic drive: a street drawn from a seed, with exact masks and lasting ids."""
+"""Synthetic drives: streets rendered from a seed, with exact masks and persistent ids."""

@@ -1,4 +1,4 @@
-"""Where the synthetic drive is painted: a pinhole camera, the light, and a canvas that knows ids."""
+"""The canvas of the synthetic drive with colours and ids, the pinhole camera and the light."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class PinholeCamera:
     yaw: float  # radians, to the right
 
     def view(self, points: Floats) -> Floats:
-        """World to camera, (N, 3) to (N, 3): right, up (over the ground), forward."""
+        """Transform world to camera coordinates, (N, 3) to (N, 3): right, up (over the ground), forward."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         x, z = points[:, 0] - self.x, points[:, 2] - self.z
         return np.stack([cos * x - sin * z, points[:, 1], sin * x + cos * z], axis=1)
 
     def pixels(self, view: Floats) -> NDArray[np.int32]:
-        """Camera to canvas, (N, 3) to (N, 2); the points must lie before the camera."""
+        """Project camera coordinates to the canvas, (N, 3) to (N, 2); points must be before the camera."""
         u = self.centre + self.focal * view[:, 0] / view[:, 2]
         v = self.horizon + self.focal * (self.height - view[:, 1]) / view[:, 2]
         return np.stack([u, v], axis=1).clip(-7000, 7000).round().astype(np.int32)
 
     def point(self, p: Point) -> tuple[float, float, float] | None:
-        """World point to column, row and canvas pixels per metre; None behind the camera."""
+        """Project a world point to column, row and canvas pixels per metre; None behind the camera."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         x, z = p[0] - self.x, p[2] - self.z
         depth = sin * x + cos * z
@@ -86,7 +86,7 @@ class Light:
 
 @dataclass(slots=True, eq=False)
 class Canvas:
-    """Colour and id in one image, so that one stroke paints both."""
+    """An image of colours and ids, which are painted together."""
 
     pixels: NDArray[np.uint8]  # (H, W, 4) red, green, blue, id (0 = nothing labelled)
     camera: PinholeCamera
@@ -95,7 +95,7 @@ class Canvas:
     box: list[int] = field(default_factory=lambda: [1 << 20, 1 << 20, -1, -1])  # of the strokes
 
     def begin(self) -> None:
-        """Forget where was painted so far."""
+        """Reset the bounding box of the strokes."""
         self.box = [1 << 20, 1 << 20, -1, -1]
 
     def fill(self, points: NDArray[np.int32], colour: Colour | Floats, number: int) -> None:
@@ -107,7 +107,7 @@ class Canvas:
         cv2.fillPoly(self.pixels, [points], (float(r), float(g), float(b), number))
 
     def polygon(self, view: Floats, colour: Colour | Floats, number: int) -> None:
-        """Fill one polygon of camera points, (N, 3), cut where it comes too near."""
+        """Fill a polygon of camera points, (N, 3), clipped at the near plane."""
         if view[:, 2].min() < NEAR:
             view = _cut_near(view)
         if len(view) > 2:
@@ -136,7 +136,7 @@ class Canvas:
         q: tuple[int, int, float],
         ink: tuple[float, float, float, int],
     ) -> None:
-        """Paint two discs (column, row, radius) and what lies between them."""
+        """Paint two discs (column, row, radius) and the area between them."""
         (u1, v1, r), (u2, v2, s) = p, q
         length = math.hypot(u2 - u1, v2 - v1) or 1.0
         x, y = (v1 - v2) / length, (u2 - u1) / length
@@ -147,7 +147,7 @@ class Canvas:
         cv2.circle(self.pixels, (u2, v2), max(0, round(s)), ink, -1)
 
     def _reaches(self, u1: int, v1: int, u2: int, v2: int, pad: int) -> bool:
-        """Note the box of a stroke; False if nothing of it is in the image."""
+        """Extend the bounding box by a stroke; returns False if the stroke is outside the image."""
         x1, x2 = (u1, u2) if u1 < u2 else (u2, u1)
         y1, y2 = (v1, v2) if v1 < v2 else (v2, v1)
         x1, y1, x2, y2 = x1 - pad, y1 - pad, x2 + pad, y2 + pad
@@ -160,13 +160,13 @@ class Canvas:
         return True
 
     def lamp(self, at: Point, size: float, colour: Colour, number: int) -> None:
-        """Remember a lamp of `size` metres that will glow unless something hides it."""
+        """Register a lamp of `size` metres, which glows unless hidden."""
         p = self.camera.point(at)
         if p is not None:
             self.lamps.append((int(p[0]), int(p[1]), size * p[2], colour, number))
 
     def texture(self, number: int, patch: NDArray[np.uint8]) -> None:
-        """Multiply what was painted with `number` since `begin` by a texture (h, w, 4)."""
+        """Multiply the pixels painted with `number` since `begin` by a texture (h, w, 4)."""
         x1, y1 = max(self.box[0], 0), max(self.box[1], 0)
         x2 = min(self.box[2] + 1, self.pixels.shape[1])
         y2 = min(self.box[3] + 1, self.pixels.shape[0])
@@ -179,7 +179,7 @@ class Canvas:
 
 
 def _cut_near(view: Floats) -> Floats:
-    """Cut a polygon at the near plane, (N, 3) to (M, 3)."""
+    """Clip a polygon at the near plane, (N, 3) to (M, 3)."""
     kept: list[Floats] = []
     for a, b in zip(view, np.roll(view, -1, axis=0), strict=True):
         if a[2] >= NEAR:

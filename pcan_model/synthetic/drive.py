@@ -1,4 +1,4 @@
-"""A street that is drawn from a seed: every frame with exact masks and lasting ids."""
+"""A synthetic drive as a clip, with exact masks and persistent ids."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from pcan_model.synthetic.scene import (
 )  # fmt: skip
 from pcan_model.synthetic.world import Actor, make_street, populate
 
-VISIBLE_MIN = 20  # pixels; what shows less is neither labelled nor ignored
-NUMBERS = 198  # canvas numbers that actors may use in one frame
-RATE = 5.0  # frames per second, as BDD100K labels them
+VISIBLE_MIN = 20  # pixels; objects with fewer visible pixels are background
+NUMBERS = 198  # limit of canvas ids for actors in a frame
+RATE = 5.0  # frames per second, as labelled in BDD100K
 FARTHEST = 75.0  # metres; actors farther away are not drawn
 
 
 class SyntheticDrive(Clip):
-    """A clip that is rendered frame by frame; the same seed gives the same pixels."""
+    """A clip rendered frame by frame; the same seed gives the same pixels."""
 
     def __init__(self, seed: int, length: int = 12, height: int = 384, width: int = 640) -> None:
         if length < 1 or height < 32 or width < 32:
@@ -82,7 +82,7 @@ class SyntheticDrive(Clip):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """All that a drive draws once."""
+    """Everything sampled once per drive."""
 
     drive: Drive
     light: Light
@@ -111,12 +111,12 @@ class World:
 
 
 def _depth(camera: PinholeCamera, x: float, z: float, reach: float) -> float:
-    """Distance of the near end of something."""
+    """Return the distance of the near end of an actor or prop."""
     return math.sin(camera.yaw) * (x - camera.x) + math.cos(camera.yaw) * (z - camera.z) - 0.8 * reach
 
 
 def make_world(rng: np.random.Generator, length: int, size: tuple[int, int]) -> World:
-    """Draw a street, its light, its people and how it is driven through."""
+    """Sample a street, its light, its actors and the motion of the camera."""
     drive, hour = (
         make_drive(rng),
         str(rng.choice(["day", "grey", "dusk", "night"], p=[0.45, 0.27, 0.13, 0.15])),
@@ -133,7 +133,7 @@ def make_world(rng: np.random.Generator, length: int, size: tuple[int, int]) -> 
 
 
 def _label(numbers: NDArray[np.uint8], shown: list[tuple[int, int]]) -> FrameLabels:
-    """Keep what shows enough; the rest is background."""
+    """Keep objects with enough visible pixels; the others become background."""
     count = np.bincount(numbers.ravel(), minlength=len(shown) + 1)[1:]
     kept = np.flatnonzero(count >= VISIBLE_MIN)
     table = np.zeros(256, np.int16)
@@ -143,7 +143,7 @@ def _label(numbers: NDArray[np.uint8], shown: list[tuple[int, int]]) -> FrameLab
 
 
 def write_drives(root: Path, seeds: range, *, length: int = 12, height: int = 384, width: int = 640) -> None:
-    """Render drives to disk in the layout of `read_clips`; those that are there already are kept."""
+    """Render drives to disk in the layout of `read_clips`; existing ones are kept."""
     for seed in seeds:
         drive = SyntheticDrive(seed, length, height, width)
         if not (Path(root) / "labels" / f"{drive.name}.json").exists():

@@ -1,4 +1,4 @@
-"""The road of the synthetic drive, drawn once from above."""
+"""The road of the synthetic drive, painted once from above."""
 
 from __future__ import annotations
 

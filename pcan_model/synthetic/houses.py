@@ -88,7 +88,7 @@ def _windows(x: float, z: tuple[float, float], high: float, rng: np.random.Gener
 
 
 def paint_house(canvas: Canvas, house: House, number: int) -> None:
-    """Paint one house with the canvas number it is told, which is wiped later."""
+    """Paint a house with a temporary canvas id."""
     camera, light = canvas.camera, canvas.light
     x, (z1, z2), h = house.x, house.z, house.high
     deep = x + math.copysign(9, x)

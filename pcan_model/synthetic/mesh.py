@@ -1,4 +1,4 @@
-"""Solid bodies of flat faces, and how they are painted."""
+"""Meshes of flat faces, and their rendering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Pose:
     heading: float  # radians; 0 = looking away from a camera without yaw, positive to the right
 
     def world(self, points: Floats) -> Floats:
-        """Body (right, up, forward) to world coordinates, (N, 3)."""
+        """Transform body (right, up, forward) to world coordinates, (N, 3)."""
         cos, sin = math.cos(self.heading), math.sin(self.heading)
         x, y, z = points.T
         return np.stack([self.x + cos * x + sin * z, y, self.z - sin * x + cos * z], axis=1)
@@ -31,7 +31,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """F faces in convex parts; within a part a later face lies on an earlier one."""
+    """F faces in convex parts; within a part later faces lie on earlier ones."""
 
     vertices: Floats  # (V, 3) metres, body coordinates
     ends: NDArray[np.int_]  # (F + 1,) where each face's vertices begin
@@ -42,7 +42,7 @@ class Mesh:
     parts: NDArray[np.int_]  # (F,) part of each face
 
     def paint(self, canvas: Canvas, pose: Pose, number: int) -> None:
-        """Paint the faces that look at the camera, the farthest part first."""
+        """Paint the faces visible from the camera, the farthest part first."""
         centres = canvas.camera.view(pose.world(self.centres))
         normals = pose.world(self.normals) - (pose.x, 0, pose.z)
         view = canvas.camera.view(pose.world(self.vertices))
@@ -92,7 +92,7 @@ def darken(canvas: Canvas, world: Floats, factor: float) -> None:
 
 
 class MeshBuilder:
-    """Collects faces; each is told which way it looks, its winding does not matter."""
+    """Collects faces, each with an outward direction, so that their winding does not matter."""
 
     def __init__(self) -> None:
         self._faces: list[tuple[Floats, Colour, int, Floats, int]] = []
@@ -103,7 +103,7 @@ class MeshBuilder:
         self._part += 1
 
     def face(self, points: Floats, colour: Colour, outward: Floats, kind: int = MATT) -> None:
-        """Add one face of (N, 3) points that looks roughly along `outward`."""
+        """Add a face of (N, 3) points with a normal roughly along `outward`."""
         edges = np.roll(points, -1, axis=0) - points
         normal = np.cross(points, np.roll(points, -1, axis=0)).sum(0)
         normal = normal / (np.linalg.norm(normal) or 1.0)
@@ -131,7 +131,7 @@ class MeshBuilder:
         return faces
 
     def wheel(self, x: float, z: float, radius: float, rim: Colour, *, rims: bool = True) -> None:
-        """Add a wheel that looks to the side on which it is."""
+        """Add a wheel, facing the side on which it is."""
         side = np.array([math.copysign(1, x), 0, 0])
         for r, colour in (
             (1.18, (14, 14, 16)),
@@ -149,7 +149,7 @@ class MeshBuilder:
             self.face(ring, colour, side)
 
     def build(self) -> Mesh:
-        """Put the faces together."""
+        """Return the mesh."""
         points, colours, kinds, normals, parts = zip(*self._faces, strict=True)
         return Mesh(
             vertices=np.concatenate(points),

@@ -25,7 +25,7 @@ HAIR: tuple[Colour, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What a person looks like."""
+    """Appearance of a person."""
 
     tall: float  # metres
     stout: float  # widths, relative
@@ -184,7 +184,7 @@ def rider(appearance: Appearance, ride: Ride, phase: float) -> list[Limb]:
 
 
 def _joint(hip: Point, foot: Point, length: float, out: float) -> Point:
-    """The knee between hip and foot: forward of their middle as far as the leg's length asks."""
+    """Return the knee between hip and foot, bent forward to keep the length of the leg."""
     dy, dz = foot[1] - hip[1], foot[2] - hip[2]
     half = math.hypot(dy, dz) / 2
     forward = math.sqrt(max(0.0, length**2 - half**2))

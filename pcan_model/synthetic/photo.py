@@ -1,4 +1,4 @@
-"""How the canvas of the synthetic drive becomes a photograph: camera, light, glow and damage."""
+"""Post-processing of the canvas to a photo: camera, light, glow and image degradation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcan_model.synthetic.canvas import (
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """How the camera moves and what it does to the image."""
+    """Motion of the camera and its effects on the image."""
 
     focal: float  # image widths
     height: float  # metres over the ground
@@ -37,7 +37,7 @@ class Drive:
 
 
 def make_drive(rng: np.random.Generator) -> Drive:
-    """Draw the camera: behind a windscreen mostly, sometimes on a mast."""
+    """Sample the camera: mostly behind a windscreen, sometimes on a mast."""
     mast = rng.random() < 0.12
     still = mast or rng.random() < 0.2
     return Drive(
@@ -57,7 +57,7 @@ def make_drive(rng: np.random.Generator) -> Drive:
 
 
 def make_light(hour: str, rng: np.random.Generator) -> tuple[Light, tuple[Colour, Colour]]:
-    """Draw sun, haze and the colours of the sky at the horizon and above."""
+    """Sample sun, haze and the colours of the sky at the horizon and above."""
     side, up = rng.uniform(-1, 1, 2)
     sun = np.array([side, 0.5 + 0.5 * abs(up), rng.uniform(-0.8, 0.4)])
     low, high, ambient, far = {
@@ -87,7 +87,7 @@ def _scale(colour: Colour, factor: float) -> Colour:
 def develop(
     canvas: Canvas, drive: Drive, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Turn the canvas into a photograph and its numbers, (H, W, 3) and (H, W)."""
+    """Convert the canvas to a photo and its ids, (H, W, 3) and (H, W)."""
     height, width = (n // SUPERSAMPLE for n in canvas.pixels.shape[:2])
     if drive.bonnet:
         _paint_bonnet(canvas, drive)
@@ -109,7 +109,7 @@ def develop(
 
 
 def _paint_bonnet(canvas: Canvas, drive: Drive) -> None:
-    """The camera's own car at the lower edge; it hides what is behind it."""
+    """Paint the bonnet of the camera's own car at the bottom edge."""
     height, width = canvas.pixels.shape[:2]
     centre, axes = (
         (width // 2, height + height // 12),
@@ -121,7 +121,7 @@ def _paint_bonnet(canvas: Canvas, drive: Drive) -> None:
 
 
 def _night(height: int, width: int, drive: Drive, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light on the scene at night: a dim blue everywhere, the headlights' cone ahead; (H, W, 3)."""
+    """Return the light at night, (H, W, 3): dim blue everywhere, and the cone of the headlights."""
     y, x = np.mgrid[0:24, 0:40].astype(np.float32)
     x, y = x / 39 - 0.5, y / 23 - (drive.horizon + 0.16)
     cone = np.exp(-((x / 0.33) ** 2) - (y / np.where(y < 0, 0.13, 0.45)) ** 2)
@@ -131,7 +131,7 @@ def _night(height: int, width: int, drive: Drive, rng: np.random.Generator) -> N
 
 
 def _glow(canvas: Canvas, height: int, width: int) -> NDArray[np.float32]:
-    """Lamps that nothing hides shine into what is around them, (H, W, 3)."""
+    """Return the glow of visible lamps, (H, W, 3)."""
     sheet = np.zeros((height // 2, width // 2, 3), np.float32)
     shrink = 2 * SUPERSAMPLE
     limit = canvas.pixels.shape

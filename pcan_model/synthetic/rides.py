@@ -25,7 +25,7 @@ RING_CORNERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Ride:
-    """What a bicycle or motorcycle looks like."""
+    """Appearance of a bicycle or motorcycle."""
 
     motor: bool
     scooter: bool

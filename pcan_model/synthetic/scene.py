@@ -1,4 +1,4 @@
-"""What is not labelled in the synthetic drive: sky, ground, trees and posts."""
+"""The unlabelled parts of the synthetic drive: sky, ground, trees and posts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pcan_model.synthetic.mesh import Pose, darken
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenery:
-    """Everything that a drive paints behind and between its actors."""
+    """Background and props of a drive."""
 
     ground: NDArray[np.uint8]  # seen from above, see GROUND_X, ACROSS, ALONG
     sky: NDArray[np.uint8]  # wider than the image
@@ -103,7 +103,7 @@ def _crown(high: float, rng: np.random.Generator) -> Floats:
 
 
 def paint_scene(canvas: Canvas, scenery: Scenery) -> None:
-    """Paint sky, ground and houses; what was on the canvas is gone."""
+    """Paint sky, ground and houses over the whole canvas."""
     camera, (height, width) = canvas.camera, canvas.pixels.shape[:2]
     horizon = int(np.clip(camera.horizon, 0, height))
     _paint_sky(canvas, scenery.sky, horizon, width)
@@ -153,7 +153,7 @@ def _ground_map(camera: PinholeCamera) -> Floats:
 
 
 def paint_prop(canvas: Canvas, prop: Prop) -> None:
-    """Paint one prop; it hides what is behind it."""
+    """Paint a prop."""
     x, z, h = prop.pose.x, prop.pose.z, prop.high
     if prop.kind == "tree":
         canvas.limb((x, 0, z), (x, h * 0.7, z), (0.28, 0.18), (74, 58, 46), 0)

@@ -1,4 +1,4 @@
-"""Who is in the synthetic drive: actors with a shape, a place, a speed and one or two labels."""
+"""Actors of the synthetic drive, with a shape, a position, a speed and one or two labels."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LABEL = {name: index for index, name in enumerate(CLASSES)}
 VEHICLES: dict[str, Callable[[np.random.Generator], Mesh]] = {
     "car": make_car, "truck": make_truck, "bus": make_bus, "train": make_train,
 }  # fmt: skip
-TRIES = 12  # places tried for an actor before it is left out
+TRIES = 12  # positions tried for an actor before it is skipped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Actor:
-    """One thing that moves (or not); a rider and what is ridden are one actor with two labels."""
+    """A moving or parked object; a rider and the vehicle are one actor with two labels."""
 
     labels: tuple[int, ...]  # index into CLASSES, in order of painting
     ids: tuple[int, ...]  # identity of each
     start: Pose  # at frame 0
     speed: tuple[float, float]  # metres per frame along x and z
-    reach: tuple[float, float]  # metres, half of what it takes of the ground along x and z
+    reach: tuple[float, float]  # metres, half of its extent on the ground along x and z
     patch: NDArray[np.uint8]  # surface texture
     mesh: Mesh | None = None
     appearance: Appearance | None = None
@@ -43,7 +43,7 @@ class Actor:
     rate: float = 0.0  # radians per frame
 
     def pose(self, frame: int) -> Pose:
-        """Where it is in a frame."""
+        """Return its pose in a frame."""
         x, z = self.start.x + self.speed[0] * frame, self.start.z + self.speed[1] * frame
         return Pose(x, z, self.start.heading)
 
@@ -87,7 +87,7 @@ def _away(canvas: Canvas, pose: Pose) -> float:
 
 
 class Crowd:
-    """Puts actors where none is yet and gives them ids."""
+    """Places actors at free positions and assigns ids."""
 
     def __init__(self, street: Street, rng: np.random.Generator) -> None:
         self.actors: list[Actor] = []
@@ -146,7 +146,7 @@ class Crowd:
 
 
 def make_street(rng: np.random.Generator, length: float) -> Street:
-    """Draw a cross section: one to four lanes, the camera's among them."""
+    """Sample a cross section: one to four lanes, including the camera's."""
     highway = bool(rng.random() < 0.18)
     wide, left, right = rng.uniform(2.9, 3.7), int(rng.integers(1, 4)), int(rng.integers(0, 3))
     borders = tuple(wide * (k - 0.5) for k in range(-left, right + 2))
@@ -174,7 +174,7 @@ def populate(street: Street, ego: float, rng: np.random.Generator) -> tuple[Acto
 
 
 def _far(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a distance, near ones more often."""
+    """Sample a distance, near ones more often."""
     return float(low + (high - low) * rng.random() ** 1.6)
 
 

@@ -1,1 +1,1 @@
-"""Images for people: overlays, videos, contact sheets, attention maps."""
+"""Overlays, videos, contact sheets and attention maps."""

@@ -1,4 +1,4 @@
-"""The figure of attended regions: frames from left to right, prototypes from top to bottom."""
+"""The figure of attention maps: frames from left to right, prototypes from top to bottom."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pcan_model.visualization.attention_recorder import SIDE, AttentionView
 
 RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
-GOLDEN = 0.618033988749895  # turns of the colour circle between two prototypes
-MARGIN, LABEL = 6, 108  # pixels between tiles, and for the names of the rows
-STRENGTH = 0.6  # of the colour over the image
+GOLDEN = 0.618033988749895  # hue step between prototypes
+MARGIN, LABEL = 6, 108  # pixels between tiles, and for the row names
+STRENGTH = 0.6  # opacity of the colours
 
 
 def colours(count: int) -> NDArray[np.float32]:
@@ -24,10 +24,10 @@ def colours(count: int) -> NDArray[np.float32]:
     return 255 * np.array(turns, np.float32).reshape(count, 3)
 
 
-def busiest(views: Sequence[AttentionView], split: int, count: int) -> tuple[list[int], list[int]]:
-    """Return the foreground and the background prototypes that attend to most of their side.
+def most_active(views: Sequence[AttentionView], split: int, count: int) -> tuple[list[int], list[int]]:
+    """Return the foreground and background prototypes with the largest total attention.
 
-    split  number of foreground prototypes, the first of each map
+    split  number of foreground prototypes, which come first
     """
     total = np.zeros(len(views[0].maps))
     for view in views:
@@ -44,8 +44,8 @@ def _small_mask(view: AttentionView) -> NDArray[np.float32]:
     return cast(NDArray[np.float32], mask)
 
 
-def attended(view: AttentionView, chosen: Sequence[int]) -> RgbImage:
-    """Colour each pixel of the cut-out by the prototypes that attend to it."""
+def colour_map(view: AttentionView, chosen: Sequence[int]) -> RgbImage:
+    """Colour each pixel of the crop by the prototypes that attend to it."""
     palette, maps = colours(len(chosen)), [_large(view.maps[j]) for j in chosen]
     weights = np.stack(maps, -1) if maps else np.zeros((SIDE, SIDE, 0), np.float32)
     share = STRENGTH * weights.sum(-1, keepdims=True)
@@ -53,8 +53,8 @@ def attended(view: AttentionView, chosen: Sequence[int]) -> RgbImage:
     return (view.crop * (1 - share) + colour * share).astype(np.uint8)
 
 
-def heat(view: AttentionView, prototype: int) -> RgbImage:
-    """Show where one prototype looks, brightest at its largest weight."""
+def heat_map(view: AttentionView, prototype: int) -> RgbImage:
+    """Draw the attention map of one prototype, scaled to its maximum."""
     weight = _large(view.maps[prototype])
     scaled = np.asarray(255 * weight / max(float(weight.max()), 1e-6), np.uint8)
     warm: Any = cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[..., ::-1]
@@ -62,7 +62,7 @@ def heat(view: AttentionView, prototype: int) -> RgbImage:
 
 
 def outlined(view: AttentionView) -> RgbImage:
-    """Return the cut-out with the outline of its mask."""
+    """Draw the outline of the mask on the crop."""
     canvas = view.crop.copy()
     inside = (cv2.resize(view.mask, (SIDE, SIDE)) > 0.5).astype(np.uint8)
     lines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -76,19 +76,19 @@ def _large(weight: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def draw(views: Sequence[AttentionView], split: int, count: int = 4) -> RgbImage:
-    """Draw one track over frames: the object, all its prototypes by colour, and the busiest alone.
+    """Draw one track over time: the object, all prototypes by colour, and the most active ones in own rows.
 
-    looks  of one track, in order; at least one
+    views  of one track, in order; at least one
     split  number of foreground prototypes
-    count  prototypes of each side that get a row of their own
+    count  foreground and background prototypes with their own row
     """
     total = len(views[0].maps)
-    foreground, background = busiest(views, split, count)
+    foreground, background = most_active(views, split, count)
     rows = [("object", [outlined(view) for view in views])]
     for name, side in (("foreground", range(split)), ("background", range(split, total))):
-        rows.append((name, [attended(view, side) for view in views]))
-    rows += [(f"+ {j}", [heat(view, j) for view in views]) for j in foreground]
-    rows += [(f"- {j - split}", [heat(view, j) for view in views]) for j in background]
+        rows.append((name, [colour_map(view, side) for view in views]))
+    rows += [(f"+ {j}", [heat_map(view, j) for view in views]) for j in foreground]
+    rows += [(f"- {j - split}", [heat_map(view, j) for view in views]) for j in background]
     return _tiles(rows, [f"frame {view.frame}" for view in views])
 
 

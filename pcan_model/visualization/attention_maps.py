@@ -1,4 +1,4 @@
-"""Where the prototypes of a track look, frame by frame: chosen from a tracked clip and drawn (Figure 6)."""
+"""Attention maps of a track's prototypes over time, from a tracked clip (Figure 6)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ MakeNet = Callable[[Config], Any]
 
 
 def draw_attention(options: AttentionOptions, make_net: MakeNet) -> tuple[str, tuple[str, ...]]:
-    """Track the clip and write the figure; returns in words what is on it, and what the clip lacks.
+    """Track the clip and write the figure; returns a description of it, and problems of the clip.
 
     make_net  makes the network of a configuration
     """
     net = load(options.weights, make_net)
     clip = open_clip(options.clip)
-    tracks = follow(net, clip, options.until)
+    tracks = views_by_track(net, clip, options.until)
     views = choose(tracks, options.track, options.frames, options.every)
     write(options.out, draw(views, net.config.instance_attention.foreground, options.prototypes))
     name = net.config.classes[views[0].label]
-    shown = f"track {views[0].track_id}, {name}, frames {[view.frame for view in views]}"
-    return shown, tuple(clip.problems())
+    description = f"track {views[0].track_id}, {name}, frames {[view.frame for view in views]}"
+    return description, tuple(clip.problems())
 
 
 def load(weights: Path, make_net: MakeNet) -> PCAN:
-    """Return the network of a checkpoint; ConfigError if it has no instance prototypes."""
+    """Load the network of a checkpoint; raises ConfigError if it has no instance prototypes."""
     config, _ = checkpoint.load_header(weights)
     part = config.instance_attention
     if not part.enabled or not part.foreground + part.background:
@@ -52,12 +52,12 @@ def load(weights: Path, make_net: MakeNet) -> PCAN:
     return net
 
 
-def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[AttentionView]]:
-    """Return the looks of every track by its id."""
+def views_by_track(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[AttentionView]]:
+    """Return the views of every track by its id."""
     tracks: dict[int, list[AttentionView]] = defaultdict(list)
     images = (frame.image for frame in islice(clip.frames(), until))
-    for seen in tqdm(record_attention(net, images), unit="frame"):
-        for view in seen.views:
+    for frame in tqdm(record_attention(net, images), unit="frame"):
+        for view in frame.views:
             tracks[view.track_id].append(view)
     return dict(tracks)
 
@@ -65,12 +65,12 @@ def follow(net: PCAN, clip: Clip, until: int | None) -> dict[int, list[Attention
 def choose(
     tracks: dict[int, list[AttentionView]], track: int | None, frames: int, every: int
 ) -> list[AttentionView]:
-    """Return the frames to draw of a track, by default of the one that was seen largest and longest.
+    """Select the views to draw of a track, by default of that with the largest total area.
 
-    every  frames from one drawn look to the next
+    every  interval of the selected views in frames
     """
     if not tracks:
-        raise ConfigError("expected a clip in which something is tracked, got none")
+        raise ConfigError("expected a clip with tracked objects, got none")
     if track is not None and track not in tracks:
         raise ConfigError(f"--track: expected one of {sorted(tracks)}, got {track}")
     number = max(tracks, key=lambda k: sum(_area(view) for view in tracks[k])) if track is None else track
@@ -92,5 +92,5 @@ def write(path: Path, image: NDArray[np.uint8]) -> None:
     except cv2.error:
         done = False
     if not done:
-        raise OSError(f"{path}: expected a name of an image, such as car.png")
+        raise OSError(f"{path}: expected the name of an image file, such as car.png")
     write_bytes(path, data.tobytes())

@@ -1,4 +1,4 @@
-"""What an attention figure shows; no torch."""
+"""Options of an attention figure; no torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pcan_model.core.fields import about, setting
 
 @dataclass(frozen=True, slots=True)
 class AttentionOptions:
-    """One figure: a track of a clip in some of its frames."""
+    """The clip, track and frames of an attention figure."""
 
     clip: Path = field(metadata=about("video, or folder of images"))
     weights: Path = field(metadata=about("checkpoint (.safetensors) with instance prototypes"))
-    track: int | None = setting(None, "which track; without it the one seen largest and longest")
+    track: int | None = setting(None, "track to draw (default: that with the largest total area)")
     frames: int = setting(5, "frames to draw", low=1)
-    every: int = setting(2, "frames from one to the next", low=1)
-    until: int | None = setting(None, "only the first images of the clip", low=1)
-    prototypes: int = setting(3, "rows of single prototypes per side", low=0)
+    every: int = setting(2, "interval between drawn frames", low=1)
+    until: int | None = setting(None, "number of images to read (default: all)", low=1)
+    prototypes: int = setting(3, "foreground and background prototypes with their own row", low=0)
     out: Path = setting(Path("attention.png"), "image to write")

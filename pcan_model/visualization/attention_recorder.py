@@ -1,4 +1,4 @@
-"""An engine that remembers what the instance attention saw, so that its maps can be drawn."""
+"""An engine that records the inputs of the instance attention, from which attention maps are drawn."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pcan_model.model.pcan import PCAN
 from pcan_model.model.sparse_passes import SparseInstancePass
 from pcan_model.tracking.tracker import Tracker
 
-SIDE = 224  # pixels of the cut-outs
+SIDE = 224  # side of the crops, pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttentionView:
-    """What the prototypes of one track attend to in one frame."""
+    """The attention maps of one track's prototypes in one frame."""
 
     frame: int  # index of the frame, from 0
     track_id: int
@@ -36,7 +36,7 @@ class AttentionView:
 
 
 class RecordingEngine(Engine):
-    """Runs the network by torch and keeps what its last instance pass had before it."""
+    """Runs the network with torch and records the inputs of the last instance pass."""
 
     def __init__(self, net: PCAN) -> None:
         self._engine, self.attention = TorchEngine(net), net.instance_attention
@@ -48,33 +48,33 @@ class RecordingEngine(Engine):
         return self._engine.start()
 
     def detect(self, image: Image, memory: TorchMemory) -> tuple[Detections, TorchFeatures]:
-        """Find the objects of one image, and keep it."""
+        """Detect the objects in one image, and record the image."""
         self.image = image
         return self._engine.detect(image, memory)
 
     def segment(
         self, features: TorchFeatures, slots: Slots, memory: TorchMemory, *, remember: bool
     ) -> tuple[NDArray[np.float32], TorchMemory]:
-        """Refine the masks, and keep the regions."""
+        """Refine the masks, and record features, slots and logits."""
         self._features, self._slots = features, slots
         self._logits, following = self._engine.segment(features, slots, memory, remember=remember)
         return self._logits, following
 
     def view(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
-        """Read the maps of a track that was found in the last image from its prototypes as they are now."""
+        """Return the attention maps of a track detected in the last image."""
         row = int(self._slots.owner[track.slot])
-        sheet, boxes, _ = self._features.handed
+        sheet, boxes, _ = self._features.features
         with torch.inference_mode():
             region = self._pass.pool(sheet, boxes[row : row + 1])
             keys = self.attention.encode(region)
             maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))
-        crop = cut(self.image, track.box)
+        crop = crop_square(self.image, track.box)
         return AttentionView(frame, track.track_id, track.label, track.box, crop, mask, maps.numpy())
 
 
-def cut(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a box of an image stretched to a square, its pixels where the maps have their cells."""
+def crop_square(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Crop a box of an image and resize it to a square, aligned with the maps."""
     x1, y1, x2, y2 = box.tolist()
     scale_x, scale_y = max(x2 - x1, 1e-3) / SIDE, max(y2 - y1, 1e-3) / SIDE
     back = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
@@ -85,17 +85,17 @@ def cut(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedFrame:
-    """One frame of a watched clip."""
+    """A frame with the attention maps of its tracks."""
 
     image: NDArray[np.uint8]  # (height, width, 3) RGB uint8, letterboxed
     letterbox: Letterbox
-    views: tuple[AttentionView, ...]  # of every track found in it
+    views: tuple[AttentionView, ...]  # of every track detected in it
 
 
 def record_attention(
     net: PCAN, images: Iterable[NDArray[np.uint8]], rate: float = 10.0
 ) -> Iterator[RecordedFrame]:
-    """Track RGB images, `rate` a second; yields what the prototypes of each track attend to."""
+    """Track RGB images at `rate` frames per second; yields the attention maps of each frame's tracks."""
     engine = RecordingEngine(net)
     tracker = Tracker(engine)
     state: State = tracker.start()

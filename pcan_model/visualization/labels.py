@@ -1,4 +1,4 @@
-"""Labelled frames drawn as tracks are, with what is ignored greyed."""
+"""Drawing of labelled frames, with ignored regions greyed out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pcan_model.core.structures import Mask, TrackedInstance, Tracks, TrackState
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.visualization.overlay import draw
 
-GREY = 0.7  # share of grey in what is ignored
+GREY = 0.7  # share of grey in ignored regions
 
 
 def draw_labels(frame: LabeledFrame, classes: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Return a labelled frame as an RGB image with its objects over it."""
+    """Draw the objects of a labelled frame over its image (RGB)."""
     image = frame.image.copy()
     image[frame.ignore] = (image[frame.ignore] * (1 - GREY) + 128 * GREY).astype(np.uint8)
     instances = [

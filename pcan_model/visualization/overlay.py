@@ -1,4 +1,4 @@
-"""Tracks drawn into images: one stable colour per track, soft masks, sharp outlines, legible labels."""
+"""Drawing of tracks: a stable colour per track, translucent masks, outlines and labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pcan_model.core.structures import TrackedInstance, Tracks
 
 RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
-GOLDEN = 0.618033988749895  # turns of the colour circle between two ids: neighbours are far apart
-FILL = 0.45  # share of the colour in a mask
-NARROW = 0.5  # an object narrower than this share of its plate gets its number only
-LIFTS = 4  # places above an object that its plate tries
+GOLDEN = 0.618033988749895  # hue step between ids, for distinct colours of neighbours
+FILL = 0.45  # opacity of masks
+NARROW = 0.5  # objects narrower than this share of their label are labelled with the id only
+LIFTS = 4  # label positions tried above an object
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -29,7 +29,7 @@ def colour(track_id: int) -> tuple[int, int, int]:
 
 
 def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> RgbImage:
-    """Return a copy of an RGB image with every track found in it; near ones over far ones."""
+    """Draw all tracks detected in an RGB image on a copy of it, near ones on top."""
     canvas = np.array(image, np.uint8, order="C")
     found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
     for instance in found:
@@ -70,12 +70,12 @@ def _outline(canvas: RgbImage, instance: TrackedInstance, box: bool) -> None:
 
 
 def _labels(canvas: RgbImage, nearest_first: Sequence[TrackedInstance], classes: tuple[str, ...]) -> None:
-    """Write class, id and score of every object on a plate; near ones choose their place first."""
+    """Draw labels with class, id and score; near objects are placed first."""
     scale = text_scale(canvas)
     taken: list[Plate] = []
     for instance in nearest_first:
         text = f"{classes[instance.label]} {instance.track_id}"
-        if instance.score < 1:  # a label has none
+        if instance.score < 1:  # ground truth has no scores
             text += f" {instance.score:.2f}".replace(" 0.", " .")
         plate = _place(canvas, instance, text, scale, taken)
         if float(instance.box[2] - instance.box[0]) < NARROW * plate.width:
@@ -87,7 +87,7 @@ def _labels(canvas: RgbImage, nearest_first: Sequence[TrackedInstance], classes:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A filled box with a line of text; pixels."""
+    """A label: a filled box with a line of text; pixels."""
 
     text: str
     left: int
@@ -95,7 +95,7 @@ class Plate:
     width: int
     height: int
     pad: int
-    base: int  # of the text, above the plate's lower edge
+    base: int  # baseline of the text above the bottom edge
 
     def overlaps(self, other: Plate) -> bool:
         """Return whether two plates share pixels."""
@@ -104,7 +104,7 @@ class Plate:
         return not (beside or above)
 
     def draw(self, canvas: RgbImage, colour: tuple[int, int, int], scale: float) -> None:
-        """Draw plate and text."""
+        """Draw box and text."""
         upper, lower = (self.left, self.bottom - self.height), (self.left + self.width, self.bottom)
         cv2.rectangle(canvas, upper, lower, colour, cv2.FILLED)
         write(canvas, self.text, (self.left + self.pad, self.bottom - self.base), scale, ink(colour))
@@ -113,7 +113,7 @@ class Plate:
 def _place(
     canvas: RgbImage, instance: TrackedInstance, text: str, scale: float, taken: Sequence[Plate]
 ) -> Plate:
-    """Return a plate above the object, or a little higher where another one is in its way."""
+    """Place a label above the object, higher if another one is in the way."""
     (width, height), base = cv2.getTextSize(text, FONT, scale, 1)
     pad = max(2, height // 4)
     width, height = width + 2 * pad, height + base + pad
@@ -128,7 +128,7 @@ def _place(
 
 
 def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return black or white, whichever reads better on an RGB colour."""
+    """Return black or white, whichever contrasts more with an RGB colour."""
     luma = 0.299 * plate[0] + 0.587 * plate[1] + 0.114 * plate[2]
     return (0, 0, 0) if luma > 130 else (255, 255, 255)
 
@@ -136,12 +136,12 @@ def ink(plate: tuple[int, int, int]) -> tuple[int, int, int]:
 def write(
     canvas: RgbImage, text: str, origin: tuple[int, int], scale: float, ink: tuple[int, int, int]
 ) -> None:
-    """Write a line of text; origin is its lower left corner."""
+    """Draw a line of text; origin is its bottom left corner."""
     cv2.putText(canvas, text, origin, FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA)
 
 
 def contact_sheet(tiles: Sequence[RgbImage], *, columns: int = 3) -> RgbImage:
-    """Return tiles of one width in a grid; at least one."""
+    """Arrange tiles of equal width in a grid; at least one."""
     height, width = max(t.shape[0] for t in tiles), tiles[0].shape[1]
     rows = -(-len(tiles) // columns)
     gap = max(4, width // 100)
@@ -153,7 +153,7 @@ def contact_sheet(tiles: Sequence[RgbImage], *, columns: int = 3) -> RgbImage:
 
 
 def tile(number: int, image: RgbImage, width: int = 640) -> RgbImage:
-    """Return an RGB image as a numbered tile of a contact sheet; `width` in pixels."""
+    """Resize an RGB image to a numbered tile of a contact sheet; `width` in pixels."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     shrinks = width < image.shape[1]
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

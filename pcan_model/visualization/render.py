@@ -1,4 +1,4 @@
-"""Images and tracks to an overlay video and a contact sheet."""
+"""Rendering of tracks to an overlay video and a contact sheet."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pcan_model.core.structures import Tracks
 from pcan_model.visualization.overlay import RgbImage, contact_sheet, draw, tile
 
 SHEET = 12  # frames of a contact sheet
-KEPT = 8 * SHEET  # tiles that are kept of frames whose number is not known beforehand
+KEPT = 8 * SHEET  # maximum number of candidate tiles while the number of frames is unknown
 
 
 class OverlayVideo:
-    """An mp4 that is at its place only once it is complete."""
+    """Writes an mp4 file."""
 
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate = path, rate
@@ -26,7 +26,7 @@ class OverlayVideo:
         self._size = (0, 0)
 
     def write(self, image: RgbImage) -> None:
-        """Append an image; the first one's size holds for all."""
+        """Append an image, resized to the size of the first one."""
         if self._writer is None:
             self._size = (image.shape[1], image.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
@@ -45,7 +45,7 @@ class OverlayVideo:
 
 @contextmanager
 def overlay_video(path: Path, rate: float) -> Iterator[OverlayVideo]:
-    """Yield a video to write to; it is at `path` when the block ends well, and nowhere else otherwise."""
+    """Yield a video to write to, which appears at `path` on success."""
     with atomic_file(path, keep_suffix=True) as partial:
         video = OverlayVideo(partial, rate)
         try:
@@ -55,15 +55,15 @@ def overlay_video(path: Path, rate: float) -> Iterator[OverlayVideo]:
 
 
 def evenly(frames: int, most: int = SHEET) -> list[int]:
-    """Return at most so many numbers of frames, spread evenly from the first to the last."""
-    shown = min(most, frames)
-    return sorted({round(i * (frames - 1) / max(1, shown - 1)) for i in range(shown)})
+    """Return at most `most` frame numbers, evenly spaced from the first to the last."""
+    count = min(most, frames)
+    return sorted({round(i * (frames - 1) / max(1, count - 1)) for i in range(count)})
 
 
 class Sheet:
-    """Collects the frames of a contact sheet, spread evenly however many there will be.
+    """Collects evenly spaced frames of a contact sheet when the number of frames is unknown.
 
-    Every n-th frame is kept as a tile, and the last one; whenever there are too many, n doubles.
+    Every n-th frame and the last one are stored as tiles; whenever there are too many, n doubles.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Sheet:
         self._last: tuple[int, RgbImage] | None = None
 
     def offer(self, image: RgbImage) -> None:
-        """Take the next frame; it is not copied, and must not change."""
+        """Add the next frame; it is not copied and must not be modified."""
         number = 0 if self._last is None else self._last[0] + 1
         self._last = number, image
         if number % self._every == 0:
@@ -82,7 +82,7 @@ class Sheet:
             self._tiles = self._tiles[::2]
 
     def save(self, path: Path) -> None:
-        """Write the sheet as an image, atomically; ValueError where no frame came."""
+        """Write the sheet as an image, atomically; raises ValueError without frames."""
         if self._last is None:
             raise ValueError(f"{path}: expected frames for a contact sheet, got none")
         last, image = self._last
@@ -100,7 +100,7 @@ def render(
     video: Path,
     sheet: Path | None = None,
 ) -> None:
-    """Draw the tracks of every frame; a frame without (dropped) stays as it was."""
+    """Draw the tracks of every frame; frames without tracks (dropped) are written unchanged."""
     sheet_tiles = Sheet()
     with overlay_video(video, rate) as out:
         for image, tracks in frames:
@@ -118,5 +118,5 @@ def save_image(path: Path, image: RgbImage) -> None:
 
 
 def bgr(image: RgbImage) -> RgbImage:
-    """Return an image in the order of channels that OpenCV writes."""
+    """Convert an RGB image to BGR, for OpenCV."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage
 from pcan_model.data.bags.files import Storage
 from pcan_model.data.bags.message_types import COMPRESSED, IMAGE, TRACKS
 from pcan_model.data.bags.reading import Bag, BagError
-from pcan_model.data.bags.recovery import Stored
+from pcan_model.data.bags.recovery import StoredMessage
 from pcan_model.data.image_decoding import decode
 from pcan_model.visualization.overlay import draw
 from pcan_model.visualization.render import bgr
@@ -50,7 +50,7 @@ class CopyStyle:
 
 
 def write_copy(
-    messages: Iterable[Stored],
+    messages: Iterable[StoredMessage],
     bag: Bag,
     writer: Writer,
     answer: Callable[[str], LabelAnswer],

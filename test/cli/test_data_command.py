@@ -43,7 +43,7 @@ def test_check_says_how_many_objects_are_boxes_only(root: Path, capsys: pytest.C
     file.write_text(json.dumps(frames))
     assert main(["check", str(root)]) == 0
     out = capsys.readouterr().out
-    assert "objects known by their box only: 1\n" in out
+    assert "objects with a box only: 1\n" in out
     assert ["car", "2", "1", "2", "300"] in [line.split() for line in out.splitlines()]
 
 

@@ -181,9 +181,7 @@ def test_the_old_key_of_a_file_is_read_with_one_warning(
     path = tmp_path / "old.yaml"
     path.write_text("form: released\ninput: {fit: resize}\n")
     assert load_config(path).variant == load_config(path).variant == "released"
-    assert [r.getMessage() for r in caplog.records] == [
-        f"{path}: form: is called variant now, and was read as that"
-    ]
+    assert [r.getMessage() for r in caplog.records] == [f"{path}: form: deprecated, use variant"]
 
 
 def test_old_keys_of_checkpoints_and_manifests_are_read_without_a_word(

@@ -14,7 +14,7 @@ from support.clips import DrawnClip
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
-from pcan_model.data.check import Findings, check, describe
+from pcan_model.data.check import DatasetSummary, check, describe
 from pcan_model.data.clips import IGNORE, Clip, LabeledFrame
 from pcan_model.data.convert import TARGETS, convert
 from pcan_model.data.datasets.scalabel import write_clip
@@ -274,20 +274,20 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     write_clip(tmp_path, "a", (Bars().frame(k) for k in range(3)))
     (clip,) = open_clips(tmp_path)
     assert isinstance(clip, FileClip)
-    findings = Findings()
-    assert list(check([clip], CLASSES, findings)) == ["a"] * 3
-    assert (findings.frames, findings.sizes, findings.problems) == (3, {(40, 60): 3}, [])
-    assert findings.areas == {"car": [135] * 3, "pedestrian": [135] * 2}
-    assert findings.tracks == {"car": 1, "pedestrian": 1} and findings.ignoring == 3
+    summary = DatasetSummary()
+    assert list(check([clip], CLASSES, summary)) == ["a"] * 3
+    assert (summary.frames, summary.sizes, summary.problems) == (3, {(40, 60): 3}, [])
+    assert summary.areas == {"car": [135] * 3, "pedestrian": [135] * 2}
+    assert summary.tracks == {"car": 1, "pedestrian": 1} and summary.ignoring == 3
 
     clip.image_files[1].write_bytes(b"no image")
     cv2.imwrite(str(clip.image_files[2]), np.zeros((30, 60, 3), np.uint8))
-    findings = Findings()
-    list(check([clip], CLASSES, findings))
-    assert len(findings.problems) == 2
-    assert "000001.jpg: image: expected a readable image, got 8 other bytes" in findings.problems[0]
-    assert "rle.size: expected that of the image (30, 60), got [40, 60]" in findings.problems[1]
-    assert "problem: " in describe(findings)
+    summary = DatasetSummary()
+    list(check([clip], CLASSES, summary))
+    assert len(summary.problems) == 2
+    assert "000001.jpg: image: expected a readable image, got 10 other bytes" in summary.problems[0]
+    assert "rle.size: expected that of the image (30, 60), got [40, 60]" in summary.problems[1]
+    assert "problem: " in describe(summary)
 
 
 def test_check_finds_an_identity_of_two_classes() -> None:
@@ -297,6 +297,6 @@ def test_check_finds_an_identity_of_two_classes() -> None:
             frame.labels[0] = index
             return frame
 
-    findings = Findings()
-    list(check([Turncoat(length=2)], CLASSES, findings))
-    assert findings.problems == ["bars: frame 1: class of id 7: expected pedestrian, as before, got rider"]
+    summary = DatasetSummary()
+    list(check([Turncoat(length=2)], CLASSES, summary))
+    assert summary.problems == ["bars: frame 1: class of id 7: expected pedestrian, as before, got rider"]

@@ -15,7 +15,14 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.identities import IdAllocator
-from pcan_model.data.formats.labels import BACKGROUND, IGNORE, FrameLabels, distinct, from_masks, labelled
+from pcan_model.data.formats.labels import (
+    BACKGROUND,
+    IGNORE,
+    FrameLabels,
+    from_masks,
+    labelled,
+    unique_values,
+)
 
 PEDESTRIAN, CAR, TRUCK = (CLASSES.index(name) for name in ("pedestrian", "car", "truck"))
 INDEX = np.array(
@@ -51,7 +58,7 @@ def test_overlaps_go_to_the_higher_score() -> None:
 
 def test_values_of_an_image_are_those_that_numpy_finds() -> None:
     pixels = np.random.default_rng(0).integers(0, 4, (7, 9)).astype(np.uint16)
-    values, which = distinct(pixels)
+    values, which = unique_values(pixels)
     np.testing.assert_array_equal(values, np.unique(pixels))
     np.testing.assert_array_equal(values[which], pixels)
 

@@ -31,7 +31,7 @@ from pcan_model.evaluation.predictions import (
 )
 from pcan_model.evaluation.report.provenance import precision_of
 from pcan_model.evaluation.report.summary import summarise, summary_plain
-from pcan_model.evaluation.report.worst_frames import Moment, moments, worst
+from pcan_model.evaluation.report.worst_frames import WorstFrame, select_worst, worst_frames
 from pcan_model.evaluation.run import Run, Shard
 from pcan_model.evaluation.score import score
 from pcan_model.evaluation.setup import Setup
@@ -87,7 +87,7 @@ def run_of(clips: list[Clip], folder: Path, **changes: Any) -> Run:
 
 
 def figures(run: Run) -> dict[str, Any]:
-    plain = summary_plain(summarise(run.answers()))
+    plain = summary_plain(summarise(run.predictions()))
     del plain["speed"]
     return plain
 
@@ -145,7 +145,7 @@ def test_every_clip_has_a_file_of_its_own(tmp_path: Path) -> None:
     run = run_of([called(name, clip) for name in names], tmp_path / "out")
     assert len({run.path(one) for one in run.clips}) == len(names)
     assert {run.path(one).parent for one in run.clips} == {tmp_path / "out" / "sequences"}
-    with pytest.raises(DataError, match=r"clips: expected a name of its own for each, got twice \['a'\]"):
+    with pytest.raises(DataError, match=r"clips: expected a unique name for each, got twice \['a'\]"):
         run_of([called("a", clip), called("a", clip), called("b", clip)], tmp_path / "out")
 
 
@@ -189,7 +189,7 @@ def test_a_report_names_the_precision_that_the_model_was_exported_in(
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"precision": precision}))
     assert precision_of(Setup(str(tmp_path), "onnx")) == f"{precision}, as exported"
     assert precision_of(Setup("pcan_street_tiny")) == "float32"
-    assert precision_of(Setup(str(tmp_path / "none"), "openvino")) == "not told by the manifest"
+    assert precision_of(Setup(str(tmp_path / "none"), "openvino")) == "unknown, not in the manifest"
 
 
 def test_processes_say_the_same_as_one(squares_model: Path, tmp_path: Path) -> None:
@@ -226,15 +226,15 @@ def squares_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_squares(tmp_path_factory.mktemp("squares"))
 
 
-def test_the_worst_moments_are_switches_and_misses_and_not_neighbours(tmp_path: Path) -> None:
+def test_the_worst_frames_are_switches_and_misses_and_not_neighbours(tmp_path: Path) -> None:
     predictions = collect_predictions(follow_script, write_set(tmp_path)[0])
 
-    found = moments(predictions, len(CLASSES))
+    found = worst_frames(predictions, len(CLASSES))
 
     assert [(m.frame, m.switched, m.missed) for m in found] == [(3, ((CAR, CAR + 1),), ())]
-    missed = [Moment("a", t, ((CAR, 1),), (), 0) for t in range(5)]
-    assert [m.frame for m in worst([*missed, *found], 2)] == [3, 0]
-    assert [m.frame for m in worst(missed, 10)] == [0, 3]
+    missed = [WorstFrame("a", t, ((CAR, 1),), (), 0) for t in range(5)]
+    assert [m.frame for m in select_worst([*missed, *found], 2)] == [3, 0]
+    assert [m.frame for m in select_worst(missed, 10)] == [0, 3]
 
 
 def test_each_ignored_object_of_a_file_is_a_region_of_its_own() -> None:
@@ -366,11 +366,13 @@ def test_classes_that_a_data_set_does_not_label_are_left_out(tmp_path: Path) -> 
 
 def test_an_image_shows_truth_and_answer_side_by_side() -> None:
     from pcan_model.evaluation.report.images import WIDTH as HALF
-    from pcan_model.evaluation.report.images import beside
+    from pcan_model.evaluation.report.images import comparison_image
 
     one = overlapping()
-    moment = Moment("clip0", 0, ((PERSON, 1),), (), 0)
-    data = beside(np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.ground_truth[0], one.predicted[0], moment)
+    worst = WorstFrame("clip0", 0, ((PERSON, 1),), (), 0)
+    data = comparison_image(
+        np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.ground_truth[0], one.predicted[0], worst
+    )
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert pixels.shape == (round(HEIGHT * HALF / WIDTH), 2 * HALF, 3)

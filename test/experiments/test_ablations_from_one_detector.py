@@ -17,9 +17,9 @@ from pcan_model.core.config import config_to_dict
 from pcan_model.evaluation.predict import predict_clip
 from pcan_model.evaluation.predictions import collect_predictions
 from pcan_model.experiments import trainings
-from pcan_model.experiments.counting import together
+from pcan_model.experiments.counting import grouped
 from pcan_model.experiments.runs import Study, read_results, runs
-from pcan_model.experiments.shared_frames import answer_together
+from pcan_model.experiments.shared_frames import predict_together
 from pcan_model.experiments.tables import TABLES
 from pcan_model.experiments.trainings import trained
 from pcan_model.inference.torch_engine import TorchEngine
@@ -37,9 +37,9 @@ def test_rows_from_one_detector_are_done_together_where_only_their_instance_modu
     base = small_config()
     study = Study(base, 2, 1, 2, Path())
     rows = list(runs([TABLES[6], TABLES[7], TABLES[3]], [0, 1]))
-    assert [len(group) for group in together(rows, study)] == [1] * len(rows)
+    assert [len(group) for group in grouped(rows, study)] == [1] * len(rows)
     with_start = replace(study, weights=ROOT / "pyproject.toml")  # any file: it is hashed only
-    assert [len(group) for group in together(rows, with_start)] == 2 * [len(rows) // 2 - 6, *[1] * 6]
+    assert [len(group) for group in grouped(rows, with_start)] == 2 * [len(rows) // 2 - 6, *[1] * 6]
 
 
 def test_engines_that_share_frames_say_what_each_says_alone() -> None:
@@ -53,14 +53,14 @@ def test_engines_that_share_frames_say_what_each_says_alone() -> None:
     engines = [TorchEngine(net) for net in nets]
     clips = [SyntheticDrive(seed, 3, HEIGHT, WIDTH) for seed in (3, 4)]
 
-    together_said = answer_together(engines, clips)
+    predictions = predict_together(engines, clips)
 
-    for engine, said in zip(engines, together_said, strict=True):
-        for clip, one in zip(clips, said, strict=True):
+    for engine, own in zip(engines, predictions, strict=True):
+        for clip, one in zip(clips, own, strict=True):
             alone = collect_predictions(partial(predict_clip, Tracker(engine)), clip)
             assert [o.rles for o in one.predicted] == [o.rles for o in alone.predicted]
             assert [o.ids.tolist() for o in one.predicted] == [o.ids.tolist() for o in alone.predicted]
-    masks = [[o.rles for one in said for o in one.predicted] for said in together_said]
+    masks = [[o.rles for one in own for o in one.predicted] for own in predictions]
     assert any(masks[0]) and masks[0] != masks[1]
 
 

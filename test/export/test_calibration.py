@@ -1,4 +1,4 @@
-"""What a quantiser is fed with: images as the camera sends them, samples of several cameras together."""
+"""Calibration samples: images in the camera format, batches of several cameras."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from support.small import small_net
 
 from pcan_model.core.engine import CameraFormat
 from pcan_model.core.geometry import Letterbox
-from pcan_model.export.calibration import AsSent, record
-from pcan_model.export.camera_pass import fitted
-from pcan_model.export.samples import CalibrationSample, for_cameras, together
+from pcan_model.export.calibration import ResizedClip, record
+from pcan_model.export.camera_pass import with_camera_format
+from pcan_model.export.samples import CalibrationSample, batch, for_cameras
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model.pass_signature import grid_sample
 
 
 def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tmp_path: Path) -> None:
     net, sent = small_net(), CameraFormat(75, 150, "bgr")
-    engine = TorchEngine(net, lambda net: fitted(grid_sample(net), net.config, sent))
+    engine = TorchEngine(net, lambda net: with_camera_format(grid_sample(net), net.config, sent))
     clip = BlockClip(2, 5, sent.height, sent.width)
     files = record(engine, [clip], tmp_path, frames=4).frame
     images = [CalibrationSample((path,)).read()["image"] for path in files]
@@ -29,7 +29,7 @@ def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tm
 
 def test_images_of_another_size_are_fitted_into_the_cameras(tmp_path: Path) -> None:
     clip = BlockClip(2, 5)
-    sent = AsSent(clip, CameraFormat(64, 200))
+    sent = ResizedClip(clip, CameraFormat(64, 200))
     assert (sent.name, sent.rate, len(sent)) == (clip.name, clip.rate, 2)
     expected = Letterbox((128, 192), (64, 200)).apply(clip.images[1])
     np.testing.assert_array_equal(sent.frame(1).image, expected)
@@ -53,7 +53,7 @@ def test_every_camera_is_given_every_sample(tmp_path: Path) -> None:
 
 def test_rows_of_a_camera_come_behind_those_of_the_cameras_before_it() -> None:
     camera = {"bank": np.zeros((5, 3)), "slot": np.array([4, 0]), "owner": np.array([1, 0, 0, 0, 1])}
-    whole = together([camera, camera])
+    whole = batch([camera, camera])
     assert whole["bank"].shape == (10, 3)
     assert whole["slot"].tolist() == [4, 0, 4 + 5, 0 + 5]
     assert whole["owner"].tolist() == [1, 0, 0, 0, 1, 1 + 2, 2, 2, 2, 1 + 2]

@@ -20,7 +20,7 @@ from pcan_model.core.structures import Frame, TrackState
 from pcan_model.export import model_folder as room
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
-from pcan_model.export.weights import EXTERNAL_FROM, places
+from pcan_model.export.weights import EXTERNAL_FROM, byte_ranges
 from pcan_model.factory import load_engine
 from pcan_model.inference.graphs import signature_of
 from pcan_model.inference.manifest import WEIGHTS, ModelFiles
@@ -51,7 +51,7 @@ def outside(tensor: TensorProto) -> dict[str, str]:
 def test_every_large_parameter_lies_in_the_weights_file_and_only_there(
     exported: Path, random_net: PCAN, name: str
 ) -> None:
-    table = places(exported / WEIGHTS)
+    table = byte_ranges(exported / WEIGHTS)
     spots = {(place.offset, place.length): stored for stored, place in table.items()}
     external, inside = [], 0
     for tensor in graph(exported, name).graph.initializer:

@@ -18,6 +18,7 @@ from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Frame
 from pcan_model.export import model_folder as room
 from pcan_model.export.fp16 import HEAVY, LIGHT, to_half
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.synthetic.drive import SyntheticDrive
 
@@ -95,7 +96,7 @@ def test_an_export_in_16_bits_says_so(
         shutil.copy(exported / path.name, path)  # exporting anew takes long
 
     monkeypatch.setattr(room, "write_pass", take)
-    folder = room.export(small_net(), tmp_path / "model", roi="gridsample", precision="fp16")
+    folder = room.export(small_net(), tmp_path / "model", ExportOptions(roi="gridsample", precision="fp16"))
     assert json.loads((folder / "manifest.json").read_text())["precision"] == "fp16"
     types = typed(folder, "instance")[1]
     assert TensorProto.FLOAT16 in {types.get(n.output[0]) for n in typed(folder, "instance")[0].node}

@@ -21,6 +21,7 @@ from pcan_model.core.engine import CameraFormat
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision as rounding
 from pcan_model.export.fp16 import HEAVY
+from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.model.pass_signature import grid_sample
@@ -46,7 +47,7 @@ def test_for_tensorrt_heavy_layers_compute_in_16_bits_what_8_leave(
 
 def test_the_rest_is_asked_for_beside_8_bits_only(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--rest fp16: expected --precision int8 or fp8, got fp32"):
-        room.export(small_net(), tmp_path / "model", rest="fp16")
+        room.export(small_net(), tmp_path / "model", ExportOptions(rest="fp16"))
     assert not list(tmp_path.iterdir())
 
 
@@ -54,7 +55,7 @@ def test_images_without_objects_are_no_calibration(tmp_path: Path, monkeypatch: 
     net = small_net(small_config(heads={"score_threshold": 1.0}))
     signatures = {"": grid_sample(net)}
     monkeypatch.setattr(rounding, "CALIBRATION_FRAMES", 1)
-    with pytest.raises(ConfigError, match="expected images with objects, the network tracks none"):
+    with pytest.raises(ConfigError, match="expected images with objects, but the network tracks none"):
         rounding.round_to_8_bits(net, tmp_path, signatures, precision="int8", calibration=[BlockClip(1, 0)])
 
 

@@ -22,6 +22,7 @@ from pcan_model.core.structures import Frame
 from pcan_model.export import checkpoint_export
 from pcan_model.export.calibration import STRETCH, Samples, calibration_clips, record, stretches
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
 from pcan_model.export.track_agreement import track_agreement
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -42,7 +43,7 @@ def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the folders with a small network in 8 bits, by precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     clips = [BlockClip(4, seed) for seed in (11, 12)]
-    return round_all(small_net(), tmp_path_factory.mktemp("rounded"), clips, roi="roialign", frames=4)
+    return round_all(small_net(), tmp_path_factory.mktemp("rounded"), clips, ExportOptions(), frames=4)
 
 
 def graph(folder: Path, name: str) -> onnx.GraphProto:
@@ -127,7 +128,7 @@ def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
     net = PCAN(config).eval()
     checkpoint.load_weights(SHIPPED / "weights.safetensors", net)
     drives = [SyntheticDrive(seed, 8) for seed in (1, 2)]  # of its training
-    folders = round_all(net, tmp_path, drives, roi="roialign")
+    folders = round_all(net, tmp_path, drives, ExportOptions())
     drive = SyntheticDrive(100_001, length=5)
     frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
     reference = track(OnnxEngine(SHIPPED, 1), frames)
@@ -167,7 +168,7 @@ def test_calibration_takes_named_videos_only(tmp_path: Path) -> None:
 
 def test_without_images_nothing_is_rounded(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--precision int8: expected --calibration PATH, images"):
-        export(small_net(), tmp_path / "model", precision="int8")
+        export(small_net(), tmp_path / "model", ExportOptions(precision="int8"))
     assert not list(tmp_path.iterdir())
 
 
@@ -180,7 +181,7 @@ def test_without_modelopt_one_line_says_how_to_install_it(
     with pytest.raises(
         ConfigError, match=r"need ModelOpt .*pip install --no-deps nvidia-modelopt=="
     ) as raised:
-        export(small_net(), tmp_path / "model", precision="fp8", calibration=[BlockClip(2, 0)])
+        export(small_net(), tmp_path / "model", ExportOptions(precision="fp8"), calibration=[BlockClip(2, 0)])
     assert "\n" not in str(raised.value)
 
 
@@ -203,7 +204,7 @@ def test_another_size_is_exported_and_a_bad_one_refused(
     assert sizes == [(96, 160)]
 
 
-def test_likeness_counts_what_both_show_alike() -> None:
+def test_agreement_counts_matched_objects() -> None:
     car, walker = Thing(0, (10, 10, 30, 30)), Thing(1, (50, 10, 70, 30), label=0)
     reference = ScriptedEngine([[car, walker]] * 2)
     said = ScriptedEngine([[car.moved(4), Thing(1, walker.box, label=1)], [car, walker]])
@@ -214,7 +215,7 @@ def test_likeness_counts_what_both_show_alike() -> None:
     assert str(alike).startswith("3 of 4 objects, 1 others; mean IoU: boxes 0.889, masks 0.8")
 
 
-def test_two_engines_that_show_nothing_are_alike() -> None:
+def test_two_engines_without_objects_agree() -> None:
     nothing = track(ScriptedEngine([[]]), [blank(0)])
     assert str(track_agreement(nothing, nothing)) == "0 of 0 objects, 0 others; mean IoU: boxes -, masks -"
 

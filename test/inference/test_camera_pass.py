@@ -21,6 +21,7 @@ from pcan_model.core.geometry import fit_image
 from pcan_model.core.structures import Frame, Slots, Tracks
 from pcan_model.export.camera_pass import CameraPass
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.errors import WrongCamera
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -147,19 +148,16 @@ def test_tensorrt_rtx_builds_it(two_cameras: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"camera": CameraFormat(0, 5)}, "--camera: expected HEIGHT and WIDTH > 0, got 0 5"),
-        ({"cameras": 3}, "--cameras 3: expected --roi gridsample, got roialign"),
+        (ExportOptions(camera=(0, 5)), "--camera: expected HEIGHT and WIDTH > 0, got 0 5"),
+        (ExportOptions(cameras=3), "--cameras 3: expected --roi gridsample, for TensorRT, got roialign"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_first(
-    tmp_path: Path, options: dict[str, object], said: str
-) -> None:
+def test_what_cannot_be_exported_is_refused_first(tmp_path: Path, options: ExportOptions, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        export(small_net(), tmp_path / "model", **options)  # type: ignore[arg-type]
+        export(small_net(), tmp_path / "model", options)
     with pytest.raises(ConfigError, match=r"--camera: input.fit: expected letterbox, got resize"):
-        export(
-            small_net(small_config(input={"fit": "resize"})), tmp_path / "model", camera=CameraFormat(9, 9)
-        )
+        resized = small_net(small_config(input={"fit": "resize"}))
+        export(resized, tmp_path / "model", ExportOptions(camera=(9, 9)))
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Backbones, the pyramid, and how they are given ImageNet weights."""
+"""Backbones, the feature pyramid and loading of ImageNet weights."""
 
 from __future__ import annotations
 

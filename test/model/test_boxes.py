@@ -99,7 +99,7 @@ def kept(candidates: Tensor, groups: Tensor, iou: float, steps: int) -> tuple[li
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_settled_suppression_is_the_greedy_one(seed: int) -> None:
+def test_a_converged_suppression_is_the_greedy_one(seed: int) -> None:
     falling = torch.linspace(1, 0, 200)
     candidates = boxes(200, seed)
     one_group, settled = kept(candidates, torch.zeros(200), 0.5, 30)
@@ -122,7 +122,7 @@ def chain(length: int) -> Tensor:
     return torch.stack([x, torch.zeros(length), x + 10, torch.full((length,), 10.0)], 1)
 
 
-def test_a_chain_longer_than_the_steps_is_said_to_be_unsettled() -> None:
+def test_a_chain_longer_than_the_steps_is_reported_as_not_converged() -> None:
     candidates, groups = chain(9), torch.zeros(9)
     exact = list(range(0, 9, 2))  # every other box falls
     assert kept(candidates, groups, 0.2, 9) == (exact, True)
@@ -130,7 +130,7 @@ def test_a_chain_longer_than_the_steps_is_said_to_be_unsettled() -> None:
     assert not settled and rows != exact
 
 
-def test_images_of_a_batch_are_suppressed_apart() -> None:
+def test_images_of_a_batch_are_suppressed_separately() -> None:
     batch, groups = torch.stack([chain(4), boxes(4)]), torch.zeros(2, 4)
     keep, _ = suppress(batch, groups, 0.2, 9)
     assert keep[0].tolist() == [1, 0, 1, 0]

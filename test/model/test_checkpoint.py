@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, with their configuration, and plain about what does not fit."""
+"""Checkpoints are written atomically with their configuration; mismatches are named."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_state_of_a_training_comes_back_and_a_broken_one_is_named(tmp_path: 
     assert load_torch(path)["step"] == 3 and list(tmp_path.iterdir()) == [path]
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
-        CheckpointError, match=r"resume\.pt: expected a file of torch, got another or a part of one$"
+        CheckpointError, match=r"resume\.pt: expected a file saved by torch, got damaged data$"
     ):
         load_torch(path)
 

@@ -1,4 +1,4 @@
-"""What a configuration chooses is chosen when the network is built: no forward pass asks for it."""
+"""The configuration is applied when the network is built: no forward pass branches on it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pcan_model.model.frame_attention.base import FrameAttention
 from pcan_model.model.frame_attention.factory import KINDS, make_frame_attention, memory_shapes
 from pcan_model.model.frame_attention.non_local import attend
 from pcan_model.model.frame_attention.prototypical import PrototypicalAttention
-from pcan_model.model.frame_attention.transformer import sines
+from pcan_model.model.frame_attention.transformer import sine_encoding
 
 CONFIG = FrameAttentionConfig(memory_frames=2, prototypes=6, key_channels=8, value_channels=12, heads=3)
 
@@ -148,7 +148,7 @@ def test_a_transformer_is_one_self_attention_over_the_tokens_of_the_tube() -> No
 
 def test_positions_are_told_apart_by_row_column_and_frame() -> None:
     corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    waves = sines(corners, 13)
+    waves = sine_encoding(corners, 13)
     assert waves.shape == (4, 13)
     assert torch.cdist(waves, waves).fill_diagonal_(1).min() > 1e-3
 

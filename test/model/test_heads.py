@@ -1,4 +1,4 @@
-"""What is read off regions, and where it is read."""
+"""RoI pooling and the heads on RoI features."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def test_features_of_16_bits_do_not_round_the_boxes() -> None:
         torch.testing.assert_close(pooled.float(), exact, atol=0.02, rtol=0.01)
 
 
-def test_no_regions_are_no_trouble() -> None:
+def test_zero_regions_are_supported() -> None:
     for pool in (pool_regions, pool_by_level):
         assert pool(levels(), torch.zeros(0, 4), torch.zeros(0), 7).shape == (0, 4, 7, 7)
 
 
-def test_heads_say_one_thing_per_class_or_one_for_all() -> None:
+def test_heads_predict_per_class_or_class_agnostic() -> None:
     x7, x14 = torch.randn(5, 16, 7, 7), torch.randn(5, 16, 14, 14)
     logits, offsets = BoxHead(16, 8, CONFIG)(x7)
     assert logits.shape == (5, 9) and offsets.shape == (5, 8, 4)

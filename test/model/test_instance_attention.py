@@ -135,7 +135,7 @@ def test_objects_do_not_mix(module: InstanceAttention) -> None:
     torch.testing.assert_close((whole[1:2], kept[1:2]), (alone, own))
 
 
-def test_no_objects_are_no_trouble(module: InstanceAttention) -> None:
+def test_zero_objects_are_supported(module: InstanceAttention) -> None:
     features, mask, bank = regions(0)
     refined, accumulated = module(features, mask, bank, torch.zeros(0))
     assert refined.shape == (0, 2 * S, 2 * S) and accumulated.shape == (0, 8, 8)
@@ -167,7 +167,7 @@ def test_a_fresh_head_learns_by_sgd_what_one_map_tells(layers: int) -> None:
     assert losses[-1] < 0.95 * losses[0]
 
 
-def test_a_prototype_without_rivals_says_nothing_of_where() -> None:
+def test_a_single_prototype_has_a_constant_map() -> None:
     """Eq. 3 over one component is 1 everywhere: rows 1 + 0, 0 + 1 and 1 + 1 of Table 6."""
     torch.manual_seed(0)
     alone = InstanceAttention(4, replace(CONFIG, foreground=1, background=1))

@@ -88,7 +88,7 @@ def test_frames_that_are_not_valid_are_not_read(net: PCAN) -> None:
         assert torch.equal(a, b)
 
 
-def test_prototypes_go_on_from_those_of_the_frame_before(net: PCAN) -> None:
+def test_prototypes_start_from_those_of_the_previous_frame(net: PCAN) -> None:
     """Prototype j keeps looking at the same part: a still image hardly moves it, and never renames it."""
     past = look(net, pixels(), memory(net))[-3:]
     keys = look(net, pixels(), past)[-3]
@@ -131,7 +131,7 @@ def refine(net: PCAN, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return refined, bank
 
 
-def test_rows_that_nobody_owns_stay_as_they_are(net: PCAN) -> None:
+def test_rows_without_owner_are_unchanged(net: PCAN) -> None:
     inputs = instance_inputs(net)
     inputs["has"][5] = 1
     inputs["owner"][5] = 3

@@ -1,4 +1,4 @@
-"""Recomputation changes what is kept for the backward pass, and no number."""
+"""Recomputation changes what is stored for the backward pass, but no result."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from pcan_model.core.structures import Slots
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
-from pcan_model.model.pass_signature import remembered, static
+from pcan_model.model.pass_signature import state_shapes, static
 from pcan_model.model.passes import FramePass, InstancePass
 from pcan_model.model.pcan import PCAN
 from pcan_model.model.sparse_passes import SparseFramePass, SparseInstancePass
@@ -53,7 +53,7 @@ def look(net: PCAN, kind: Callable[[PCAN], torch.nn.Module]) -> tuple[Tensor, ..
 def refine(net: PCAN, owned: dict[int, int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return masks and bank of the padded passes and of the sparse ones."""
     padded, sparse = look(net, FramePass), look(net, SparseFramePass)
-    bank = torch.randn(remembered(net.config)[1]["bank"], generator=torch.Generator().manual_seed(0))
+    bank = torch.randn(state_shapes(net.config)[1]["bank"], generator=torch.Generator().manual_seed(0))
     own = slots(owned)
     choice = [torch.from_numpy(x) for x in (own.slot, own.fresh, own.owner, own.has)]
     with torch.inference_mode():

@@ -18,6 +18,7 @@ from pcan_model.evaluation.predict import predict_clip
 from pcan_model.export.agreement import agreement
 from pcan_model.export.cameras import several
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.factory import make_net
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
@@ -85,7 +86,7 @@ def test_detection_is_decoding_and_class_wise_suppression_of_the_best_cells() ->
     kept = kept[best[kept] > 0.3]
     boxes, scores, labels = made.boxes, made.scores, made.labels
     found = scores > 0
-    assert made.settled
+    assert made.converged
     assert 0 < found.sum() == len(kept)
     torch.testing.assert_close(scores[found], best[kept])
     torch.testing.assert_close(boxes[found], whole[kept])
@@ -180,7 +181,7 @@ def test_exported_for_processors_it_computes_and_tracks_as_in_torch(tmp_path: Pa
 @pytest.mark.slow
 def test_exported_for_tensorrt_it_computes_what_torch_computes(tmp_path: Path) -> None:
     net = exportable()
-    check_agreement(net, export(net, tmp_path / "model", roi="gridsample"))
+    check_agreement(net, export(net, tmp_path / "model", ExportOptions(roi="gridsample")))
 
 
 def test_the_preset_builds_it_and_is_remembered_by_a_checkpoint() -> None:

@@ -127,7 +127,7 @@ def test_half_a_file_is_one_line(
     source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
     assert main([str(source), "--out", str(tmp_path / "w.safetensors")]) == 2
     assert capsys.readouterr().err == (
-        f"pcan-convert: {source}: expected a file of torch, got another or a part of one\n"
+        f"pcan-convert: {source}: expected a file saved by torch, got damaged data\n"
     )
 
 

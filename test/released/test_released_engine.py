@@ -20,7 +20,7 @@ from pcan_model.core.config import InputConfig
 from pcan_model.core.geometry import fit_image
 from pcan_model.core.structures import Frame, State
 from pcan_model.evaluation.setup import Setup
-from pcan_model.released.engine import ReleasedEngine, ReleasedMemory, _references, _rematched
+from pcan_model.released.engine import ReleasedEngine, ReleasedMemory, _references, _update_matched
 from pcan_model.released.network import ReleasedPCAN, pad
 from pcan_model.released.refinement import MaskedRegions
 from pcan_model.tracking.association import match, unique_detections
@@ -163,7 +163,7 @@ def test_references_are_those_of_the_recorded_tracker() -> None:
             "masks": expected[np.arange(len(expected)), kept.labels],
         }
         assert max(worst({"features": seen.features, "masks": seen.masks}, theirs).values()) == 0
-        memory = replace(memory, matched=_rematched(regions, slots, memory))
+        memory = replace(memory, matched=_update_matched(regions, slots, memory))
         _, state, _ = advance(state, found, frame, CONFIG)
 
 

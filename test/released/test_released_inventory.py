@@ -30,7 +30,7 @@ READERS = {  # recorded file: the test module that compares it; more than one wh
     "train_pcan": ("released_stages",),
     "train_qdtrack": ("released_stages",),
 }
-LEFT_OUT = {  # arrays that no test names, and why
+DISABLED_OPTIMIZERS = {  # arrays that no test names, and why
     "bdd_bitmask mode": "the number of channels says RGBA",
     "blocks paste_whole": "paste_bool is this, from 0.5 on; we paste crops, never whole images of numbers",
     "blocks paste_tight": "the same pasted in another way",
@@ -87,4 +87,4 @@ def test_every_recorded_array_is_named_by_a_test_or_left_out_for_a_reason() -> N
         text = "\n".join(source(module) for module in READERS[path.stem])
         with np.load(path) as arrays:
             unnamed |= {f"{path.stem} {stem(name)}" for name in arrays if not named(stem(name), text)}
-    assert unnamed == set(LEFT_OUT)
+    assert unnamed == set(DISABLED_OPTIMIZERS)

@@ -21,7 +21,7 @@ from pcan_model.released.convert_checkpoint import convert, expected_shapes
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.released.parity.dump import changed
 from pcan_model.released.parity.recorder import plain_convolutions
-from pcan_model.released.sampling import REGION, TRACK, Drawing, draw
+from pcan_model.released.sampling import REGION, TRACK, SamplingOptions, sample_rois
 from pcan_model.released.stages import STAGES, DetectorStage, ReleasedStage, pair_regions
 from pcan_model.training.targets import GroundTruth
 from pcan_model.training.trainer import rate_at
@@ -120,21 +120,25 @@ def target(boxes: list[list[float]]) -> GroundTruth:
 
 def test_true_boxes_are_drawn_first_and_no_more_background_than_asked() -> None:
     far = torch.tensor([[40.0, 40.0, 60.0, 60.0]]).repeat(20, 1)
-    drawn = draw(far, target([[0.0, 0.0, 20.0, 20.0]]), 3, Drawing(0.7, 0.3, count=8, positives=0.5, ratio=3))
+    drawn = sample_rois(
+        far, target([[0.0, 0.0, 20.0, 20.0]]), 3, SamplingOptions(0.7, 0.3, count=8, positives=0.5, ratio=3)
+    )
     assert drawn.found.tolist() == [0, -1, -1, -1] and set(drawn.image_index.tolist()) == {3}
-    assert len(draw(far, target([[0.0, 0.0, 20.0, 20.0]]), 0, replace(REGION, count=8)).found) == 8
+    assert len(sample_rois(far, target([[0.0, 0.0, 20.0, 20.0]]), 0, replace(REGION, count=8)).found) == 8
 
 
 def test_objects_take_turns_however_many_boxes_each_has() -> None:
     boxes = [[0.0, 0.0, 20.0, 20.0], [40.0, 40.0, 60.0, 60.0]]
     many = torch.tensor([boxes[0]] * 100 + [boxes[1]] * 2)
-    drawn = draw(many, target(boxes), 0, replace(TRACK, count=12))
+    drawn = sample_rois(many, target(boxes), 0, replace(TRACK, count=12))
     counts = torch.bincount(drawn.found[drawn.found >= 0])
     assert counts.sum() == 6 and counts[1] >= 2
 
 
 def test_an_image_without_objects_gives_background_only() -> None:
-    drawn = draw(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 4), target([]), 0, replace(TRACK, ratio=float("inf")))
+    drawn = sample_rois(
+        torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 4), target([]), 0, replace(TRACK, ratio=float("inf"))
+    )
     assert drawn.found.tolist() == [-1] * 4
 
 
@@ -216,8 +220,8 @@ def test_the_refinement_stage_pairs_and_sees_the_recorded_regions(
 ) -> None:
     arrays, pair = recorded_arrays("unit/train_pcan.npz"), recorded_pair()
     stage, drawn, targets, calls = recorded_stage("refinement"), [], [], []
-    draw_regions, criterion = stage.draw, stage.mask_criterion
-    stage.draw = lambda *args, **named: drawn.append(draw_regions(*args, **named)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
+    draw_regions, criterion = stage.sample_rois, stage.mask_criterion
+    stage.sample_rois = lambda *args, **named: drawn.append(draw_regions(*args, **named)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
     stage.mask_criterion = lambda logits, goal: targets.append(goal) or criterion(logits, goal)  # type: ignore[func-returns-value]
     stage.net.refine.register_forward_hook(lambda _, given, made: calls.append((given, made)))
     with plain_convolutions(), torch.no_grad():

@@ -21,6 +21,7 @@ from pcan_model.core.structures import Tracks, TrackState
 from pcan_model.export import checkpoint_export
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.errors import WrongCamera
 from pcan_model.inference.host_engine import HostEngine
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -149,7 +150,7 @@ def test_a_camera_of_other_proportions_is_named(released: Path) -> None:
     [
         ({"released": {"drift": True}}, {}, "released.drift: expected false"),
         ({"heads": {"cell_samples": 0}}, {}, "heads.cell_samples: expected 2 with --roi gridsample, got 0"),
-        ({}, {"cameras": 2}, "--cameras 2: expected 1 for the released form"),
+        ({}, {"cameras": 2}, "--cameras 2: expected 1 for the released variant"),
         ({"instance_attention": {"enabled": False}}, {}, "instance_attention.enabled: expected true"),
     ],
 )
@@ -157,7 +158,7 @@ def test_what_static_graphs_do_not_do_is_refused(
     tmp_path: Path, parts: dict[str, dict[str, object]], options: dict[str, int], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        export(fixed_released(**parts), tmp_path / "model", roi="gridsample", **options)
+        export(fixed_released(**parts), tmp_path / "model", ExportOptions(roi="gridsample", **options))
     assert not (tmp_path / "model").exists()
 
 

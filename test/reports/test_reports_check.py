@@ -18,7 +18,7 @@ from pcan_model.cli.data import main
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import encode
-from pcan_model.data.check import Findings, check
+from pcan_model.data.check import DatasetSummary, check
 from pcan_model.data.files import write_image
 from pcan_model.data.formats import scalabel, youtube_vis
 from pcan_model.data.registry import open_clips
@@ -66,12 +66,12 @@ def vis(root: Path, *segmentations: Any, **more: Any) -> Path:
     return root
 
 
-def found(root: Path) -> Findings:
+def found(root: Path) -> DatasetSummary:
     """Check a data set as the command does."""
-    findings = Findings()
-    clips = open_clips(root, on_error=lambda error: findings.problems.append(str(error)))
-    list(check(clips, CLASSES, findings))
-    return findings
+    summary = DatasetSummary()
+    clips = open_clips(root, on_error=lambda error: summary.problems.append(str(error)))
+    list(check(clips, CLASSES, summary))
+    return summary
 
 
 def box(x1: Any, y1: Any, x2: Any, y2: Any, **more: Any) -> dict[str, Any]:
@@ -99,10 +99,10 @@ def test_a_label_that_lies_nowhere_is_named_left_out_and_never_painted(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = bdd(tmp_path, OUTSIDE[name])
-    findings = found(root)
+    summary = found(root)
 
-    assert len(findings.problems) == 1 and "v.json: 0.jpg: label 9: " in findings.problems[0]
-    assert findings.areas == {"car": [600, 600]} and findings.boxed == 0 and findings.ignoring == 0
+    assert len(summary.problems) == 1 and "v.json: 0.jpg: label 9: " in summary.problems[0]
+    assert summary.areas == {"car": [600, 600]} and summary.boxed == 0 and summary.ignoring == 0
     taught = open_clips(root)[0].flat(0)  # training goes on
     assert taught.ids.tolist() == [1] and (taught.index != 0).sum() == 600
     assert "label 9" in caplog.text and len(caplog.records) == 1
@@ -139,10 +139,10 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_check_goes_on_after_a_bad_label_and_others_refuse_it(tmp_path: Path, name: str) -> None:
     root = bdd(tmp_path, BAD[name])
-    findings = found(root)
+    summary = found(root)
 
-    assert len(findings.problems) == 1 and "v.json: 0.jpg: " in findings.problems[0]
-    assert findings.areas == {"car": [600, 600]} and findings.frames == 2
+    assert len(summary.problems) == 1 and "v.json: 0.jpg: " in summary.problems[0]
+    assert summary.areas == {"car": [600, 600]} and summary.frames == 2
     with pytest.raises(DataError, match=r"v\.json: 0\.jpg: .*expected .*, got "):
         open_clips(root)[0].frame(0)
 
@@ -150,9 +150,9 @@ def test_check_goes_on_after_a_bad_label_and_others_refuse_it(tmp_path: Path, na
 def test_polygons_of_one_id_are_one_object_as_for_the_toolkit(tmp_path: Path) -> None:
     part = [[100, 10], [110, 10], [110, 20], [100, 20]]
     other = [[120, 10], [130, 10], [130, 20], [120, 20]]
-    findings = found(bdd(tmp_path, poly(*part), poly(*other)))
+    summary = found(bdd(tmp_path, poly(*part), poly(*other)))
 
-    assert findings.problems == [] and findings.areas["car"] == [600, 2 * 11 * 11, 600]
+    assert summary.problems == [] and summary.areas["car"] == [600, 2 * 11 * 11, 600]
 
 
 PARTS = {
@@ -168,11 +168,11 @@ def test_parts_under_three_corners_are_left_out_and_named(
 ) -> None:
     segmentation, area = PARTS[name]
     root = vis(tmp_path, segmentation, None)
-    findings = found(root)
+    summary = found(root)
 
-    assert len(findings.problems) == 1
-    assert "annotation 2: segmentations[0]: expected polygons of 3 corners or more" in findings.problems[0]
-    assert sorted(findings.areas["car"]) == sorted([600, 600, *([area] if area else [])])
+    assert len(summary.problems) == 1
+    assert "annotation 2: segmentations[0]: expected polygons of 3 corners or more" in summary.problems[0]
+    assert sorted(summary.areas["car"]) == sorted([600, 600, *([area] if area else [])])
     assert len(open_clips(root)[0].frame(0).ids) == 1 + bool(area)
     assert "segmentations[0]" in caplog.text
 
@@ -184,10 +184,10 @@ def test_parts_under_three_corners_are_left_out_and_named(
 )  # fmt: skip
 def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation: Any) -> None:
     root = vis(tmp_path, segmentation, run(100))
-    findings = found(root)
+    summary = found(root)
 
-    assert findings.areas == {"car": [600, 600, 600]} and len(findings.problems) == 1
-    assert r"instances.json: annotation 2: segmentations[0]" in findings.problems[0]
+    assert summary.areas == {"car": [600, 600, 600]} and len(summary.problems) == 1
+    assert r"instances.json: annotation 2: segmentations[0]" in summary.problems[0]
     with pytest.raises(DataError, match=r"annotation 2: segmentations\[0\]"):
         open_clips(root)[0].frame(0)
 
@@ -208,9 +208,9 @@ def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation:
 )
 def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     root = vis(tmp_path, run(60), None, **more)
-    findings = found(root)
+    summary = found(root)
 
-    assert findings.areas == {"car": [600, 600]} and len(findings.problems) == 1
+    assert summary.areas == {"car": [600, 600]} and len(summary.problems) == 1
     with pytest.raises(DataError, match=message):
         open_clips(root)
 
@@ -226,9 +226,9 @@ def test_check_goes_on_after_a_bad_value_of_an_image(tmp_path: Path) -> None:
     write_image(tmp_path / "bdd/labels/seg_track_20/bitmasks/train/v/0.png", mask)
 
     for kind, message in (("kitti", "value 3001"), ("bdd", "expected 1 to 8, got 77")):
-        findings = found(tmp_path / kind)
-        assert len(findings.problems) == 1 and message in findings.problems[0]
-        assert sum(map(sum, findings.areas.values())) == 1600 and findings.frames == 1
+        summary = found(tmp_path / kind)
+        assert len(summary.problems) == 1 and message in summary.problems[0]
+        assert sum(map(sum, summary.areas.values())) == 1600 and summary.frames == 1
 
 
 def test_an_odd_file_never_costs_more_than_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,7 +313,7 @@ def test_any_change_of_a_value_is_read_right_or_a_data_error(
     ],
 )  # fmt: skip
 def test_the_reported_sets(name: str, problems: int, objects: int) -> None:
-    findings = found(REPORTS / name)
+    summary = found(REPORTS / name)
 
-    assert len(findings.problems) == problems
-    assert sum(map(len, findings.areas.values())) == objects
+    assert len(summary.problems) == problems
+    assert sum(map(len, summary.areas.values())) == objects

@@ -16,7 +16,7 @@ from support.damage import scratched
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.core.rle import encode
-from pcan_model.data.check import Findings, check
+from pcan_model.data.check import DatasetSummary, check
 from pcan_model.data.files import frame_numbers
 from pcan_model.data.formats.kitti_mots import from_lines, read_lines
 from pcan_model.data.registry import open_clips
@@ -67,13 +67,13 @@ def test_every_mask_lies_on_the_car_that_is_drawn(tmp_path: Path, kind: str, nam
 
 def test_lines_of_frames_without_an_image_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write(tmp_path, [1, 2], "txt", [line(1), line(2), line(3), line(0)])
-    findings = Findings()
-    clips = open_clips(root, on_error=lambda error: findings.problems.append(str(error)))
-    list(check(clips, CLASSES, findings))
+    summary = DatasetSummary()
+    clips = open_clips(root, on_error=lambda error: summary.problems.append(str(error)))
+    list(check(clips, CLASSES, summary))
 
-    assert findings.areas == {"car": [900, 900]} and len(findings.problems) == 2
-    assert "0002.txt: line 4: time: expected a frame with an image, 1 to 2, got 0" in findings.problems[0]
-    assert "line 3: time" in findings.problems[1]
+    assert summary.areas == {"car": [900, 900]} and len(summary.problems) == 2
+    assert "0002.txt: line 4: time: expected a frame with an image, 1 to 2, got 0" in summary.problems[0]
+    assert "line 3: time" in summary.problems[1]
     assert len(open_clips(root)[0].frame(0).ids) == 1  # training goes on, and says it
     assert "line 3: time: expected a frame with an image" in caplog.text
 
@@ -95,12 +95,12 @@ def test_check_leaves_out_a_bad_line_alone_and_training_stops_there(
     tmp_path: Path, bad: str, message: str
 ) -> None:
     root = write(tmp_path, [1, 2], "txt", [bad, line(1, 1002), "", line(2)])
-    findings = Findings()
-    clips = open_clips(root, on_error=lambda error: findings.problems.append(str(error)))
-    list(check(clips, CLASSES, findings))
+    summary = DatasetSummary()
+    clips = open_clips(root, on_error=lambda error: summary.problems.append(str(error)))
+    list(check(clips, CLASSES, summary))
 
-    assert findings.frames == 2 and len(findings.problems) == 1
-    assert len(findings.areas["car"]) == 2
+    assert summary.frames == 2 and len(summary.problems) == 1
+    assert len(summary.areas["car"]) == 2
     with pytest.raises(DataError, match=message):
         open_clips(root)[0].frame(0)
 

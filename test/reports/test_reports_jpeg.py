@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from pcan_model.core.errors import DataError
-from pcan_model.data.check import Findings, check
+from pcan_model.data.check import DatasetSummary, check
 from pcan_model.data.files import read_image
 from pcan_model.data.formats.jpeg import is_whole
 from pcan_model.data.image_decoding import BadImage, decode
@@ -95,10 +95,10 @@ def test_check_names_the_cut_image_and_goes_on(tmp_path: Path) -> None:
     for number, data in enumerate([PLAIN, PLAIN[:2000], PLAIN + bytes(999)]):
         (tmp_path / f"{number}.jpg").write_bytes(data)
 
-    findings = Findings()
-    list(check(open_clips(tmp_path), ("car",), findings))
+    summary = DatasetSummary()
+    list(check(open_clips(tmp_path), ("car",), summary))
 
-    assert findings.frames == 2 and len(findings.problems) == 1 and "1.jpg: image" in findings.problems[0]
+    assert summary.frames == 2 and len(summary.problems) == 1 and "1.jpg: image" in summary.problems[0]
 
 
 @settings(max_examples=300, deadline=200)
@@ -114,8 +114,8 @@ def test_any_bytes_are_whole_or_not_and_never_an_error(data: bytes, cut: int) ->
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")
 def test_the_reported_images() -> None:
-    findings = Findings()
+    summary = DatasetSummary()
     for name in ("padded", "trunc"):
-        list(check(open_clips(REPORTS / "img" / name), ("car",), findings))
+        list(check(open_clips(REPORTS / "img" / name), ("car",), summary))
 
-    assert findings.frames == 4 and [p for p in findings.problems if "trunc/000002.jpg" in p]
+    assert summary.frames == 4 and [p for p in summary.problems if "trunc/000002.jpg" in p]

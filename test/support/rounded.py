@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from support.moving import moving_blocks
 
-from pcan_model.core.engine import CameraFormat
 from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision
+from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
 from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
+
+STATIC = ExportOptions(roi="gridsample")
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,14 @@ def round_all(
     net: PCAN | ReleasedPCAN,
     root: Path,
     clips: Sequence[Clip],
+    options: ExportOptions = STATIC,
     *,
-    roi: str = "gridsample",
     frames: int = 8,
-    cameras: int = 1,
-    camera: CameraFormat | None = None,
 ) -> dict[str, Path]:
     """Export a network in every precision of 8 bits; returns the folder of each."""
     whole = root / "whole"
     whole.mkdir()
-    for prefix, signature in room._signatures(net, roi, cameras, camera).items():
+    for prefix, signature in room._signatures(net, options).items():
         room._write_passes(net, whole, signature, prefix, own_weights=True)
 
     def take(
@@ -72,5 +72,5 @@ def round_all(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_write_passes", take)
         patch.setattr(precision, "CALIBRATION_FRAMES", frames)
-        options = {"roi": roi, "calibration": clips, "cameras": cameras, "camera": camera}
-        return {name: room.export(net, root / name, precision=name, **options) for name in LAYERS}
+        each = {name: replace(options, precision=name) for name in LAYERS}
+        return {name: room.export(net, root / name, own, calibration=clips) for name, own in each.items()}

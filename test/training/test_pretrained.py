@@ -59,9 +59,9 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"list\.pt: expected a state_dict, got list"):
         load_pretrained(PCAN(small_config()), tmp_path / "list.pt")
     (tmp_path / "text.pt").write_text("no weights")
-    with pytest.raises(ValueError, match=r"text\.pt: expected a file of torch, got another"):
+    with pytest.raises(ValueError, match=r"text\.pt: expected a file saved by torch, got damaged data"):
         load_pretrained(PCAN(small_config()), tmp_path / "text.pt")
-    with pytest.raises(ValueError, match=r"nowhere\.pt: expected a file of torch, got no such file"):
+    with pytest.raises(ValueError, match=r"nowhere\.pt: expected a file saved by torch, got no such file"):
         load_pretrained(PCAN(small_config()), tmp_path / "nowhere.pt")
 
 

@@ -213,7 +213,7 @@ def test_errors_of_the_user_are_one_line(
     wrong.write_text("tracker: {capacitee: 3}")
     assert "wrong.yaml: tracker: capacitee" in fails(capsys, train.main, str(wrong), *command[1:], *out)
     assert "expected a video of" in fails(capsys, train.main, *command, *out, "--hold-out", "nobody")
-    assert "wrong.yaml: expected a file of torch" in fails(
+    assert "wrong.yaml: expected a file saved by torch" in fails(
         capsys, train.main, *command, *out, "--backbone", str(wrong)
     )
 
@@ -223,7 +223,7 @@ def test_what_cannot_be_resumed_is_named(
 ) -> None:
     (tmp_path / "resume.pt").write_bytes(b"half a file")
     resume = [*command, "--out", str(tmp_path), "--resume"]
-    assert "resume.pt: expected a file of torch" in fails(capsys, train.main, *resume)
+    assert "resume.pt: expected a file saved by torch" in fails(capsys, train.main, *resume)
     torch.save({"net": {}, "step": 3}, tmp_path / "resume.pt")
     assert "resume.pt: net: expected the state of small" in fails(capsys, train.main, *resume)
 

@@ -14,13 +14,13 @@ from pcan_model.cli.attention import main
 from pcan_model.core.config import ConfigError
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
-from pcan_model.visualization.attention_figure import attended, busiest, colours, draw
+from pcan_model.visualization.attention_figure import colour_map, colours, draw, most_active
 from pcan_model.visualization.attention_maps import choose
 from pcan_model.visualization.attention_recorder import (
     SIDE,
     AttentionView,
     RecordedFrame,
-    cut,
+    crop_square,
     record_attention,
 )
 
@@ -68,18 +68,18 @@ def test_on_a_still_image_prototypes_go_on_looking_at_the_same_place(clip: list[
 def test_a_cut_out_shows_the_box_with_pixels_where_the_cells_are() -> None:
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[:, :30] = 200  # the left half of the box
-    square = cut(pixels, np.array([20, 10, 40, 20], np.float32))
+    square = crop_square(pixels, np.array([20, 10, 40, 20], np.float32))
     assert square.shape == (SIDE, SIDE, 3)
     assert (square[:, : SIDE // 2 - 12] == 200).all() and (square[:, SIDE // 2 + 12 :] == 0).all()
 
 
-def test_the_busiest_prototypes_are_those_that_attend_to_their_own_side() -> None:
-    assert busiest([view()], 3, 1) == ([1], [4])
-    assert busiest([view()], 3, 9) == ([1, 0, 2], [4, 3])
+def test_the_most_active_prototypes_are_those_that_attend_to_their_own_side() -> None:
+    assert most_active([view()], 3, 1) == ([1], [4])
+    assert most_active([view()], 3, 9) == ([1, 0, 2], [4, 3])
 
 
 def test_places_get_the_colour_of_the_prototype_that_attends_to_them() -> None:
-    palette, tile = colours(3), attended(view(), range(3)).astype(float) - 0.4 * 100
+    palette, tile = colours(3), colour_map(view(), range(3)).astype(float) - 0.4 * 100
     np.testing.assert_allclose(tile[SIDE // 2, 5], 0.6 * palette[1], atol=1)
     np.testing.assert_allclose(tile[SIDE // 2, -5], 0.6 * palette[2], atol=1)
 

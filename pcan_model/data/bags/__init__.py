@@ -1,1 +1,1 @@
-"""rosbag2 files read and written without ROS."""
+"""Reading and writing of rosbag2 without ROS."""

@@ -1,4 +1,4 @@
-"""A bag as a clip: its images, with the ground truth of their stamps."""
+"""A bag as a clip: its images with ground truth matched by stamp."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pcan_model.data.bags.reading import Bag
 from pcan_model.data.clips import Clip, ClipFrame, without_image
 from pcan_model.data.image_decoding import BadImage, decode
 
-FALLBACK = 10.0  # frames per second of a bag whose stamps say nothing
+FALLBACK = 10.0  # frames per second of a bag without usable stamps
 
 
 class BagClip(Clip):
-    """The images with the ground truth of their stamps.
+    """The images of a bag with ground truth matched by stamp.
 
-    Frames are cheap in order, and each step back starts over. The time of a frame is its stamp, the rate that
-    of the usual distance between stamps; where no stamp is later than the one before it the rate gives the
-    times. Raises BagError where there are no images.
+    Reading in order is cheap; each step back starts over. The time of a frame is its stamp, and the rate is
+    from the median interval of stamps; if stamps never increase, times are computed from the rate. Raises
+    BagError if there are no images.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class BagClip(Clip):
         self._made = partial(BagClip, path, topic=topic, truth=truth, names=names)
         self._images = ImageBag(path, topic)
         stamps: list[int] = []
-        self._truth: dict[int, bytes] = {}  # stamp to what is labelled
+        self._truth: dict[int, bytes] = {}  # serialised messages by stamp
         with Bag(path) as bag:
             for stored in bag.messages([self._images.topic, truth]):
                 if stored.connection.topic == self._images.topic:
@@ -52,10 +52,10 @@ class BagClip(Clip):
         self._timed = bool(steps)
         self.rate = 1e9 / median(steps) if steps else FALLBACK
         self._records: Iterator[Record] = iter(())
-        self._next = len(stamps)  # frame that the reading stands before
+        self._next = len(stamps)  # next frame of `_records`
 
     def __reduce__(self) -> tuple[Callable[[], BagClip], tuple[()]]:
-        return self._made, ()  # another process reads the bag itself
+        return self._made, ()  # another process opens the bag itself
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -65,7 +65,7 @@ class BagClip(Clip):
         return self._stamps[index] if self._timed else super().time(index)
 
     def read(self, index: int) -> ClipFrame:
-        """Decode a frame; in a labelled bag, one without ground truth holds no objects."""
+        """Decode a frame; in a labelled bag, one without ground truth has no objects."""
         self._check_index(index, len(self))
         record = self._record(index)
         try:

@@ -1,4 +1,4 @@
-"""rosbag2 in and out, in pure Python: images to play, tracks to keep."""
+"""rosbag2 in pure Python: reading of images, writing of tracks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Storage = Literal["mcap", "sqlite3"]
 class Record:
     """One image of a bag."""
 
-    time: int  # when it was recorded, nanoseconds
-    stamp: int  # when it was taken, nanoseconds
-    raw: bytes  # the serialised message, as it goes over the wire
-    message: Any  # the same, to be read
+    time: int  # recording time, nanoseconds
+    stamp: int  # capture time, nanoseconds
+    raw: bytes  # the serialised message
+    message: Any  # the deserialised message
 
 
 class ImageBag:
@@ -38,31 +38,31 @@ class ImageBag:
         self._types = our_types()
         with Bag(path) as bag:
             chosen = image_topic(bag, topic)
-            self.losses = tuple(bag.losses)  # what opening could not find
+            self.losses = tuple(bag.losses)  # found when opening the bag
         self.topic, self.compressed, self.count = chosen.topic, chosen.msgtype == COMPRESSED, chosen.msgcount
         self._type = chosen.msgtype
 
     def records(self) -> Iterator[Record]:
-        """Yield the images; BagError where one cannot be read."""
+        """Yield the images; raises BagError if one cannot be read."""
         with Bag(self._path) as bag:
             known = len(bag.losses)
             for stored in bag.messages([self.topic]):
                 try:
                     message: Any = self._types.deserialize_cdr(stored.raw, self._type)
-                except Exception as error:  # a broken message shows in many ways
+                except Exception as error:  # a malformed message raises many types
                     raise self._broken(f"{self.topic}: {type(error).__name__}: {error}") from error
                 yield Record(stored.time, nanoseconds(message.header.stamp), stored.raw, message)
             if len(bag.losses) > known:
                 raise self._broken(str(bag.losses[-1]))
 
     def _broken(self, reason: str) -> BagError:
-        return BagError(f"{self._path}: broken: {reason}; `pcan-bag show` says what can be read")
+        return BagError(f"{self._path}: broken: {reason}; `pcan-bag show` reports what can be read")
 
 
 def write_tracks(
     messages: Iterable[tuple[int, bytes]], folder: Path, topic: str = "/pcan_tracker/tracks"
 ) -> None:
-    """Write serialised TrackedInstanceArrays by their time in nanoseconds, atomically."""
+    """Write serialised TrackedInstanceArrays with their times in nanoseconds, atomically."""
     with bag_writer(folder) as writer:
         connection = writer.add_connection(topic, TRACKS, typestore=our_types())
         for time, raw in messages:
@@ -71,7 +71,7 @@ def write_tracks(
 
 @contextmanager
 def bag_writer(folder: Path, storage: Storage = "mcap") -> Iterator[Writer]:
-    """Yield a writer of a bag that is at `folder` only once it is complete; replaces one that is there."""
+    """Yield a writer of a bag that appears at `folder` once it is complete, replacing an existing one."""
     check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
@@ -82,17 +82,17 @@ def bag_writer(folder: Path, storage: Storage = "mcap") -> Iterator[Writer]:
 
 
 def new_bag(folder: Path, storage: Storage) -> Writer:
-    """Return a writer of a bag that grows at `folder`."""
+    """Return a writer of a bag at `folder`."""
     return Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin[storage.upper()])
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise BagError where something is that is no bag: nobody wants that replaced."""
+    """Raise BagError if `folder` exists and is not a bag."""
     if folder.exists() and not (folder / "metadata.yaml").is_file():
-        raise BagError(f"{folder}: exists and is no rosbag2: not replaced")
+        raise BagError(f"{folder}: exists and is not a rosbag2: not replaced")
 
 
 def put_in_place(partial: Path, folder: Path) -> None:
-    """Give a complete bag its final name, in place of a bag that has it now; BagError for anything else."""
+    """Move a complete bag to its final path, replacing only another bag; raises BagError otherwise."""
     check_replaceable(folder)
     replace_folder(partial, folder)

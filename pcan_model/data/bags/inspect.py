@@ -1,4 +1,4 @@
-"""`pcan-bag show`: what is in a bag topic by topic, and what is wrong with it."""
+"""Inspection of a bag for `pcan-bag show`: contents by topic, and problems."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rosbags.interfaces import Nodetype
 
 from pcan_model.data.bags.message_types import COMPRESSED, IMAGE
 from pcan_model.data.bags.reading import Bag, Loss
-from pcan_model.data.bags.recovery import Stored
+from pcan_model.data.bags.recovery import StoredMessage
 from pcan_model.data.image_decoding import BadImage, decode
 
-GAP = 2.5  # times the usual distance of two stamps
-FEWEST = 4  # messages before a distance is usual
+GAP = 2.5  # times the median interval of stamps
+FEWEST = 4  # messages needed for a median interval
 HEADER = (Nodetype.NAME, "std_msgs/msg/Header")
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A hole in a topic."""
+    """A gap in a topic."""
 
     start: float  # seconds after the bag's first message
     length: float  # seconds from stamp to stamp
@@ -32,23 +32,23 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """One topic of a bag."""
+    """Contents and problems of a topic."""
 
     name: str
     type: str
     count: int  # messages read
-    rate: float | None  # per second, of the usual distance between stamps
+    rate: float | None  # per second, from the median interval of stamps
     start: float | None  # seconds after the bag's first message
     end: float | None
     gaps: tuple[Gap, ...] = ()
-    duplicate_stamps: int = 0  # messages with the stamp of the one before
-    backward_stamps: int = 0  # messages stamped before the one before
-    formats: dict[str, int] = field(default_factory=dict)  # of images: size and encoding to how many
-    unreadable: int = 0  # messages that hold no image, or not their type
+    duplicate_stamps: int = 0  # messages with the stamp of the previous one
+    backward_stamps: int = 0  # messages with an earlier stamp than the previous one
+    formats: dict[str, int] = field(default_factory=dict)  # number of images by size and encoding
+    unreadable: int = 0  # malformed messages
     first_error: str = ""
 
     def problems(self) -> list[str]:
-        """Return what is wrong, in lines for people."""
+        """Return the problems as readable lines."""
         lines = []
         if self.gaps:
             worst = max(self.gaps, key=lambda gap: gap.length)
@@ -58,7 +58,7 @@ class TopicReport:
         if self.duplicate_stamps:
             lines.append(f"{self.duplicate_stamps} stamps twice")
         if self.backward_stamps:
-            lines.append(f"{self.backward_stamps} stamps go back in time: the tracker starts anew there")
+            lines.append(f"{self.backward_stamps} stamps go back in time: the tracker is reset there")
         if len(self.formats) > 1:
             kinds = ", ".join(f"{kind} ({count})" for kind, count in self.formats.items())
             lines.append(f"images change: {kinds}")
@@ -69,16 +69,16 @@ class TopicReport:
 
 @dataclass(frozen=True, slots=True)
 class BagReport:
-    """A whole bag."""
+    """Contents and problems of a bag."""
 
     path: str
     duration: float  # seconds from the first message to the last
-    messages: int  # that could be read
+    messages: int  # readable ones
     topics: tuple[TopicReport, ...]
-    losses: tuple[Loss, ...]  # what the bag should hold and does not
+    losses: tuple[Loss, ...]  # missing or damaged contents
 
     def text(self) -> str:
-        """Return it for people."""
+        """Return the report as text."""
         lines = [f"{self.path}: {self.messages} messages in {self.duration:.2f} s"]
         width = max((len(topic.name) for topic in self.topics), default=0)
         for topic in self.topics:
@@ -91,22 +91,22 @@ class BagReport:
 
 
 def inspect(path: Path, progress: Any = iter) -> BagReport:
-    """Read a bag from end to end; every image is decoded. BagError when there is nothing to read."""
+    """Read a bag from end to end, decoding every image; raises BagError if nothing can be read."""
     with Bag(path) as bag:
         types = bag.types()
-        notes = {(c.topic, c.msgtype): _Notes(types, c.msgtype) for c in bag.connections}
+        topics = {(c.topic, c.msgtype): _TopicStatistics(types, c.msgtype) for c in bag.connections}
         first, last = 2**63 - 1, 0
         for stored in progress(bag.messages()):
-            notes[stored.connection.topic, stored.connection.msgtype].take(stored)
+            topics[stored.connection.topic, stored.connection.msgtype].take(stored)
             first, last = min(first, stored.time), max(last, stored.time)
-        reports = tuple(note.report(topic, first) for (topic, _), note in sorted(notes.items()))
+        reports = tuple(note.report(topic, first) for (topic, _), note in sorted(topics.items()))
         duration = max(0, last - first) * 1e-9 if last else 0.0
         count = sum(report.count for report in reports)
         return BagReport(str(path), duration, count, reports, tuple(bag.losses))
 
 
-class _Notes:
-    """What is noticed of one topic; keeps a time and a stamp per message."""
+class _TopicStatistics:
+    """Statistics of one topic, with a time and a stamp per message."""
 
     def __init__(self, types: Any, kind: str) -> None:
         self._types, self._kind = types, kind
@@ -118,8 +118,8 @@ class _Notes:
         self._formats: Counter[str] = Counter()
         self._errors: list[str] = []
 
-    def take(self, stored: Stored) -> None:
-        """Look at one message."""
+    def take(self, stored: StoredMessage) -> None:
+        """Add a message."""
         self._times.append(stored.time)
         if self._stamped and header_stamp(stored.raw) >= 0:
             self._stamps.append(header_stamp(stored.raw))
@@ -140,7 +140,7 @@ class _Notes:
         self._formats[f"{width}x{height} {kind}"] += 1
 
     def report(self, topic: str, first: int) -> TopicReport:
-        """Sum up; `first` is the time of the bag's first message."""
+        """Return the report; `first` is the time of the bag's first message."""
         stamps = self._stamps or self._times
         steps = np.diff(np.array(stamps, np.int64))
         ahead = steps[steps > 0]
@@ -166,7 +166,7 @@ class _Notes:
 
 
 def header_stamp(raw: bytes) -> int:
-    """Return the stamp of a serialised message that begins with a Header, nanoseconds; -1 where it is cut."""
+    """Return the stamp in nanoseconds of a serialised message that begins with a Header; -1 if truncated."""
     if len(raw) < 12:
         return -1
     order = "<" if raw[1] & 1 else ">"

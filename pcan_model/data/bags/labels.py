@@ -1,4 +1,4 @@
-"""Labels read back from messages of ground truth, or of tracks; needs no ROS."""
+"""Labels from ground-truth or track messages; needs no ROS."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.masks import decode
 from pcan_model.data.clips import LabeledFrame
 
-IGNORE_ID, IGNORE_NAME = 65535, "ignore"  # class of what counts neither way
+IGNORE_ID, IGNORE_NAME = 65535, "ignore"  # class of regions excluded from evaluation
 
 
 def labels_of(message: Any, image: NDArray[np.uint8], names: Sequence[str] = CLASSES) -> LabeledFrame:
-    """Return the labels that a TrackedInstanceArray carries, with their image (H, W, 3) RGB.
+    """Return the labels in a TrackedInstanceArray, with their image (H, W, 3) RGB.
 
-    names  of the classes that labels count; objects of others are ignored
+    names  class names, in the order of labels; objects of other classes become ignore
     """
     height, width = message.image_height, message.image_width
     masks = [decode(i.mask, height, width).astype(bool) for i in message.instances]

@@ -1,4 +1,4 @@
-"""The message types of ROS 2 with ours, for reading and writing bags without ROS."""
+"""Message types of ROS 2 and of this package, for reading and writing bags without ROS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACKS = "pcan_ros/msg/TrackedInstanceArray"
 
 
 def our_types() -> Any:
-    """Return the types of ROS with our messages added."""
+    """Return the type store of ROS with the messages of this package."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     for name, text in _messages().items():
         store.register(get_types_from_msg(text, name))

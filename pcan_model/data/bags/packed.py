@@ -1,4 +1,4 @@
-"""Compressed rosbag2 without metadata that says so, and bags of ROS 1: recognised by their first bytes."""
+"""Compressed rosbag2 files and ROS 1 bags, recognised by their first bytes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from backports import zstd
 MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd; a serialised message begins with a zero
 ENDING = ".zstd"
 ROS1 = b"#ROSBAG V"
-MOST_OF_MESSAGE = 1 << 28  # bytes that a message may unpack to
-MOST_TIMES = 1000  # that a file may grow, beyond the first LEAST bytes
+MOST_OF_MESSAGE = 1 << 28  # limit of a decompressed message, bytes
+MOST_TIMES = 1000  # limit of the compression ratio of a file, beyond the first LEAST bytes
 LEAST = 1 << 26
-SPARE = 1 << 30  # bytes that stay free on the disk
+SPARE = 1 << 30  # bytes to leave free on the disk
 PIECE = 1 << 22
 
 
 def unpack_message(raw: bytes) -> bytes:
-    """Return a message, unpacked if it was compressed by itself.
+    """Return a message, decompressed if it was compressed individually.
 
-    Raises ValueError where that cannot be, or would take more memory than any image does.
+    Raises ValueError for a malformed or oversized one.
     """
     if raw[:4] != MAGIC:
         return raw
@@ -29,16 +29,16 @@ def unpack_message(raw: bytes) -> bytes:
     try:
         message: bytes = engine.decompress(raw, MOST_OF_MESSAGE)
     except zstd.ZstdError as error:
-        raise ValueError(f"a compressed message is broken: {error}") from error
+        raise ValueError(f"a compressed message is malformed: {error}") from error
     if not engine.eof:
         raise ValueError(f"a compressed message is cut off, or of more than {MOST_OF_MESSAGE} bytes")
     return message
 
 
 def unpack_file(file: Path, folder: Path) -> tuple[Path, str]:
-    """Unpack `x.mcap.zstd` as `x.mcap` in a folder, as far as it goes; returns where, and what went wrong.
+    """Unpack `x.mcap.zstd` as `x.mcap` into a folder, as far as possible; returns the path and any problem.
 
-    Raises ValueError where it grows beyond all measure, and OSError where the disk is full.
+    Raises ValueError if it unpacks to an excessive size, and OSError if the disk is full.
     """
     target, written = folder / file.name.removesuffix(ENDING), 0
     most = LEAST + MOST_TIMES * file.stat().st_size
@@ -50,12 +50,12 @@ def unpack_file(file: Path, folder: Path) -> tuple[Path, str]:
                     raise ValueError(f"unpacks to more than {written} bytes, for which there is no room")
                 plain.write(piece)
         except (zstd.ZstdError, EOFError) as error:
-            return target, f"cut off or damaged behind {written} bytes: {error}"
+            return target, f"cut off or damaged after {written} bytes: {error}"
     return target, ""
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
-    """Yield what comes out of a file of zstd frames, at most PIECE bytes at once; EOFError at a cut."""
+    """Yield the contents of a file of zstd frames in pieces of at most PIECE bytes; EOFError if truncated."""
     engine = zstd.ZstdDecompressor()
     with file.open("rb") as packed:
         while data := packed.read(PIECE):
@@ -69,7 +69,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
 
 
 def is_ros1(path: Path) -> bool:
-    """Tell a bag of ROS 1, or a folder of nothing but such bags."""
+    """Return whether a path is a ROS 1 bag or a folder of such bags."""
     if path.is_dir():
         names = sorted(path.glob("*.bag"))
         return bool(names) and is_ros1(names[0]) and not (path / "metadata.yaml").exists()
@@ -80,6 +80,6 @@ def is_ros1(path: Path) -> bool:
 
 
 def how_to_convert(path: Path) -> str:
-    """Return what to do with a bag of ROS 1, for people."""
+    """Return how to convert a ROS 1 bag."""
     bag = f"{path}/*.bag" if path.is_dir() else str(path)
     return f"a ROS 1 bag; convert it first: rosbags-convert --src {bag} --dst {path.with_suffix('')}_ros2"

@@ -1,8 +1,8 @@
-"""Damaged storage files of a rosbag2, read message by message as far as they go.
+"""Recovery of damaged rosbag2 storage files, message by message.
 
-MCAP (mcap.dev/spec): a magic, then records `opcode, length, body`; chunks hold records, mostly compressed.
-sqlite3: rows of `messages` in the order of writing; rows whose pages are gone raise an error each.
-Both offer what a reader of rosbags offers: `connections` and `messages(connections)`.
+MCAP (mcap.dev/spec): a magic, then records `opcode, length, body`; chunks contain records, mostly
+compressed. sqlite3: rows of `messages` in writing order; rows on lost pages raise an error each.
+Both have the interface of a rosbags reader: `connections` and `messages(connections)`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
 FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 MOST_OF_CHUNK = 1 << 30  # bytes
-FARTHEST = 1 << 20  # rows that the search behind a damaged place skips at most
+FARTHEST = 1 << 20  # maximum number of rows skipped after damage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """One message as a storage file holds it."""
+class StoredMessage:
+    """One message in a storage file."""
 
     connection: Connection
-    time: int  # when it was recorded, nanoseconds
+    time: int  # recording time, nanoseconds
     raw: bytes  # serialised
 
 
-class Rescued:
-    """A damaged file; its topics and counts come from reading it once."""
+class RecoveredFile:
+    """A damaged file, read once for its topics and message counts."""
 
-    def __init__(self, scan: Callable[[Rescued], Iterator[Stored]]) -> None:
+    def __init__(self, scan: Callable[[RecoveredFile], Iterator[StoredMessage]]) -> None:
         self.found: dict[int, Connection] = {}
-        self.problem = ""  # where the reading met damage, in words
+        self.problem = ""  # description of the damage
         self._scan = scan
         counts: dict[int, int] = {}
         for stored in scan(self):
@@ -57,20 +57,20 @@ class Rescued:
                 yield wanted[stored.connection.id], stored.time, stored.raw
 
     def close(self) -> None:
-        """Nothing is held open between readings."""
+        """Do nothing: no file is kept open."""
 
 
-def rescue(path: Path) -> Rescued:
-    """Read a damaged .mcap or .db3; ValueError when not even its beginning is one."""
+def recover(path: Path) -> RecoveredFile:
+    """Read a damaged .mcap or .db3; raises ValueError if its beginning is unreadable, too."""
     if path.suffix == ".mcap":
-        return Rescued(lambda owner: _scan_mcap(path, owner))
-    return Rescued(lambda owner: _scan_sqlite(path, owner))
+        return RecoveredFile(lambda owner: _scan_mcap(path, owner))
+    return RecoveredFile(lambda owner: _scan_sqlite(path, owner))
 
 
 # MCAP
 
 
-def _scan_mcap(path: Path, owner: Rescued) -> Iterator[Stored]:
+def _scan_mcap(path: Path, owner: RecoveredFile) -> Iterator[StoredMessage]:
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(8) != MAGIC:
@@ -91,9 +91,9 @@ def _scan_mcap(path: Path, owner: Rescued) -> Iterator[Stored]:
 
 
 def _record(file: BinaryIO, left: int) -> tuple[int, bytes, bool]:
-    """Return opcode, body (as much as is there), and whether it is whole.
+    """Return opcode, body as far as present, and whether the record is complete.
 
-    left  bytes of the file from here on; a damaged length may say any number
+    left  remaining bytes of the file, since a damaged length may be any number
     """
     head = file.read(9)
     if len(head) < 9:
@@ -104,14 +104,14 @@ def _record(file: BinaryIO, left: int) -> tuple[int, bytes, bool]:
 
 
 class _McapRecords:
-    """Turns records into messages; remembers schemas and channels."""
+    """Converts records to messages, keeping track of schemas and channels."""
 
-    def __init__(self, owner: Rescued) -> None:
+    def __init__(self, owner: RecoveredFile) -> None:
         self._owner = owner
         self._schemas: dict[int, tuple[str, MessageDefinition]] = {}
-        self.broken = 0  # chunks that hold less than they say
+        self.broken = 0  # chunks that decompress to less than their declared size
 
-    def read(self, code: int, body: bytes) -> Iterator[Stored]:
+    def read(self, code: int, body: bytes) -> Iterator[StoredMessage]:
         """Yield the messages of one record."""
         data = _Fields(body)
         try:
@@ -125,25 +125,25 @@ class _McapRecords:
                 yield from self._message(data)
             elif code == CHUNK:
                 yield from self._chunk(data)
-        except (struct.error, UnicodeDecodeError):  # the record is not whole
+        except (struct.error, UnicodeDecodeError):  # an incomplete record
             return
 
     def _channel(self, data: _Fields) -> None:
         number, schema, topic, encoding = data.number("H"), data.number("H"), data.text(), data.text()
-        extra, end = {}, data.number("I") + data.place
-        while data.place < end:
+        extra, end = {}, data.number("I") + data.offset
+        while data.offset < end:
             key = data.text()
             extra[key] = data.text()
         name, definition = self._schemas.get(schema, ("unknown", MessageDefinition(FORMATS["ros2msg"], "")))
         kind = ConnectionExtRosbag2(encoding, parse_qos(extra.get("offered_qos_profiles", "")))
         self._owner.found[number] = Connection(number, topic, name, definition, "", 0, kind, self._owner)
 
-    def _message(self, data: _Fields) -> Iterator[Stored]:
+    def _message(self, data: _Fields) -> Iterator[StoredMessage]:
         channel, _, time, _ = data.number("H"), data.number("I"), data.number("Q"), data.number("Q")
         if channel in self._owner.found:
-            yield Stored(self._owner.found[channel], time, data.rest())
+            yield StoredMessage(self._owner.found[channel], time, data.rest())
 
-    def _chunk(self, data: _Fields) -> Iterator[Stored]:
+    def _chunk(self, data: _Fields) -> Iterator[StoredMessage]:
         _, _, size, _ = data.number("Q"), data.number("Q"), data.number("Q"), data.number("I")
         compression, _ = data.text(), data.number("Q")
         records = _decompress(data.rest(), compression, min(size, MOST_OF_CHUNK))
@@ -156,39 +156,39 @@ class _McapRecords:
 
 
 class _Fields:
-    """Little-endian fields, one after the other; struct.error where the bytes end."""
+    """Reads little-endian fields in sequence; raises struct.error at the end of the bytes."""
 
     def __init__(self, body: bytes) -> None:
-        self._body, self.place = body, 0
+        self._body, self.offset = body, 0
 
     def number(self, code: str) -> int:
         """Read an unsigned number by its struct code."""
-        (value,) = struct.unpack_from(f"<{code}", self._body, self.place)
-        self.place += struct.calcsize(f"<{code}")
+        (value,) = struct.unpack_from(f"<{code}", self._body, self.offset)
+        self.offset += struct.calcsize(f"<{code}")
         return int(value)
 
     def text(self) -> str:
-        """Read a string with its length before it."""
+        """Read a string with a length prefix."""
         length = self.number("I")
-        raw = self._body[self.place : self.place + length]
+        raw = self._body[self.offset : self.offset + length]
         if len(raw) < length:
             raise struct.error("a text is cut off")
-        self.place += length
+        self.offset += length
         return raw.decode()
 
     def rest(self) -> bytes:
-        """Return what is left."""
-        return self._body[self.place :]
+        """Return the remaining bytes."""
+        return self._body[self.offset :]
 
 
 def _decompress(data: bytes, compression: str, most: int) -> bytes:
-    """Return what comes out of the beginning of a chunk, hardly more than `most` bytes."""
+    """Decompress a chunk as far as possible, up to about `most` bytes."""
     if not compression:
         return data
     engine: Any = zstd.ZstdDecompressor() if compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
     out = b""
     try:
-        for start in range(0, len(data), 4096):  # in pieces, so that a fault costs what is behind it only
+        for start in range(0, len(data), 4096):  # in pieces, so that an error only loses what follows
             out += engine.decompress(data[start : start + 4096])
             if len(out) > most:
                 break
@@ -200,10 +200,10 @@ def _decompress(data: bytes, compression: str, most: int) -> bytes:
 # sqlite3
 
 
-def _scan_sqlite(path: Path, owner: Rescued) -> Iterator[Stored]:
+def _scan_sqlite(path: Path, owner: RecoveredFile) -> Iterator[StoredMessage]:
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as base:
         try:
-            base.execute("PRAGMA writable_schema = ON")  # lets SQLite open a file shorter than it should be
+            base.execute("PRAGMA writable_schema = ON")  # lets SQLite open a truncated file
             _sqlite_topics(base, owner)
         except sqlite3.Error as error:
             raise ValueError(f"expected a rosbag2 in sqlite3: {error}") from error
@@ -217,14 +217,14 @@ def _scan_sqlite(path: Path, owner: Rescued) -> Iterator[Stored]:
                 for number, topic, time, raw in rows:
                     last, step = number, 0
                     if topic in owner.found:
-                        yield Stored(owner.found[topic], time, bytes(raw))
+                        yield StoredMessage(owner.found[topic], time, bytes(raw))
                 return
             except sqlite3.DatabaseError as error:
                 owner.problem = f"damaged behind message {last}: {error}"
                 step = max(1, 2 * step)
 
 
-def _sqlite_topics(base: sqlite3.Connection, owner: Rescued) -> None:
+def _sqlite_topics(base: sqlite3.Connection, owner: RecoveredFile) -> None:
     columns = {row[1] for row in base.execute("PRAGMA table_info(topics)")}
     definitions: dict[str, MessageDefinition] = {}
     if "type_description_hash" in columns:

@@ -1,4 +1,4 @@
-"""Which topic of a bag holds the images of its camera."""
+"""Selection of the image topic of a bag."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pcan_model.data.bags.message_types import COMPRESSED, IMAGE
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.image_decoding import EIGHT_BIT, SIXTEEN_BIT, TWO_PLANES
 
-COLOUR, MONO, DEEP, UNKNOWN, DEPTH = range(5)  # kinds of images, the preferred first
+COLOUR, MONO, DEEP, UNKNOWN, DEPTH = range(5)  # kinds of images, in order of preference
 MONOCHROME = ("mono8", "8UC1", "mono16")
-KNOWN = {*EIGHT_BIT, *SIXTEEN_BIT, *TWO_PLANES}  # encodings that are read
+KNOWN = {*EIGHT_BIT, *SIXTEEN_BIT, *TWO_PLANES}  # supported encodings
 
 
 def image_topic(bag: Bag, topic: str) -> Connection:
-    """Return the named image topic; without a name the camera's.
+    """Return the named image topic, or without a name the most likely camera topic.
 
-    That is the one whose first image is in colour, else grey, else 16UC1 (a thermal camera's, or depth), and
-    of several the one with most images. Depth in floats and compressedDepth, which cannot be decoded, come
-    last. Raises BagError where there are no images.
+    That is the one whose first image is in colour, else grey, else 16UC1 (a thermal camera, or depth), and
+    of several the one with most images. Float depth and compressedDepth, which cannot be decoded, come
+    last. Raises BagError if there are no images.
     """
     images = [c for c in bag.connections if c.msgtype in (IMAGE, COMPRESSED) and c.msgcount]
     named = [c for c in images if topic in ("", c.topic)]
@@ -37,7 +37,7 @@ def image_topic(bag: Bag, topic: str) -> Connection:
 
 
 def _encoding(bag: Bag, connection: Connection, types: Any) -> str:
-    """Return the encoding of a topic's first image, or the format of a compressed one; empty if broken."""
+    """Return the encoding of a topic's first image, or its format if compressed; empty if malformed."""
     stored = next(iter(bag.messages([connection.topic])), None)
     try:
         assert stored is not None
@@ -48,7 +48,7 @@ def _encoding(bag: Bag, connection: Connection, types: Any) -> str:
 
 
 def _kind(encoding: str) -> int:
-    """Return the kind of images of an encoding (`rgb8`), or of a format (`rgb8; jpeg compressed bgr8`)."""
+    """Return the kind of an encoding (`rgb8`) or a format (`rgb8; jpeg compressed bgr8`)."""
     pixels = encoding.partition(";")[0].strip()
     if "compressedDepth" in encoding or pixels.startswith(("32F", "64F")):
         return DEPTH

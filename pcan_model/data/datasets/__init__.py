@@ -1,1 +1,1 @@
-"""The data sets as they lie on disk, each opened as clips."""
+"""Data sets on disk, opened as clips."""

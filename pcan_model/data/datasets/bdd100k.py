@@ -1,4 +1,4 @@
-"""BDD100K as it is unpacked: `images/<set>/<split>/…`, `labels/<task>/…`, for four of its tasks."""
+"""BDD100K on disk: `images/<set>/<split>/…` and `labels/<task>/…`, for four of its tasks."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError, read_all
 from pcan_model.data.transfer import stem, transfer
 
-KINDS = ("bitmasks", "rles", "polygons")  # of masks, the preferred first: bitmasks need no reading beforehand
+KINDS = ("bitmasks", "rles", "polygons")  # of masks, in order of preference: bitmasks are read lazily
 SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Where one of BDD100K's tasks keeps its files."""
+    """File layout of one of BDD100K's tasks."""
 
     images: str  # folder below images/
     labels: str  # folder below labels/
     stills: str = ""  # label file of a split is `<stills>_<split>.json`; none for videos
-    masks: bool = True  # with a folder per kind of mask; else boxes only
+    masks: bool = True  # has a folder per kind of mask; else boxes only
 
-    def found(self, root: Path) -> bool:
-        """Whether a folder holds the task."""
+    def matches(self, root: Path) -> bool:
+        """Return whether a folder contains the task."""
         return (root / "labels" / self.labels).is_dir() and (root / "images" / self.images).is_dir()
 
     def layout(self) -> str:
-        """Return the files expected."""
+        """Return the expected files."""
         kinds = f"{{{','.join(KINDS)}}}/" if self.masks else ""
         labels = f"{self.stills}_<split>.json" if self.stills else "<split>/<video>"
         return f"images/{self.images}/<split>/… with labels/{self.labels}/{kinds}{labels}"
@@ -49,10 +49,10 @@ DET = Task("100k", "det_20", stills="det", masks=False)
 
 
 class BitmaskLabels:
-    """The labels of a clip as RGBAn images."""
+    """Labels of a clip as RGBA bitmask images."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
-        self._files, self._names, self._complain = files, names, on_error
+        self._files, self._names, self._on_error = files, names, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
@@ -60,11 +60,11 @@ class BitmaskLabels:
         image = read_bitmask(file)
         if size is not None and image.shape[:2] != size:
             raise DataError(file, "image", f"the image's size {size}", image.shape[:2])
-        return bdd100k.from_bitmask(image, self._names, file, self._complain)
+        return bdd100k.from_bitmask(image, self._names, file, self._on_error)
 
 
 def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Decode an RGBAn image, (H, W, 4); DataError where it is of another kind."""
+    """Decode an RGBA bitmask image, (H, W, 4); raises DataError for any other image."""
     image = read_unchanged(file)
     if image.ndim != 3 or image.shape[2] != 4:
         raise DataError(file, "image", "(H, W, 4), RGBA", image.shape)
@@ -74,7 +74,7 @@ def read_bitmask(file: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def read_clips(
     root: Path, split: str | None, names: Sequence[str], on_error: OnError, *, task: Task
 ) -> list[Clip]:
-    """Open the clips of a split, in order of name; of all splits that have labels without one."""
+    """Open the clips of a split by name; without a split, those of all labelled splits."""
     splits = [split] if split else [name for name in SPLITS if _labels(root, task, name)]
     clips: list[Clip] = []
     for name in splits:
@@ -88,9 +88,9 @@ def read_clips(
 
 
 def _labels(root: Path, task: Task, split: str) -> Path | None:
-    """Return the folder or file of a split's labels, of the first kind that is there."""
-    home = root / "labels" / task.labels
-    for folder in [home / kind for kind in KINDS] if task.masks else [home]:
+    """Return the folder or file of a split's labels, of the first kind that exists."""
+    base = root / "labels" / task.labels
+    for folder in [base / kind for kind in KINDS] if task.masks else [base]:
         for path in (folder / split, folder / f"{task.stills}_{split}.json"):
             if path.exists():
                 return path
@@ -122,7 +122,7 @@ def _bitmask_clip(
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str], split: str) -> Iterator[None]:
-    """Save a clip's images and bitmasks as of `seg_track_20`; yields after every frame."""
+    """Save a clip's images and bitmasks in the layout of `seg_track_20`; yields after every frame."""
     numbers = bdd100k.identities()
     images = root / "images" / SEG_TRACK.images / split / clip.name
     masks = root / "labels" / SEG_TRACK.labels / "bitmasks" / split / clip.name

@@ -21,7 +21,7 @@ LAYOUT = "<split>/*.jpg with annotations/instances_<split>.json"
 PREFIX = "instances_"
 
 
-def found(root: Path) -> bool:
+def matches(root: Path) -> bool:
     """Whether a folder looks like COCO."""
     return bool(_splits(root))
 

@@ -1,4 +1,4 @@
-"""KITTI-MOTS on disk: `image_02/<sequence>/*.png` beside `instances/` or `instances_txt/`."""
+"""KITTI-MOTS on disk: `image_02/<sequence>/*.png` with `instances/` or `instances_txt/`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pcan_model.data.files import (
 )
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.formats.labels import FrameLabels
-from pcan_model.data.formats.reading import OnError, leaving_out, read_all, read_rows
+from pcan_model.data.formats.reading import OnError, lenient, read_all, read_rows
 from pcan_model.data.transfer import transfer
 
 LAYOUT = "image_02/<sequence>/*.png with instances/<sequence>/*.png or instances_txt/<sequence>.txt"
@@ -32,10 +32,10 @@ SPLITS = {"train": kitti_mots.TRAIN, "val": kitti_mots.VAL}  # of the MOTS paper
 
 
 class ImageLabels:
-    """The labels of a sequence as 16-bit images."""
+    """Labels of a sequence as 16-bit images."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str], on_error: OnError) -> None:
-        self._files, self._names, self._complain = files, names, on_error
+        self._files, self._names, self._on_error = files, names, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
@@ -43,18 +43,18 @@ class ImageLabels:
         values = read_unchanged(file)
         if size is not None and values.shape != size:
             raise DataError(file, "image", f"the image's size {size}", values.shape)
-        return kitti_mots.from_values(np.asarray(values), self._names, file, self._complain)
+        return kitti_mots.from_values(np.asarray(values), self._names, file, self._on_error)
 
 
 class LineLabels:
-    """The labels of a sequence as lines of run lengths, read when first asked for.
+    """Labels of a sequence as lines of run lengths, read on first use.
 
-    numbers   of the frames that have images, in their order
-    on_error  takes the error of each line that is left out
+    numbers   frame numbers of the images, in order
+    on_error  called with the error of each skipped line
     """
 
     def __init__(self, file: Path, numbers: Sequence[int], names: Sequence[str], on_error: OnError) -> None:
-        self._file, self._numbers, self._names, self._complain = file, numbers, names, on_error
+        self._file, self._numbers, self._names, self._on_error = file, numbers, names, on_error
         self._lines: dict[int, list[kitti_mots.Line]] | None = None
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
@@ -64,40 +64,40 @@ class LineLabels:
         lines = self._lines.get(self._numbers[index], [])
         if size is None and lines:
             size = size_from(*lines[0].size)
-        return None if size is None else kitti_mots.from_lines(lines, size, self._names, self._complain)
+        return None if size is None else kitti_mots.from_lines(lines, size, self._names, self._on_error)
 
     def _read(self) -> dict[int, list[kitti_mots.Line]]:
-        """Read the lines, and name those whose frame has no image."""
-        lines = kitti_mots.read_lines(self._file, self._complain)
+        """Read the lines, reporting those of frames without an image."""
+        lines = kitti_mots.read_lines(self._file, self._on_error)
         for time in sorted(set(lines) - set(self._numbers)):
             expected = f"a frame with an image, {span(self._numbers)}"
-            leaving_out(self._complain)(DataError(lines[time][0].source, "time", expected, time))
+            lenient(self._on_error)(DataError(lines[time][0].source, "time", expected, time))
         return lines
 
 
 def span(numbers: Sequence[int]) -> str:
-    """Return the first and last of some numbers, for people."""
+    """Return the range of some numbers, for messages."""
     return f"{min(numbers)} to {max(numbers)}" if numbers else "of none"
 
 
-def found(root: Path) -> bool:
-    """Whether a folder looks like KITTI-MOTS."""
-    return (_home(root) / "image_02").is_dir()
+def matches(root: Path) -> bool:
+    """Return whether a folder looks like KITTI-MOTS."""
+    return (_training_folder(root) / "image_02").is_dir()
 
 
 def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: OnError) -> list[Clip]:
-    """Open the sequences of a split, in order of name; all that are there without one.
+    """Open the sequences of a split by name; without a split, all of them.
 
-    split  train or val as in the MOTS paper or in `<split>.seqmap`, or test, which has no labels
+    split  train or val as in `<split>.seqmap` or the MOTS paper, or test, which has no labels
     """
     if split == "test":
         images = root / "testing" / "image_02"
         return read_all(lambda folder: _clip(folder, NoLabels()), _folders(images), on_error)
-    home = _home(root)
-    folders = {folder.name: folder for folder in _folders(home / "image_02")}
+    training = _training_folder(root)
+    folders = {folder.name: folder for folder in _folders(training / "image_02")}
     wanted = list(folders) if split is None else _sequences(root, split)
     if missing := [name for name in wanted if name not in folders]:
-        raise DataError(home / "image_02", f"split {split}", f"the sequences {missing}", list(folders))
+        raise DataError(training / "image_02", f"split {split}", f"the sequences {missing}", list(folders))
     return read_all(
         lambda name: _clip(folders[name], _labels(root, folders[name], names, on_error)), wanted, on_error
     )
@@ -107,8 +107,8 @@ def _clip(images: Path, labels: LabelSource) -> Clip:
     return FileClip(images.name, list_images(images), labels, rate=RATE)
 
 
-def _home(root: Path) -> Path:
-    """Return where the images are: the folder itself, or `training` in it."""
+def _training_folder(root: Path) -> Path:
+    """Return the folder of the images: `training`, if it exists, or `root` itself."""
     return root / "training" if (root / "training" / "image_02").is_dir() else root
 
 
@@ -129,19 +129,19 @@ def _sequences(root: Path, split: str) -> Sequence[str]:
 
 
 def _sequence(line: str) -> str:
-    """Return the sequence of a line `<sequence> empty <first> <last>`; its name may have spaces."""
+    """Return the sequence name of a line `<sequence> empty <first> <last>`; it may contain spaces."""
     name, *rest = line.strip().rsplit(maxsplit=3)
     return name if len(rest) == 3 and all(part.isdigit() for part in rest[1:]) else line.strip()
 
 
 def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -> LabelSource:
-    """Prefer images to lines: they need no reading beforehand. Both belong to their frame by its number."""
-    for home in (root, images.parent.parent):
-        masks, lines = home / "instances" / images.name, home / "instances_txt" / f"{images.name}.txt"
+    """Open the labels of a sequence: images if there are any, which are read lazily, else lines."""
+    for base in (root, images.parent.parent):
+        masks, lines = base / "instances" / images.name, base / "instances_txt" / f"{images.name}.txt"
         if masks.is_dir():
             files = [masks / f"{image.stem}.png" for image in list_images(images)]
             for path in sorted(set(masks.glob("*.png")) - set(files)):
-                leaving_out(on_error)(DataError(path, "name", f"that of an image in {images}", path.name))
+                lenient(on_error)(DataError(path, "name", f"that of an image in {images}", path.name))
             return ImageLabels(files, names, on_error)
         if lines.is_file():
             return LineLabels(lines, frame_numbers(list_images(images)), names, on_error)
@@ -151,7 +151,7 @@ def _labels(root: Path, images: Path, names: Sequence[str], on_error: OnError) -
 def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
     """Save a clip's images, label images and lines; yields after every frame.
 
-    A class that KITTI-MOTS does not know is ignored. Raises DataError for too many objects of a class.
+    Objects of classes not in KITTI-MOTS become ignore. Raises DataError for too many objects of a class.
     """
     identities = kitti_mots.Identities()
     lines: list[str] = []
@@ -169,6 +169,6 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str]) -> Iterator[None]:
 
 
 def write_list(root: Path, clips: Sequence[Clip], split: str) -> None:
-    """Save which sequences a split has, as a seqmap."""
+    """Write the sequences of a split as a seqmap."""
     text = "".join(f"{clip.name} empty 000000 {len(clip) - 1:06d}\n" for clip in clips)
     write_bytes(root / f"{split}.seqmap", text.encode())

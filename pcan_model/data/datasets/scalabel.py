@@ -1,4 +1,4 @@
-"""Clips with Scalabel JSON, as BDD100K has them: `images/<video>/*.jpg`, `labels/<video>.json`."""
+"""Clips with Scalabel JSON labels: `images/<video>/*.jpg` and `labels/<video>.json`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pcan_model.data.formats.labels import FrameLabels
 from pcan_model.data.formats.reading import OnError, raise_error, read_all
 from pcan_model.data.transfer import stem, transfer
 
-LAYOUT = "images/ with labels/*.json, one a video (images/<video>/) or of stills, or annotation_rle.json"
-STILLS = "annotation_rle.json"  # labels of single images, beside images/
-RATE = 5.0  # frames per second that BDD100K labels
+LAYOUT = "images/ with labels/*.json, one per video (images/<video>/) or of stills, or annotation_rle.json"
+STILLS = "annotation_rle.json"  # labels of single images in images/
+RATE = 5.0  # labelled frames per second in BDD100K
 
 
 class ScalabelLabels:
-    """The labels of one clip, checked when it is opened and decoded frame by frame."""
+    """Labels of a clip, validated when opened and decoded frame by frame."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ScalabelLabels:
         sources: Sequence[str],
         on_error: OnError = raise_error,
     ) -> None:
-        self._frames, self._sources, self._complain = frames, sources, on_error
+        self._frames, self._sources, self._on_error = frames, sources, on_error
         self._ids = scalabel.number_ids(self._frames)
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
@@ -43,7 +43,7 @@ class ScalabelLabels:
         size = size or scalabel.size_of(labels)
         if size is None:
             return None
-        return scalabel.decode(labels, size, self._ids, self._sources[index], self._complain)
+        return scalabel.decode(labels, size, self._ids, self._sources[index], self._on_error)
 
 
 def read_clips(
@@ -53,26 +53,26 @@ def read_clips(
     names: Sequence[str] = CLASSES,
     on_error: OnError = raise_error,
 ) -> list[Clip]:
-    """Open every video below `root` (or the named ones), in order of name.
+    """Open all videos below `root`, or the named ones, by name.
 
-    on_error  takes the error of each file or frame that is left out
+    on_error  called with the error of each skipped file or frame
 
-    Labels are read and checked now, images when a frame is asked for.
+    Labels are read and validated at once, images on demand.
     """
     root = Path(root)
-    found = {path.stem: path for path in sorted(visible((root / "labels").glob("*.json")))}
-    if not found:
+    matches = {path.stem: path for path in sorted(visible((root / "labels").glob("*.json")))}
+    if not matches:
         raise DataError(root / "labels", "*.json", "one label file per video", "none")
-    missing = sorted(set(videos or ()) - set(found))
+    missing = sorted(set(videos or ()) - set(matches))
     if missing:
-        raise DataError(root / "labels", "videos", f"some of {sorted(found)}", missing)
-    images, files = root / "images", [found[video] for video in sorted(videos or found)]
+        raise DataError(root / "labels", "videos", f"some of {sorted(matches)}", missing)
+    images, files = root / "images", [matches[video] for video in sorted(videos or matches)]
     opened = read_all(lambda file: _read_file(file, images, names, on_error), files, on_error)
     return [clip for clips in opened for clip in clips]
 
 
 def _read_file(labels: Path, images: Path, names: Sequence[str], on_error: OnError) -> list[Clip]:
-    """Open a label file of one video, of several by their videoName, or of stills without."""
+    """Open a label file of one video, of several by videoName, or of stills."""
     if (images / labels.stem).is_dir():
         return [read_video(labels, images / labels.stem, names, on_error)]
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -88,15 +88,15 @@ def _in_order(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(frames, key=lambda frame: (frame.get("frameIndex") or 0, frame["name"]))
 
 
-def found(root: Path) -> bool:
-    """Whether a folder looks like this."""
+def matches(root: Path) -> bool:
+    """Return whether a folder has this layout."""
     return (root / STILLS).is_file() or (
         (root / "images").is_dir() and bool(visible(root.glob("labels/*.json")))
     )
 
 
 def read_set(root: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[Clip]:
-    """Open every video, or the single images, of a folder."""
+    """Open the videos or the single images of a folder."""
     if (root / STILLS).is_file():
         return read_stills(root / STILLS, root / "images", names, on_error)
     return read_clips(root, names=names, on_error=on_error)
@@ -105,7 +105,7 @@ def read_set(root: Path, names: Sequence[str], on_error: OnError = raise_error) 
 def read_video(
     labels: Path, images: Path, names: Sequence[str] = CLASSES, on_error: OnError = raise_error
 ) -> Clip:
-    """Open one label file as one clip, frames by frameIndex."""
+    """Open a label file as a clip, with frames in order of frameIndex."""
     frames = _in_order(scalabel.read_frames(labels, on_error))
     return _Reader(labels, names, on_error).clip(labels.stem, frames, images)
 
@@ -121,15 +121,15 @@ def read_stills(
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """How the frames of one label file become clips."""
+    """Builds clips from the frames of a label file."""
 
     file: Path
-    names: Sequence[str]  # of the classes that labels count
-    on_error: OnError  # takes the errors of frames that are left out
+    names: Sequence[str]  # class names, in the order of labels
+    on_error: OnError  # called with the errors of skipped frames
 
     def clip(self, name: str, frames: Sequence[dict[str, Any]], images: Path) -> Clip:
-        """Check the labels of some frames and hold them as a clip."""
-        checked = read_all(self._check, self._once(frames), self.on_error)
+        """Validate the labels of frames and return a clip of them."""
+        checked = read_all(self._check, self._drop_duplicates(frames), self.on_error)
         sources = [self._source(frame) for frame, _ in checked]
         labels = ScalabelLabels([labels for _, labels in checked], sources, self.on_error)
         return FileClip(name, [images / frame["name"] for frame, _ in checked], labels, rate=RATE)
@@ -137,8 +137,8 @@ class _Reader:
     def _check(self, frame: dict[str, Any]) -> tuple[dict[str, Any], tuple[scalabel.Label, ...]]:
         return frame, scalabel.labels_of(frame, self.names, self._source(frame), self.on_error)
 
-    def _once(self, frames: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Leave out what stands there twice."""
+    def _drop_duplicates(self, frames: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Drop duplicate frames."""
         known: dict[tuple[str, int], dict[str, Any]] = {}
         for frame in frames:
             if known.setdefault((frame["name"], frame.get("frameIndex") or 0), frame) is not frame:
@@ -151,7 +151,7 @@ class _Reader:
 
 
 def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterator[None]:
-    """Save a clip in the layout that `read_clips` reads, its label file last; yields after every frame."""
+    """Save a clip in the layout of `read_clips`, writing the label file last; yields after every frame."""
     entries = []
     folder = root / "images" / clip.name
     for time, path, labels in transfer(clip, lambda time: folder / stem(clip, time), (".jpg", ".png")):
@@ -161,7 +161,7 @@ def save_clip(root: Path, clip: Clip, names: Sequence[str] = CLASSES) -> Iterato
 
 
 def write_clip(root: Path, name: str, frames: Iterable[LabeledFrame], *, quality: int = 92) -> None:
-    """Save frames as a clip of the layout that `read_clips` reads, its label file last."""
+    """Save frames as a clip in the layout of `read_clips`, writing the label file last."""
     entries = []
     for time, frame in enumerate(frames):
         path = Path(root) / "images" / name / f"{time:06d}.jpg"

@@ -18,33 +18,33 @@ from pcan_model.data.transfer import stem, transfer
 
 LAYOUT = "<split>/JPEGImages/<video>/*.jpg with <split>/instances.json (2021) or <split>.json (2019)"
 RATE = 6.0  # frames per second: every fifth of 30
-HELD_OUT = 10  # every tenth video of train makes val_sub, the others train_sub
+HELD_OUT = 10  # every tenth video of train is in val_sub, the others in train_sub
 
 
 class TubeLabels:
-    """The labels of a video."""
+    """Labels of a video."""
 
     def __init__(self, video: youtube_vis.VideoEntry, on_error: OnError) -> None:
-        self._video, self._complain = video, on_error
+        self._video, self._on_error = video, on_error
 
     def decode(self, index: int, size: tuple[int, int] | None) -> FrameLabels | None:
         """Return the labels of a frame."""
         video = self._video
         if size is not None and size != video.size:
             raise DataError(video.files[index], "image", f"the size of the labels {video.size}", size)
-        return youtube_vis.decode(video, index, self._complain)
+        return youtube_vis.decode(video, index, self._on_error)
 
 
-def found(root: Path) -> bool:
-    """Whether a folder looks like YouTube-VIS."""
+def matches(root: Path) -> bool:
+    """Return whether a folder looks like YouTube-VIS."""
     return bool(_splits(root))
 
 
 def read_clips(root: Path, split: str | None, names: Sequence[str], on_error: OnError) -> list[Clip]:
-    """Open the videos of a split, in order of name; of all splits without one.
+    """Open the videos of a split by name; without a split, those of all splits.
 
-    split  a folder (train, valid, test), or train_sub and val_sub, which part train by its video names:
-           the labels of the others are private
+    split  a folder (train, valid, test), or train_sub or val_sub, a split of train by video names, since
+           the labels of valid and test are private
     """
     splits = _splits(root)
     part = {"train_sub": "train", "val_sub": "train"}.get(split or "", split)
@@ -81,7 +81,7 @@ def _clip(video: youtube_vis.VideoEntry, images: Path, on_error: OnError) -> Cli
 
 
 class Writer:
-    """Saves clips of one split; all labels are one file, which comes last."""
+    """Saves clips as a split; the label file is written on close."""
 
     def __init__(self, root: Path, names: Sequence[str], split: str) -> None:
         self._root, self._names, self._split = root, names, split
@@ -93,8 +93,8 @@ class Writer:
         tubes = youtube_vis.Tubes()
         files = []
         images = self._root / self._split / "JPEGImages"
-        place = images / clip.name
-        for _, path, labels in transfer(clip, lambda time: place / stem(clip, time), (".jpg",)):
+        folder = images / clip.name
+        for _, path, labels in transfer(clip, lambda time: folder / stem(clip, time), (".jpg",)):
             files.append(path.relative_to(images).as_posix())
             tubes.add(labels)
             yield

@@ -1,1 +1,1 @@
-"""Label formats of the data sets: frames and clips of masks in and out; no cameran image is read."""
+"""Decoding and encoding of label formats, without images."""

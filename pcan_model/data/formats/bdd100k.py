@@ -1,4 +1,4 @@
-"""BDD100K bitmasks: one RGBAn image a frame (R category, G attributes, B * 256 + A id)."""
+"""BDD100K bitmasks: one RGBA image per frame (R category, G attributes, B * 256 + A id)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.identities import IdAllocator, only
-from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+from pcan_model.data.formats.labels import IGNORE, FrameLabels, keep, labelled, unique_values
 from pcan_model.data.formats.reading import OnError, raise_error
 
 CATEGORIES = {name: number for number, name in enumerate(CLASSES, start=1)}
 LAST_ID = 65_535
 TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1  # bits of G
-UNCOUNTED = CROWD | IGNORED  # either keeps an object out of training and evaluation
+UNCOUNTED = CROWD | IGNORED  # either excludes an object from training and evaluation
 
 
 def identities() -> IdAllocator:
-    """Return the ids of one clip."""
-    return IdAllocator(1, LAST_ID - 1)  # the last one is for what is ignored without a class
+    """Return the id allocator of a clip."""
+    return IdAllocator(1, LAST_ID - 1)  # the last one is for ignored regions without a class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bitmask:
-    """One frame as the official tools parse it: N instances by rising id, ignored ones among them."""
+    """A frame as parsed by the official tools: N instances by ascending id, including ignored ones."""
 
     index: NDArray[np.int16]  # (H, W) 0, or k + 1 where instance k is visible
     ids: NDArray[np.int64]  # (N,)
@@ -37,15 +37,15 @@ class Bitmask:
 
 
 def parse(image: NDArray[np.uint8], file: Path | str) -> Bitmask:
-    """Find the instances of an RGBAn image, (H, W, 4); pixels of id 0 are background.
+    """Parse an RGBA bitmask image, (H, W, 4); pixels of id 0 are background.
 
-    Raises DataError for another kind of image, and for an id of two categories or attributes.
+    Raises DataError for any other image, and for an id with several categories or attributes.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
         raise DataError(file, "image", "(H, W, 4) of 8 bit", f"{image.shape} {image.dtype}")
-    # One number a pixel, the id in its upper half: sorted, equal ids lie side by side.
+    # One integer per pixel with the id in its upper half, so that equal ids are adjacent when sorted.
     packed = np.ascontiguousarray(image[..., [1, 0, 3, 2]]).view("<u4")[..., 0]
-    found, positions = distinct(packed)
+    found, positions = unique_values(packed)
     ids, attributes, categories = found >> 16, found & 255, found >> 8 & 255
     real = ids > 0
     seen, counts = np.unique(ids[real], return_counts=True)
@@ -60,10 +60,10 @@ def parse(image: NDArray[np.uint8], file: Path | str) -> Bitmask:
 def from_bitmask(
     image: NDArray[np.uint8], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
 ) -> FrameLabels:
-    """Read one frame; crowd and ignored objects keep their class and are marked.
+    """Decode a frame; crowd and ignored objects keep their class and are marked as ignored.
 
-    A class that `names` does not hold is ignored. `on_error` takes the error of each object whose category
-    is none; it is ignored.
+    Objects of classes not in `names` become ignore, as do those of unknown categories, with whose errors
+    `on_error` is called.
     """
     bitmask = parse(image, file)
     for k in np.flatnonzero((bitmask.categories < 1) | (bitmask.categories > len(CATEGORIES))):
@@ -80,14 +80,14 @@ def from_bitmask(
 def to_bitmask(
     frame: FrameLabels, names: Sequence[str], numbers: IdAllocator, *, other: int = IGNORE
 ) -> NDArray[np.uint8]:
-    """Return the RGBAn image of a frame, (H, W, 4).
+    """Encode a frame as an RGBA bitmask image, (H, W, 4).
 
-    A region ignored without a class becomes an ignored crowd with the highest id; the official
-    evaluation forgives what any class finds there.
+    An ignored region without a class becomes an ignored crowd with the highest id, where the official
+    evaluation accepts predictions of any class.
 
-    names    of the classes that the frame's labels count
+    names    class names, in the order of labels
     numbers  the clip's ids, from `identities`
-    other    what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
+    other    value for objects of other classes: IGNORE (labels) or BACKGROUND (predictions)
     """
     frame = only(frame, names, CATEGORIES, other)
     colours = np.zeros((len(frame) + 2, 4), np.uint8)

@@ -1,4 +1,4 @@
-"""Identities of a clip in the numbers that a format has room for, and classes in its categories."""
+"""Mapping of a clip's identities and classes to the ids and categories of a format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcan_model.data.formats.labels import BACKGROUND, IGNORE, FrameLabels, keep
 
 
 class IdAllocator:
-    """One clip's identities as numbers `first` .. `last`; an identity that fits and is free keeps its own."""
+    """Maps a clip's identities to ids `first` .. `last`; an identity keeps its number if it is free."""
 
     def __init__(self, first: int, last: int) -> None:
         self._first, self._last = first, last
@@ -19,9 +19,9 @@ class IdAllocator:
         self._next = first
 
     def of(self, identity: int, wish: int | None = None) -> int:
-        """Return an identity's number, the same every time; OverflowError when none is left.
+        """Return the id of an identity, the same every time; raises OverflowError if none is left.
 
-        wish  the number it would like, itself by default
+        wish  preferred id, by default the identity itself
         """
         if identity not in self._number:
             wish = identity if wish is None else wish
@@ -40,11 +40,11 @@ class IdAllocator:
 
 
 def only(frame: FrameLabels, names: Sequence[str], known: Mapping[str, object], other: int) -> FrameLabels:
-    """Return a frame whose objects a format has a category for.
+    """Return a frame with the objects that a format has a category for.
 
-    names  of the classes that the frame's labels count
-    known  of the format, by name
-    other  what the pixels of other objects become: IGNORE (labels) or BACKGROUND (predictions)
+    names  class names, in the order of labels
+    known  categories of the format, by name
+    other  value for pixels of other objects: IGNORE (labels) or BACKGROUND (predictions)
     """
     assert other in (IGNORE, BACKGROUND)
     fits = np.array([name in known for name in names], bool)

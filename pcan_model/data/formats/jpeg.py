@@ -1,7 +1,7 @@
-"""Whether a JPEG is whole: one rule for cameras, bags and data sets.
+"""Detection of truncated JPEGs, the same for cameras, bags and data sets.
 
-It is whole when its end marker comes behind the coded pixels. What follows, such as the zeros that cameras
-fill their buffers with, does not matter; an end marker inside a thumbnail does not count.
+A JPEG is complete if its end marker follows the coded pixels. Anything after it, such as the zero padding of
+camera buffers, is accepted; an end marker inside a thumbnail does not count.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, restarts, st
 
 
 def is_jpeg(data: bytes | memoryview) -> bool:
-    """Tell a JPEG by its first bytes."""
+    """Return whether data starts like a JPEG."""
     return bytes(data[:2]) == START
 
 
 def is_whole(data: bytes | memoryview) -> bool:
-    """Tell whether a JPEG goes on to its end marker; padding behind it is fine."""
+    """Return whether a JPEG is complete; padding after the end marker is accepted."""
     position = len(START)
     while found := MARKER.match(data, position):
         code, position = found[1][0], found.end()

@@ -1,4 +1,4 @@
-"""KITTI-MOTS: a 16-bit image a frame (class * 1000 + id, 10000 = ignore), or run lengths a clip."""
+"""KITTI-MOTS: a 16-bit image per frame (class * 1000 + id, 10000 = ignore), or run lengths per clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcan_model.core import rle
 from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole_text
 from pcan_model.data.formats.identities import IdAllocator, only
-from pcan_model.data.formats.labels import IGNORE, FrameLabels, distinct, keep, labelled
+from pcan_model.data.formats.labels import IGNORE, FrameLabels, keep, labelled, unique_values
 from pcan_model.data.formats.reading import OnError, raise_error, read_all, read_rows
 
 CATEGORIES = {"car": 1, "pedestrian": 2}
@@ -24,16 +24,16 @@ TRAIN = tuple(f"{k:04d}" for k in range(21) if f"{k:04d}" not in VAL)
 
 
 class Identities:
-    """The ids of one clip: class * 1000 + number, where every class has its own numbers.
+    """Maps a clip's identities to ids: class * 1000 + number, with separate numbers per class.
 
-    An identity that is such an id already keeps it; any other keeps its number where that is free.
+    An identity that already is such an id keeps it; any other keeps its number if it is free.
     """
 
     def __init__(self) -> None:
         self._numbers = {category: IdAllocator(0, PER_CLASS - 1) for category in CATEGORIES.values()}
 
     def value(self, category: int, identity: int) -> int:
-        """Return class * 1000 + number; OverflowError for the 1001st object of a class."""
+        """Return class * 1000 + number; raises OverflowError for the 1001st object of a class."""
         own = category * PER_CLASS <= identity < (category + 1) * PER_CLASS
         number = self._numbers[category].of(identity, identity % PER_CLASS if own else identity)
         return category * PER_CLASS + number
@@ -42,10 +42,10 @@ class Identities:
 def to_values(
     frame: FrameLabels, names: Sequence[str], identities: Identities, *, other: int = IGNORE
 ) -> NDArray[np.uint16]:
-    """Return the image of a frame, (H, W).
+    """Encode a frame as an image, (H, W).
 
-    names  of the classes that the frame's labels count
-    other  what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
+    names  class names, in the order of labels
+    other  value for objects of other classes: IGNORE (labels) or BACKGROUND (predictions)
     """
     frame = _fitting(frame, names, other)
     values = [identities.value(CATEGORIES[names[n]], int(i)) for n, i in _named(frame)]
@@ -55,19 +55,19 @@ def to_values(
 def from_values(
     values: NDArray[np.uint16], names: Sequence[str], file: Path | str, on_error: OnError = raise_error
 ) -> FrameLabels:
-    """Read the image of a frame, (H, W); an id is the whole value, so that it is one in the clip.
+    """Decode the image of a frame, (H, W); an identity is the complete value, unique in the clip.
 
-    A class that `names` does not hold is ignored. `on_error` takes the error of each value that KITTI-MOTS
-    does not know; its pixels are ignored.
+    Objects of classes not in `names` become ignore, as do invalid values, with whose errors `on_error` is
+    called.
     """
     if values.dtype != np.uint16 or values.ndim != 2:
         raise DataError(file, "image", "(H, W) of 16 bit", f"{values.shape} {values.dtype}")
-    found, positions = distinct(values)
+    found, positions = unique_values(values)
     table = np.zeros(len(found), np.int16)
     objects: list[tuple[int, int]] = []
     for k, value in enumerate(found.tolist()):
         try:
-            table[k] = _enter(value, names, objects, file) if value else 0
+            table[k] = _add_object(value, names, objects, file) if value else 0
         except DataError as error:
             table[k] = IGNORE
             on_error(error)
@@ -77,7 +77,7 @@ def from_values(
 def to_lines(
     frame: FrameLabels, time: int, names: Sequence[str], identities: Identities, *, other: int = IGNORE
 ) -> list[str]:
-    """Return the lines of a frame: time, class * 1000 + id, class, height, width, run lengths."""
+    """Encode a frame as lines: time, class * 1000 + id, class, height, width, run lengths."""
     frame = _fitting(frame, names, other)
     runs = rle.encode_objects(frame.index, len(frame))
     categories = [CATEGORIES[names[label]] for label in frame.labels]
@@ -92,9 +92,9 @@ def to_lines(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object of one frame in `instances_txt`, its mask still encoded."""
+    """One object of one frame in `instances_txt`, with an encoded mask."""
 
-    time: int  # number of the frame
+    time: int  # frame number
     value: int  # class * 1000 + id in labels; any number from 0 up in results
     category: int  # of CATEGORIES, or IGNORED_CATEGORY
     size: tuple[int, int]  # H, W in pixels
@@ -105,10 +105,10 @@ class Line:
 def read_lines(
     file: Path, on_error: OnError = raise_error, *, results: bool = False
 ) -> dict[int, list[Line]]:
-    """Read a clip's lines by time; frames without objects are not there.
+    """Read a clip's lines by time; frames without objects are missing.
 
-    on_error  takes the error of each line that is left out
-    results   whether ids need not say their class
+    on_error  called with the error of each skipped line
+    results   accept ids that do not encode the class
     """
     frames: dict[int, list[Line]] = {}
     rows = read_rows(file, "KITTI-MOTS lines")
@@ -137,15 +137,15 @@ def from_lines(
 ) -> FrameLabels:
     """Decode the objects of one frame.
 
-    size      that of the image
-    on_error  takes the error of each line that is left out
+    size      (H, W) of the image
+    on_error  called with the error of each skipped line
     """
     index = np.zeros(size, np.int16)
     objects: list[tuple[int, int]] = []
     for line in lines:
         try:
             known = len(objects)
-            number = _enter(line.value, names, objects, line.source)
+            number = _add_object(line.value, names, objects, line.source)
             if number > 0 and line.value in [value for _, value in objects[:known]]:
                 raise DataError(line.source, "id", "once in a frame", f"{line.value} again")
             run = {"size": list(line.size), "counts": line.counts}
@@ -165,8 +165,8 @@ def _named(frame: FrameLabels) -> Iterable[tuple[int, int]]:
     return zip(frame.labels.tolist(), frame.ids.tolist(), strict=True)
 
 
-def _enter(value: int, names: Sequence[str], objects: list[tuple[int, int]], file: Path | str) -> int:
-    """Add an object's class and id; returns its number in the index, IGNORE where it does not count."""
+def _add_object(value: int, names: Sequence[str], objects: list[tuple[int, int]], file: Path | str) -> int:
+    """Add an object's class and id; returns its number in the index image, or IGNORE."""
     if value == IGNORED_VALUE:
         return IGNORE
     category = value // PER_CLASS

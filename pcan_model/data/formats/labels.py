@@ -1,4 +1,4 @@
-"""The noun of every label format: what is labelled, or predicted, in one frame."""
+"""Labels or predictions of a frame, common to all formats."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ BACKGROUND = 0  # in an index image: no object
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameLabels:
-    """N objects of one frame whose masks never overlap; N may be 0.
+    """N objects in a frame with masks that never overlap; N may be 0.
 
-    An object known by its box only is painted as a rectangle and, for want of an outline, ignored;
-    training alone asks for it: `objects(boxed=True)`.
+    An object with a box only is drawn as a rectangle and, without a mask, ignored, except in training, which
+    uses `objects(boxed=True)`.
     """
 
     index: NDArray[np.int16]  # (H, W) IGNORE, BACKGROUND, or k + 1 where object k is visible
     labels: NDArray[np.int64]  # (N,) index into Config.classes
     ids: NDArray[np.int64]  # (N,) identity within the clip
-    ignored: NDArray[np.bool_]  # (N,) crowd, ignored or boxed: neither object nor background, but of a class
-    scores: NDArray[np.float32]  # (N,) in [0, 1]; 1 where a person labelled
-    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) as of no_boxes
+    ignored: NDArray[
+        np.bool_
+    ]  # (N,) crowd, ignored or boxed: neither object nor background, but with a class
+    scores: NDArray[np.float32]  # (N,) in [0, 1]; 1 for labels
+    boxes: NDArray[np.float32] = field(default_factory=lambda: no_boxes(0))  # (N, 4) see no_boxes
 
     def __post_init__(self) -> None:
         if not len(self.boxes):
@@ -41,22 +43,22 @@ class FrameLabels:
 
     @property
     def boxed(self) -> NDArray[np.bool_]:
-        """Whether each object is known by its box only, (N,)."""
+        """Return whether each object has a box only, (N,)."""
         return ~np.isnan(self.boxes[:, 0])
 
     def areas(self) -> NDArray[np.int64]:
-        """Visible pixels of every object, (N,)."""
+        """Return the number of visible pixels of each object, (N,)."""
         return pixel_counts(self.index, len(self))
 
     def masks(self) -> NDArray[np.bool_]:
-        """Every object's own mask, (N, H, W)."""
+        """Return the mask of each object, (N, H, W)."""
         numbers = np.arange(1, len(self) + 1, dtype=np.int16)
         return np.asarray(self.index[None] == numbers[:, None, None])
 
     def objects(self, *, boxed: bool = False) -> FrameLabels:
-        """Return the objects that count, without unseen ones; the pixels of ignored ones say IGNORE.
+        """Return the visible objects that are not ignored; pixels of ignored ones become IGNORE.
 
-        boxed  whether those known by their box only count, too
+        boxed  include objects with a box only
         """
         ignored = self.ignored & ~self.boxed if boxed else self.ignored
         counted = np.flatnonzero(~ignored & (self.areas() > 0))
@@ -64,9 +66,9 @@ class FrameLabels:
 
 
 def no_boxes(count: int) -> NDArray[np.float32]:
-    """Return what stands for the boxes of objects whose outlines are known: NaN, (count, 4).
+    """Return NaN boxes (count, 4), for objects with a mask.
 
-    Where only the box is known it is x1 y1 x2 y2, pixel edges: x2 and y2 lie behind the last pixel.
+    Objects without a mask have a box x1 y1 x2 y2 in pixel edges: x2 and y2 are exclusive.
     """
     return np.full((count, 4), np.nan, np.float32)
 
@@ -79,7 +81,7 @@ def labelled(
     *,
     boxes: Sequence[Sequence[float]] = (),
 ) -> FrameLabels:
-    """Hold what a person labelled: scores are 1, and nothing is ignored or boxed unless said."""
+    """Return labels with scores of 1; by default nothing is ignored or boxed."""
     count = len(ids)
     return FrameLabels(
         index,
@@ -99,9 +101,9 @@ def from_masks(
     scores: NDArray[np.floating] | None = None,
     ignore: NDArray[np.bool_] | None = None,
 ) -> FrameLabels:
-    """Hold N masks (N, H, W); where they overlap the higher score keeps the pixel, then the later mask.
+    """Return labels from N masks (N, H, W); overlaps go to the higher score, then to the later mask.
 
-    ignore  (H, W)  neither object nor background, where no mask is
+    ignore  (H, W)  neither object nor background, at pixels without a mask
     """
     sure = np.ones(len(ids), np.float32) if scores is None else np.asarray(scores, np.float32)
     index = np.zeros(masks.shape[1:], np.int16)
@@ -113,7 +115,7 @@ def from_masks(
 
 
 def keep(frame: FrameLabels, chosen: NDArray[np.int64], other: int) -> FrameLabels:
-    """Return the chosen objects in that order; the pixels of the others say `other`."""
+    """Return the chosen objects in that order; pixels of the others become `other`."""
     table = np.full(len(frame) + 2, other, np.int16)
     table[:2] = IGNORE, BACKGROUND
     table[chosen + 2] = np.arange(1, len(chosen) + 1)
@@ -131,7 +133,7 @@ def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
     """Count the pixels of objects 0 .. count - 1.
 
     index   (H, W)    as in FrameLabels
-    returns (count,)  pixels that say k + 1
+    returns (count,)  number of pixels with value k + 1
     """
     values, _, lengths = runs(index)
     found = np.bincount(values.astype(np.int64) + 1, weights=lengths, minlength=count + 2)
@@ -139,9 +141,9 @@ def pixel_counts(index: NDArray[np.int16], count: int) -> NDArray[np.int64]:
 
 
 def runs(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the runs of equal pixels within rows: their values, first pixels and lengths.
+    """Return the runs of equal pixels within rows: values, first pixels and lengths.
 
-    Masks are large and few, so there are some thousand runs where there are a million pixels.
+    With few, large masks there are some thousand runs for a million pixels.
     """
     first = np.ones(image.shape, bool)
     np.not_equal(image[:, 1:], image[:, :-1], out=first[:, 1:])
@@ -149,8 +151,8 @@ def runs(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[
     return image.ravel()[starts], starts, np.diff(starts, append=image.size)
 
 
-def distinct(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted values of an image, and which of them every pixel has, (H, W)."""
+def unique_values(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted unique values of an image, and the index of each pixel's value, (H, W)."""
     of_run, _, lengths = runs(image)
     values, which = np.unique(of_run, return_inverse=True)
     return values, np.repeat(which, lengths).reshape(image.shape)

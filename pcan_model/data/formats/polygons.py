@@ -1,4 +1,4 @@
-"""Scalabel's `poly2d`: corners joined by straight lines and Bézier curves, filled to a mask."""
+"""Polygons: Scalabel's `poly2d` with lines and Bézier curves, and COCO's, rasterised to masks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pycocotools import mask as coco
 from pcan_model.core.numbers import finite
 from pcan_model.core.rle import Rle
 
-CURVE_STEPS = 32  # straight pieces per curve
-SHIFT = 4  # binary digits after the point that cv2 takes
-FEWEST = 3  # corners that hold a surface
-FARTHEST = 1e6  # a corner may be from the image's first, pixels
-LONGEST = 4e6  # an outline may be, pixels
+CURVE_STEPS = 32  # line segments per curve
+SHIFT = 4  # fractional bits of coordinates for cv2
+FEWEST = 3  # corners of a polygon
+FARTHEST = 1e6  # limit of coordinates, pixels
+LONGEST = 4e6  # limit of an outline's length, pixels
 
 
 def fill_polygons(polygons: Iterable[dict[str, Any]], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill the union of closed polygons, (H, W); (0, 0) is the corner of the first pixel, as in BDD100K.
+    """Rasterise the union of closed polygons, (H, W); (0, 0) is the corner of the first pixel, as in BDD100K.
 
-    Parts of fewer than FEWEST corners hold nothing. Raises ValueError for what is no polygon.
+    Polygons with fewer than FEWEST corners are empty. Raises ValueError for invalid polygons.
     """
     canvas = np.zeros(size, np.uint8)
     for polygon in polygons:
@@ -34,7 +34,7 @@ def fill_polygons(polygons: Iterable[dict[str, Any]], size: tuple[int, int]) -> 
 
 
 def corners(polygon: Any) -> tuple[NDArray[np.float64], str]:
-    """Return the vertices (N, 2) of a polygon and their kinds; ValueError where they are none."""
+    """Return the vertices (N, 2) of a polygon and their types; raises ValueError if invalid."""
     if not isinstance(polygon, dict) or not isinstance(polygon.get("vertices"), list):
         raise ValueError("no list of vertices")
     points = [point for point in polygon["vertices"] if isinstance(point, list) and len(point) == 2]
@@ -50,10 +50,10 @@ def corners(polygon: Any) -> tuple[NDArray[np.float64], str]:
 
 
 def run_lengths(parts: Any, size: tuple[int, int]) -> tuple[Rle | None, int]:
-    """Return COCO's polygons, lists of x, y, x, y, … each, as run lengths, and how many were left out.
+    """Convert COCO polygons, lists of x, y, x, y, …, to run lengths; also returns the number of skipped ones.
 
-    Those of fewer than FEWEST corners are left out, as they hold nothing; None where no other is there.
-    Raises ValueError for what is no polygon.
+    Polygons with fewer than FEWEST corners are empty and skipped; None if no others are left.
+    Raises ValueError for invalid polygons.
     """
     if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
         raise ValueError("no list of polygons, each a list of x, y, x, y, …")
@@ -63,9 +63,9 @@ def run_lengths(parts: Any, size: tuple[int, int]) -> tuple[Rle | None, int]:
         if len(part) % 2 or not all(map(_near, values)):
             raise ValueError("a polygon that is not pairs of numbers near the image")
         if np.abs(np.diff(np.array(values).reshape(-1, 2), axis=0)).sum() > LONGEST:
-            raise ValueError("an outline that is too long")  # the library's memory grows with it
-    left_out = len(parts) - len(kept) if parts else 1
-    return (coco.merge(coco.frPyObjects(kept, *size)) if kept else None), left_out
+            raise ValueError("an outline that is too long")  # pycocotools' memory grows with it
+    skipped = len(parts) - len(kept) if parts else 1
+    return (coco.merge(coco.frPyObjects(kept, *size)) if kept else None), skipped
 
 
 def _near(side: float | None) -> bool:
@@ -73,7 +73,7 @@ def _near(side: float | None) -> bool:
 
 
 def outline(vertices: NDArray[np.float64], types: str | None) -> NDArray[np.float64]:
-    """Replace curves by short straight lines.
+    """Replace curves by line segments.
 
     vertices (N, 2)  x, y in pixels
     types    N letters: L a corner, C one of the three further points of a cubic Bézier curve

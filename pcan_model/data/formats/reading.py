@@ -1,4 +1,4 @@
-"""What a reader does with what it cannot read, and how it opens text and JSON."""
+"""Error handling of readers, and reading of text and JSON files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def raise_error(error: DataError) -> None:
 
 
 def warn(error: DataError) -> None:
-    """Say it on the standard error, once in a process, and go on."""
+    """Log the error as a warning, once per process."""
     _warn(str(error))
 
 
@@ -31,16 +31,16 @@ def _warn(text: str) -> None:
     logging.getLogger("pcan_model").warning("%s", text)
 
 
-def leaving_out(on_error: OnError) -> OnError:
-    """Return what takes the error of an object that nobody can use, and that is left out.
+def lenient(on_error: OnError) -> OnError:
+    """Return the handler for errors of single unusable objects, which are skipped.
 
-    It is `on_error`, but for the one that would stop there: training and evaluation go on and say it.
+    It is `on_error`, or a warning instead of raising, so that training and evaluation continue.
     """
     return warn if on_error is raise_error else on_error
 
 
 def read_all(read: Callable[[Item], Found], items: Iterable[Item], on_error: OnError) -> list[Found]:
-    """Return what `read` makes of the items; its DataErrors go to `on_error`, which raises or goes on."""
+    """Apply `read` to all items; DataErrors are passed to `on_error`, which raises or skips the item."""
     found = []
     for item in items:
         try:
@@ -51,7 +51,7 @@ def read_all(read: Callable[[Item], Found], items: Iterable[Item], on_error: OnE
 
 
 def read_text(file: Path, expected: str) -> str:
-    """Read a text, with or without a byte order mark; DataError where the file is missing or is no text."""
+    """Read a text file, with or without a byte order mark; raises DataError if missing or not text."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -61,13 +61,13 @@ def read_text(file: Path, expected: str) -> str:
 
 
 def read_rows(file: Path, expected: str) -> list[tuple[int, str]]:
-    """Return the lines of a text that are not blank, with their numbers from 1."""
+    """Return the non-blank lines of a text file, with their numbers from 1."""
     lines = enumerate(read_text(file, expected).split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
 def read_json(file: Path, expected: str) -> Any:
-    """Read a JSON file; DataError where it is missing, or something else."""
+    """Read a JSON file; raises DataError if missing or invalid."""
     text = read_text(file, expected)
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""Scalabel JSON, as BDD100K has it: frames with labels, each with run lengths, polygons or a box only."""
+"""Scalabel JSON as in BDD100K: frames of labels with run lengths, polygons or boxes."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ from pcan_model.core.numbers import finite, whole
 from pcan_model.data.formats.identities import only
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
 from pcan_model.data.formats.polygons import FEWEST, corners, fill_polygons
-from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
+from pcan_model.data.formats.reading import OnError, lenient, raise_error, read_all, read_json
 
-NAMES = {name: name for name in CLASSES} | {  # the name mapping of BDD100K's own config
+NAMES = {name: name for name in CLASSES} | {  # name_mapping of BDD100K's config
     "person": "pedestrian",
     "bike": "bicycle",
     "motor": "motorcycle",
     "van": "car",
     "caravan": "car",
 }
-IGNORED_NAMES = {  # its ignored mapping
+IGNORED_NAMES = {  # ignore_mapping of BDD100K's config
     "other person": "pedestrian",
     "other vehicle": "car",
     "trailer": "truck",
     "ignored": "car",
 }
-EXTRA_NAMES = {"traffic light", "traffic sign"}  # of det_20: no moving objects, background here
+EXTRA_NAMES = {"traffic light", "traffic sign"}  # of det_20; treated as background
 CATEGORIES = {name: name for name in CLASSES}
 FIRST_IGNORED_ID = 30_001
-PLAIN = re.compile(r"[0-9]{1,18}", re.ASCII)  # an identity that is a number
+PLAIN = re.compile(r"[0-9]{1,18}", re.ASCII)  # a numeric identity
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label of one frame, mask still encoded."""
+    """One label of one frame, with an encoded mask."""
 
-    label: int  # index into the classes asked for, or IGNORE
+    label: int  # index into the classes, or IGNORE
     identity: str  # as in the file
     ignored: bool  # crowd or ignored
     rle: dict[str, Any] | None  # COCO run lengths: size, counts
-    polygons: tuple[dict[str, Any], ...]  # poly2d, used where no rle is
-    box: tuple[float, ...] | None  # x1 y1 x2 y2 in pixels, the last ones included; where neither is
+    polygons: tuple[dict[str, Any], ...]  # poly2d, used without rle
+    box: tuple[float, ...] | None  # x1 y1 x2 y2 in pixels, inclusive; used without either
 
     @property
     def boxed(self) -> bool:
-        """Whether only the object's box is known."""
+        """Return whether the object has a box only."""
         return self.rle is None and not self.polygons
 
     @property
     def outlined(self) -> bool:
-        """Whether polygons say where the object is."""
+        """Return whether the mask is given by polygons."""
         return self.rle is None and bool(self.polygons)
 
 
 def read_frames(file: Path, on_error: OnError = raise_error) -> list[dict[str, Any]]:
-    """Read the list of frames, which Scalabel keeps bare or under the key `frames`.
+    """Read the list of frames, at the top level or under the key `frames`.
 
-    on_error  takes the error of each frame that is left out
+    on_error  called with the error of each skipped frame
 
-    Raises DataError where the file is no such list.
+    Raises DataError if there is no such list.
     """
     data = read_json(file, "a Scalabel label file")
     frames = data.get("frames") if isinstance(data, dict) else data
@@ -78,7 +78,7 @@ def read_frames(file: Path, on_error: OnError = raise_error) -> list[dict[str, A
 
 
 def _frame(frame: Any, key: str, file: Path) -> dict[str, Any]:
-    """Check what says which frame it is."""
+    """Validate the keys that identify a frame."""
     if not isinstance(frame, dict) or not isinstance(frame.get("name"), str) or not frame["name"]:
         raise DataError(file, f"{key}.name", "the name of an image", frame)
     if frame.get("frameIndex") is not None and whole(frame["frameIndex"]) is None:
@@ -91,11 +91,11 @@ def _frame(frame: Any, key: str, file: Path) -> dict[str, Any]:
 def labels_of(
     frame: dict[str, Any], names: Sequence[str], source: str, on_error: OnError = raise_error
 ) -> tuple[Label, ...]:
-    """Check a frame's labels; those that are background to us are left out.
+    """Validate a frame's labels, dropping those treated as background.
 
-    names   of the classes that labels count; other classes of BDD100K are ignored
-    source  label file and frame name, for error messages
-    on_error  takes the error of each label that is left out
+    names     class names, in the order of labels; other classes of BDD100K become ignore
+    source    label file and frame name, for error messages
+    on_error  called with the error of each skipped label
     """
     entries = frame.get("labels") or ()
     if not isinstance(entries, (list, tuple)):
@@ -105,7 +105,7 @@ def labels_of(
 
 
 def number_ids(frames: Sequence[Sequence[Label]]) -> dict[str, int]:
-    """Give every identity a number: its own where all are numbers, else 1, 2, … as they appear."""
+    """Map identities to numbers: themselves if all are numeric, else 1, 2, … in order of appearance."""
     known = list(dict.fromkeys(label.identity for labels in frames for label in labels))
     numbers = all(PLAIN.fullmatch(name) for name in known)
     if numbers and len({int(name) for name in known}) == len(known):
@@ -114,7 +114,7 @@ def number_ids(frames: Sequence[Sequence[Label]]) -> dict[str, int]:
 
 
 def size_of(labels: Sequence[Label]) -> tuple[int, int] | None:
-    """Return H, W of a frame, as the first run lengths say; None where there are none."""
+    """Return (H, W) of a frame from the first run lengths; None if there are none."""
     return next((rle.size_of(label.rle) for label in labels if isinstance(label.rle, dict)), None)
 
 
@@ -125,15 +125,15 @@ def decode(
     source: str,
     on_error: OnError = raise_error,
 ) -> FrameLabels:
-    """Paint a frame's labels on (H, W) = `size`; the later one keeps a pixel that two claim.
+    """Decode a frame's labels to (H, W) = `size`; of overlapping labels the later one keeps the pixels.
 
-    An object known by its box only is its rectangle, ignored as FrameLabels says; rectangles lie below
-    outlines, larger ones below smaller ones. One that smaller ones hide altogether is not seen.
-    A box outside the image or turned inside out, and an outline of less than three corners, is left out.
-    Polygons of one identity are one object, as for the toolkit; other labels must have one of their own.
+    An object with a box only is drawn as a rectangle and ignored, see FrameLabels. Rectangles are drawn
+    below masks, and larger ones below smaller ones; a completely hidden one is not visible.
+    Boxes that are inverted or outside the image, and polygons with fewer than three corners, are skipped.
+    Polygons with the same identity are one object, as in the toolkit; other labels need unique identities.
 
-    ids       number of every identity of the clip
-    on_error  takes the error of each label that is left out
+    ids       numbers of the clip's identities
+    on_error  called with the error of each skipped label
     """
     index = np.zeros(size, np.int16)
     numbers: dict[tuple[str, int, bool], int] = {}
@@ -161,13 +161,13 @@ def decode(
 
 
 def _layer(label: Label) -> tuple[bool, bool, float]:
-    """Sort key of painting, the lowest first; outlines keep their order."""
+    """Return the sort key of drawing, bottom first; masks keep their order."""
     x1, y1, x2, y2 = label.box if label.boxed and label.box else (0.0,) * 4
     return label.label != IGNORE, not label.boxed, -(x2 - x1 + 1) * (y2 - y1 + 1)
 
 
 def _edges(label: Label, size: tuple[int, int]) -> tuple[float, ...]:
-    """Return the edges of an object known by its box only, within the image; NaN for others."""
+    """Return the clipped box of an object with a box only; NaN for others."""
     if label.ignored or not label.boxed or label.box is None:
         return (math.nan,) * 4
     x1, y1, x2, y2 = label.box
@@ -183,13 +183,13 @@ def encode(
     time: int,
     other: int = IGNORE,
 ) -> dict[str, Any]:
-    """Return the entry of a frame; where a score is below 1 it stands beside the label.
+    """Encode a frame; scores below 1 are included.
 
-    A region that is ignored without a class becomes an ignored crowd; the official evaluation
-    forgives what any class finds there.
+    An ignored region without a class becomes an ignored crowd, where the official evaluation accepts
+    predictions of any class.
 
-    names  of the classes that the frame's labels count
-    other  what objects of further classes become: IGNORE (labels) or BACKGROUND (predictions)
+    names  class names, in the order of labels
+    other  value for objects of other classes: IGNORE (labels) or BACKGROUND (predictions)
     """
     frame = only(frame, names, CATEGORIES, other)
     entries = [
@@ -214,7 +214,7 @@ def _entry(run: rle.Rle, category: str, identity: int, *, ignored: bool) -> dict
 
 
 def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
-    """Check one label; None for what is background to us."""
+    """Validate a label; returns None if it is treated as background."""
     if not isinstance(entry, dict):
         raise DataError(source, "labels", "objects with id and category", entry)
     for key in ("id", "category"):
@@ -227,14 +227,14 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
         if entry.get(key) is not None and not isinstance(entry[key], kind):
             raise DataError(source, f"label {identity}: {key}", f"a {kind.__name__}", repr(entry[key]))
     category = entry["category"] or ""
-    meant = (NAMES | IGNORED_NAMES).get(category, category)
-    if meant not in names and meant not in CATEGORIES and category not in EXTRA_NAMES:
+    mapped = (NAMES | IGNORED_NAMES).get(category, category)
+    if mapped not in names and mapped not in CATEGORIES and category not in EXTRA_NAMES:
         known = ", ".join(sorted({*names, *NAMES, *IGNORED_NAMES, *EXTRA_NAMES}))
         raise DataError(source, f"label {identity}: category", f"one of {known}", repr(category))
     if category in EXTRA_NAMES and category not in names:
         return None
     return Label(
-        names.index(meant) if meant in names else IGNORE,
+        names.index(mapped) if mapped in names else IGNORE,
         identity,
         category in IGNORED_NAMES or is_ignored(entry, f"{source}: label {identity}"),
         entry.get("rle"),
@@ -244,7 +244,7 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
 
 
 def identity_of(value: object) -> str | None:
-    """Return an identity as text; None where it is neither text nor a whole number."""
+    """Return an identity as text; None unless it is text or a whole number."""
     if isinstance(value, str):
         return value
     number = whole(value)
@@ -252,7 +252,7 @@ def identity_of(value: object) -> str | None:
 
 
 def is_ignored(entry: dict[str, Any], source: str) -> bool:
-    """Whether a label is a crowd or ignored, as its attributes or, in old files, its own keys say."""
+    """Return whether a label is a crowd or ignored, by its attributes or, in old files, its own keys."""
     flags = entry | (entry.get("attributes") or {})
     values = [flags.get(key) or False for key in ("crowd", "ignored")]
     if not all(isinstance(value, bool) or value == 1 for value in values):
@@ -271,7 +271,7 @@ def _box(box: Any, key: str, source: str) -> tuple[float, ...] | None:
 
 
 def _paint(index: NDArray[np.int16], label: Label, value: int, source: str, on_error: OnError) -> bool:
-    """Paint a label, in place; returns whether there was anything to paint."""
+    """Draw a label, in place; returns whether it was drawn."""
     key = f"label {label.identity}"
     if label.rle is not None:
         rle.paint(index, label.rle, value, file=source, key=f"{key}: rle")
@@ -284,7 +284,7 @@ def _paint(index: NDArray[np.int16], label: Label, value: int, source: str, on_e
     x1, y1, x2, y2 = label.box
     if not (x1 <= x2 and y1 <= y2 and x1 < width and y1 < height and x2 >= 0 and y2 >= 0):
         inside = f"x1 <= x2, y1 <= y2 and a part within the image, {width} x {height}"
-        leaving_out(on_error)(DataError(source, f"{key}: box2d", inside, label.box))
+        lenient(on_error)(DataError(source, f"{key}: box2d", inside, label.box))
         return False
     left, top, right, bottom = (max(0, round(side)) for side in label.box)
     index[top : bottom + 1, left : right + 1] = value
@@ -301,6 +301,6 @@ def _paint_polygons(
     except ValueError as error:
         raise DataError(source, key, expected, error) from error
     if min(counts) < FEWEST:
-        leaving_out(on_error)(DataError(source, key, expected, f"one of {min(counts)}"))
+        lenient(on_error)(DataError(source, key, expected, f"one of {min(counts)}"))
     index[mask] = value
     return max(counts) >= FEWEST

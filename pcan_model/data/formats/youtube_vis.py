@@ -1,4 +1,4 @@
-"""YouTube-VIS JSON: videos, and one annotation per object with a mask, or none, for every frame."""
+"""YouTube-VIS JSON: videos, and an annotation per object with a mask or null for every frame."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from pcan_model.core.numbers import whole
 from pcan_model.core.rle import size_from
 from pcan_model.data.formats.labels import IGNORE, FrameLabels, labelled
 from pcan_model.data.formats.polygons import FEWEST, run_lengths
-from pcan_model.data.formats.reading import OnError, leaving_out, raise_error, read_all, read_json
+from pcan_model.data.formats.reading import OnError, lenient, raise_error, read_all, read_json
 
-NAMES = {"person": "pedestrian", "sedan": "car", "motorbike": "motorcycle"}  # what street classes are called
+NAMES = {"person": "pedestrian", "sedan": "car", "motorbike": "motorcycle"}  # other names of the classes
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One object of one video, masks still encoded."""
+    """One object of one video, with encoded masks."""
 
     identity: int
-    label: int  # index into the classes asked for, or IGNORE
+    label: int  # index into the classes, or IGNORE
     crowd: bool
-    segmentations: tuple[Any, ...]  # per frame: run lengths, polygons, or None where it is not seen
+    segmentations: tuple[Any, ...]  # per frame: run lengths, polygons, or None if not visible
     source: str  # file and annotation, for error messages
 
 
 @dataclass(frozen=True, slots=True)
 class VideoEntry:
-    """One video: its images and its objects."""
+    """A video with its images and objects."""
 
     name: str
     size: tuple[int, int]  # H, W in pixels
     files: tuple[str, ...]  # images, below JPEGImages
-    instances: tuple[Instance, ...] | None  # None where the file has no labels (private)
+    instances: tuple[Instance, ...] | None  # None without labels
     number: int = 0  # id in the file
 
 
 def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_error) -> list[VideoEntry]:
     """Read the videos of a file, in its order.
 
-    names  of the classes that labels count: a category of the same name, or of one in NAMES, is that
-           class; other categories are ignored
-    on_error  takes the error of each annotation or video that is left out
+    names     class names, in the order of labels; categories are matched by name or by NAMES, and objects
+              of others become ignore
+    on_error  called with the error of each skipped annotation or video
 
-    The labels of the official val and test sets are private: their files have no annotations.
-    Raises DataError where a key is missing, or no category is a class.
+    The files of the official val and test sets have no annotations, since these are private.
+    Raises DataError if a key is missing, or no category matches a class.
     """
     return parse_videos(_load(file), file, names, on_error)
 
@@ -64,42 +64,42 @@ def parse_videos(
     table = categories_to_labels(data["categories"], names, file)
     hidden = data["annotations"] is None
     entries = read_all(lambda entry: _instance(entry, table, file), data["annotations"] or (), on_error)
-    videos = _once(
+    videos = _drop_duplicates(
         read_all(lambda entry: _video(entry, hidden, file), data["videos"], on_error), file, on_error
     )
     instances = _by_video(entries, videos, file, on_error)
-    called = Counter(video.name for video in videos)
+    counts = Counter(video.name for video in videos)
     return [
         replace(
             video,
-            name=video.name if called[video.name] == 1 else f"{video.name}-{number}",
+            name=video.name if counts[video.name] == 1 else f"{video.name}-{number}",
             instances=None if hidden else tuple(instances[video.number]),
         )
         for number, video in enumerate(videos, start=1)
     ]
 
 
-def _once(videos: Sequence[VideoEntry], file: Path, on_error: OnError) -> list[VideoEntry]:
-    """Leave out a video whose id another one has."""
+def _drop_duplicates(videos: Sequence[VideoEntry], file: Path, on_error: OnError) -> list[VideoEntry]:
+    """Drop videos with a duplicate id."""
     known: dict[int, VideoEntry] = {}
     for video in videos:
         if known.setdefault(video.number, video) is not video:
-            on_error(DataError(file, "videos.id", "one of its own for each", f"{video.number} again"))
+            on_error(DataError(file, "videos.id", "a unique one for each", f"{video.number} again"))
     return list(known.values())
 
 
 def _by_video(
     entries: Sequence[tuple[int, Instance]], videos: Sequence[VideoEntry], file: Path, on_error: OnError
 ) -> dict[int, list[Instance]]:
-    """Give every video its objects: each with a mask, or none, for every frame, and an id of its own."""
+    """Group objects by video, checking the number of segmentations and the uniqueness of ids."""
     found: dict[int, list[Instance]] = {video.number: [] for video in videos}
     lengths = {video.number: len(video.files) for video in videos}
     known: set[tuple[int, int]] = set()
-    strangers: set[int] = set()
+    unknown: set[int] = set()
     for number, instance in entries:
         got = len(instance.segmentations)
         if number not in found:
-            strangers.add(number)
+            unknown.add(number)
         elif got != lengths[number]:
             on_error(DataError(instance.source, "segmentations", f"one per frame, {lengths[number]}", got))
         elif instance.label != IGNORE and (number, instance.identity) in known:
@@ -108,20 +108,20 @@ def _by_video(
             found[number].append(instance)
             if instance.label != IGNORE:
                 known.add((number, instance.identity))
-    if strangers:
-        on_error(DataError(file, "annotations.video_id", "an id of videos", sorted(strangers)[:5]))
+    if unknown:
+        on_error(DataError(file, "annotations.video_id", "an id of videos", sorted(unknown)[:5]))
     return found
 
 
 def categories_to_labels(categories: Any, names: Sequence[str], file: Path | str) -> dict[int, int]:
-    """Return the label of every category id: an index into `names`, or IGNORE."""
+    """Map category ids to labels: an index into `names`, or IGNORE."""
     table: dict[int, int] = {}
     for entry in categories:
         number = whole(entry.get("id")) if isinstance(entry, dict) else None
         if number is None or not isinstance(entry.get("name"), str):
             raise DataError(file, "categories", "entries with id and name", entry)
         if number in table:
-            raise DataError(file, "categories.id", "one of its own for each", f"{number} twice")
+            raise DataError(file, "categories.id", "a unique one for each", f"{number} twice")
         name = entry["name"] if entry["name"] in names else NAMES.get(entry["name"])
         table[number] = names.index(name) if name in names else IGNORE
     if all(label == IGNORE for label in table.values()):
@@ -131,15 +131,15 @@ def categories_to_labels(categories: Any, names: Sequence[str], file: Path | str
 
 
 def decode(video: VideoEntry, time: int, on_error: OnError = raise_error) -> FrameLabels:
-    """Paint one frame; the later annotation keeps a pixel that two claim.
+    """Decode a frame; of overlapping annotations the later one keeps the pixels.
 
-    on_error  takes the error of each object that is left out
+    on_error  called with the error of each skipped object
     """
     index = np.zeros(video.size, np.int16)
-    shown: list[Instance] = []
+    objects: list[Instance] = []
     for instance in sorted(video.instances or (), key=lambda instance: instance.label != IGNORE):
         key = f"segmentations[{time}]"
-        value = len(shown) + 1 if instance.label != IGNORE else IGNORE
+        value = len(objects) + 1 if instance.label != IGNORE else IGNORE
         try:
             run = outline_of(instance.segmentations[time], video.size, instance.source, key, on_error)
             if run is None:
@@ -149,33 +149,33 @@ def decode(video: VideoEntry, time: int, on_error: OnError = raise_error) -> Fra
             on_error(error)
             continue
         if instance.label != IGNORE:
-            shown.append(instance)
+            objects.append(instance)
     return labelled(
-        index, [i.label for i in shown], [i.identity for i in shown], [i.crowd for i in shown]
+        index, [i.label for i in objects], [i.identity for i in objects], [i.crowd for i in objects]
     )  # fmt: skip
 
 
 def outline_of(segmentation: Any, size: tuple[int, int], source: str, key: str, on_error: OnError) -> Any:
-    """Return run lengths, of polygons too; None where nothing is seen.
+    """Return run lengths, also for polygons; None if the object is not visible.
 
-    on_error  takes the error of polygons of less than three corners, which are left out
+    on_error  called with the error of polygons with fewer than three corners, which are skipped
     """
     if not isinstance(segmentation, list):
         return segmentation
     expected = f"polygons of {FEWEST} corners or more"
     try:
-        run, left_out = run_lengths(segmentation, size)
+        run, skipped = run_lengths(segmentation, size)
     except ValueError as error:
         raise DataError(source, key, expected, error) from error
-    if left_out:
-        got = f"{left_out} of fewer" if segmentation else "none"
-        leaving_out(on_error)(DataError(source, key, expected, got))
+    if skipped:
+        got = f"{skipped} of fewer" if segmentation else "none"
+        lenient(on_error)(DataError(source, key, expected, got))
     return run
 
 
 @dataclass(slots=True)
 class TubeEntry:
-    """One object through a video, while it is gathered."""
+    """One object of a video, while it is collected."""
 
     label: int
     ignored: bool
@@ -184,7 +184,7 @@ class TubeEntry:
 
 
 class Tubes:
-    """Gathers a video's frames and writes its objects, as labels or as results."""
+    """Collects a video's frames and encodes its objects as labels or results."""
 
     def __init__(self) -> None:
         self._tubes: dict[tuple[int, int, bool], TubeEntry] = {}
@@ -207,15 +207,15 @@ class Tubes:
         self._length += 1
 
     def video(self, number: int, files: Sequence[str]) -> dict[str, Any]:
-        """Return the entry of `videos`."""
+        """Return the entry for `videos`."""
         height, width = self._size
         sizes = {"height": height, "width": width, "length": self._length}
         return {"id": number, "file_names": list(files)} | sizes
 
     def annotations(self, video: int, category_ids: Sequence[int], first: int) -> list[dict[str, Any]]:
-        """Return the entries of `annotations`, numbered from `first`.
+        """Return the entries for `annotations`, numbered from `first`.
 
-        category_ids  of every label
+        category_ids  by label
         """
         return [
             self._annotation(tube, video, category_ids, number)
@@ -246,7 +246,7 @@ class Tubes:
 
 
 def categories(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries of `categories`, numbered from 1."""
+    """Return the entries for `categories`, numbered from 1."""
     return [{"id": k, "name": name, "supercategory": "object"} for k, name in enumerate(names, start=1)]
 
 
@@ -272,7 +272,7 @@ def _video(entry: Any, hidden: bool, file: Path) -> VideoEntry:
 
 
 def _instance(entry: Any, table: Mapping[int, int], file: Path) -> tuple[int, Instance]:
-    """Return the id of the video and the object."""
+    """Return the video id and the object."""
     if not isinstance(entry, dict):
         raise DataError(file, "annotations", "id, video_id, category_id, segmentations", entry)
     missing = [key for key in ("id", "video_id", "category_id", "segmentations") if key not in entry]

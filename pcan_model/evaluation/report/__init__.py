@@ -1,1 +1,1 @@
-"""The report of an evaluation: page, images, worst frames, provenance."""
+"""The report of an evaluation: HTML page, images, worst frames, provenance."""

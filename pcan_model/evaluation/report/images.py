@@ -1,4 +1,4 @@
-"""Images of a report: curves as SVG, and frames with the truth beside what was said as JPEG."""
+"""Images of a report: plots as SVG, and frames with ground truth and predictions as JPEG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from pcan_model.evaluation.metrics.comparison import Objects
 from pcan_model.evaluation.metrics.scores import Score
-from pcan_model.evaluation.report.worst_frames import Moment
+from pcan_model.evaluation.report.worst_frames import WorstFrame
 
 WIDTH = 640  # pixels of each half
 GREY, MISSED, SWITCHED = (128, 128, 128), (255, 40, 40), (255, 220, 0)  # RGB
@@ -22,7 +22,7 @@ ALPHAS = np.arange(0.05, 0.99, 0.05)
 
 
 def curves(values: dict[str, tuple[float, ...]]) -> str:
-    """Draw HOTA and its parts over the IoU thresholds, as SVG."""
+    """Plot HOTA and its components over the IoU thresholds, as SVG."""
     figure = _figure(6, 3.2)
     axes = figure.add_subplot()
     for name, line in values.items():
@@ -34,7 +34,7 @@ def curves(values: dict[str, tuple[float, ...]]) -> str:
 
 
 def bars(clips: Sequence[Score]) -> str:
-    """Draw every clip's HOTA, MOTSA and IDF1, as SVG."""
+    """Plot HOTA, MOTSA and IDF1 of every clip, as SVG."""
     figure = _figure(7, 1 + 0.35 * len(clips))
     axes = figure.add_subplot()
     rows = np.arange(len(clips))
@@ -58,19 +58,21 @@ def _svg(figure: Any) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]  # without the XML prolog: it stands inside HTML
+    return drawn[drawn.index("<svg") :]  # without the XML prolog, for embedding in HTML
 
 
-def beside(image: NDArray[np.uint8], ground_truth: Objects, predicted: Objects, moment: Moment) -> bytes:
-    """Draw the truth (left) and what was said (right) over one image, as JPEG.
+def comparison_image(
+    image: NDArray[np.uint8], ground_truth: Objects, predicted: Objects, worst: WorstFrame
+) -> bytes:
+    """Draw ground truth (left) and predictions (right) over an image, as JPEG.
 
     image    (H, W, 3) RGB
-    moment   whose missed objects are outlined red and whose switched ones yellow
+    worst    missed objects are outlined in red, those with an ID switch in yellow
     """
-    left = _painted(image, ground_truth, ignored=ground_truth.ignore)
-    for objects, colour in ((moment.missed, MISSED), (moment.switched, SWITCHED)):
+    left = _draw_objects(image, ground_truth, ignored=ground_truth.ignore)
+    for objects, colour in ((worst.missed, MISSED), (worst.switched, SWITCHED)):
         _outline(left, ground_truth, objects, colour)
-    both = np.hstack([left, _painted(image, predicted)])
+    both = np.hstack([left, _draw_objects(image, predicted)])
     height = round(image.shape[0] * WIDTH / image.shape[1])
     small = cv2.resize(both, (2 * WIDTH, height), interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
@@ -78,7 +80,9 @@ def beside(image: NDArray[np.uint8], ground_truth: Objects, predicted: Objects, 
     return data.tobytes()
 
 
-def _painted(image: NDArray[np.uint8], objects: Objects, ignored: Sequence[Any] = ()) -> NDArray[np.uint8]:
+def _draw_objects(
+    image: NDArray[np.uint8], objects: Objects, ignored: Sequence[Any] = ()
+) -> NDArray[np.uint8]:
     drawn = image.copy()
     layers = [(rle, np.array(GREY)) for rle in ignored]
     layers += [(rle, COLOURS[i % len(COLOURS)]) for rle, i in zip(objects.rles, objects.ids, strict=True)]

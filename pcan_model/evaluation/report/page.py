@@ -1,4 +1,4 @@
-"""`report.html`: one file without links that says everything of an evaluation."""
+"""`report.html`: a self-contained page with all results of an evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcan_model.evaluation.report import published
 from pcan_model.evaluation.report.images import bars, curves
 from pcan_model.evaluation.report.provenance import Provenance
 from pcan_model.evaluation.report.summary import AP_METHOD, Summary
-from pcan_model.evaluation.report.worst_frames import Moment
+from pcan_model.evaluation.report.worst_frames import WorstFrame
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1320px; margin: 2em auto; padding: 0 1em }
@@ -23,23 +23,25 @@ tbody tr:nth-child(even) { background: #f4f4f4 } .note { color: #555; max-width:
 figure { margin: 1em 0 } img { max-width: 100%; border: 1px solid #ccc }
 """
 LEGEND = (
-    "Truth on the left, what was said on the right; colours by identity on each side. Outlined in red: "
-    "missed. In yellow: found by another track than before (ID switch). Grey: ignored."
+    "Ground truth on the left, predictions on the right; colours by identity on each side. Outlined in red: "
+    "missed. In yellow: matched with another track than before (ID switch). Grey: ignored."
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shot:
-    """A moment and its image."""
+class WorstFrameImage:
+    """A frame with errors and its image."""
 
-    moment: Moment
+    worst: WorstFrame
     jpeg: bytes
 
 
-def page(summary: Summary, origin: Provenance, shots: Sequence[Shot], *, data: str | None = None) -> str:
-    """Write the page.
+def page(
+    summary: Summary, origin: Provenance, frame_images: Sequence[WorstFrameImage], *, data: str | None = None
+) -> str:
+    """Return the page.
 
-    data  of `published.PUBLISHED`, when the clips are of a data set with published figures
+    data  key of `published.PUBLISHED`, for data sets with published results
     """
     scores = (*summary.report.classes, summary.report.sum, summary.report.mean)
     parts = [
@@ -50,7 +52,7 @@ def page(summary: Summary, origin: Provenance, shots: Sequence[Shot], *, data: s
         _scores(scores),
         _note("\n".join([summary.report.method, *NOTES.splitlines()[:2]])),
         curves(summary.curves),
-        "<h2>As BDD100K's official tools average</h2>",
+        "<h2>BDD100K metrics</h2>",
         _bdd(summary.bdd100k),
         _note(summary.bdd100k.method),
         "<h2>Average precision of tracks</h2>",
@@ -59,9 +61,9 @@ def page(summary: Summary, origin: Provenance, shots: Sequence[Shot], *, data: s
         "<h2>Clip by clip</h2>",
         bars(summary.clips),
         _scores(summary.clips),
-        "<h2>The worst moments</h2>" + _note(LEGEND) if shots else "",
-        *map(_shot, shots),
-        "<h2>Where this comes from</h2>",
+        "<h2>Worst frames</h2>" + _note(LEGEND) if frame_images else "",
+        *map(_worst_frame_image, frame_images),
+        "<h2>Provenance</h2>",
         _origin(summary, origin),
     ]
     title = escape(f"{origin.network}, evaluated")
@@ -112,25 +114,25 @@ def _precision(summary: Summary) -> str:
 
 def _published(summary: Summary, origin: Provenance, data: str) -> str:
     rows = [
-        [one.name, _given(one.find(summary)), _given(one.paper), _given(one.repository)]
+        [one.name, _number(one.find(summary)), _number(one.paper), _number(one.repository)]
         for one in published.PUBLISHED[data]
     ]
     table = _table(["", "ours", "paper", "repository"], rows)
     note = published.note(origin.network, summary.report.clips, data)
-    return f"<h2>Beside the paper: {escape(published.SPLITS[data])}</h2>{table}{_note(note)}"
+    return f"<h2>Comparison with the paper: {escape(published.SPLITS[data])}</h2>{table}{_note(note)}"
 
 
-def _given(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}".removesuffix(".0")
 
 
-def _shot(shot: Shot) -> str:
-    moment = shot.moment
+def _worst_frame_image(frame_image: WorstFrameImage) -> str:
+    worst = frame_image.worst
     words = (
-        f"{moment.clip}, frame {moment.frame}: {len(moment.switched)} ID switches, "
-        f"{len(moment.missed)} missed, {moment.false} false"
+        f"{worst.clip}, frame {worst.frame}: {len(worst.switched)} ID switches, "
+        f"{len(worst.missed)} missed, {worst.false} false"
     )
-    encoded = b64encode(shot.jpeg).decode("ascii")
+    encoded = b64encode(frame_image.jpeg).decode("ascii")
     image = f'<img src="data:image/jpeg;base64,{encoded}">'
     return f"<figure>{image}<figcaption>{escape(words)}</figcaption></figure>"
 

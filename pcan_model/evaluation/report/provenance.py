@@ -1,4 +1,4 @@
-"""Where figures come from: command, commit, weights, machine and versions, for every report."""
+"""Provenance of a report: command, commit, weights, machine and versions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PACKAGES = ("numpy", "scipy", "trackeval", "pycocotools", "torch", "onnxruntime"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What somebody needs to make the same figures again."""
+    """Everything needed to reproduce the results."""
 
     command: str
-    commit: str | None  # of git, with "+ changes" where files differ; None outside a checkout
+    commit: str | None  # git commit, with "+ changes" if files differ; None outside a checkout
     weights_sha256: str
     network: str  # name of the configuration
     engine: str
@@ -37,7 +37,7 @@ class Provenance:
 
 
 def weights_hash(setup: Setup) -> str:
-    """Return the SHA-256 of a setup's weights: of the file, or of all files of a model folder."""
+    """Return the SHA-256 of a setup's weights, or of all files in a model folder."""
     folder = Path(setup.model)
     files = [setup.weights] if setup.weights else sorted(p for p in folder.glob("*") if p.is_file())
     if not files or not all(file.is_file() for file in files):
@@ -49,17 +49,17 @@ def weights_hash(setup: Setup) -> str:
 
 
 def precision_of(setup: Setup) -> str:
-    """Return what a setup computes in: float32 in torch, else what the model's manifest says."""
+    """Return the precision of a setup: float32 for torch, else that of the model's manifest."""
     if setup.engine == "torch":
         return "float32"
     try:
         return f"{ModelManifest.read(Path(setup.model)).precision}, as exported"
     except ModelError:
-        return "not told by the manifest"
+        return "unknown, not in the manifest"
 
 
 def provenance(setup: Setup, network: str, weights: str, words: Sequence[str]) -> Provenance:
-    """Describe a run that has just ended."""
+    """Return the provenance of the current run."""
     peak = max(getrusage(RUSAGE_SELF).ru_maxrss, getrusage(RUSAGE_CHILDREN).ru_maxrss) / 1024
     return Provenance(
         command=shlex.join(["pcan-evaluate", *words]),

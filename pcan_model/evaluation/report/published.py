@@ -1,4 +1,4 @@
-"""What the PCAN paper and its repository publish, to stand beside our figures."""
+"""Published results of the PCAN paper and its repository, for comparison."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NOTE = (
     "The paper's network is PCAN on ResNet-50 FPN, trained on that data set; ours here is {network}. "
     "The two columns are {kind}."
 )
-SAME = "pcan_r50"  # how configurations of the paper's network begin
+SAME = "pcan_r50"  # prefix of the configurations of the paper's network
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One published figure, per cent unless it is a count, and where ours is found."""
+    """A published result, in per cent unless it is a count, and the function that returns ours."""
 
     name: str
     paper: float
@@ -35,7 +35,7 @@ def _score(name: str, field: str) -> Find:
     return find
 
 
-PUBLISHED: dict[str, tuple[Published, ...]] = {  # by kind of data set, as `data.layouts` names it
+PUBLISHED: dict[str, tuple[Published, ...]] = {  # by name of the data set format
     "bdd100k_seg_track": (
         Published("mMOTSA", 27.4, 28.1, lambda s: s.bdd100k.average.mota),
         Published("mMOTSP", 66.7, None, lambda s: s.bdd100k.average.motp),
@@ -58,8 +58,8 @@ SPLITS = {
 
 
 def note(network: str, clips: int, data: str) -> str:
-    """Say how far the two columns can be compared."""
-    whole = {"bdd100k_seg_track": 32, "kitti_mots": 9}.get(data) == clips
-    same = network.startswith(SAME) and whole
+    """Return a note on whether the two columns are comparable."""
+    complete = {"bdd100k_seg_track": 32, "kitti_mots": 9}.get(data) == clips
+    same = network.startswith(SAME) and complete
     kind = "comparable" if same else "NOT comparable: another network, or other clips"
     return NOTE.format(network=network, kind=kind)

@@ -1,4 +1,4 @@
-"""Everything that an evaluation says, gathered clip by clip: only figures are kept of a clip."""
+"""All results of an evaluation, accumulated clip by clip."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pcan_model.evaluation.metrics.bdd100k import BddScores, bdd_plain, bdd_scor
 from pcan_model.evaluation.metrics.scores import Report, Score, score_plain, to_plain
 from pcan_model.evaluation.metrics.tracking import Scorer
 from pcan_model.evaluation.predictions import ClipPredictions
-from pcan_model.evaluation.report.worst_frames import Moment, moments, worst
+from pcan_model.evaluation.report.worst_frames import WorstFrame, select_worst, worst_frames
 
-SHOWN = 10  # worst moments
-AP_METHOD = "YouTube-VIS: AP of whole tracks by COCO's rules; ignored regions have no place in it."
+WORST_COUNT = 10  # worst frames to report
+AP_METHOD = "YouTube-VIS: AP of whole tracks by COCO's rules, without ignored regions."
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast frames were answered; reading images and labels is not in it."""
+    """Time per frame, without reading images and labels."""
 
-    frames: int  # answered
+    frames: int  # processed
     dropped: int  # in real time
     mean: float | None  # seconds from image to tracks; None without frames
     p50: float | None
@@ -34,36 +34,38 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One evaluation by every family of metrics."""
+    """Results of all families of metrics."""
 
     report: Report  # HOTA, CLEAR and identity by TrackEval
     curves: dict[str, tuple[float, ...]]  # HOTA, DetA, AssA, LocA over the 19 IoU thresholds
     clips: tuple[Score, ...]  # every clip, all classes as one
-    bdd100k: BddScores  # as BDD100K's official tools average
+    bdd100k: BddScores  # as in BDD100K's official tools
     tracks: Precision  # YouTube-VIS' AP
-    moments: tuple[Moment, ...]  # the worst ones
+    worst_frames: tuple[WorstFrame, ...]  # in descending severity
     speed: Speed
 
 
 def summarise(
-    answers: Iterable[ClipPredictions], known: Sequence[str] = CLASSES, counted: Sequence[str] | None = None
+    predictions: Iterable[ClipPredictions],
+    known: Sequence[str] = CLASSES,
+    counted: Sequence[str] | None = None,
 ) -> Summary:
-    """Count clips one by one.
+    """Score clips one by one.
 
-    known    the classes that labels count
-    counted  the classes that the data set labels; objects of others are left out (None: all)
+    known    class names, in the order of labels
+    counted  classes labelled in the data set; objects of others are dropped (None: all)
     """
     classes = tuple(known if counted is None else counted)
     scorer, tracks = Scorer(classes), TrackPrecision(dict(enumerate(classes)))
-    names, counts, bad = [], [], list[Moment]()
+    names, counts, bad = [], [], list[WorstFrame]()
     seconds: list[float | None] = []
-    for predictions in answers if counted is None else (one.only(known, classes) for one in answers):
-        names.append(predictions.name)
-        scorer.add(predictions.ground_truth, predictions.predicted)
-        counts.append(count_clip(predictions.ground_truth, predictions.predicted, classes))
-        tracks.add(predictions.video())
-        bad = worst([*bad, *moments(predictions, len(classes))], SHOWN)
-        seconds += predictions.seconds
+    for clip in predictions if counted is None else (one.only(known, classes) for one in predictions):
+        names.append(clip.name)
+        scorer.add(clip.ground_truth, clip.predicted)
+        counts.append(count_clip(clip.ground_truth, clip.predicted, classes))
+        tracks.add(clip.video())
+        bad = select_worst([*bad, *worst_frames(clip, len(classes))], WORST_COUNT)
+        seconds += clip.seconds
     return Summary(
         scorer.report(),
         scorer.curves(),
@@ -86,7 +88,7 @@ def _speed(seconds: Sequence[float | None]) -> Speed:
 
 
 def summary_plain(summary: Summary) -> dict[str, Any]:
-    """Return it as nested plain values for JSON."""
+    """Return a summary as nested plain values for JSON."""
     return to_plain(summary.report) | {
         "curves": {name: list(values) for name, values in summary.curves.items()},
         "per_clip": {score.name: score_plain(score) for score in summary.clips},
@@ -96,6 +98,6 @@ def summary_plain(summary: Summary) -> dict[str, Any]:
             "stats": summary.tracks.stats,
             "AP_per_category": summary.tracks.per_class,
         },
-        "worst_moments": [asdict(moment) for moment in summary.moments],
+        "worst_moments": [asdict(worst) for worst in summary.worst_frames],
         "speed": asdict(summary.speed),
     }

@@ -1,1 +1,1 @@
-"""Result files of any tracker, scored as the data sets' official tools do."""
+"""Scoring of result files with the rules of the official tools."""

@@ -1,4 +1,4 @@
-"""BDD100K's own numbers from result files: Scalabel JSON with run lengths, or folders of bitmasks."""
+"""BDD100K result files: Scalabel JSON with run lengths, or folders of bitmasks."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from pcan_model.data.formats.reading import raise_error, warn
 from pcan_model.evaluation.metrics.comparison import Objects, Rle, encode
 
 NOTHING = Objects((), np.zeros(0, np.int64), np.zeros(0, np.int64))
-Frame = dict[str, Any]  # of Scalabel
-MOST = 100  # instances of a frame that the official tool takes in bitmasks
+Frame = dict[str, Any]  # a Scalabel frame
+MOST_INSTANCES = 100  # limit of the official tool per bitmask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredClip:
-    """A clip's labels and what was said of it, frame by frame."""
+    """Ground truth and predictions of a clip, frame by frame."""
 
     name: str
     ground_truth: tuple[Objects, ...]
     predicted: tuple[Objects, ...]
-    notes: tuple[str, ...] = ()  # what the official rules leave out
+    notes: tuple[str, ...] = ()  # contents dropped by the official rules
 
 
 def read_pair(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read labels and results clip by clip: JSON (a file, or a folder of them), or folders of bitmasks.
 
-    Raises DataError for what the official tools raise_error too.
+    Raises DataError for input that the official tools reject, too.
     """
     if ground_truth.is_dir() and next(ground_truth.rglob("*.png"), None):
         return read_bitmasks(ground_truth, predicted)
@@ -46,8 +46,8 @@ def read_pair(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
 def read_scalabel(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     """Read Scalabel JSON; a frame or video without an entry in the results has no predictions.
 
-    Legacy names of categories are understood, and ignored ones become ignored regions, as by the official
-    tool. Raises DataError for frames and videos that the labels do not have, and for what is no mask.
+    Legacy category names are mapped, and objects of ignored categories become ignored regions, as in the
+    official tool. Raises DataError for unknown frames and videos, and for invalid masks.
     """
     labels, results = _videos(ground_truth), _videos(predicted)
     for path, videos in ((ground_truth, labels), (predicted, results)):
@@ -58,21 +58,21 @@ def read_scalabel(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
     for name, frames in labels.items():
         if name not in results:
             warn(DataError(predicted, name, "the video's frames", "none: all its objects count as missed"))
-        found = {_moment(frame): frame for frame in results.get(name, [])}
-        beyond = set(found) - {_moment(frame) for frame in frames}
+        found = {_frame_key(frame): frame for frame in results.get(name, [])}
+        beyond = set(found) - {_frame_key(frame) for frame in frames}
         if beyond:
             raise DataError(
                 predicted, f"{name}: frameIndex", "frames of the labels", sorted(map(str, beyond))
             )
         yield _scalabel_clip(
-            name, frames, [found.get(_moment(f), {}) for f in frames], (ground_truth, predicted)
+            name, frames, [found.get(_frame_key(f), {}) for f in frames], (ground_truth, predicted)
         )
 
 
 def _check_masks(path: Path, videos: Mapping[str, Sequence[Frame]]) -> None:
-    """Say how many labels have a box but no mask, which the official tool leaves out in silence.
+    """Warn about labels with a box but no mask, which the official tool silently drops.
 
-    Raises DataError where none has a mask: then everything would be left out.
+    Raises DataError if there are no masks at all.
     """
     labels = [
         (label, f"{path}: {frame['name']}: label {label.get('id')}")
@@ -94,14 +94,14 @@ def _scalabel_clip(
     true_ids, ids = _numbers(labels), _numbers(results)
     sources = [[f"{file}: {label.get('name')}" for label in labels] for file in files]
     sizes = [_size(frame) for frame in labels]
-    usual = next((size for size in sizes if size), None)
+    default_size = next((size for size in sizes if size), None)
     ground_truth = tuple(
         _objects(frame, true_ids, source, size)
         for frame, source, size in zip(labels, sources[0], sizes, strict=True)
     )
     predicted, notes = [], []
     for frame, source, size in zip(results, sources[1], sizes, strict=True):
-        predicted.append(_objects(frame, ids, source, size or usual))
+        predicted.append(_objects(frame, ids, source, size or default_size))
         if _overlap([*predicted[-1].rles, *predicted[-1].ignore]):
             notes.append(f"{source}: masks overlap; the official tool drops the whole frame, and so do we")
             predicted[-1] = NOTHING
@@ -109,13 +109,13 @@ def _scalabel_clip(
 
 
 def _size(frame: Frame) -> tuple[int, int] | None:
-    """Return H, W of a frame, as its first mask says."""
+    """Return (H, W) of a frame from its first mask."""
     masks = (label.get("rle") for label in _labels(frame) if isinstance(label, dict))
     return next(filter(None, map(size_of, masks)), None)
 
 
 def _videos(path: Path) -> dict[str, list[Frame]]:
-    """Return the frames of every video, both in order."""
+    """Return the sorted videos with their sorted frames."""
     if not path.exists():
         raise DataError(path, "file", "Scalabel frames", "no such file or folder")
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
@@ -123,9 +123,9 @@ def _videos(path: Path) -> dict[str, list[Frame]]:
     for file in files:
         for frame in scalabel.read_frames(file):
             known = videos.setdefault(str(frame.get("videoName")), {})
-            if known.setdefault(_moment(frame), frame) is not frame:
+            if known.setdefault(_frame_key(frame), frame) is not frame:
                 raise DataError(
-                    file, f"{frame['name']}: frameIndex", "once in a video", f"{_moment(frame)} again"
+                    file, f"{frame['name']}: frameIndex", "once in a video", f"{_frame_key(frame)} again"
                 )
             _check_labels(frame, f"{file}: {frame['name']}")
     if not videos:
@@ -149,13 +149,13 @@ def _time(frame: Frame) -> int:
     return int(frame.get("frameIndex") or 0)
 
 
-def _moment(frame: Frame) -> int | str:
-    """Return what names a frame within its video: its index, or its image where there is none."""
+def _frame_key(frame: Frame) -> int | str:
+    """Return the key of a frame within its video: its index, or its image name without one."""
     return str(frame.get("name")) if frame.get("frameIndex") is None else _time(frame)
 
 
 def _numbers(frames: Sequence[Frame]) -> dict[str, int]:
-    """Give every identity of a video a number, in their order: as numbers where all are, else as text."""
+    """Map the identities of a video to numbers in sorted order, numerically if all are numeric."""
     names = {str(scalabel.identity_of(label["id"])) for frame in frames for label in _labels(frame)}
     if all(scalabel.PLAIN.fullmatch(name) for name in names):
         return {name: number for number, name in enumerate(sorted(names, key=lambda n: (int(n), n)), start=1)}
@@ -163,7 +163,7 @@ def _numbers(frames: Sequence[Frame]) -> dict[str, int]:
 
 
 def _objects(frame: Frame, ids: dict[str, int], source: str, size: tuple[int, int] | None) -> Objects:
-    """Gather a frame's masks, which must be of one size, the labels'."""
+    """Collect a frame's masks, which must have the size of the labels."""
     counted: list[tuple[Rle, int, int]] = []
     ignore = []
     for label in _labels(frame):
@@ -173,7 +173,7 @@ def _objects(frame: Frame, ids: dict[str, int], source: str, size: tuple[int, in
             label.get("category"),
         )
         key = f"{source}: label {identity}"
-        meant, ignored = _class(category, key)
+        name, ignored = _class(category, key)
         if rle is None and label.get("poly2d"):
             raise DataError(key, "rle", "run lengths", "polygons")
         if rle is None:
@@ -185,12 +185,12 @@ def _objects(frame: Frame, ids: dict[str, int], source: str, size: tuple[int, in
         if ignored or scalabel.is_ignored(label, key):
             ignore.append(rle)
         else:
-            counted.append((rle, CLASSES.index(meant), ids[identity]))
+            counted.append((rle, CLASSES.index(name), ids[identity]))
     return _gather(counted, ignore, source)
 
 
 def _class(category: Any, source: str) -> tuple[str, bool]:
-    """Return the class that a category's name means, and whether the official tool ignores what has it."""
+    """Return the class of a category, and whether the official tool ignores objects of the category."""
     names = scalabel.NAMES | scalabel.IGNORED_NAMES
     if not isinstance(category, str) or category not in names:
         raise DataError(source, "category", f"one of {', '.join(names)}", repr(category))
@@ -210,7 +210,7 @@ def _gather(counted: Sequence[tuple[Rle, int, int]], ignore: Sequence[Rle], sour
 
 
 def _overlap(rles: Sequence[Rle]) -> bool:
-    """Tell whether any pixel is claimed twice."""
+    """Return whether any masks overlap."""
     if len(rles) < 2:
         return False
     together = coco_mask.area(coco_mask.merge(list(rles), intersect=False))
@@ -218,7 +218,7 @@ def _overlap(rles: Sequence[Rle]) -> bool:
 
 
 def read_bitmasks(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
-    """Read folders `<video>/<frame>.png`; frames and videos without files in the results are missed."""
+    """Read folders `<video>/<frame>.png`; missing result files count as missed objects."""
     folders = sorted({path.parent for path in ground_truth.rglob("*.png")})
     if not predicted.is_dir():
         raise DataError(predicted, "folder", "bitmasks, <video>/<frame>.png", "no such folder")
@@ -241,24 +241,26 @@ def read_bitmasks(ground_truth: Path, predicted: Path) -> Iterator[ScoredClip]:
                 )
             )
         pairs = [_pair(folder / frame, predicted / name / frame) for frame in names]
-        yield ScoredClip(name, tuple(true for true, _ in pairs), tuple(mine for _, mine in pairs))
+        yield ScoredClip(name, tuple(labels for labels, _ in pairs), tuple(results for _, results in pairs))
 
 
 def _pair(ground_truth: Path, predicted: Path) -> tuple[Objects, Objects]:
-    """Read a frame's labels and predictions, of one size."""
-    true, size = _bitmask(ground_truth)
+    """Read a frame's labels and predictions, which must have the same size."""
+    targets, size = _bitmask(ground_truth)
     if not predicted.is_file():
-        return true, NOTHING
-    mine, own = _bitmask(predicted)
+        return targets, NOTHING
+    predictions, own = _bitmask(predicted)
     if own != size:
         raise DataError(predicted, "image", f"the labels' size {size}", own)
-    if len(mine.ids) + len(mine.ignore) > MOST:
-        raise DataError(predicted, "instances", f"at most {MOST}, as the official tool", len(mine.ids))
-    return true, mine
+    if len(predictions.ids) + len(predictions.ignore) > MOST_INSTANCES:
+        raise DataError(
+            predicted, "instances", f"at most {MOST_INSTANCES}, as the official tool", len(predictions.ids)
+        )
+    return targets, predictions
 
 
 def _bitmask(path: Path) -> tuple[Objects, tuple[int, ...]]:
-    """Read one frame and its H, W; pixels of id 0 are background."""
+    """Read a frame and its (H, W); pixels of id 0 are background."""
     image = read_unchanged(path)
     if image.ndim == 3 and image.shape[2] == 4:
         image = image[..., [2, 1, 0, 3]]  # from OpenCV's order

@@ -1,4 +1,4 @@
-"""MOT Challenge's lines, checked one by one and written as the official tool reads them."""
+"""Validation of MOT Challenge lines, and writing in the form that the official tool reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pcan_model.core.numbers import whole
 from pcan_model.data.formats.reading import warn
 from pcan_model.evaluation.result_files.checked_files import check_frame, check_once, renumbered
 
-CLASS = 7  # place of the class among a line's values
+CLASS = 7  # index of the class among a line's values
 PEDESTRIAN, LAST_CLASS = 1, 13
 
 
@@ -28,10 +28,10 @@ class Row:
 def check_boxes(
     ground_truth: Sequence[Row], predicted: Sequence[Row], length: int | None, *, classes: bool
 ) -> None:
-    """Raise DataError for the first line that the official tool cannot count.
+    """Raise DataError for the first line that the official tool cannot evaluate.
 
-    length   frames of the sequence; None: not known
-    classes  whether labels have a class of MOT16 and later
+    length   frames of the sequence; None if unknown
+    classes  whether labels have a class, as in MOT16 and later
     """
     for rows in (ground_truth, predicted):
         for row in rows:
@@ -44,18 +44,18 @@ def check_boxes(
     for row in predicted:
         if len(row.values) > CLASS and row.values[CLASS] > PEDESTRIAN:
             raise DataError(row.source, "class", "1 (pedestrian) or none", row.values[CLASS])
-    _name_hollow(predicted)
+    _warn_of_empty_boxes(predicted)
 
 
-def _name_hollow(rows: Sequence[Row]) -> None:
-    hollow = [row for row in rows if min(row.values[4:6]) <= 0]
-    if hollow:
-        got = f"{len(hollow)} without, which overlap nothing and count as false"
-        warn(DataError(hollow[0].source, "width, height", "boxes with a surface", got))
+def _warn_of_empty_boxes(rows: Sequence[Row]) -> None:
+    empty = [row for row in rows if min(row.values[4:6]) <= 0]
+    if empty:
+        got = f"{len(empty)} without, which overlap nothing and count as false"
+        warn(DataError(empty[0].source, "width, height", "boxes with a surface", got))
 
 
 def write_boxes(rows: Sequence[Row], file: Path, fields: int) -> None:
-    """Write the first fields of the lines as the official tool reads them: in order, with small ids."""
+    """Write the first fields of the lines for the official tool: sorted, with small ids."""
     numbers = renumbered(row.identity for row in rows)
     lines = []
     for row in sorted(rows, key=lambda row: row.frame):

@@ -1,4 +1,4 @@
-"""What every result file is checked for before an official tool sees it: sequences, frames, identities."""
+"""Validation of all result files before an official tool reads them: sequences, frames, identities."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.reading import warn
 
-MOST_FRAMES = 100_000  # of a sequence; a higher number is a time stamp, and the tools count up to it
+MOST_FRAMES = (
+    100_000  # per sequence; larger numbers are time stamps, for which the tools would allocate frames
+)
 
 
 def result_file(predicted: Path, name: str) -> Path | None:
-    """Return the file of a sequence; None, and a warning, where there is none: all of it counts as missed.
+    """Return the result file of a sequence; None with a warning if missing, so that all objects are missed.
 
-    Raises DataError where there is not even a folder.
+    Raises DataError if the folder does not exist.
     """
     if not predicted.is_dir():
         raise DataError(predicted, "folder", "results, <sequence>.txt", "no such folder")
@@ -25,24 +27,22 @@ def result_file(predicted: Path, name: str) -> Path | None:
     return None
 
 
-def name_strangers(predicted: Path, names: Sequence[str]) -> None:
-    """Warn of result files that belong to no sequence; official tools do not open them."""
-    strangers = sorted({path.stem for path in predicted.glob("*.txt")} - set(names))
-    if strangers:
-        warn(
-            DataError(predicted, "files", "sequences of the labels", f"{strangers[:5]}, which are not scored")
-        )
+def warn_of_unknown_sequences(predicted: Path, names: Sequence[str]) -> None:
+    """Warn about result files of unknown sequences, which official tools ignore."""
+    unknown = sorted({path.stem for path in predicted.glob("*.txt")} - set(names))
+    if unknown:
+        warn(DataError(predicted, "files", "sequences of the labels", f"{unknown[:5]}, which are not scored"))
 
 
 def check_frame(number: int, length: int | None, source: str) -> None:
-    """Raise DataError for a frame, counted from 0, beyond the sequence; length None: not known."""
+    """Raise DataError for a frame number from 0 beyond the sequence; length is None if unknown."""
     if number >= (MOST_FRAMES if length is None else length):
         expected = f"a frame below {MOST_FRAMES}" if length is None else f"one of {length} frames"
         raise DataError(source, "frame", expected, f"number {number}, counted from 0")
 
 
 def check_once(keys: Iterable[tuple[object, str]], key: str) -> None:
-    """Raise DataError for what stands twice in a frame; each with its file and line."""
+    """Raise DataError for duplicate keys in a frame; each comes with its file and line."""
     known: dict[object, str] = {}
     for value, source in keys:
         if value in known:
@@ -52,5 +52,5 @@ def check_once(keys: Iterable[tuple[object, str]], key: str) -> None:
 
 
 def renumbered(identities: Iterable[int]) -> dict[int, int]:
-    """Return a small number for each identity, in order: the tools' tables are as long as the highest."""
+    """Map identities to small numbers in order, since the tools' tables are as long as the largest."""
     return {identity: number for number, identity in enumerate(sorted(set(identities)), start=1)}

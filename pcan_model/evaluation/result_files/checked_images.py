@@ -1,4 +1,4 @@
-"""COCO's annotations and detections, checked one by one and rebuilt as pycocotools counts them rightly."""
+"""Validation of COCO annotations and detections, and normalisation for pycocotools."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pcan_model.evaluation.result_files.checked_objects import Entry, Size
 Sizes = Mapping[int, Callable[[], Size]]
 
 
-def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
-    """Read an annotation file; what it may leave out is there afterwards: iscrowd, area, ids from 1.
+def checked_labels(file: Path) -> tuple[dict[str, Any], Sizes]:
+    """Read an annotation file, adding optional keys: iscrowd, area, ids from 1.
 
-    pycocotools takes the id 0 for no match. Objects none of whose parts has three corners are left out.
-    Returns the annotations, and how to know the size of each image.
+    pycocotools takes the id 0 for no match. Objects without any polygon of three corners are skipped.
+    Returns the annotations, and functions that return the size of each image.
     """
     data = checked.read_labels(file, ("images", "annotations", "categories"))
     names = checked.names_of(data["categories"], file)
@@ -35,7 +35,7 @@ def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
     labels = [_label(entry, source, sizes) for entry, source in known]
     kept = [label for label in labels if label is not None]
     checked_data = {
-        # pycocotools asks for sizes, which it does not need of run lengths.
+        # pycocotools requires sizes, which it does not use for run lengths.
         "images": [{"id": number, "height": 0, "width": 0} for number in images],
         "annotations": [label | {"id": k} for k, label in enumerate(kept, start=1)],
         "categories": [{"id": number, "name": name} for number, name in names.items()],
@@ -44,10 +44,10 @@ def checked_truth(file: Path) -> tuple[dict[str, Any], Sizes]:
 
 
 def checked_detections(file: Path, ground_truth: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
-    """Read a list of detections of the images and categories of `checked_truth`."""
+    """Read a list of detections on the images and categories of `checked_labels`."""
     names = {category["id"]: category["name"] for category in ground_truth["categories"]}
     entries = [(entry, f"{file}: entry {k}") for k, entry in enumerate(checked.read_results(file))]
-    boxed = bool(entries and entries[0][0].get("bbox"))  # then pycocotools takes areas of the boxes
+    boxed = bool(entries and entries[0][0].get("bbox"))  # pycocotools then uses the areas of the boxes
     found = [
         _detection(entry, source, sizes, boxed)
         for entry, source in checked.known_categories(entries, names, file)
@@ -62,7 +62,7 @@ def _sizes(
     for entry, source in entries:
         masks[_image(entry, source, images)].append(entry.get("segmentation"))
     return {
-        number: checked.size_said(image, masks[number], f"{file}: image {number}")
+        number: checked.declared_size(image, masks[number], f"{file}: image {number}")
         for number, image in images.items()
     }
 
@@ -83,7 +83,7 @@ def _mask(entry: Entry, source: str, sizes: Sizes) -> Any:
 
 
 def _label(entry: Entry, source: str, sizes: Sizes) -> dict[str, Any] | None:
-    """Return a label as pycocotools takes it; None where no part of it has three corners."""
+    """Return a label for pycocotools; None without any polygon of three corners."""
     run = _mask(entry, source, sizes)
     if run is None:
         return None

@@ -1,4 +1,4 @@
-"""KITTI-MOTS' lines, checked one by one and written as the official tool reads them."""
+"""Validation of KITTI-MOTS lines, and writing in the form that the official tool reads."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Size = tuple[int, int]
 
 
 def check_masks(ground_truth: Frames, predicted: Frames, length: int | None) -> None:
-    """Raise DataError for the first line that the official tool cannot count, or would count wrongly.
+    """Raise DataError for the first line that the official tool cannot evaluate correctly.
 
-    length  frames of the sequence; None: not known
+    length  frames of the sequence; None if unknown
     """
     sizes = sizes_of(ground_truth)
-    usual = next(iter(sizes.values()), None)
+    default_size = next(iter(sizes.values()), None)
     for frames, labels in ((ground_truth, True), (predicted, False)):
         for time in sorted(frames):
             check_frame(time, length, frames[time][0].source)
-            _check_frame(frames[time], sizes.get(time, usual), labels)
+            _check_frame(frames[time], sizes.get(time, default_size), labels)
 
 
 def sizes_of(ground_truth: Frames) -> dict[int, Size]:
-    """Return H, W of the labels, frame by frame."""
+    """Return (H, W) of the labels by frame."""
     return {time: lines[0].size for time, lines in sorted(ground_truth.items())}
 
 
@@ -51,7 +51,7 @@ def _checked(line: Line, size: Size) -> rle.Rle:
 
 
 def check_overlap(masks: Sequence[tuple[rle.Rle, str]]) -> None:
-    """Raise DataError where two masks of a frame claim a pixel; each with its file and line."""
+    """Raise DataError for overlapping masks in a frame; each comes with its file and line."""
     rles = [run for run, _ in masks]
     if len(rles) < 2 or int(coco.area(coco.merge(rles))) == int(np.sum(coco.area(rles))):
         return
@@ -64,7 +64,7 @@ def check_overlap(masks: Sequence[tuple[rle.Rle, str]]) -> None:
 
 
 def write_masks(frames: Frames, file: Path, *, labels: bool) -> None:
-    """Write the lines as the official tool reads them: in order, with small ids."""
+    """Write the lines for the official tool: sorted, with small ids."""
     lines = [line for time in sorted(frames) for line in frames[time]]
     numbers = renumbered(line.value for line in lines)
     file.write_text("".join(f"{text}\n" for text in _texts(lines, numbers, labels)))

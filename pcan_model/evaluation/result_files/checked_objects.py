@@ -1,4 +1,4 @@
-"""Annotations and detections in JSON (YouTube-VIS, COCO), checked one by one before anything counts them."""
+"""Validation of annotations and detections in JSON (YouTube-VIS, COCO)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Size = tuple[int, int]  # H, W in pixels
 
 
 def read_labels(file: Path, lists: Sequence[str]) -> Entry:
-    """Read an annotation file whose keys `lists` are lists of objects."""
+    """Read an annotation file, in which `lists` are keys with lists of objects."""
     data = read_json(file, "an annotation file")
     for key in lists:
         found = data.get(key) if isinstance(data, dict) else None
@@ -53,12 +53,12 @@ def number_of(entry: Entry, key: str, source: str) -> int:
 
 
 def by_id(entries: Sequence[Entry], file: Path, key: str) -> dict[int, Entry]:
-    """Return entries by their ids, of which each must have one of its own."""
+    """Return entries by their ids, which must be unique."""
     found: dict[int, Entry] = {}
-    for place, entry in enumerate(entries):
-        number = number_of(entry, "id", f"{file}: {key} {place}")
+    for index, entry in enumerate(entries):
+        number = number_of(entry, "id", f"{file}: {key} {index}")
         if number in found:
-            raise DataError(f"{file}: {key} {place}", "id", "one of its own for each", f"{number} again")
+            raise DataError(f"{file}: {key} {index}", "id", "a unique one for each", f"{number} again")
         found[number] = entry
     return found
 
@@ -75,21 +75,21 @@ def names_of(categories: Sequence[Entry], file: Path) -> dict[int, str]:
 def known_categories(
     entries: Sequence[tuple[Entry, str]], names: Mapping[int, str], file: Path
 ) -> list[tuple[Entry, str]]:
-    """Return the entries of known categories; others are left out as the official tools do, and said.
+    """Return the entries of known categories; others are dropped with a warning, as in the official tools.
 
-    Raises DataError where all are unknown, which no tool would say.
+    Raises DataError if all are unknown.
     """
     numbers = [number_of(entry, "category_id", source) for entry, source in entries]
-    strangers = Counter(number for number in numbers if number not in names)
-    if strangers:
-        got = f"{dict(sorted(strangers.items())[:5])} (id: how many), which do not count"
+    unknown = Counter(number for number in numbers if number not in names)
+    if unknown:
+        got = f"{dict(sorted(unknown.items())[:5])} (id: how many), which do not count"
         error = DataError(file, "category_id", f"one of {sorted(names)[:20]}", got)
-        (raise_error if sum(strangers.values()) == len(entries) else warn)(error)
+        (raise_error if sum(unknown.values()) == len(entries) else warn)(error)
     return [pair for pair, number in zip(entries, numbers, strict=True) if number in names]
 
 
 def score_of(entry: Entry, source: str) -> float:
-    """Return the score of a result; none, text or NaN is refused."""
+    """Return the score of a result; raises DataError unless it is a finite number."""
     score = finite(entry.get("score"))
     if score is None:
         raise DataError(
@@ -99,7 +99,7 @@ def score_of(entry: Entry, source: str) -> float:
 
 
 def crowd_of(entry: Entry, source: str) -> bool:
-    """Return whether a label is a crowd; one that does not say is none."""
+    """Return whether a label is a crowd; by default it is not."""
     crowd = entry.get("iscrowd")
     if crowd is not None and crowd not in (0, 1):
         raise DataError(source, "iscrowd", "0 or 1", repr(crowd))
@@ -107,7 +107,7 @@ def crowd_of(entry: Entry, source: str) -> bool:
 
 
 def area_of(value: object, source: str, key: str = "area") -> float | None:
-    """Return the area that a label says; None where it says none."""
+    """Return the area of a label; None if missing."""
     area = finite(value)
     if value is not None and (area is None or area < 0):
         raise DataError(source, key, "a number of pixels", repr(value))
@@ -115,9 +115,9 @@ def area_of(value: object, source: str, key: str = "area") -> float | None:
 
 
 def mask_of(mask: Any, size: Callable[[], Size], source: str, key: str) -> Rle | None:
-    """Return a mask's run lengths, of polygons and of uncompressed ones too; None where none is left.
+    """Return a mask's run lengths, also from polygons or uncompressed ones; None without a mask.
 
-    size  H, W that it must have; only asked where there is a mask
+    size  returns the required (H, W); called only for masks
     """
     if mask is None:
         return None
@@ -127,18 +127,18 @@ def mask_of(mask: Any, size: Callable[[], Size], source: str, key: str) -> Rle |
     return check(outline, file=source, key=key, size=size(), whose="the labels' image")
 
 
-def size_said(place: Entry, masks: Sequence[Any], source: str) -> Callable[[], Size]:
-    """Return how to know H, W: as the image or video says, else as the labels' run lengths do.
+def declared_size(item: Entry, masks: Sequence[Any], source: str) -> Callable[[], Size]:
+    """Return a function that returns (H, W) of an image or video, by its keys or the labels' run lengths.
 
-    What is returned raises DataError where neither says it, or a size that no image has.
+    The function raises DataError if the size is missing or invalid.
     """
-    sides = place.get("height"), place.get("width")
-    predicted = size_from(*sides) if None not in sides else next(filter(None, map(size_of, masks)), None)
+    sides = item.get("height"), item.get("width")
+    known = size_from(*sides) if None not in sides else next(filter(None, map(size_of, masks)), None)
 
     def size() -> Size:
-        if predicted is None:
+        if known is None:
             got = "none" if None in sides else f"{sides[0]!r}, {sides[1]!r}"
             raise DataError(source, "height, width", "the size of its images", got)
-        return predicted
+        return known
 
     return size

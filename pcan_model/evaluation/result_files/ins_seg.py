@@ -1,4 +1,4 @@
-"""BDD100K's AP of masks in single images (`ins_seg`), from bitmasks and a file of scores."""
+"""BDD100K instance segmentation (`ins_seg`): mask AP from bitmasks and a file of scores."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from pcan_model.evaluation.metrics.comparison import encode
 
 METHOD = (
     "BDD100K ins_seg: COCO's AP, IoU 0.50:0.95, at most 100 an image and class, accumulated by pycocotools; "
-    "matched as bdd100k does: a crowd takes any number of masks, what matches an ignored object is no error"
+    "matched as in bdd100k: a crowd matches any number of masks, matches with ignored objects are no error"
 )
 Scores = dict[str, list[tuple[int, float]]]  # image to the ids and scores of its instances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RgbImage:
-    """T true and P predicted instances of one image, these by falling score."""
+    """T ground-truth and P predicted instances of an image, the latter by descending score."""
 
     true_categories: NDArray[np.int64]  # (T,) as in CATEGORIES
     true_areas: NDArray[np.int64]  # (T,) pixels
@@ -42,10 +42,10 @@ class RgbImage:
 
 
 def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
-    """Score a folder of bitmasks against one; scores are in the file `<said>.json` beside the folder.
+    """Score a folder of bitmasks against ground truth; scores are in `<predicted>.json` beside the folder.
 
-    An image without a bitmask in the results, and an instance without a score, is not predicted.
-    Raises DataError for other files than those of the labels, and for what is no bitmask.
+    Images without a bitmask and instances without a score count as not predicted.
+    Raises DataError for files of unknown images, and for invalid bitmasks.
     """
     names = sorted(path.name for path in ground_truth.glob("*.png"))
     if not names:
@@ -75,28 +75,28 @@ def score_ins_seg(ground_truth: Path, predicted: Path) -> Precision:
 def match(
     image: RgbImage, category: int, area: Sequence[float], thresholds: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Match one class and range of area at each threshold, in the form that pycocotools accumulates.
+    """Match one class and area range at each threshold, in the form that pycocotools accumulates.
 
-    The surest mask comes first and takes the true one that it overlaps most, be that ignored or not.
+    By descending score, each mask is matched with the ground truth of highest IoU, ignored or not.
     """
-    true, mine = image.true_categories == category, image.categories == category
-    crowd, iou = image.crowd[true], image.iou[mine][:, true]
-    ignore = image.ignored[true] | _outside(image.true_areas[true], area)
+    targets, predictions = image.true_categories == category, image.categories == category
+    crowd, iou = image.crowd[targets], image.iou[predictions][:, targets]
+    ignore = image.ignored[targets] | _outside(image.true_areas[targets], area)
     matches = np.zeros((len(thresholds), len(iou)), bool)
-    forgiven = np.tile(_outside(image.areas[mine], area), (len(thresholds), 1))
+    ignored = np.tile(_outside(image.areas[predictions], area), (len(thresholds), 1))
     for t, threshold in enumerate(thresholds):
         free = iou.copy()
-        for p in range(len(iou) if true.any() else 0):
+        for p in range(len(iou) if targets.any() else 0):
             best = int(free[p].argmax())
             if free[p, best] < threshold:
                 continue
-            matches[t, p], forgiven[t, p] = True, ignore[best]
+            matches[t, p], ignored[t, p] = True, ignore[best]
             if not crowd[best]:
                 free[:, best] = 0
     return {
-        "dtScores": image.scores[mine],
+        "dtScores": image.scores[predictions],
         "dtMatches": matches,
-        "dtIgnore": forgiven,
+        "dtIgnore": ignored,
         "gtIgnore": ignore,
     }
 
@@ -106,27 +106,27 @@ def _outside(areas: NDArray[np.int64], area: Sequence[float]) -> NDArray[np.bool
 
 
 def _image(ground_truth: Path, predicted: Path, scores: Sequence[tuple[int, float]]) -> RgbImage:
-    true = _bitmask(ground_truth)
+    targets = _bitmask(ground_truth)
     found = _bitmask(predicted) if predicted.is_file() else None
-    if found is not None and found.index.shape != true.index.shape:
-        raise DataError(predicted, "image", f"the labels' size {true.index.shape}", found.index.shape)
-    place = {} if found is None else {identity: k for k, identity in enumerate(found.ids.tolist())}
+    if found is not None and found.index.shape != targets.index.shape:
+        raise DataError(predicted, "image", f"the labels' size {targets.index.shape}", found.index.shape)
+    row_of = {} if found is None else {identity: k for k, identity in enumerate(found.ids.tolist())}
     if len({identity for identity, _ in scores}) < len(scores):
         raise DataError(predicted, "scores", "one for every index", sorted(scores))
     ordered = sorted(scores, key=lambda pair: pair[1], reverse=True)
-    if lost := sorted({identity for identity, _ in scores} - set(place)):
+    if lost := sorted({identity for identity, _ in scores} - set(row_of)):
         got = f"{lost[:5]}, which do not count"
         warn(DataError(predicted, "scores", "an index of the bitmask for each", got))
-    kept = [(place[identity], score) for identity, score in ordered if identity in place]
+    kept = [(row_of[identity], score) for identity, score in ordered if identity in row_of]
     chosen = [k for k, _ in kept]
-    true_runs, runs = _runs(true), _runs(found) if found is not None else []
+    true_runs, runs = _runs(targets), _runs(found) if found is not None else []
     runs = [runs[k] for k in chosen]
     table = coco_mask.iou(runs, true_runs, [0] * len(true_runs)) if runs and true_runs else []
     return RgbImage(
-        true.categories,
+        targets.categories,
         np.array([coco_mask.area(run) for run in true_runs], np.int64),
-        true.attributes & CROWD > 0,
-        true.attributes & IGNORED > 0,
+        targets.attributes & CROWD > 0,
+        targets.attributes & IGNORED > 0,
         np.array([] if found is None else found.categories[chosen], np.int64),
         np.array([coco_mask.area(run) for run in runs], np.int64),
         np.array([score for _, score in kept], np.float64),

@@ -1,4 +1,4 @@
-"""MOT Challenge's numbers of boxes from result files, by TrackEval's own reader, rules and metrics."""
+"""MOT Challenge scores of box result files, with TrackEval's reader, rules and metrics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from pcan_model.core.errors import DataError
 from pcan_model.core.numbers import whole, whole_text
 from pcan_model.data.formats.reading import read_rows, read_text
 from pcan_model.evaluation.result_files.checked_boxes import Row, check_boxes, write_boxes
-from pcan_model.evaluation.result_files.checked_files import MOST_FRAMES, name_strangers, result_file
+from pcan_model.evaluation.result_files.checked_files import (
+    MOST_FRAMES,
+    result_file,
+    warn_of_unknown_sequences,
+)
 from pcan_model.evaluation.result_files.trackeval_files import Scores, official_scores
 
 METHOD = "TrackEval's MotChallenge2DBox by the rules of {}: boxes of pedestrians, match at IoU >= 0.5"
-NESTED, FLAT = "{seq}/gt/gt.txt", "{seq}.txt"  # where a sequence's labels are
-WORLD = 10  # fields of a label in MOT15, whose last three are places in the world, not class and visibility
-LABEL, RESULT = 8, 7  # fields that TrackEval reads
+NESTED, FLAT = "{seq}/gt/gt.txt", "{seq}.txt"  # label file of a sequence
+WORLD = 10  # fields of a label in MOT15, whose last three are world coordinates, not class and visibility
+LABEL, RESULT = 8, 7  # fields read by TrackEval
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.A | re.I)
 
 
@@ -28,19 +32,19 @@ def score_mot_challenge(
 ) -> tuple[str, Scores]:
     """Score a folder of `<sequence>.txt` against `<sequence>/gt/gt.txt` or `<sequence>.txt`.
 
-    seqmap   names of sequences below a line of heading; without it all of `truth`
+    seqmap   names of sequences after a header line; by default all of `ground_truth`
 
-    A sequence is as long as its `seqinfo.ini` says, else to the last line. Returns the method, which
-    names the benchmark whose rules hold, and the scores.
-    Every line is checked first. A sequence without a result file is missed, which is said.
-    Raises DataError for lines that are none, and for what TrackEval refuses.
+    The length of a sequence is from its `seqinfo.ini`, else from the last line. Returns the method, which
+    names the benchmark whose rules apply, and the scores.
+    Every line is validated first. A missing result file is reported and counts as missed objects.
+    Raises DataError for invalid lines and for what TrackEval rejects.
     """
-    place = NESTED if any(ground_truth.glob(NESTED.format(seq="*"))) else FLAT
-    names = _listed(seqmap) if seqmap else _found(ground_truth, place)
+    layout = NESTED if any(ground_truth.glob(NESTED.format(seq="*"))) else FLAT
+    names = _listed(seqmap) if seqmap else _found(ground_truth, layout)
     if not seqmap:
-        name_strangers(predicted, names)
+        warn_of_unknown_sequences(predicted, names)
     files = {name: result_file(predicted, name) for name in names}
-    labels = {name: _rows(ground_truth / place.format(seq=name), LABEL) for name in names}
+    labels = {name: _rows(ground_truth / layout.format(seq=name), LABEL) for name in names}
     results = {name: _rows(file, RESULT) if file else [] for name, file in files.items()}
     benchmark = _benchmark(labels, ground_truth)
     lengths = {}
@@ -50,19 +54,19 @@ def score_mot_challenge(
         last = max((row.frame for row in labels[name] + results[name]), default=1)
         lengths[name] = last if length is None else length
     with TemporaryDirectory() as folder:
-        true, mine = Path(folder) / "truth", Path(folder) / "results"
-        true.mkdir()
-        mine.mkdir()
+        targets, predictions = Path(folder) / "truth", Path(folder) / "results"
+        targets.mkdir()
+        predictions.mkdir()
         for name in names:
-            write_boxes(labels[name], true / f"{name}.txt", LABEL)
-            write_boxes(results[name], mine / f"{name}.txt", RESULT)
+            write_boxes(labels[name], targets / f"{name}.txt", LABEL)
+            write_boxes(results[name], predictions / f"{name}.txt", RESULT)
         settings = {
             "GT_LOC_FORMAT": f"{{gt_folder}}/{FLAT}",
             "SEQ_INFO": lengths,
             "BENCHMARK": benchmark,
             "SKIP_SPLIT_FOL": True,
         }
-        scores = official_scores("MotChallenge2DBox", true, mine, settings, source=predicted)
+        scores = official_scores("MotChallenge2DBox", targets, predictions, settings, source=predicted)
     return METHOD.format(benchmark), scores
 
 
@@ -73,15 +77,15 @@ def _listed(seqmap: Path) -> list[str]:
     return names
 
 
-def _found(ground_truth: Path, place: str) -> list[str]:
-    files = sorted(ground_truth.glob(place.format(seq="*")))
+def _found(ground_truth: Path, layout: str) -> list[str]:
+    files = sorted(ground_truth.glob(layout.format(seq="*")))
     if not files:
         raise DataError(ground_truth, "files", f"{NESTED} or {FLAT} of every sequence", "none")
-    return [file.parent.parent.name if place == NESTED else file.stem for file in files]
+    return [file.parent.parent.name if layout == NESTED else file.stem for file in files]
 
 
 def _rows(file: Path, least: int) -> list[Row]:
-    """Read a file's lines of numbers, `least` of them or more."""
+    """Read a file's lines of at least `least` numbers."""
     rows = read_rows(file, "a sequence's lines")
     return [_row(line, least, f"{file}: line {number}") for number, line in rows]
 
@@ -101,7 +105,7 @@ def _row(line: str, least: int, source: str) -> Row:
 
 
 def _benchmark(labels: dict[str, list[Row]], ground_truth: Path) -> str:
-    """Tell by their labels or names whose rules hold: MOT15 knows no classes, MOT20 one distractor more."""
+    """Return the benchmark by labels or names: MOT15 has no classes, MOT20 has a further distractor."""
     kinds = {name: _kind(name, rows) for name, rows in labels.items() if rows}
     if len(set(kinds.values())) > 1:
         raise DataError(ground_truth, "sequences", "labels of one benchmark", kinds)
@@ -111,11 +115,11 @@ def _benchmark(labels: dict[str, list[Row]], ground_truth: Path) -> str:
 def _kind(name: str, rows: Iterable[Row]) -> str:
     if all(len(row.values) >= WORLD for row in rows):
         return "MOT15"
-    return "MOT20" if name.startswith("MOT20") else "MOT17"  # MOT16's rules are those of MOT17
+    return "MOT20" if name.startswith("MOT20") else "MOT17"  # MOT16 has the rules of MOT17
 
 
 def _length(info: Path) -> int | None:
-    """Return a sequence's number of frames; None where no file says it."""
+    """Return the number of frames of a sequence; None without the file."""
     if not info.is_file():
         return None
     data = configparser.ConfigParser()

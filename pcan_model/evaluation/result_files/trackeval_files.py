@@ -1,4 +1,4 @@
-"""Numbers of one of TrackEval's data sets: its reader, its rules and its metrics, on files."""
+"""Scores of files with one of TrackEval's data sets: its reader, rules and metrics."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pcan_model.core.errors import DataError
 from pcan_model.evaluation.metrics.comparison import MissingMetrics
 from pcan_model.evaluation.metrics.tracking import official_metrics
 
-Scores = dict[str, dict[str, Any]]  # class to `metric/field` to a number, or mean and per_alpha
+Scores = dict[str, dict[str, Any]]  # by class and `metric/field`: a number, or mean and per_alpha
 
 
 def official_scores(
     data_set: str, ground_truth: Path, predicted: Path, settings: Mapping[str, Any], *, source: Path
 ) -> Scores:
-    """Score a folder of `<sequence>.txt`, all sequences as one.
+    """Score a folder of `<sequence>.txt`, combining all sequences.
 
     data_set  name of TrackEval's class
-    settings  of that class, beside where the files are
-    source    of the results, for error messages
+    settings  of that class, apart from the paths
+    source    path of the results, for error messages
 
-    Raises DataError for what TrackEval refuses nevertheless.
+    Raises DataError for what TrackEval rejects.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -34,7 +34,7 @@ def official_scores(
             from trackeval.utils import TrackEvalException
     except ImportError as error:
         raise MissingMetrics(error) from error
-    places = {
+    paths = {
         "GT_FOLDER": str(ground_truth),
         "TRACKERS_FOLDER": str(predicted.parent),
         "TRACKERS_TO_EVAL": [predicted.name],
@@ -43,7 +43,7 @@ def official_scores(
     }
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return _evaluate(getattr(datasets, data_set)(places | dict(settings)), predicted.name)
+            return _evaluate(getattr(datasets, data_set)(paths | dict(settings)), predicted.name)
     except TrackEvalException as error:
         raise DataError(source, "results", "what TrackEval takes", error) from error
 
@@ -69,7 +69,7 @@ def _evaluate(data: Any, tracker: str) -> Scores:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number, or mean and values over the 19 thresholds of HOTA."""
+    """Return a number, or the mean and the values at HOTA's 19 thresholds."""
     if np.ndim(value) == 0:
         return float(value)
     return {"mean": float(np.mean(value)), "per_alpha": [float(v) for v in value]}

@@ -1,1 +1,1 @@
-"""PCAN on TensorRT: engines built once, prototypes that never leave the device."""
+"""PCAN on TensorRT, with cached engines and memories that stay on the device."""

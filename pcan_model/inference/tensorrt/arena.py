@@ -1,4 +1,4 @@
-"""Device and pinned memory of one camera, freed together."""
+"""Allocations of device and pinned memory, freed together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcan_model.inference.tensorrt.cuda import Address, Cuda
 
 
 class Arena:
-    """Hands out memory and takes it all back."""
+    """Allocates device and pinned memory, and frees all of it on close."""
 
     def __init__(self, cuda: Cuda) -> None:
         self._cuda = cuda
@@ -23,14 +23,14 @@ class Arena:
         self.device_bytes = 0
 
     def device(self, size: int) -> Address:
-        """Return device memory of some bytes."""
+        """Allocate device memory of a size in bytes."""
         address = self._cuda.allocate(size)
         self._device.append(address)
         self.device_bytes += size
         return address
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Return an array in pinned memory of the host, which is only as good as this arena lives."""
+        """Allocate an array in pinned host memory, valid until the arena is closed."""
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         address = self._cuda.pin(size)
         self._pinned.append(address)
@@ -38,12 +38,12 @@ class Arena:
         return np.frombuffer(memory, dtype).reshape(shape)
 
     def close(self) -> None:
-        """Free everything; after a lost context there is nothing left to free, and no error."""
-        for give_back, addresses in (
+        """Free everything; does nothing after a lost context."""
+        for free, addresses in (
             (self._cuda.free, self._device),
             (self._cuda.unpin, self._pinned),
         ):
             while addresses:
                 with suppress(EngineLost):
-                    give_back(addresses.pop())
+                    free(addresses.pop())
         self.device_bytes = 0

@@ -1,4 +1,4 @@
-"""PCAN on TensorRT for several cameras at once: one launch of each engine serves all."""
+"""PCAN on TensorRT for a batch of cameras: one launch of each engine for all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pcan_model.model.pass_names import DETECTIONS
 
 @dataclass(frozen=True, slots=True)
 class BatchMemory:
-    """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
+    """Handle of one camera's memory on the device, which holds the newest only."""
 
     camera: int
     number: int
@@ -26,21 +26,21 @@ class BatchMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchFeatures:
-    """A claim on the features of the last images."""
+    """Handle of the features of the last images on the device."""
 
-    memories: Mapping[int, BatchMemory]  # that the images were detected with, by camera
-    counts: Mapping[int, int]  # detections that are not padding
+    memories: Mapping[int, BatchMemory]  # used in detection, by camera
+    counts: Mapping[int, int]  # detections without padding, by camera
 
 
 class TensorRtBatchEngine(Engine):
-    """The networks for several cameras on a device; any failure of it is an EngineLost, and final.
+    """Engine for a batch of cameras on a device; a failure of the device raises EngineLost and is final.
 
-    A camera that is not named in a call has no new image: the network reads what was there before, its
-    results are dropped, and its memory stays as it is.
+    A camera missing in a call has no new image: the network processes its old one, the results are
+    discarded, and its memory is unchanged.
     """
 
     def __init__(self, source: Source) -> None:
-        """Take a model that was exported for several cameras."""
+        """Open a model that was exported for several cameras."""
         self._files, self.cameras_at_once = source.files, source.files.manifest.cameras
         self._pair = EnginePair(source, cameras=self.cameras_at_once)
         self.config, self.camera_format = self._files.config, self._files.manifest.camera_format
@@ -51,23 +51,23 @@ class TensorRtBatchEngine(Engine):
 
     @property
     def facts(self) -> EngineFacts:
-        """Return what runs, and the device memory of engines, contexts and buffers."""
+        """Return the runtime, and the device memory of engines, contexts and buffers."""
         return self._pair.facts([self._session])
 
     def start(self, camera: int = 0) -> BatchMemory:
-        """Return the empty prototype memory of one camera; its earlier ones are gone."""
+        """Return the empty memory of one camera; its earlier memories become invalid."""
         with self._pair.alive():
             self._session.reset(camera)
         return self._next(camera)
 
     def stage(self, image: Image, memory: BatchMemory) -> None:
-        """Begin to upload the image that a camera is given next; see `pcan_model.core.engine`."""
+        """Start uploading a camera's next image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             self._session.stage(image, memory.camera)
 
     def detect(self, image: Image, memory: BatchMemory) -> tuple[Detections, BatchFeatures]:
-        """Find the objects of one camera's image; see `pcan_model.core.engine`."""
+        """Detect the objects in one camera's image; see `pcan_model.core.engine`."""
         camera = memory.camera
         found, features = self.detect_cameras({camera: image}, {camera: memory}, remember={camera})
         return found[camera], features
@@ -82,7 +82,7 @@ class TensorRtBatchEngine(Engine):
     def detect_cameras(
         self, images: Mapping[int, Image], memories: Mapping[int, BatchMemory], *, remember: Collection[int]
     ) -> tuple[dict[int, Detections], BatchFeatures]:
-        """Find the objects of the cameras' images in one launch; see `pcan_model.core.engine`."""
+        """Detect the objects in the cameras' images in one launch; see `pcan_model.core.engine`."""
         for camera, image in images.items():
             check_image(image, self._files)
             self._check(camera, memories[camera])
@@ -101,7 +101,7 @@ class TensorRtBatchEngine(Engine):
         self, features: BatchFeatures, slots: Mapping[int, Slots]
     ) -> tuple[dict[int, NDArray[np.float32]], dict[int, BatchMemory]]:
         """Refine the masks of the same cameras in one launch; see `pcan_model.core.engine`."""
-        return self._segment(features, slots, remember=True)  # the network has chosen, by camera
+        return self._segment(features, slots, remember=True)  # the network has decided it for each camera
 
     def close(self) -> None:
         """Free the session."""
@@ -126,7 +126,7 @@ class TensorRtBatchEngine(Engine):
         return logits, {camera: self._next(camera) for camera in logits}
 
     def _together(self, slots: Mapping[int, Slots]) -> Slots:
-        """Put the cameras' rows one after the other; absent or empty ones write nothing."""
+        """Concatenate the cameras' rows; missing cameras write nothing."""
         rows, tracks = self.config.heads.detections, self.config.tracker.capacity
         nothing = Slots(
             np.zeros(rows, np.int64), np.ones(rows, np.float32),

@@ -1,4 +1,4 @@
-"""Which TensorRT is there: `tensorrt` (Jetson, data centre) or `tensorrt_rtx` (GeForce, RTX PRO)."""
+"""The installed TensorRT: `tensorrt` (Jetson, data centre) or `tensorrt_rtx` (GeForce, RTX PRO)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 
 from pcan_model.inference.manifest import ModelError
 
-FLAVOURS = ("tensorrt", "tensorrt_rtx")  # in the order of preference; their APIs are the same for us
+FLAVOURS = (
+    "tensorrt",
+    "tensorrt_rtx",
+)  # in the order of preference; their APIs agree as far as used here
 
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """The Python modules of one TensorRT and of the CUDA runtime."""
+    """The Python modules of a TensorRT and of the CUDA runtime."""
 
     flavour: str  # one of FLAVOURS
     trt: Any  # module tensorrt or tensorrt_rtx
@@ -21,22 +24,22 @@ class Bindings:
 
     @property
     def version(self) -> str:
-        """Return the version of TensorRT; its engines load in this very version only."""
+        """Return the version of TensorRT; engines load in the same version only."""
         return str(self.trt.__version__)
 
     @property
     def title(self) -> str:
-        """Return flavour and version for people."""
+        """Return flavour and version for display."""
         return f"{'TensorRT-RTX' if self.is_rtx else 'TensorRT'} {self.version}"
 
     @property
     def is_rtx(self) -> bool:
-        """Return whether kernels are compiled where the engine runs, and not where it is built."""
+        """Return whether kernels are compiled when the engine runs, not when it is built."""
         return self.flavour == "tensorrt_rtx"
 
 
 def load_bindings() -> Bindings:
-    """Import what is installed; raises ModelError with the line that installs it."""
+    """Import the installed modules; raises ModelError with the installation command."""
     flavour, trt = _first(FLAVOURS)
     try:
         cudart = import_module("cuda.bindings.runtime")

@@ -1,4 +1,4 @@
-"""From an ONNX graph to an engine; precision is in the graph (strongly typed), and no flag sets it."""
+"""Builds an engine from a strongly typed ONNX graph, which determines the precision."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.logger import make_logger
 
 Progress = Callable[[str, int, int], None]
-"""Called with a phase's name, steps done and steps in all."""
+"""Called with the name of a phase, the steps done and all steps."""
 
 
 def in_tenths(say: Callable[[str], None]) -> Progress:
-    """Return a progress that reports in one line whenever another tenth of a phase is done."""
+    """Return a progress callback that reports a line after every tenth of a phase."""
     reported: dict[str, int] = {}
 
     def report(phase: str, done: int, steps: int) -> None:
@@ -29,19 +29,19 @@ def in_tenths(say: Callable[[str], None]) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What an engine is built for; all of it is part of the cache's key."""
+    """Options of a build, all of which are part of the cache key."""
 
     capability: str  # compute capability of the device, such as 8.7
     level: int = 3  # builder_optimization_level, 0 (fast to build) to 5 (fast to run)
-    workspace: int = 0  # MiB that a layer may use for scratch, 0 for all there is
+    workspace: int = 0  # MiB of workspace memory per layer, 0 for no limit
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build gives."""
+    """Result of a build."""
 
     plan: bytes  # the serialised engine
-    timing_cache: bytes  # makes the next build faster; empty on TensorRT-RTX, which measures nothing
+    timing_cache: bytes  # speeds up the next build; empty on TensorRT-RTX
 
 
 def build_engine(
@@ -52,11 +52,11 @@ def build_engine(
     timing_cache: bytes = b"",
     progress: Progress | None = None,
 ) -> Built:
-    """Parse a graph and build its engine, for minutes; raises ModelError with TensorRT's reason."""
+    """Parse a graph and build its engine, which takes minutes; raises ModelError with TensorRT's reason."""
     trt, logger = bindings.trt, make_logger(bindings.trt)
     try:
         builder = trt.Builder(logger)
-    except TypeError as error:  # pybind's way to say that the C++ side gave nothing
+    except TypeError as error:  # raised by pybind if the C++ function returns null
         raise ModelError(f"{bindings.title}: cannot build here: {logger.reason()}") from error
     network, parser = parse(bindings, builder, onnx, logger)
     config = _configure(bindings, builder, options)
@@ -64,16 +64,16 @@ def build_engine(
     if progress:
         config.progress_monitor = _monitor(trt, progress)
     plan = builder.build_serialized_network(network, config)
-    del parser  # it holds the weights of the network until now
+    del parser  # which owns the weights of the network
     if plan is None:
         raise ModelError(f"{onnx}: {bindings.title} cannot build it: {logger.reason()}")
     return Built(bytes(memoryview(plan)), bytes(memoryview(cache.serialize())) if cache else b"")
 
 
 def parse(bindings: Bindings, builder: Any, onnx: Path, logger: Any) -> tuple[Any, Any]:
-    """Return the network of a graph, and its parser, which must live as long; raises ModelError."""
+    """Return the network of a graph and its parser, which must outlive it; raises ModelError."""
     trt = bindings.trt
-    flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # its number differs between versions
+    flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)  # the value differs between versions
     network = builder.create_network(flags)
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx)):
@@ -105,7 +105,7 @@ def _capability(bindings: Bindings, text: str) -> Any:
 
 
 def _attach_timing_cache(bindings: Bindings, config: Any, content: bytes) -> Any:
-    """Return the timing cache that the build will use and fill, or None where there are none."""
+    """Return the timing cache used and filled by the build, None on TensorRT-RTX."""
     if bindings.is_rtx:
         return None
     cache = config.create_timing_cache(content)
@@ -122,13 +122,13 @@ def _monitor(trt: Any, progress: Progress) -> Any:
             self._steps: dict[str, int] = {}
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            """Take note of a phase."""
+            """Record the start of a phase."""
             if parent_phase is None:
                 self._steps[phase_name] = num_steps
                 progress(phase_name, 0, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            """Report a step, and let the build go on."""
+            """Report a step; returns True to continue the build."""
             if phase_name in self._steps:
                 progress(phase_name, step + 1, self._steps[phase_name])
             return True

@@ -1,4 +1,4 @@
-"""Engines on disk: a folder each, written atomically, named by everything an engine depends on."""
+"""Cache of engines on disk: a folder each, written atomically, named by all that an engine depends on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pathlib import Path
 from pcan_model.core.atomic_write import atomic_folder, write_bytes
 
 PLAN, MANIFEST = "engine.plan", "manifest.json"
-NAME = re.compile(r".+-[0-9a-f]{16}")  # of an engine's folder: nothing else in the cache's is touched
+NAME = re.compile(r".+-[0-9a-f]{16}")  # of an engine's folder; nothing else in the cache is touched
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """Everything that decides whether an engine may be used."""
+    """Everything that an engine depends on."""
 
-    model: str  # folder name of the exported model, for people
+    model: str  # folder name of the exported model, for display
     graph: str  # frame | instance
     onnx: str  # sha256 of the graph and its weights
     flavour: str  # tensorrt | tensorrt_rtx
@@ -42,7 +42,7 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine of the cache; `key` is None where its files are broken."""
+    """An engine in the cache; `key` is None if its files are damaged."""
 
     folder: Path
     key: EngineKey | None
@@ -50,36 +50,36 @@ class Entry:
 
 
 def default_cache() -> Path:
-    """Return where engines are kept unless told otherwise."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "pcan_ros" / "engines"
+    """Return the default folder of engines."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "pcan_ros" / "engines"
 
 
 class EngineCache:
-    """The engines below one folder."""
+    """The engines in a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def get(self, key: EngineKey) -> bytes | None:
-        """Return an engine's plan, or None where there is none that is whole."""
+        """Return an engine's plan, or None if it is missing or damaged."""
         folder = self.root / key.folder
         try:
             plan = (folder / PLAN).read_bytes()
             manifest = json.loads((folder / MANIFEST).read_text())
         except (OSError, ValueError):
             return None
-        whole = isinstance(manifest, dict) and manifest.get("sha256") == hashlib.sha256(plan).hexdigest()
-        return plan if whole else None
+        valid = isinstance(manifest, dict) and manifest.get("sha256") == hashlib.sha256(plan).hexdigest()
+        return plan if valid else None
 
     def check_writable(self) -> None:
-        """Raise OSError where nothing can be kept: better before a build than after."""
+        """Raise OSError if the cache is not writable, before a long build."""
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.root):
             pass
 
     def put(self, key: EngineKey, plan: bytes) -> Path:
-        """Keep an engine, in place of what is there under its key."""
+        """Store an engine, replacing any with the same key."""
         target = self.root / key.folder
         with atomic_folder(target) as partial:
             (partial / PLAN).write_bytes(plan)
@@ -88,38 +88,38 @@ class EngineCache:
         return target
 
     def remove(self, key: EngineKey) -> None:
-        """Forget an engine."""
+        """Remove an engine."""
         shutil.rmtree(self.root / key.folder, ignore_errors=True)
 
     def read(self, name: str) -> bytes:
-        """Return a file beside the engines (timing and kernel caches); empty where there is none."""
+        """Return a file beside the engines (timing and kernel caches); empty if missing."""
         try:
             return (self.root / name).read_bytes()
         except OSError:
             return b""
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a file beside the engines."""
+        """Store a file beside the engines."""
         write_bytes(self.root / name, content)
 
     def entries(self) -> list[Entry]:
-        """Return every engine, the broken ones too, by name."""
+        """Return all engines by name, including damaged ones."""
         folders = sorted(p for p in self.root.glob("[!.]*") if p.is_dir() and NAME.fullmatch(p.name))
         return [
             Entry(f, self._key(f), sum(p.stat().st_size for p in f.iterdir() if p.is_file())) for f in folders
         ]
 
     def prune(self, keep: Callable[[EngineKey], bool]) -> list[Entry]:
-        """Remove the engines that are broken or not to be kept, and return them.
+        """Remove the engines that are damaged or not to be kept, and return them.
 
-        Files beside an engine whose names end with its own (its compiled kernels) go with it.
+        Their compiled kernels, in files beside the engines, are removed, too.
         """
-        gone = [entry for entry in self.entries() if entry.key is None or not keep(entry.key)]
-        for entry in gone:
+        removed = [entry for entry in self.entries() if entry.key is None or not keep(entry.key)]
+        for entry in removed:
             shutil.rmtree(entry.folder)
             for beside in self.root.glob(f"*-{glob.escape(entry.folder.name)}.cache"):
                 beside.unlink()
-        return gone
+        return removed
 
     def _key(self, folder: Path) -> EngineKey | None:
         try:

@@ -1,4 +1,4 @@
-"""The few calls of the CUDA runtime that we use, each checked."""
+"""Checked calls of the CUDA runtime."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pcan_model.inference.errors import EngineLost
 Address = int
 Stream = Any
 Event = Any
-Graph = Any  # an instantiated one
+Graph = Any  # an instantiated CUDA graph
 
 
 class CaptureRefused(Exception):
-    """The work of a stream cannot be recorded as a CUDA graph."""
+    """The work on a stream cannot be captured as a CUDA graph."""
 
 
 class Cuda:
-    """Device 0 through `cuda.bindings.runtime`; every failure raises EngineLost with CUDA's own words."""
+    """Device 0 through `cuda.bindings.runtime`; every failure raises EngineLost with CUDA's error name."""
 
     def __init__(self, cudart: Any) -> None:
         self._cudart = cudart
 
     def devices(self) -> int:
-        """Return how many devices there are; 0 also without a driver."""
+        """Return the number of devices, 0 without a driver."""
         try:
             error, count = self._cudart.cudaGetDeviceCount()
-        except RuntimeError:  # so cuda-python 12.6 reports that there is no driver
+        except RuntimeError:  # raised by cuda-python 12.6 without a driver
             return 0
         return int(count) if error == self._cudart.cudaError_t.cudaSuccess else 0
 
@@ -42,23 +42,23 @@ class Cuda:
         return f"{properties.major}.{properties.minor}"
 
     def allocate(self, size: int) -> Address:
-        """Return device memory of some bytes."""
+        """Allocate device memory of a size in bytes."""
         return int(self._call("cudaMalloc", size, note=f" for {size / 2**20:.1f} MiB"))
 
     def free(self, address: Address) -> None:
-        """Give device memory back."""
+        """Free device memory."""
         self._call("cudaFree", address)
 
     def pin(self, size: int) -> Address:
-        """Return page-locked memory of the host, which copies to the device without waiting."""
+        """Allocate page-locked host memory, which can be copied asynchronously."""
         return int(self._call("cudaHostAlloc", size, 0, note=f" for {size / 2**20:.1f} MiB"))
 
     def unpin(self, address: Address) -> None:
-        """Give page-locked memory back."""
+        """Free page-locked memory."""
         self._call("cudaFreeHost", address)
 
     def stream(self) -> Stream:
-        """Return a new stream that does not wait for the default one."""
+        """Create a stream that does not synchronise with the default one."""
         return self._call("cudaStreamCreateWithFlags", self._cudart.cudaStreamNonBlocking)
 
     def close_stream(self, stream: Stream) -> None:
@@ -66,23 +66,23 @@ class Cuda:
         self._call("cudaStreamDestroy", stream)
 
     def upload(self, target: Address, source: Address, size: int, stream: Stream) -> None:
-        """Copy from pinned memory to the device, in the stream's turn."""
+        """Enqueue a copy from pinned memory to the device."""
         self._copy(target, source, size, self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream)
 
     def download(self, target: Address, source: Address, size: int, stream: Stream) -> None:
-        """Copy from the device to pinned memory, in the stream's turn."""
+        """Enqueue a copy from the device to pinned memory."""
         self._copy(target, source, size, self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
 
     def zero(self, address: Address, size: int, stream: Stream) -> None:
-        """Fill device memory with zeros, in the stream's turn."""
+        """Enqueue filling device memory with zeros."""
         self._call("cudaMemsetAsync", address, 0, size, stream)
 
     def synchronise(self, stream: Stream) -> None:
-        """Wait until the stream has done its work."""
+        """Wait until all work on the stream is done."""
         self._call("cudaStreamSynchronize", stream)
 
     def event(self) -> Event:
-        """Return a new event, which marks a place in a stream's work; it takes no times."""
+        """Create an event without timing."""
         return self._call("cudaEventCreateWithFlags", self._cudart.cudaEventDisableTiming)
 
     def close_event(self, event: Event) -> None:
@@ -90,26 +90,26 @@ class Cuda:
         self._call("cudaEventDestroy", event)
 
     def record(self, event: Event, stream: Stream) -> None:
-        """Let an event stand for all that the stream was given so far."""
+        """Record an event after the work enqueued on the stream so far."""
         self._call("cudaEventRecord", event, stream)
 
     def follow(self, stream: Stream, event: Event) -> None:
-        """Let a stream's next work begin only after the event; the host does not wait."""
+        """Let further work on a stream wait for an event; the host does not wait."""
         self._call("cudaStreamWaitEvent", stream, event, 0)
 
     def await_event(self, event: Event) -> None:
-        """Wait until what the event stands for is done; at once where it was never recorded."""
+        """Wait on the host for an event; returns at once if it was never recorded."""
         self._call("cudaEventSynchronize", event)
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
-        """Record what `work` puts on the stream, without doing it; raises CaptureRefused."""
+        """Capture what `work` enqueues on the stream, without running it; raises CaptureRefused."""
         mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
         try:
             work()
         except EngineLost as error:
             self._cudart.cudaStreamEndCapture(stream)
-            self._cudart.cudaGetLastError()  # else the next call reports it
+            self._cudart.cudaGetLastError()  # clears the error
             raise CaptureRefused(str(error)) from error
         try:
             graph = self._call("cudaStreamEndCapture", stream)
@@ -119,7 +119,7 @@ class Cuda:
             raise CaptureRefused(str(error)) from error
 
     def launch(self, graph: Graph, stream: Stream) -> None:
-        """Do what was recorded."""
+        """Launch a captured graph."""
         self._call("cudaGraphLaunch", graph, stream)
 
     def close_graph(self, graph: Graph) -> None:

@@ -1,4 +1,4 @@
-"""PCAN on TensorRT, native: one engine for all cameras, a context and a state on the device for each."""
+"""PCAN on TensorRT: engines shared by all cameras, with a context and a state on the device for each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pcan_model.inference.tensorrt.session import Session
 
 
 class Lease:
-    """The use of a session; when no memory holds it any more the session is free for another camera."""
+    """Use of a session by a camera; the session is released once no memory refers to the lease."""
 
     def __init__(self, session: Session, free: list[Session]) -> None:
         self.session = session
-        self.newest = 0  # number of the one memory that is on the device
+        self.newest = 0  # number of the memory that is on the device
         weakref.finalize(self, free.append, session)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceMemory:
-    """A claim on the prototypes of one camera: they are on the device, and only the newest ones."""
+    """Handle of one camera's memory on the device, which holds the newest only."""
 
     lease: Lease
     number: int
@@ -34,14 +34,14 @@ class DeviceMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceFeatures:
-    """A claim on the features of the last image."""
+    """Handle of the features of the last image on the device."""
 
-    memory: DeviceMemory  # that the image was detected with
-    count: int  # detections that are not padding
+    memory: DeviceMemory  # used in detection
+    count: int  # detections without padding
 
 
 class TensorRtEngine(Engine):
-    """The networks on a device; any failure of it is an EngineLost, and final."""
+    """Engine on a device; a failure of the device raises EngineLost and is final."""
 
     def __init__(self, source: Source) -> None:
         self._files, self._pair = source.files, EnginePair(source)
@@ -52,11 +52,11 @@ class TensorRtEngine(Engine):
 
     @property
     def facts(self) -> EngineFacts:
-        """Return what runs, and the device memory of engines, contexts and buffers."""
+        """Return the runtime, and the device memory of engines, contexts and buffers."""
         return self._pair.facts(self._sessions)
 
     def start(self, camera: int = 0) -> DeviceMemory:
-        """Return the empty prototype memory of one camera; a session that is not used any more is cleared."""
+        """Return the empty memory of one camera, reusing a released session if there is one."""
         with self._pair.alive():
             if self._free:
                 session = self._free.pop()
@@ -67,13 +67,13 @@ class TensorRtEngine(Engine):
             return DeviceMemory(Lease(session, self._free), 0)
 
     def stage(self, image: Image, memory: DeviceMemory) -> None:
-        """Begin to upload the image that `detect` will be given next; see `pcan_model.core.engine`."""
+        """Start uploading the image for the next `detect`; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             memory.lease.session.stage(image)
 
     def detect(self, image: Image, memory: DeviceMemory) -> tuple[Detections, DeviceFeatures]:
-        """Find the objects of one image; see `pcan_model.core.engine`."""
+        """Detect the objects in one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         session = _session(memory)
         with self._pair.alive():
@@ -109,7 +109,7 @@ class TensorRtEngine(Engine):
 
 
 def _session(memory: DeviceMemory) -> Session:
-    """Return the session of a memory; raises ValueError where the device holds a later one."""
+    """Return the session of a memory; raises ValueError if the device holds a later memory."""
     if memory.number != memory.lease.newest:
         raise ValueError(
             f"memory: expected the newest one (number {memory.lease.newest}), got number {memory.number}: "

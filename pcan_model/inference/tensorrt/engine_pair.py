@@ -1,4 +1,4 @@
-"""The two engines of a model on the device, and whether the device still does its work."""
+"""The two engines of a model, and the state of their device."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from pcan_model.inference.tensorrt.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the engines of a model come from."""
+    """Model, bindings and cache from which engines are loaded."""
 
     files: ModelFiles
     bindings: Bindings
     cache: Path  # folder of engines
-    build: bool = True  # those that the cache lacks
-    say: Say = print  # called with one line for what takes long
+    build: bool = True  # build missing engines
+    say: Say = print  # called with a line about slow steps
     progress: Progress | None = None
 
 
 class EnginePair:
-    """Frame and instance engine; any failure of the device is an EngineLost, and final."""
+    """Frame and instance engine; a failure of the device raises EngineLost and is final."""
 
     def __init__(self, source: Source, *, cameras: int = 1) -> None:
-        """Load or build the engines that run so many cameras at once."""
+        """Load or build the engines for a number of cameras per launch."""
         files, bindings = source.files, source.bindings
         self._bindings, self._precision, self._cuda = (
             bindings,
@@ -58,11 +58,11 @@ class EnginePair:
         self._cameras, self._lost = cameras, ""
 
     def session(self) -> Session:
-        """Return new contexts and buffers."""
+        """Create contexts and buffers."""
         return Session(self.frame, self.instance, self._cuda)
 
     def facts(self, sessions: Sequence[Session]) -> EngineFacts:
-        """Return what runs, and the device memory of engines, contexts and buffers."""
+        """Return the runtime, and the device memory of engines, contexts and buffers."""
         scratch = self.frame.scratch + self.instance.scratch
         held = sum(session.device_bytes + scratch for session in sessions)
         graphs = sum(session.graphs for session in sessions)
@@ -73,7 +73,7 @@ class EnginePair:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Refuse to go on once the device has failed: what it holds may be anything."""
+        """Guard device work: raises EngineLost once the device has failed, with undefined contents."""
         if self._lost:
             raise EngineLost(f"{self._lost}; configure the node anew")
         try:
@@ -83,11 +83,11 @@ class EnginePair:
             raise
 
     def retire(self) -> None:
-        """Let nothing run any more: the engine is closed."""
+        """Mark the engine as closed."""
         self._lost = self._lost or "TensorRT: the engine is closed"
 
     def _check_features(self, names: Sequence[str]) -> None:
-        """Raise ModelError where the instance engine would misread the frame engine's features."""
+        """Raise ModelError unless both engines have the same types for the features passed between them."""
         for name in names:
             made, read = self.frame.dtype(name), self.instance.dtype(name)
             if made != read:

@@ -1,4 +1,4 @@
-"""An engine ready to run: from the cache, or built; and the execution contexts it gives."""
+"""Engines ready to run, from the cache or built, and their execution contexts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pcan_model.inference.tensorrt.cache import EngineCache, EngineKey
 from pcan_model.inference.tensorrt.logger import make_logger
 
 Say = Callable[[str], None]
-DTYPES = {  # by the names of trt.DataType, which are the same in all versions
+DTYPES = {  # by names of trt.DataType, which are the same in all versions
     "FLOAT": np.float32,
     "HALF": np.float16,
     "INT64": np.int64,
@@ -34,11 +34,11 @@ class EngineProvider:
     bindings: Bindings
     cache: EngineCache
     options: BuildOptions
-    say: Say  # called with one line for what takes long, and for what went wrong
+    say: Say  # called with a line about slow steps and problems
     progress: Progress | None = None
 
     def key(self, files: ModelFiles, graph: str) -> EngineKey:
-        """Return what the engine of a graph is kept under."""
+        """Return the cache key of a graph's engine."""
         return EngineKey(
             model=files.folder.resolve().name,
             graph=graph,
@@ -52,7 +52,7 @@ class EngineProvider:
         )
 
     def build(self, files: ModelFiles, graph: str) -> bytes:
-        """Build the engine of a graph, keep it, and return it serialised."""
+        """Build and cache the engine of a graph; returns it serialised."""
         self.cache.check_writable()
         key = self.key(files, graph)
         timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
@@ -69,9 +69,9 @@ class EngineProvider:
         return built.plan
 
     def load(self, files: ModelFiles, graph: str, *, build: bool) -> LoadedEngine:
-        """Return the engine of a graph; one that is not there, or does not load, is built once.
+        """Return the engine of a graph, building it if it is missing or does not load.
 
-        build  whether to build at all; raises ModelError with the command where not
+        build  whether to build; if not, raises ModelError with the command to run
         """
         check_buildable(files)
         key, logger = self.key(files, graph), make_logger(self.bindings.trt)
@@ -79,14 +79,14 @@ class EngineProvider:
         plan = self.cache.get(key)
         engine = runtime.deserialize_cuda_engine(plan) if plan else None
         if engine is None:
-            trouble = f"does not load ({logger.reason()})" if plan else "is not in the cache"
+            problem = f"does not load ({logger.reason()})" if plan else "is not in the cache"
             if not build:
                 raise ModelError(
-                    f"{key.folder}: the engine {trouble}: pcan-build-engine {files.folder} "
+                    f"{key.folder}: the engine {problem}: pcan-build-engine {files.folder} "
                     f"--engine-cache {self.cache.root}"
                 )
             title = self.bindings.title
-            self.say(f"the {graph} engine {trouble}: building it for {title}, which takes minutes")
+            self.say(f"the {graph} engine {problem}: building it for {title}, which takes minutes")
             plan = self.build(files, graph)
             engine = runtime.deserialize_cuda_engine(plan)
         if engine is None or plan is None:
@@ -99,7 +99,7 @@ class EngineProvider:
 
 
 def check_buildable(files: ModelFiles) -> None:
-    """Raise ModelError, with the command that helps, for a graph that needs a plugin."""
+    """Raise ModelError with the export command for a graph that needs a plugin."""
     if not files.manifest.grid_sample:
         raise ModelError(
             f"{files.manifest_path}: roi: expected gridsample for TensorRT, got roialign: "
@@ -108,7 +108,7 @@ def check_buildable(files: ModelFiles) -> None:
 
 
 class LoadedEngine:
-    """A deserialised engine of one graph; one for all cameras."""
+    """A deserialised engine of one graph, shared by all cameras."""
 
     def __init__(
         self,
@@ -140,16 +140,16 @@ class LoadedEngine:
         return self._dtypes[name]
 
     def bytes(self, name: str) -> int:
-        """Return the size of an input or output."""
+        """Return the size of an input or output in bytes."""
         return int(np.prod(self._shapes[name], dtype=np.int64)) * np.dtype(self._dtypes[name]).itemsize
 
     @property
     def scratch(self) -> int:
-        """Return the device memory that each execution context takes, bytes."""
+        """Return the device memory of each execution context in bytes."""
         return int(self._engine.device_memory_size_v2)
 
     def context(self) -> Any:
-        """Return a new execution context; raises EngineLost where the device has no memory for it."""
+        """Create an execution context; raises EngineLost if the device is out of memory."""
         config = self._runtime_config() if self._kernels else None
         make = self._engine.create_execution_context
         context = make(config) if config is not None else make()
@@ -162,7 +162,7 @@ class LoadedEngine:
         return str(self._logger.reason())
 
     def keep_kernels(self) -> None:
-        """Save what TensorRT-RTX has compiled on this device, so that the next start need not."""
+        """Save the kernels that TensorRT-RTX has compiled on this device, for the next start."""
         if self._runtime_cache is None:
             return
         content = bytes(memoryview(self._runtime_cache.serialize()))

@@ -1,4 +1,4 @@
-"""One pass of the network on the device: upload, execute, download; a CUDA graph from its second run on."""
+"""A pass of the network on the device: upload, execute, download; a CUDA graph from the second run on."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.cuda import Address, CaptureRefused, Cuda, Graph, Stream
 from pcan_model.inference.tensorrt.loaded_engine import LoadedEngine
 
-Variant = tuple[int, ...]  # which of several buffers a run reads and writes
+Variant = tuple[int, ...]  # indices of the buffers that a run reads and writes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transfer:
-    """A pinned array of the host and its place on the device."""
+    """A pinned host array and its address on the device."""
 
     host: NDArray[Any]
     device: Address
 
 
 class NetworkPass:
-    """An execution context and the places of its tensors in each variant; one thread uses it.
+    """An execution context with the tensor addresses of each variant; not thread-safe.
 
-    Each variant becomes a CUDA graph of its own: a graph keeps the addresses that it was captured with.
+    Each variant has its own CUDA graph, since a graph contains the addresses that it was captured with.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class NetworkPass:
         uploads: Sequence[Transfer],
         downloads: Sequence[Transfer],
     ) -> None:
-        """Take an engine and where its tensors lie.
+        """Create the execution context of an engine.
 
         addresses  of every input and output, by variant
         """
         self._engine, self._cuda, self._stream = engine, cuda, stream
         self._addresses, self._uploads, self._downloads = addresses, uploads, downloads
         self._context = engine.context()
-        self._warm: set[Variant] = set()  # variants that have run: only then a graph may be captured
+        self._warm: set[Variant] = set()  # variants that have run, which capturing requires
         self._graphs: dict[Variant, Graph] = {}
         self._may_capture = self._capturable()
 
     @property
     def graphs(self) -> int:
-        """Return how many variants run as a CUDA graph."""
+        """Return the number of variants with a CUDA graph."""
         return len(self._graphs)
 
     def run(self, variant: Variant, meanwhile: Callable[[], None]) -> None:
         """Run once and wait for the results in the pinned arrays; raises EngineLost.
 
-        meanwhile  is called while the device works
+        meanwhile  called while the device is busy
         """
         if variant in self._warm and variant not in self._graphs and self._may_capture:
             self._capture(variant)
@@ -73,20 +73,20 @@ class NetworkPass:
             self._engine.keep_kernels()
 
     def close(self) -> None:
-        """Let go of graphs and context."""
+        """Destroy graphs and context."""
         for graph in self._graphs.values():
             self._cuda.close_graph(graph)
         self._graphs = {}
         self._context = None
 
     def _capturable(self) -> bool:
-        asked = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX knows, the others do not
-        return bool(asked(int(self._stream))) if asked else True
+        query = getattr(self._context, "is_stream_capturable", None)  # TensorRT-RTX only
+        return bool(query(int(self._stream))) if query else True
 
     def _capture(self, variant: Variant) -> None:
         try:
             self._graphs[variant] = self._cuda.capture(self._stream, lambda: self._enqueue(variant))
-        except CaptureRefused:  # some layers synchronise: launch by launch then, as in the first run
+        except CaptureRefused:  # some layers synchronise: continue without a graph
             self._may_capture = False
 
     def _enqueue(self, variant: Variant) -> None:

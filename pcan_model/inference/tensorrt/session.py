@@ -1,4 +1,4 @@
-"""Cameras on the device: contexts, buffers and the state between frames."""
+"""Execution contexts, buffers and the state between frames, for one camera or a batch of cameras."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from pcan_model.core.structures import Slots
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.arena import Arena
 from pcan_model.inference.tensorrt.cuda import Address, Cuda
-from pcan_model.inference.tensorrt.image_buffers import PLACES, ImageBuffers, Images
+from pcan_model.inference.tensorrt.image_buffers import BUFFERS, ImageBuffers, Images
 from pcan_model.inference.tensorrt.loaded_engine import LoadedEngine
 from pcan_model.inference.tensorrt.network_pass import NetworkPass, Transfer, Variant
 from pcan_model.model.pass_names import DETECTIONS, NMS_OK, REFINED, REMEMBER, SLOTS
 
-DOWN = (*DETECTIONS, NMS_OK)  # of the frame pass
+FRAME_OUTPUTS = (*DETECTIONS, NMS_OK)  # of the frame pass, copied to the host
 PARITIES = (0, 1)
-Meanwhile = Callable[[], None]  # what the host does while the device works
-Places = dict[str, Address]  # where each tensor of an engine lies
+Meanwhile = Callable[[], None]  # called on the host while the device is busy
+Addresses = dict[str, Address]  # of an engine's tensors
 
 
 class Session:
-    """The state ping-pongs: what one frame writes the next one reads, and no prototype is copied.
+    """Contexts and double-buffered state of one camera, or of a batch of cameras.
 
-    A session serves one camera, or all cameras that the networks run at once. Each state
-    tensor has two buffers. A pass of parity p reads buffer p and writes buffer 1 - p; a state
-    is taken over by changing the parity. Features pass from the frame engine to the instance engine in
-    the same buffers. Images alternate between two places on their own account, so that the next one
-    may be uploaded while the device is busy with this one.
+    Each state tensor has two buffers: a pass of parity p reads buffer p and writes buffer 1 - p, and
+    changing the parity commits the new state without a copy. Features are passed from the frame engine to
+    the instance engine in shared buffers. Images have their own double buffer, so that the next one can
+    be uploaded while the device is busy.
     """
 
     def __init__(self, frame: LoadedEngine, instance: LoadedEngine, cuda: Cuda) -> None:
@@ -43,7 +42,7 @@ class Session:
         self._passes: list[NetworkPass] = []
         self._parity = {"frames": 0, "bank": 0}
         try:
-            self._place(frame, instance)
+            self._allocate(frame, instance)
         except Exception:
             self.close()
             raise
@@ -55,14 +54,13 @@ class Session:
 
     @property
     def graphs(self) -> int:
-        """Return how many variants of the two passes run as a CUDA graph: at most four and two."""
+        """Return the number of variants with a CUDA graph, at most four and two of the two passes."""
         return sum(each.graphs for each in self._passes)
 
     def reset(self, camera: int = 0) -> None:
-        """Forget all frames of a camera: nothing is valid any more.
+        """Clear the memory of a camera.
 
-        The prototypes go too: it costs a memset, and numbers that are none would spoil what reads them
-        (0 x NaN is NaN).
+        Not only validity but also the prototypes are zeroed, since a NaN would propagate (0 x NaN is NaN).
         """
         for name in self._state:
             part = self._sizes[name] // self._cameras
@@ -71,7 +69,7 @@ class Session:
         self._cuda.synchronise(self._stream)
 
     def stage(self, image: Image, camera: int = 0) -> None:
-        """Begin to upload what the next `detect` will be given, whatever the device is busy with."""
+        """Start uploading the image for the next `detect`, also while the device is busy."""
         self._images.stage(camera, image)
 
     def detect(
@@ -79,16 +77,16 @@ class Session:
     ) -> dict[str, NDArray[Any]]:
         """Run the frame pass; returns copies of its small outputs.
 
-        remember  cameras whose memory takes the image in, where the network decides that
+        remember  cameras whose memory stores the image, if that is an input of the network
         """
         if REMEMBER in self._host:
             self._host[REMEMBER][:] = [camera in remember for camera in range(self._cameras)]
-        place = self._images.take(images, self._stream)
-        self._frame.run((self._parity["frames"], place), meanwhile)
-        return {name: self._host[name].copy() for name in DOWN}
+        index = self._images.take(images, self._stream)
+        self._frame.run((self._parity["frames"], index), meanwhile)
+        return {name: self._host[name].copy() for name in FRAME_OUTPUTS}
 
     def segment(self, slots: Slots, meanwhile: Meanwhile) -> NDArray[Any]:
-        """Run the instance pass on the last features, advance the bank; returns a copy of `refined`."""
+        """Run the instance pass on the last features and commit the bank; returns a copy of `refined`."""
         for name in SLOTS:
             np.copyto(self._host[name], getattr(slots, name))
         self._instance.run((self._parity["bank"],), meanwhile)
@@ -96,17 +94,17 @@ class Session:
         return self._host[REFINED].copy()
 
     def advance(self, *, remember: bool) -> None:
-        """End a frame: take its prototypes over, or leave the frame memory as it was."""
+        """End a frame: commit its frame memory, or keep the old one."""
         self._parity["frames"] ^= remember
 
     def close(self) -> None:
-        """Free everything on the device; after a lost context there is nothing left to free."""
+        """Free everything on the device; does nothing after a lost context."""
         with suppress(EngineLost):
             self._held.close()
         self._passes = []
 
-    def _place(self, frame: LoadedEngine, instance: LoadedEngine) -> None:
-        """Allocate every tensor once and make the two passes."""
+    def _allocate(self, frame: LoadedEngine, instance: LoadedEngine) -> None:
+        """Allocate all tensors and create the two passes."""
         self._stream = self._cuda.stream()
         self._held.callback(self._cuda.close_stream, self._stream)
         self._images = ImageBuffers(frame.shape("image"), self._arena, self._cuda)
@@ -122,27 +120,29 @@ class Session:
                 self._buffers[name] = [self._zeros(self._sizes[name]) for _ in range(count)]
         self._host = {
             name: self._arena.pinned(owner[name].shape(name), owner[name].dtype(name))
-            for name in (*SLOTS, *DOWN, REMEMBER, REFINED)
+            for name in (*SLOTS, *FRAME_OUTPUTS, REMEMBER, REFINED)
             if name in owner
         }
         self._cuda.synchronise(self._stream)
-        seen: dict[Variant, Places] = {
-            (parity, place): self._lies(frame, parity) | {"image": self._images.places[place]}
-            for parity, place in product(PARITIES, PLACES)
+        frame_addresses: dict[Variant, Addresses] = {
+            (parity, index): self._addresses(frame, parity) | {"image": self._images.addresses[index]}
+            for parity, index in product(PARITIES, BUFFERS)
         }
-        self._frame = self._pass(frame, seen, tuple(name for name in (REMEMBER,) if name in owner), DOWN)
-        lies: dict[Variant, Places] = {(parity,): self._lies(instance, parity) for parity in PARITIES}
-        self._instance = self._pass(instance, lies, SLOTS, (REFINED,))
+        self._frame = self._pass(
+            frame, frame_addresses, tuple(name for name in (REMEMBER,) if name in owner), FRAME_OUTPUTS
+        )
+        addresses: dict[Variant, Addresses] = {(p,): self._addresses(instance, p) for p in PARITIES}
+        self._instance = self._pass(instance, addresses, SLOTS, (REFINED,))
 
     def _zeros(self, size: int) -> Address:
         address = self._arena.device(size)
-        self._cuda.zero(address, size, self._stream)  # what was there before may be NaN, and 0 x NaN is NaN
+        self._cuda.zero(address, size, self._stream)  # old contents may be NaN, and 0 x NaN is NaN
         return address
 
     def _pass(
         self,
         engine: LoadedEngine,
-        addresses: Mapping[Variant, Places],
+        addresses: Mapping[Variant, Addresses],
         up: tuple[str, ...],
         down: tuple[str, ...],
     ) -> NetworkPass:
@@ -158,13 +158,13 @@ class Session:
         self._held.callback(new.close)
         return new
 
-    def _lies(self, engine: LoadedEngine, parity: int) -> Places:
-        """Return where each tensor lies when a pass of this parity runs."""
-        places = {name: self._buffers[name][0] for name in _names(engine) if name in self._buffers}
+    def _addresses(self, engine: LoadedEngine, parity: int) -> Addresses:
+        """Return the address of each tensor for a pass of this parity."""
+        addresses = {name: self._buffers[name][0] for name in _names(engine) if name in self._buffers}
         for name, following in engine.signature.state.items():
-            places[name] = self._buffers[name][parity]
-            places[following] = self._buffers[name][1 - parity]
-        return places
+            addresses[name] = self._buffers[name][parity]
+            addresses[following] = self._buffers[name][1 - parity]
+        return addresses
 
 
 def _names(engine: LoadedEngine) -> tuple[str, ...]:

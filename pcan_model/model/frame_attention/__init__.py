@@ -1,1 +1,1 @@
-"""Frame-level attention: how the current frame reads past ones. One base class, three kinds (Table 5)."""
+"""Frame-level attention to past frames: one base class, three kinds (Table 5)."""

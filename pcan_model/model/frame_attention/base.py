@@ -1,4 +1,4 @@
-"""What every kind of frame-level attention offers, and what all of them share."""
+"""Base class of all kinds of frame-level attention."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pcan_model.core.config import FrameAttentionConfig
 
 
 class FrameAttention(nn.Module):
-    """Reads past frames into the features of the current one, on one pyramid level.
+    """Fuses past frames into the features of the current one, on one pyramid level.
 
-    A kind defines what a frame leaves in the memory (`encode`, `condense`) and how it is read (`read`);
-    perhaps a shorter way to it where the frame itself reads nothing (`remember`).
-    The fusion is the same for all: a residual 1x1 convolution that starts at zero, so that an
+    A subclass defines what a frame stores in the memory (`encode`, `condense`) and how the memory is read
+    (`read`), and may define a shortcut for frames that read nothing (`remember`).
+    All kinds share the fusion: a residual 1x1 convolution that starts at zero, so that an
     untrained memory changes nothing.
     """
 
@@ -25,7 +25,7 @@ class FrameAttention(nn.Module):
 
     @staticmethod
     def row_shape(config: FrameAttentionConfig, positions: int) -> tuple[int, int]:
-        """Return what one frame of H * W positions leaves: rows N, and channels D of each key."""
+        """Return rows N and key channels D that one frame of H * W positions stores."""
         raise NotImplementedError
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,21 +33,21 @@ class FrameAttention(nn.Module):
         raise NotImplementedError
 
     def begin(self, previous: Tensor, known: Tensor) -> Tensor | None:
-        """Return where to start condensing from: the frame before (B, N, D) if it is known ()."""
+        """Return the start (B, N, D) of `condense` from the previous frame's keys, if those exist ()."""
         return None
 
     def condense(self, keys: Tensor, values: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return what one frame leaves in the memory, (B, N, D) and (B, N, Cv); here the frame itself."""
+        """Return the keys (B, N, D) and values (B, N, Cv) that a frame stores; by default all."""
         return keys, values
 
     def remember(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what a frame that reads nothing leaves, as `condense` of `encode`; x (B, C, H, W)."""
+        """Return `condense` of `encode` of features (B, C, H, W), for a frame that reads nothing."""
         return self.condense(*self.encode(x))
 
     def read(
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> Tensor:
-        """Return the reading of the memory at each position (B, H * W, Cv); `values` where there is none."""
+        """Read the memory at each position (B, H * W, Cv); returns `values` where it is empty."""
         raise NotImplementedError
 
     def forward(
@@ -67,6 +67,6 @@ class FrameAttention(nn.Module):
         returns        (B, C, H, W)
         """
         blended = self.read(keys, values, memory_keys, memory_values, valid)
-        read, own = self.fuse.weight[..., 0, 0].split(values.shape[-1], 1)  # never side by side: less memory
+        read, own = self.fuse.weight[..., 0, 0].split(values.shape[-1], 1)  # not concatenated: less memory
         fused = functional.linear(blended, read, self.fuse.bias) + functional.linear(values.float(), own)
         return x + fused.to(x.dtype).mT.unflatten(-1, x.shape[-2:])

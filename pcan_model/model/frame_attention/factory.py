@@ -1,4 +1,4 @@
-"""The choice of `frame_attention.kind`."""
+"""Factory for `frame_attention.kind`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def make_frame_attention(channels: int, config: FrameAttentionConfig) -> FrameAt
 
 
 def memory_shapes(config: Config) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shapes of a camera's keys (L, T, N, D) and values (L, T, N, Cv).
+    """Return the shapes of one camera's memory keys (L, T, N, D) and values (L, T, N, Cv).
 
-    N is the largest level's; of a level that needs fewer rows the last ones are unused.
+    N is the rows of the largest level; smaller levels leave the last rows unused.
     """
     frame, image = config.frame_attention, config.input
     kind = KINDS[frame.kind]

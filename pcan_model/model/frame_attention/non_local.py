@@ -1,4 +1,4 @@
-"""Non-local space-time memory reading (PCAN sec. 3.1, Eq. 1; Oh et al. 2019): a baseline of Table 5."""
+"""Non-local space-time memory reading (PCAN sec. 3.1, Eq. 1; Oh et al. 2019), a baseline in Table 5."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pcan_model.model.prototypes import full_precision
 
 
 class NonLocalAttention(FrameAttention):
-    """Keeps every position of T frames, and lets each position of the current one attend to all."""
+    """Stores every position of T frames; each position of the current frame attends to all of them."""
 
     def __init__(self, channels: int, config: FrameAttentionConfig) -> None:
         super().__init__(channels, config)
@@ -20,7 +20,7 @@ class NonLocalAttention(FrameAttention):
 
     @staticmethod
     def row_shape(config: FrameAttentionConfig, positions: int) -> tuple[int, int]:
-        """Return one row per position, with the key of each."""
+        """Return one row per position and the key channels."""
         return positions, config.key_channels
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,13 +31,13 @@ class NonLocalAttention(FrameAttention):
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> Tensor:
         """Attend to all positions of all memory frames at once."""
-        found = attend(keys, memory_keys, memory_values, valid)
-        return torch.where(valid.any(1)[:, None, None], found, values.float())
+        reading = attend(keys, memory_keys, memory_values, valid)
+        return torch.where(valid.any(1)[:, None, None], reading, values.float())
 
 
 @full_precision
 def attend(queries: Tensor, keys: Tensor, values: Tensor, valid: Tensor) -> Tensor:
-    """Read a whole memory by one softmax over it (Eq. 1, scaled by 1 / sqrt(D) as Oh et al. do).
+    """Read the whole memory by one softmax (Eq. 1, scaled by 1 / sqrt(D) as in Oh et al.).
 
     queries (B, N, D), keys (B, T, M, D), values (B, T, M, C)
     valid   (B, T)     1 where the memory frame exists

@@ -1,4 +1,4 @@
-"""Multi-head self-attention over the whole tube (a transformer's encoder): a baseline of Table 5."""
+"""Multi-head self-attention over the whole tube (a transformer encoder), a baseline in Table 5."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pcan_model.model.frame_attention.base import FrameAttention
 
 
 class TransformerAttention(FrameAttention):
-    """Keeps every position of T frames as a token; all tokens of the tube attend to all.
+    """Stores every position of T frames as a token; every token of the tube attends to every other.
 
-    The layers are those of DETR and VisTR: positions (row, column, frame) as sines on queries and
-    keys, heads, a hidden layer of eight times the width. A row's key is where it lies.
+    The layers are those of DETR and VisTR: sine position encodings (row, column, frame) added to queries
+    and keys, and a hidden layer of eight times the width. A token's key is its position in the image.
     """
 
     def __init__(self, channels: int, config: FrameAttentionConfig) -> None:
@@ -32,7 +32,7 @@ class TransformerAttention(FrameAttention):
         return positions, 2
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where each position lies, in [0, 1], and its token."""
+        """Return the row and column of each position in [0, 1], and its token."""
         sides = [torch.linspace(0, 1, side, device=x.device) for side in x.shape[-2:]]
         grid = torch.stack(torch.meshgrid(*sides, indexing="ij"), -1).flatten(0, 1)
         return grid.expand(len(x), -1, -1), self.value(x).flatten(2).mT
@@ -41,10 +41,10 @@ class TransformerAttention(FrameAttention):
         self, keys: Tensor, values: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
     ) -> Tensor:
         """Encode the tube of the current and the memory frames; return the current frame's tokens."""
-        places = torch.cat([keys[:, None], memory_keys], 1)  # (B, 1 + T, N, 2)
-        age = torch.linspace(0, 1, places.shape[1], device=places.device)
-        age = age[:, None, None].expand(len(places), -1, places.shape[2], 1)
-        position = sines(torch.cat([places, age], -1).flatten(1, 2), values.shape[-1])
+        points = torch.cat([keys[:, None], memory_keys], 1)  # (B, 1 + T, N, 2)
+        age = torch.linspace(0, 1, points.shape[1], device=points.device)
+        age = age[:, None, None].expand(len(points), -1, points.shape[2], 1)
+        position = sine_encoding(torch.cat([points, age], -1).flatten(1, 2), values.shape[-1])
         tokens = torch.cat([values[:, None].float(), memory_values.float()], 1).flatten(1, 2)
         present = functional.pad(valid, (1, 0), value=1.0).repeat_interleave(keys.shape[1], 1)
         for layer in self.layers:
@@ -53,7 +53,7 @@ class TransformerAttention(FrameAttention):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and two hidden layers, each with a residual and a norm behind it."""
+    """Self-attention and a feed-forward block, each followed by a residual connection and a norm."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -63,18 +63,18 @@ class EncoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
 
     def forward(self, tokens: Tensor, position: Tensor, absent: Tensor) -> Tensor:
-        """Return tokens (B, S, C) of tokens and positions (B, S, C); absent (B, S) is added to the logits."""
-        placed = tokens + position
-        found, _ = self.attention(placed, placed, tokens, key_padding_mask=absent, need_weights=False)
-        tokens = self.norms[0](tokens + found)
+        """Encode tokens with positions (B, S, C); absent (B, S) is added to the attention logits."""
+        query = tokens + position
+        attended, _ = self.attention(query, query, tokens, key_padding_mask=absent, need_weights=False)
+        tokens = self.norms[0](tokens + attended)
         encoded: Tensor = self.norms[1](tokens + self.out(self.hidden(tokens).relu()))
         return encoded
 
 
-def sines(places: Tensor, channels: int) -> Tensor:
-    """Return sines and cosines (..., channels) of places (..., P) in [0, 1], a ladder of frequencies each."""
-    steps = channels // (2 * places.shape[-1])
-    ladder = 10_000.0 ** (-torch.arange(steps, device=places.device) / max(steps, 1))
-    angles = 2 * math.pi * places[..., None] * ladder
+def sine_encoding(points: Tensor, channels: int) -> Tensor:
+    """Return sines and cosines (..., channels) of coordinates (..., P) in [0, 1] at geometric frequencies."""
+    steps = channels // (2 * points.shape[-1])
+    frequencies = 10_000.0 ** (-torch.arange(steps, device=points.device) / max(steps, 1))
+    angles = 2 * math.pi * points[..., None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
     return functional.pad(waves, (0, channels - waves.shape[-1]))

@@ -1,1 +1,1 @@
-"""Every quantity of a run by its recorded name, to compare with the released code."""
+"""Intermediate results under their recorded names, to compare with the released code."""

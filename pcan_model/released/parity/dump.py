@@ -1,4 +1,4 @@
-"""A run's quantities by recorded name, an .npz a frame."""
+"""Dump of a run's intermediate results under their recorded names, one .npz per frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcan_model.released.parity.recorder import record
 def dump(
     images: Sequence[Path], weights: Path, out: Path, *, settings: Sequence[str] = (), double: bool = False
 ) -> Iterator[Path]:
-    """Run the released variant over the images of a clip; yields the file of every frame.
+    """Run the released variant on the images of a clip; yields the file of every frame.
 
     images    in order, or one .npy of them
     settings  changes to the checkpoint's configuration, `part.key=value`
@@ -50,7 +50,7 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
 
 
 def read_images(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
-    """Yield images as RGB; an .npy holds a whole clip (T, H, W, 3) in OpenCV's order."""
+    """Yield images as RGB; an .npy contains a clip (T, H, W, 3) in BGR."""
     for path in paths:
         images = np.load(path) if path.suffix == ".npy" else [cv2.imread(str(path))]
         for image in images:
@@ -60,6 +60,6 @@ def read_images(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Save a frame's arrays."""
+    """Write a frame's arrays."""
     with atomic_file(path, keep_suffix=True) as partial:
         np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Listening in on a network while it runs, without a line of it knowing."""
+"""Forward hooks that record a network's intermediate results."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Call:
     output: Any
 
 
-class Taps:
-    """Keeps the last call of each named module; empty a tap's entry to see whether it was called."""
+class ModuleCalls:
+    """Records the last call of each named module; delete an entry to detect the next call."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         self.calls: dict[str, Call] = {}
@@ -41,17 +41,17 @@ class Taps:
         return self.calls[name]
 
 
-class WatchedEngine(Engine):
-    """A released engine that keeps what the tracker asked last, and what it was told."""
+class RecordingEngine(Engine):
+    """A released engine that records the last inputs and outputs exchanged with the tracker."""
 
     found: Detections
     slots: Slots
-    masks: NDArray[np.float32]  # (N, 2S, 2S) logits that the tracker got
+    masks: NDArray[np.float32]  # (N, 2S, 2S) logits returned to the tracker
 
     def __init__(self, engine: ReleasedEngine) -> None:
         self.engine, self.config = engine, engine.config
         net = engine.net
-        self.taps = Taps(
+        self.calls = ModuleCalls(
             {
                 "backbone": net.backbone,
                 "pyramid": net.pyramid,
@@ -64,18 +64,18 @@ class WatchedEngine(Engine):
         )
 
     def start(self, camera: int = 0) -> ReleasedMemory:
-        """Return the memory of a camera that has seen nothing."""
+        """Return the memory of a camera before its first frame."""
         return self.engine.start()
 
     def detect(self, image: Image, memory: ReleasedMemory) -> tuple[Detections, ReleasedFeatures]:
-        """Pass on, and keep the detections."""
+        """Detect and record the detections."""
         self.found, features = self.engine.detect(image, memory)
         return self.found, features
 
     def segment(
         self, features: ReleasedFeatures, slots: Slots, memory: ReleasedMemory, *, remember: bool
     ) -> tuple[NDArray[np.float32], ReleasedMemory]:
-        """Pass on, and keep who reads what."""
+        """Segment and record slots and masks."""
         self.slots = slots
         self.masks, following = self.engine.segment(features, slots, memory, remember=remember)
         return self.masks, following

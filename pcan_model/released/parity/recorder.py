@@ -1,4 +1,4 @@
-"""Every quantity of a run by the name that the recorded runs of the released code give it."""
+"""Intermediate results of a run under the names in the recorded runs of the released code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcan_model.core.structures import Frame, State
 from pcan_model.model.detector import with_p6
 from pcan_model.released.engine import ReleasedEngine, ReleasedMemory
 from pcan_model.released.network import ReleasedPCAN
-from pcan_model.released.parity.hooks import Taps, WatchedEngine
+from pcan_model.released.parity.hooks import ModuleCalls, RecordingEngine
 from pcan_model.released.refinement import Contrast, MaskedRegions, contrast_maps
 from pcan_model.tracking.association import match, unique_detections
 from pcan_model.tracking.tracker import Tracker
@@ -38,7 +38,7 @@ def record(
 ) -> Iterator[Arrays]:
     """Track images (H, W, 3) uint8 RGB of one clip; yields all arrays of each frame.
 
-    double  compute in float64, where nothing of a difference is our own rounding
+    double  compute in float64, without rounding errors of our own
     """
     recorder = ParityRecorder(config, weights, double=double)
     for frame in frames:
@@ -46,13 +46,13 @@ def record(
 
 
 class ParityRecorder:
-    """A tracker of the released form whose every step is told whole."""
+    """A tracker of the released variant that returns all intermediate results of each step."""
 
     def __init__(self, config: Config, weights: Path | ReleasedPCAN, *, double: bool = False) -> None:
         engine = ReleasedEngine(config, weights)
         if double:
             engine.net.double()
-        self.engine = WatchedEngine(engine)
+        self.engine = RecordingEngine(engine)
         self.tracker = Tracker(self.engine)
         self.state = self.tracker.start()
         self.motions: dict[int, Motion] = {}
@@ -64,10 +64,10 @@ class ParityRecorder:
         with plain_convolutions():
             self.state, _ = self.tracker.step(before, Frame(image, float(frame)))
         with torch.inference_mode():
-            arrays = _sizes(letterbox) | _pyramid(self.engine.taps, cast(ReleasedMemory, self.state.memory))
+            arrays = _sizes(letterbox) | _pyramid(self.engine.calls, cast(ReleasedMemory, self.state.memory))
             arrays |= _detections(self.engine, letterbox)
             arrays |= _association(self.engine, before, self.state, letterbox)
-            arrays |= _refinement(self.engine.taps, cast(ReleasedMemory, self.state.memory))
+            arrays |= _refinement(self.engine.calls, cast(ReleasedMemory, self.state.memory))
         arrays |= _masks(self.engine, arrays, letterbox)
         return arrays | self._tracks(letterbox)
 
@@ -99,16 +99,16 @@ class ParityRecorder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """The released tracker's mean velocity of a track, which nothing there reads."""
+    """The released tracker's mean velocity of a track, which is not used there."""
 
-    box: NDArray[np.float32]  # (5,) with its score, where last found
-    seen: int  # frame
+    box: NDArray[np.float32]  # (5,) last box with its score
+    seen: int  # frame index
     mean: NDArray[np.float32] = field(default_factory=lambda: np.zeros(5, np.float32))  # per frame
-    count: int = 0  # moves that the mean is of
+    count: int = 0  # number of motions in the mean
 
 
 def moved(old: Motion | None, box: NDArray[np.float32], frame: int) -> Motion:
-    """Return a track's motion after it was found in a frame."""
+    """Return a track's motion after a detection in a frame."""
     if old is None:
         return Motion(box, frame)
     move = (box - old.box) / np.float32(frame - old.seen)
@@ -126,12 +126,12 @@ def _sizes(letterbox: Letterbox) -> Arrays:
     }
 
 
-def _pyramid(taps: Taps, memory: ReleasedMemory) -> Arrays:
+def _pyramid(calls: ModuleCalls, memory: ReleasedMemory) -> Arrays:
     """Return the network's input, the levels before and after the memory, and the memory."""
-    before, after = with_p6(taps["pyramid"].output), taps["memory"].output[0]
+    before, after = with_p6(calls["pyramid"].output), calls["memory"].output[0]
     arrays = {
-        "input_sub": taps["backbone"].inputs[0][0, :, ::4, ::4].numpy(),
-        "c2_stats": np.array([[x.mean().item(), x.std().item()] for x in taps["backbone"].output]),
+        "input_sub": calls["backbone"].inputs[0][0, :, ::4, ::4].numpy(),
+        "c2_stats": np.array([[x.mean().item(), x.std().item()] for x in calls["backbone"].output]),
     }
     for level, x in enumerate(before, 2):
         arrays |= _level(f"fpn{level}_before", x, level)
@@ -147,11 +147,11 @@ def _level(name: str, x: Tensor, level: int) -> Arrays:
     return {name: x[0, ::channels, ::cells, ::cells].numpy(), f"{name}_stats": np.array(stats)}
 
 
-def _detections(engine: WatchedEngine, letterbox: Letterbox) -> Arrays:
-    taps, found = engine.taps, engine.found
-    logits, offsets = taps["boxes"].output
-    proposals, scores = taps["proposals"].output
-    every, features = taps["masks"].output, taps["masks"].inputs[0]
+def _detections(engine: RecordingEngine, letterbox: Letterbox) -> Arrays:
+    calls, found = engine.calls, engine.found
+    logits, offsets = calls["boxes"].output
+    proposals, scores = calls["proposals"].output
+    every, features = calls["masks"].output, calls["masks"].inputs[0]
     own = every[torch.arange(len(every)), torch.from_numpy(found.labels)]
     counts = np.bincount(found.labels, minlength=len(engine.config.classes))
     return {
@@ -169,8 +169,8 @@ def _detections(engine: WatchedEngine, letterbox: Letterbox) -> Arrays:
     }
 
 
-def _association(engine: WatchedEngine, before: State, after: State, letterbox: Letterbox) -> Arrays:
-    """Say which detections were kept, and which track each continued or began."""
+def _association(engine: RecordingEngine, before: State, after: State, letterbox: Letterbox) -> Arrays:
+    """Return the kept detections and their tracks."""
     found, config, frame = engine.found, engine.config.tracker, before.frame_index
     kept = unique_detections(found, config)
     order = np.argsort(-found.scores, kind="stable")
@@ -189,9 +189,9 @@ def _association(engine: WatchedEngine, before: State, after: State, letterbox: 
     }
 
 
-def _refinement(taps: Taps, memory: ReleasedMemory) -> Arrays:
-    reference, current, _ = cast(tuple[MaskedRegions, MaskedRegions, Contrast], taps["refine"].inputs)
-    logits, fitted = cast(tuple[Tensor, Contrast], taps["refine"].output)
+def _refinement(calls: ModuleCalls, memory: ReleasedMemory) -> Arrays:
+    reference, current, _ = cast(tuple[MaskedRegions, MaskedRegions, Contrast], calls["refine"].inputs)
+    logits, fitted = cast(tuple[Tensor, Contrast], calls["refine"].output)
     maps = contrast_maps(current.features, fitted)
     arrays = {
         "ref_masks": reference.masks,
@@ -207,8 +207,8 @@ def _refinement(taps: Taps, memory: ReleasedMemory) -> Arrays:
     return {name: value.numpy() for name, value in arrays.items()}
 
 
-def _masks(engine: WatchedEngine, arrays: Arrays, letterbox: Letterbox) -> Arrays:
-    """Paste all masks into the image: refined where the tracker kept them, else the initial ones."""
+def _masks(engine: RecordingEngine, arrays: Arrays, letterbox: Letterbox) -> Arrays:
+    """Paste all masks into the image, the refined ones of kept detections, else the initial ones."""
     height, width = letterbox.source
     boxes = arrays["det_bboxes"][:, :4]
     pasted = [paste_mask(m, box, height, width) for m, box in zip(engine.masks, boxes, strict=True)]
@@ -230,13 +230,13 @@ def _masks(engine: WatchedEngine, arrays: Arrays, letterbox: Letterbox) -> Array
 
 @contextmanager
 def plain_convolutions() -> Iterator[None]:
-    """Do without oneDNN, whose rounding is twice as far from the recorded numbers, at the same speed."""
+    """Disable oneDNN, whose rounding differs twice as much from the recordings, at the same speed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # setting its flags speaks of Intel GPUs
+        warnings.simplefilter("ignore", UserWarning)  # about Intel GPUs, from setting the flags
         with torch.backends.mkldnn.flags(enabled=False):
             yield
 
 
 def scored(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put the score behind each box, (N, 5)."""
+    """Append the scores to the boxes, (N, 5)."""
     return np.concatenate([boxes, scores[:, None]], 1)

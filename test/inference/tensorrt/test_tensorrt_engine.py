@@ -201,7 +201,7 @@ def test_memory_freed_under_a_captured_graph_loses_the_engine(telltale: Path, be
     memory = engine.start()
     for _ in range(4):
         memory = step(engine, memory)
-    images = memory.lease.session._images.places  # a copy to these would be refused at once
+    images = memory.lease.session._images.addresses  # a copy to these would be refused at once
     for address in set(bench.cudart.device) - set(images):
         del bench.cudart.device[address]
     with pytest.raises(EngineLost, match="cudaErrorIllegalAddress"):

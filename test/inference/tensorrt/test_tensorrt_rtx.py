@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, build_engine, parse
@@ -116,7 +117,7 @@ def test_the_shipped_model_builds_at_its_full_size(tmp_path: Path) -> None:
     config, _ = checkpoint.load_header(SHIPPED / "weights.safetensors")
     net, built = PCAN(config).eval(), {}
     checkpoint.load_weights(SHIPPED / "weights.safetensors", net)
-    folder = export(net, tmp_path / "model", roi="gridsample")
+    folder = export(net, tmp_path / "model", ExportOptions(roi="gridsample"))
     for name in GRAPHS:
         built[name] = build_engine(BINDINGS, folder / f"{name}.onnx", BuildOptions("8.9", level=0)).plan
     weights = sum(p.numel() for p in net.parameters())

@@ -11,6 +11,7 @@ from support.rounded import BlockClip, round_all
 
 from pcan_model.core.config import load_config
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
 from pcan_model.model.pcan import PCAN
@@ -59,7 +60,7 @@ def r50(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         tracker=replace(config.tracker, init_score=0.1, track_score=0.05),
     )
     root, net = tmp_path_factory.mktemp("r50"), PCAN(config).eval()
-    whole = export(net, root / "fp32", roi="gridsample")
+    whole = export(net, root / "fp32", ExportOptions(roi="gridsample"))
     rounded = round_all(net, root, [BlockClip(2, 11, 128, 224)], frames=2)
     return {"fp32": whole, "fp16": halve(whole, root / "fp16"), **rounded}
 
