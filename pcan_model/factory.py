@@ -1,4 +1,4 @@
-"""The forms of PCAN and the ways to train them, chosen by the configuration once and nowhere else."""
+"""Networks, engines, training stages and exported passes by configuration."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REFERENCES: dict[str, dict[str, MakeSignature]] = {  # what agrees with these, a
 
 
 def form_of(config: Config) -> str:
-    """Return which of the forms a configuration is of: its detector, or released."""
+    """Return the form of a configuration: its detector, or released."""
     return "released" if config.variant == "released" else config.detector
 
 
@@ -60,7 +60,7 @@ def make_net(config: Config) -> PCAN | ReleasedPCAN:
 
 
 def make_training(config: Config, backbone: Path | None = None) -> tuple[Detector, nn.Module]:
-    """Return the network as a training begins, and the pass that turns pairs into losses.
+    """Return the initial network and the pass that computes its losses.
 
     backbone  file of the backbone's weights, see `training.pretrained.initialise`
     """
@@ -69,7 +69,7 @@ def make_training(config: Config, backbone: Path | None = None) -> tuple[Detecto
 
 
 def make_engine(net: PCAN | ReleasedPCAN) -> Engine:
-    """Return what runs a network by torch."""
+    """Return the torch engine of a network."""
     return ReleasedEngine(net.config, net) if isinstance(net, ReleasedPCAN) else TorchEngine(net)
 
 
@@ -81,12 +81,12 @@ def load_net(config: Config, weights: Path) -> PCAN | ReleasedPCAN:
 
 
 def load_engine(config: Config, weights: Path) -> Engine:
-    """Return what runs the trained weights of a configuration by torch."""
+    """Return the torch engine of trained weights."""
     return make_engine(load_net(config, weights))
 
 
 def make_pass(net: Detector) -> nn.Module:
-    """Return what turns pairs into losses, and freeze what `train.stage` leaves alone.
+    """Return the pass that computes losses, and freeze what `train.stage` does not train.
 
     Raises ConfigError for a stage that the network's variant does not have.
     """

@@ -1,4 +1,4 @@
-"""The constants of SipMask-VIS that its head, association and training have beyond the other parts."""
+"""Constants of SipMask-VIS: head, association and training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pcan_model.core.fields import setting, share
 
 @dataclass(frozen=True, slots=True)
 class SipMaskConfig:
-    """What the detector sipmask has beyond the parts above (docs/sipmask.md)."""
+    """SipMask's head, association and training (docs/sipmask.md); used with detector sipmask."""
 
     class_layers: int = setting(2, "blocks of the class tower", low=0)
     box_layers: int = setting(3, "blocks of the box tower", low=0)

@@ -1,4 +1,4 @@
-"""How a network is trained: the recipe's constants with their units, limits and choices."""
+"""The training recipe: constants with units, limits and choices."""
 
 from __future__ import annotations
 

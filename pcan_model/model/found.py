@@ -1,4 +1,4 @@
-"""The detections of one image in static shape, and how the best of many candidates are chosen."""
+"""Detections of one image in static shape, and their selection from candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = TypeVar("Row", bound="Found")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """D detections by falling score; rows without one have score 0."""
+    """D detections by descending score, padded with score 0."""
 
     boxes: Tensor  # (D, 4) x1 y1 x2 y2, pixels of the network input
     scores: Tensor  # (D,)
@@ -25,7 +25,7 @@ class Found:
 
     @property
     def mask_source(self) -> Tensor:
-        """Return what initial masks are made of beside their regions, (D, ...): the labels."""
+        """Return the input (D, ...) of `Detector.initial_masks` beside RoI features: the labels."""
         return self.labels
 
     def take(self: Row, rows: Tensor) -> Row:
@@ -34,7 +34,7 @@ class Found:
 
 
 def join(parts: list[Row]) -> Row:
-    """Put the detections of several images one after the other; converged says whether all of them are."""
+    """Concatenate the detections of several images."""
     first = parts[0]
     joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in _rows(first)}
     return replace(first, **joined, converged=torch.stack([part.converged for part in parts]).all())
@@ -45,7 +45,7 @@ def _rows(found: Found) -> list[str]:
 
 
 def best_of(boxes: Tensor, scores: Tensor, labels: Tensor, config: Config) -> tuple[Found, Tensor]:
-    """Suppress candidates class by class and keep the best D.
+    """Apply class-wise NMS to candidates and keep the best D.
 
     boxes    (N, 4), scores (N,) falling, labels (N,); N >= D
     returns  the detections, and (D,) which candidate each is

@@ -1,4 +1,4 @@
-"""PCAN on a one-stage detector: what the paper's modules need, and where the detector gives it.
+"""PCAN on YOLOX.
 
 A detector gives a pyramid of equal channels on strides 8, 16 and 32 (`levels`), on which frame attention
 works, and says of each cell which object it belongs to (`cells`). Regions for masks and embeddings are
@@ -42,7 +42,7 @@ class YoloxPyramid(nn.Module):
 
 
 class YoloxPCAN(PCAN):
-    """PCAN with YOLOX as its detector; untrained, it finds exactly what the detector finds."""
+    """PCAN with YOLOX as its detector; untrained, its detections are exactly YOLOX's."""
 
     def _make_detector(self, config: Config) -> None:
         channels, classes = config.backbone.channels, len(config.classes)
@@ -64,19 +64,19 @@ class YoloxPCAN(PCAN):
         return finest, levels
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn images (B, H, W, 3) uint8 into (B, 3, H, W); YOLOX takes the numbers as they are."""
+        """Turn images (B, H, W, 3) uint8 into (B, 3, H, W) without normalisation, as YOLOX expects."""
         return images.float().permute(0, 3, 1, 2)
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the detector's, which are trained at `train.backbone_rate`."""
+        """Return the detector's parameters, trained at `train.backbone_rate`."""
         return [*self.backbone.parameters(), *self.heads.parameters()]
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
-        """Add P3, after it has read its memory, to P2, from which small objects are pooled."""
+        """Add the fused P3 to P2, from which small objects are pooled."""
         return [levels[0] + twice(levels[1]), *levels[1:]]
 
     def cells(self, levels: list[Tensor]) -> Cells:
-        """Return what the detector says of each cell of P2..P5; it does not look at P2."""
+        """Return the detector's output for the cells of P3..P5."""
         per_level = [head(x) for head, x in zip(self.heads, levels[1:], strict=True)]
         classes, offsets, objectness = (
             torch.cat([part.flatten(2) for part in parts], 2).mT for parts in zip(*per_level, strict=True)

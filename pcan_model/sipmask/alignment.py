@@ -1,4 +1,4 @@
-"""Feature alignment: the class features are read where the predicted box says the object is."""
+"""Feature alignment: a deformable convolution of the class features, offset by the predicted box."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FeatureAlignment(nn.Module):
 
 
 def stop_outside(offsets: Tensor) -> Tensor:
-    """Let no gradient pass to offsets of taps that lie at or beyond -1, the height or the width.
+    """Stop the gradient of offsets of taps at or beyond -1, the height or the width.
 
     Such taps read 0 whichever way they move by a little, as the original CUDA kernel has it; the operator
     of torchvision gives those at exactly -1 the derivative towards the inside.
@@ -73,7 +73,7 @@ def taps(offsets: Tensor) -> Tensor:
 
 
 def sampled_convolution(features: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """Do what the operator does by one bilinear sampling of each group and one 1x1 convolution.
+    """Deformable convolution as one bilinear sampling per group and one 1x1 convolution.
 
     features  (B, C, h, w)
     offsets   (B, 18 groups, h, w)

@@ -1,4 +1,4 @@
-"""Which detection is which object: one memory per video, matched by embedding, overlap and label."""
+"""SipMask's association: one memory per video, matched by embedding, IoU and label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AssociatedObjects:
-    """K objects with their appearance: the detections of a frame, or what is remembered of a video."""
+    """K objects with embeddings: the detections of a frame, or the memory of a video."""
 
     boxes: Floats  # (K, 4) x1 y1 x2 y2 in camera pixels
     scores: Floats  # (K,) in (0, 1)
@@ -37,7 +37,7 @@ class AssociatedObjects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """What a frame with detections says: N detections beside K remembered objects."""
+    """Association of N detections with K remembered objects."""
 
     ids: Integers  # (N,) from 0 within the video, or NONE
     scores: Floats | None  # (N, K + 1) of a new object, then of each remembered one; None at the start

@@ -1,4 +1,4 @@
-"""A public SipMask-VIS checkpoint as a start of PCAN on SipMask."""
+"""Convert a public SipMask-VIS checkpoint to PCAN on SipMask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNTER = "num_batches_tracked"  # of batch normalisation, which old checkpoints
 
 
 def convert_sipmask_file(source: Path, out: Path, config: Config) -> int:
-    """Write the weights of PCAN on a public SipMask-VIS; returns how many parameters they have.
+    """Write the weights of PCAN on a public SipMask-VIS; returns the number of parameters.
 
     Both attentions have their start, which changes nothing. Raises ConfigError for a backbone that the public
     code does not have, and CheckpointError for the first tensor that does not fit.

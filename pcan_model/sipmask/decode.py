@@ -1,4 +1,4 @@
-"""Maps to detections: candidates of every level, boxes in camera pixels, suppression."""
+"""Decode head outputs to detections: candidates per level, boxes in camera pixels, fast NMS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ScoredCells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskDetections:
-    """N detections of one image by falling score; N may be 0."""
+    """N detections of one image by descending score; N may be 0."""
 
     cells: Tensor  # (N,) where each comes from, running number over all levels
     boxes: Tensor  # (N, 4) x1 y1 x2 y2 in camera pixels

@@ -20,7 +20,7 @@ RARE = 0.01  # probability of a class that training starts from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadMaps:
-    """What the head gives for B images: lists go over P3 to P7, cells are (h, w) of the level."""
+    """Head outputs for B images: lists over P3 to P7, (h, w) of the level."""
 
     logits: list[Tensor]  # (B, classes, h, w)
     distances: list[Tensor]  # (B, 4, h, w) from the cell's point to left, top, right, bottom, pixels

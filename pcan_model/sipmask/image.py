@@ -48,7 +48,7 @@ class ImageFit:
 
 
 def fit_image(source: tuple[int, ...], config: InputConfig) -> ImageFit:
-    """Return how an image of (height, width) fits, lying or standing."""
+    """Return how an image of (height, width) is resized, landscape or portrait."""
     height, width = source[:2]
     long, short = max(config.height, config.width), min(config.height, config.width)
     return ImageFit((height, width), min(long / max(height, width), short / min(height, width)))

@@ -23,7 +23,7 @@ from pcan_model.training.targets import GroundTruth
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskLosses(LossParts):
-    """Of the detector, and of what PCAN adds to it."""
+    """Losses of SipMask and of PCAN on it."""
 
     classes: Tensor
     boxes: Tensor
@@ -35,7 +35,7 @@ class SipMaskLosses(LossParts):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assigned:
-    """A batch with what its cells learn."""
+    """A batch with assigned cells."""
 
     flat: FlatMaps
     cells: ImageCells
@@ -135,7 +135,7 @@ def all_match_losses(
 
 
 def not_ignored(cells: ImageCells, target: GroundTruth) -> Tensor:
-    """Say which cells (P,) are not in the ignore region; those beyond the image are not."""
+    """Return a mask of cells (P,) outside the ignore region."""
     height, width = target.ignore.shape
     x, y = cells.points.long().unbind(1)
     hidden = target.ignore[y.clamp(0, height - 1), x.clamp(0, width - 1)]
@@ -143,5 +143,5 @@ def not_ignored(cells: ImageCells, target: GroundTruth) -> Tensor:
 
 
 def random_jitter(boxes: Tensor, most: float) -> Tensor:
-    """Draw moves (G, 4) within `most` for boxes (G, 4)."""
+    """Sample jitters (G, 4) in [-most, most] for boxes (G, 4)."""
     return (torch.rand_like(boxes) * 2 - 1) * most

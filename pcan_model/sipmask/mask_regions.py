@@ -1,4 +1,4 @@
-"""Regions that teach the instance module: where the detector finds the objects of each frame of a clip."""
+"""Training regions of the instance attention: detected objects in each frame of a clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = 0.5  # overlap from which a predicted box stands for its object; else the
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundObjects:
-    """R objects of one image, each at the cell that is surest of it."""
+    """R objects of one image, each at its assigned cell of highest score."""
 
     rows: Tensor  # (R,) row of the object in its image
     boxes: Tensor  # (R, 4) predicted or true, without gradient, pixels
@@ -29,7 +29,7 @@ class FoundObjects:
 
 
 def found_objects(net: SipMaskPCAN, maps: HeadMaps, targets: list[GroundTruth]) -> list[FoundObjects]:
-    """Find the objects of known outline in each image of a batch."""
+    """Return the objects with masks in each image of a batch."""
     flat, config = flatten(maps), net.config.sipmask
     cells = image_cells([(x.shape[2], x.shape[3]) for x in maps.logits], config, maps.basis.device)
     predicted = flat.boxes(cells.points).detach()

@@ -1,4 +1,4 @@
-"""PCAN on SipMask: the attention modules of all forms, and where this detector gives what they need.
+"""PCAN on SipMask.
 
 Frame attention works on P3 to P5 behind the pyramid, and all towers see what it makes of them. P6 and P7
 are made of P5 before it reads its memory. Instance attention reads regions of the fused levels and starts
@@ -33,7 +33,7 @@ REGION_LEVELS = 4  # that regions are read from: P3 to P6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskFound(Found):
-    """Detections with what the head's maps say of them."""
+    """Detections with embeddings and initial masks from the head."""
 
     embeds: Tensor  # (D, E)
     masks: Tensor  # (D, 2S, 2S) logits of the initial masks
@@ -132,5 +132,5 @@ class SipMaskPCAN(PCAN):
         return cast(SipMaskFound, found).embeds
 
     def initial_masks(self, regions: Tensor, source: Tensor) -> Tensor:
-        """Return the logits (R, 2S, 2S) that the head has given."""
+        """Return `source`, the masks that the head computed."""
         return source

@@ -1,4 +1,4 @@
-"""The ways to train SipMask and PCAN on it, each on what the one before has learnt.
+"""Training stages of SipMask and of PCAN on it, in order.
 
 detector  SipMask-VIS alone; nothing reads a memory
 memory    the detector with frame attention
@@ -24,7 +24,7 @@ from pcan_model.training.targets import GroundTruth
 
 
 class DetectorStage(nn.Module):
-    """The detector on keys and references; of references the tracking map learns only."""
+    """Trains the detector; references have the match loss only."""
 
     trained: tuple[str, ...] = ("detector.",)
 
@@ -44,7 +44,7 @@ class DetectorStage(nn.Module):
         return len(images) // self.net.config.train.clip_frames
 
     def _keys(self, levels: list[Tensor], clips: int) -> HeadMaps:
-        """Return the head's maps of the keys."""
+        """Return the head outputs of the keys."""
         maps: HeadMaps = self.net.head([level[:clips] for level in levels])
         return maps
 
@@ -58,7 +58,7 @@ class DetectorStage(nn.Module):
 
 
 class MemoryStage(DetectorStage):
-    """Frame attention too: every frame of a clip reads those before it."""
+    """Trains the frame attention too: every frame of a clip reads older ones."""
 
     trained: tuple[str, ...] = ("detector.", "frame_attention.")
 
@@ -68,14 +68,14 @@ class MemoryStage(DetectorStage):
         return self._detector_losses(self._keys(levels, self._clips(images)), levels, targets)
 
     def _levels(self, images: Tensor) -> list[Tensor]:
-        """Return P3 to P7 of all images, memories read."""
+        """Return P3 to P7 of all images, fused with their memories."""
         train = self.net.config.train
         learned = train.clip_gradients * self._clips(images)
         return read_past(self.net, clip_features(self.net.features, images, learned), train.clip_frames)
 
 
 class JointStage(MemoryStage):
-    """Both attentions and the detector."""
+    """Trains detector and both attentions."""
 
     trained: tuple[str, ...] = ("",)
 
@@ -87,7 +87,7 @@ class JointStage(MemoryStage):
         return replace(self._detector_losses(maps, levels, targets), refined=refined)
 
     def _regions(self, levels: list[Tensor], maps: HeadMaps, targets: list[GroundTruth]) -> MaskRegions:
-        """Return the regions of all frames; initial masks of past ones are taken as they are."""
+        """Return the regions of all frames; initial masks of past frames have no gradients."""
         clips = len(maps.basis)
         with torch.no_grad():
             past = found_objects(self.net, self.net.head([x[clips:] for x in levels]), targets[clips:])
@@ -95,7 +95,7 @@ class JointStage(MemoryStage):
         return clip_regions(self.net, levels, keys + past, targets)
 
     def _refined_loss(self, regions: MaskRegions) -> Tensor:
-        """Return the loss of the final masks; 0 without any, or where the module is switched off."""
+        """Return the loss of the final masks; 0 without any, or if the instance attention is disabled."""
         attention = self.net.instance_attention
         if isinstance(attention, NoInstanceAttention):
             return regions.initial.sum() * 0
@@ -105,7 +105,7 @@ class JointStage(MemoryStage):
 
 
 class InstanceStage(JointStage):
-    """The instance module alone; the loss of the initial masks is there to be compared."""
+    """Trains the instance attention alone; the loss of the initial masks is for comparison."""
 
     trained: tuple[str, ...] = ("instance_attention.",)
 
@@ -115,7 +115,7 @@ class InstanceStage(JointStage):
 
     @torch.no_grad()
     def look(self, images: Tensor, targets: list[GroundTruth]) -> MaskRegions:
-        """Return what the module is taught on, which is the same whatever the module is."""
+        """Return the training regions, which do not depend on the instance attention."""
         levels = self._levels(images)
         return self._regions(levels, self._keys(levels, self._clips(images)), targets)
 

@@ -1,4 +1,4 @@
-"""Fast NMS: every class at once, and a suppressed box still suppresses others."""
+"""Fast NMS: all classes at once; suppressed boxes still suppress others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pcan_model.sipmask.boxes import overlap
 
 @dataclass(frozen=True, slots=True)
 class DetectionLimits:
-    """What stays on the way from cells to detections."""
+    """Limits of detection."""
 
     per_level: int  # cells of a level
     per_class: int  # boxes of a class that enter suppression

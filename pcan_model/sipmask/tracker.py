@@ -24,7 +24,7 @@ from pcan_model.tracking.tracker import Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """When an object was seen."""
+    """First and last detection of an object."""
 
     born: int  # frame index of the first detection
     stamp: float  # seconds, of the last detection
@@ -33,7 +33,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskState:
-    """All that is carried from frame to frame of one video; a new video begins with an empty one."""
+    """State of one video; a new video begins with an empty one."""
 
     session: UUID  # names the tracks
     memory: AssociatedObjects | None = None
@@ -42,7 +42,7 @@ class SipMaskState:
 
 
 class SipMaskTracker:
-    """Runs a network on the frames of videos; holds no state."""
+    """Tracks videos with SipMask; stateless."""
 
     def __init__(self, net: SipMask, *, overlap: bool = False) -> None:
         """Take a network.
@@ -133,7 +133,7 @@ def instance(
 
 
 def velocity(old: Life | None, new: Life) -> NDArray[np.float32]:
-    """Return the motion (2,) of a box' centre since it was last seen, pixels per second."""
+    """Return the velocity (2,) of a box centre since the last detection, pixels per second."""
     if old is None or new.stamp <= old.stamp:
         return np.zeros(2, np.float32)
     shift = np.array(new.box, np.float32) - np.array(old.box, np.float32)

@@ -1,4 +1,4 @@
-"""Frame memories as a clip leaves them: each frame of T reads the prototypes of those before it.
+"""Frame memory in training: each of the T frames of a clip reads the prototypes of older frames.
 
 Images of B clips lie frame by frame, the newest first: frame `age` of clip b is image `age * B + b`. Age 0
 is the key, age 1 the reference.
@@ -26,7 +26,7 @@ def clip_features(features: Callable[[Tensor], list[Tensor]], images: Tensor, le
 
 
 def read_past(net: PCAN, levels: list[Tensor], frames: int) -> list[Tensor]:
-    """Let frames read the prototypes of older ones, and complete the pyramid.
+    """Fuse each frame with the prototypes of older frames, and complete the pyramid.
 
     levels  of T * B images; the attended ones are replaced in the list
     frames  T
@@ -48,7 +48,7 @@ def read_past(net: PCAN, levels: list[Tensor], frames: int) -> list[Tensor]:
 def prototypes(
     module: FrameAttention, keys: Tensor, values: Tensor, frames: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Condense the frames of ages 1 to T - 1, each from where the one before it ended (passes.FramePass).
+    """Condense the frames of ages 1 to T - 1, EM starting as in FramePass.
 
     keys     (T * B, HW, D), values (T * B, HW, Cv)
     returns  keys (B, N, D) and values (B, N, Cv) of each age, age 1 first

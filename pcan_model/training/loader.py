@@ -1,4 +1,4 @@
-"""Clips from data sets stacked into batches, the same whoever asks for them, from any step on."""
+"""Batches of training clips, reproducible from any step on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Batch:
     names: list[int]  # index of each clip in the data set, to find it again
 
     def to(self, device: torch.device) -> Batch:
-        """Return the same on another device."""
+        """Return a copy on another device."""
         images = self.images.to(device, non_blocking=True)
         return Batch(images, [target.to(device) for target in self.targets], self.names)
 
@@ -35,7 +35,7 @@ Unread = ValueError | OSError  # why a pair could not be read
 
 
 def collate(items: Sequence[tuple[int, Drawn | Unread]]) -> Batch | Unread:
-    """Stack clips from the data set into one batch; the first error, where one could not be read."""
+    """Stack clips into a batch; returns the first error if a clip could not be read."""
     clips = []
     for index, clip in items:
         if isinstance(clip, (ValueError, OSError)):
@@ -51,7 +51,7 @@ def collate(items: Sequence[tuple[int, Drawn | Unread]]) -> Batch | Unread:
 
 
 def make_loader(options: TrainOptions, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:
-    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only.
+    """Yield batches forever; the clips depend only on the seed and the step.
 
     rank, world  this process and how many there are
     start        step of the first batch
@@ -84,7 +84,7 @@ def _read(batches: Iterator[Batch | Unread]) -> Iterator[Batch]:
 
 
 class Numbered(torch.utils.data.Dataset[tuple[int, Drawn | Unread]]):
-    """Pairs with their number, from number `start` on; an error in place of one that cannot be read.
+    """Clips with their index, from index `start` on; an error in place of one that cannot be read.
 
     What a worker process raises would arrive as its whole traceback.
     """

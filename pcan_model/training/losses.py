@@ -27,7 +27,7 @@ class LossParts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Losses(LossParts):
-    """Of the two-stage form, and of the one on YOLOX."""
+    """Losses of the two-stage detector and of YOLOX."""
 
     objectness: Tensor  # proposals: object or not
     proposals: Tensor  # proposals: box offsets
@@ -72,7 +72,7 @@ def cosine_regression(cosine: Tensor, same: Tensor) -> Tensor:
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over masks (R, m, m) of what lacks to full agreement, each counting the same however small."""
+    """Mean dice loss of masks (R, m, m)."""
     p, y = logits.sigmoid().flatten(1), target.flatten(1)
     shared, total = (p * y).sum(1), p.square().sum(1) + y.square().sum(1)
     return (1 - 2 * shared / (total + 2 * DICE_EPS)).mean()

@@ -1,4 +1,4 @@
-"""What the instance module is taught on: regions with initial masks, and the refinement of them."""
+"""Training regions of the instance attention: initial masks, and their refinement in order of time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pcan_model.training.targets import GroundTruth, mask_targets
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskRegions:
-    """R regions of B clips that show objects of known outline, by image, the keys' first; R may be 0."""
+    """R regions of B clips on objects with masks, ordered by image, the keys' first; R may be 0."""
 
     features: Tensor  # (R, C, S, S) float32
     initial: Tensor  # (R, 2S, 2S) logits of the initial masks
@@ -34,7 +34,7 @@ class MaskRegions:
 def mask_regions(
     net: Detector, levels: list[Tensor], regions: SampledRegions, targets: list[GroundTruth]
 ) -> MaskRegions:
-    """Pool regions that show an object, and let the mask head say what it sees there."""
+    """Return RoI features and initial masks of positive regions."""
     cells = net.config.heads.mask_size
     features = pool_by_level(levels, regions.boxes, regions.image_index, cells).float()
     initial = choose(net.mask_head(features), gather(targets, "labels", regions)).float()
@@ -55,7 +55,7 @@ def mask_loss(logits: Tensor, regions: MaskRegions) -> Tensor:
 
 
 def refine(attention: InstanceAttention, regions: MaskRegions) -> Tensor:
-    """Refine the oldest frame's masks from nothing, then each frame's from its tracks: logits (R, 2S, 2S).
+    """Refine masks frame by frame, oldest first, carrying the prototypes of each object: logits (R, 2S, 2S).
 
     A region goes on from the newest older region of the same object; where there is none it is fresh.
     """

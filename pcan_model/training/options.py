@@ -1,4 +1,4 @@
-"""How a training runs, beside the configuration that says what is trained; no torch."""
+"""Options of a training run; no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a training's first weights come from, without a model hub."""
+"""Initial weights of a training, without a model hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FROZEN = ".pb"  # suffix of a frozen TensorFlow graph
 
 
 def load_pretrained(net: Net, weights: Path | None = None) -> Net:
-    """Give the backbone trained weights; the rest keeps its random start.
+    """Load pretrained backbone weights; the other weights stay random.
 
     weights  a torch file with the state of torchvision's network, or the frozen TensorFlow graph (.pb)
              of a detector on MobileNetV2; for YOLOX the whole published detector (.onnx); None: for

@@ -52,7 +52,7 @@ class TrainingPass(nn.Module):
         return Losses(objectness, proposals, classes, corners, masks, embedding, auxiliary, refined)
 
     def _judged(self, images: int) -> int:
-        """Return how many images of a batch are keys and references, whose detections are judged."""
+        """Return the number of keys and references in a batch, whose detections have losses."""
         return 2 * images // self.net.config.train.clip_frames
 
     def _newest(self, levels: list[Tensor]) -> list[Tensor]:
@@ -60,7 +60,7 @@ class TrainingPass(nn.Module):
         return [level[: self._judged(len(level))] for level in levels]
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        """Return the pyramid of all images before any memory is read."""
+        """Return the pyramid of all images before the memory is read."""
         train = self.net.config.train
         learned = train.clip_gradients * len(images) // train.clip_frames
         return clip_features(self.net.features, images, learned)
@@ -81,7 +81,7 @@ class TrainingPass(nn.Module):
         return (torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors)), list(boxes.float())
 
     def _outlined(self, regions: SampledRegions, targets: list[GroundTruth]) -> SampledRegions:
-        """Return the regions that teach masks: of objects whose outline is known, some of each image.
+        """Return the regions with mask losses: on objects with masks, a limited number per image.
 
         Older frames than the reference have their true boxes, in which tracks were.
         """
@@ -102,7 +102,7 @@ class TrainingPass(nn.Module):
         return mask_loss(shown.initial, shown), self._refined_loss(shown)
 
     def _refined_loss(self, shown: MaskRegions) -> Tensor:
-        """Return the loss of the final masks; of an instance module that is switched off 0."""
+        """Return the loss of the final masks; 0 if the instance attention is disabled."""
         if not self.refines:
             return shown.initial.sum() * 0
         return mask_loss(refine(self.net.instance_attention, shown), shown)
@@ -110,7 +110,7 @@ class TrainingPass(nn.Module):
     def _embedding_losses(
         self, features: Tensor, regions: SampledRegions, targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor]:
-        """Contrast each key object with all regions of its reference, per pair; then average."""
+        """Contrastive loss of each key object against all regions of its reference, averaged over pairs."""
         pairs = len(targets) // 2
         used = (regions.found >= 0) | (regions.image_index >= pairs)
         regions = regions.take(used)

@@ -46,7 +46,7 @@ def _numbers(tensor: onnx.TensorProto) -> NDArray[np.float32]:
 
 
 def load_yolox(net: YoloxPCAN, path: Path, rows: list[int] | None = None) -> None:
-    """Fill the detector of a network from the published file; all else stays as it is.
+    """Load the published detector into a network; the other weights stay.
 
     rows  of the file's classes, one for each of the network's; None: as COCO orders them
     Raises CheckpointError naming the first convolution that does not fit.
@@ -79,7 +79,7 @@ def load_yolox(net: YoloxPCAN, path: Path, rows: list[int] | None = None) -> Non
 
 
 def _convolutions(net: YoloxPCAN) -> list[tuple[str, nn.Conv2d]]:
-    """Return the detector's convolutions by name, in the order in which the file runs them."""
+    """Return the detector's convolutions by name, in the order of the file."""
     trunk = cast(YoloxPyramid, net.backbone)
     parts: list[tuple[str, nn.Module]] = [
         ("backbone.darknet", trunk.darknet),
@@ -96,7 +96,7 @@ def _convolutions(net: YoloxPCAN) -> list[tuple[str, nn.Conv2d]]:
 
 
 def convert_yolox_file(source: Path, out: Path, config: Config) -> int:
-    """Write the weights of one-stage PCAN on a published detector; returns how many parameters they have.
+    """Write the weights of one-stage PCAN on a published detector; returns the number of parameters.
 
     Masks, embeddings and attention have their random start. Raises ConfigError for another detector.
     """

@@ -1,4 +1,4 @@
-"""The ways to train one-stage PCAN, each on what the one before has learnt.
+"""Training stages of one-stage PCAN on YOLOX, in order.
 
 regions  masks, embeddings and instance attention, on a detector that stays as it is and remembers nothing
 memory   these and frame attention, whose features the unchanged detector must find its objects in
@@ -33,7 +33,7 @@ PROPOSED = 0.05  # least score of a detection that is a region
 
 
 class RegionsStage(TrainingPass):
-    """Masks, embeddings and instance attention on the frozen detector; frame attention is not used."""
+    """Trains masks, embeddings and instance attention on the frozen detector, without frame attention."""
 
     trained: tuple[str, ...] = REGIONS
 
@@ -44,7 +44,7 @@ class RegionsStage(TrainingPass):
             parameter.requires_grad_(name.startswith(self.trained))
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B clips, as TrainingPass takes them."""
+        """Compute the losses of B clips; arguments as for TrainingPass."""
         levels = self._look(images)
         newest = self._newest(levels)
         with torch.no_grad():
@@ -54,7 +54,7 @@ class RegionsStage(TrainingPass):
         return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
 
     def _look(self, images: Tensor) -> list[Tensor]:
-        """Return the pyramid of images, of which only P2 has anything to learn."""
+        """Return the pyramid of images; only P2 has gradients."""
         net = self.detector
         with torch.no_grad():
             finest, levels = net.trunk(images)
@@ -63,7 +63,7 @@ class RegionsStage(TrainingPass):
     def _region_losses(
         self, levels: list[Tensor], boxes: list[Tensor], targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
+        """Return the losses of initial masks, embeddings, their cosines, and refined masks."""
         train, heads = self.net.config.train, self.net.config.heads
         pairs = targets[: self._judged(len(targets))]
         near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, pairs, strict=True)]
@@ -76,12 +76,12 @@ class RegionsStage(TrainingPass):
 
 
 class MemoryStage(RegionsStage):
-    """Frame attention too: keys read the prototypes of their references."""
+    """Trains the frame attention too."""
 
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B clips, as TrainingPass takes them."""
+        """Compute the losses of B clips; arguments as for TrainingPass."""
         seen, before = self._see(images)
         levels = self._read_references(seen)
         newest, judged = self._newest(levels), self._judged(len(targets))
@@ -94,7 +94,7 @@ class MemoryStage(RegionsStage):
         return Losses(objectness, zero, classes, corners, masks, embedding, auxiliary, refined)
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return P2..P5 before a memory is read, and the best score of each cell without any, (B, A)."""
+        """Return P2..P5 before the memory is read, and the best score of each cell without it, (B, A)."""
         net = self.detector
         with torch.no_grad():
             finest, levels = net.trunk(images)
@@ -103,13 +103,13 @@ class MemoryStage(RegionsStage):
 
 
 class WholeStage(MemoryStage):
-    """The detector too, which is spared what it knew when this stage began (or went on)."""
+    """Trains the detector too; `before` are its scores when this stage began or was resumed."""
 
     trained: tuple[str, ...] = ("",)
     _before: tuple[YoloxPCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """See MemoryStage; the scores are those of the detector as it was."""
+        """See MemoryStage; the scores are those of the initial detector."""
         if not self._before:  # weights are loaded after a stage is made
             self._before = (deepcopy(self.detector).eval().requires_grad_(False),)
             wake(self.detector)
@@ -121,7 +121,7 @@ class WholeStage(MemoryStage):
 
 @torch.no_grad()
 def wake(net: YoloxPCAN) -> None:
-    """Let classes that COCO does not have, and that never win untaught, begin just below their model."""
+    """Raise the bias of classes that COCO lacks, so that they start just below their COCO counterpart."""
     for head in net.heads:
         bias = cast(LevelHead, head).classes.bias
         assert bias is not None
@@ -130,7 +130,7 @@ def wake(net: YoloxPCAN) -> None:
 
 @torch.no_grad()
 def proposed(net: YoloxPCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
-    """Return what the detector finds in each image, at most `train.proposals` boxes (P, 4)."""
+    """Return the detections of each image, at most `train.proposals` boxes (P, 4)."""
     size = 4 * levels[0].shape[-2], 4 * levels[0].shape[-1]
     boxes = clip(decode_cells(cells.offsets.float(), net.grid(levels)), size)
     scores, labels = cells.scores().float().max(-1)
@@ -144,7 +144,7 @@ def proposed(net: YoloxPCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]
 
 
 def jitter(boxes: Tensor) -> Tensor:
-    """Return copies of boxes (N, 4) whose sides are moved a little, (COPIES * N, 4)."""
+    """Return jittered copies of boxes (N, 4), (COPIES * N, 4)."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(COPIES, 2)
     return boxes.repeat(COPIES, 1) + sides * JITTER * torch.randn_like(sides).clamp(-2, 2)
 
