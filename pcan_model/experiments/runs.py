@@ -17,6 +17,7 @@ from pcan_model.synthetic.drive import write_drives
 ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by part; (): all of them
     "sipmask": (),
     "backbone": ("caffe",),
+    "tracker": ("overlap",),
     "train": ("clip_frames", "clip_gradients"),
 }
 HELD_OUT = 1_000_000  # seed of the first drive for evaluation, far from those for training
