@@ -1,4 +1,4 @@
-"""Table 5 measured: work and memory of the three kinds of frame attention over the length of the tube.
+"""Measure Table 5: computation and memory of the three kinds of frame attention by length of the tube.
 
     python benchmarks/complexity.py --out docs
 
@@ -41,12 +41,12 @@ FREED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is 
 
 
 def past_frames(kind: str, length: int) -> int:
-    """Return how many memory frames a tube has; self-attention has the current frame among its own."""
+    """Return the number of memory frames in a tube; for self-attention it includes the current frame."""
     return length - 1 if kind == "transformer" else length
 
 
 def levels(config: FrameAttentionConfig) -> list[FrameAttention]:
-    """Return the modules of P3 to P5, awake."""
+    """Return the modules of P3 to P5, with nonzero fusion weights."""
     modules = [make_frame_attention(CHANNELS, config) for _ in SIZES]
     for module in modules:
         torch.nn.init.normal_(module.fuse.weight, std=0.01)
@@ -54,14 +54,14 @@ def levels(config: FrameAttentionConfig) -> list[FrameAttention]:
 
 
 def remember(module: FrameAttention, past: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the memory (1, T, N, D) and (1, T, N, Cv) that frames (T, C, H, W) leave one by one."""
+    """Return the memory (1, T, N, D) and (1, T, N, Cv) of frames (T, C, H, W)."""
     rows = [module.remember(frame[None]) for frame in past]
     keys, values = (torch.stack(parts, 1) for parts in zip(*rows, strict=True))
     return keys, values
 
 
 def step(module: FrameAttention, now: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
-    """Condense the current frame for the future and fuse it with the memory."""
+    """Condense the current frame and fuse it with the memory."""
     keys, values = module.encode(now)
     module.condense(keys, values)
     return module(now, keys, values, *memory, torch.ones(1, memory[0].shape[1]))
@@ -101,7 +101,7 @@ def _memory(module: FrameAttention, kind: str, length: int, size: tuple[int, int
 def closed_form(
     kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES, *, keys: int = KEYS
 ) -> int:
-    """Return the FLOPs of a whole tube by formula: 2 per multiplication with its addition."""
+    """Return the FLOPs of a whole tube by formula: 2 per multiply-add."""
     config = FrameAttentionConfig(kind=kind, key_channels=keys)
     d, v, k, total = config.key_channels, config.value_channels, config.prototypes, 0
     for height, width in sizes:
@@ -132,12 +132,12 @@ def published(length: int) -> int:
 
 
 def fusion(sizes: tuple[tuple[int, int], ...] = SIZES) -> int:
-    """Return the FLOPs of the convolution that puts what was read beside the current value."""
+    """Return the FLOPs of the fusion convolution."""
     return 4 * sum(h * w for h, w in sizes) * FrameAttentionConfig().value_channels * CHANNELS
 
 
 def matrix(kind: str, length: int) -> int:
-    """Return the bytes of the largest matrix of attention weights, in 32 bits, were it written out."""
+    """Return the bytes of the largest attention matrix in fp32, if materialised."""
     config, n = FrameAttentionConfig(kind=kind), SIZES[0][0] * SIZES[0][1]
     entries = {
         "prototypical": n * config.prototypes,
@@ -183,7 +183,7 @@ def _resident(field: str) -> float:
 
 
 def work(kind: str, length: int, limits: tuple[float, float], known: dict[str, float | None]) -> Work:
-    """Count and measure one cell of the table, but for the peaks that are known already.
+    """Compute and measure one cell of the table, except for known memory peaks.
 
     What would take too many bytes or FLOPs is left out.
     """
@@ -200,7 +200,7 @@ def work(kind: str, length: int, limits: tuple[float, float], known: dict[str, f
 
 
 def _expected(kind: str, length: int, mode: str) -> float:
-    """Guess a peak from the matrices that live at once: a transformer's are never written out."""
+    """Estimate a peak from the matrices that are allocated at once; a transformer's are not materialised."""
     if kind == "transformer":
         return 0.3e9 * length
     return matrix(kind, length) * (4 if mode == "training" else 2.2) + 0.1e9
@@ -234,7 +234,7 @@ def main() -> int:
 
 
 def peaks_of(file: Path, again: list[str]) -> dict[tuple[str, int], dict[str, float | None]]:
-    """Read the peaks of an earlier run, but for the kinds that are measured again."""
+    """Read the peaks of an earlier run, except for the kinds to measure again."""
     cells = json.loads(file.read_text())
     return {(c["kind"], c["length"]): c for c in cells if c["kind"] not in again}
 

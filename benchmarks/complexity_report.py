@@ -1,4 +1,4 @@
-"""Table 5 as docs/complexity.md shows it: ours beside the paper's, as tables and as a plot."""
+"""Tables and plot of docs/complexity.md: Table 5 as measured and as in the paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MB = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one tube costs over all levels; B bytes, F floating point operations."""
+    """Cost of a tube over all levels, in bytes and floating-point operations."""
 
     kind: str
     length: int  # T, frames of the tube
@@ -32,7 +32,7 @@ class Work:
 
 
 def tables(cells: list[Work]) -> str:
-    """Return the tables of docs/complexity.md: ours, the paper's, and the factors between the kinds."""
+    """Return the tables of docs/complexity.md: ours, the paper's, and the ratios between the kinds."""
     head = "| kind | T | GFLOPs, tube | keys of 256 | paper | GFLOPs, step | MB, inference | MB, training | "
     head += "paper | largest matrix, MB | kept, MB |"
     lines = [head, "|" + "---|" * head.count(" |")]
@@ -76,7 +76,7 @@ def _factors(cells: list[Work]) -> list[str]:
 
 
 def plot(cells: list[Work], path: Path) -> None:
-    """Draw work and memory over the length of the tube, ours solid and the paper's dashed."""
+    """Plot computation and memory by length of the tube, ours solid and the paper's dashed."""
     import matplotlib as mpl
 
     mpl.use("Agg")

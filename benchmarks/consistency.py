@@ -1,4 +1,4 @@
-"""Do prototypes keep looking at the same part (Figure 6)? Assignments followed by optical flow.
+"""Temporal consistency of prototype assignments (Figure 6), measured along optical flow.
 
     python benchmarks/consistency.py DRIVE --weights models/pcan_street_tiny/weights.safetensors
 
@@ -35,7 +35,7 @@ from pcan_model.visualization.attention_recorder import AttentionView, RecordedF
 def agreement(
     before: AttentionView, after: AttentionView, flow: NDArray[np.float32], foreground: int
 ) -> tuple[int, int, float]:
-    """Return cells followed, cells that kept their prototype, and how many would by chance."""
+    """Return the numbers of tracked cells, of those that kept their prototype, and of those by chance."""
     owner, inside, centres = _assigned(before, foreground)
     next_owner, next_inside, _ = _assigned(after, foreground)
     x, y = centres[inside].T
@@ -65,7 +65,7 @@ def _assigned(
 
 
 def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, float]:
-    """Return cells followed, kept and kept by chance over a clip."""
+    """Return the same numbers over a clip."""
     flows, totals = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), np.zeros(3)
     for one, other in pairwise(clip):
         grey = [cv2.cvtColor(seen.image, cv2.COLOR_RGB2GRAY) for seen in (one, other)]
@@ -78,7 +78,7 @@ def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, flo
 
 
 def varied(weights: Path, propagation: str) -> PCAN:
-    """Return the network of a checkpoint with another propagation of the instance prototypes."""
+    """Load the network of a checkpoint with another propagation of the instance prototypes."""
     config = load(weights, make_net).config
     part = replace(config.instance_attention, propagation=propagation)
     net: PCAN = make_net(replace(config, instance_attention=part)).eval()

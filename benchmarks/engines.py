@@ -1,4 +1,4 @@
-"""What one frame costs on a processor, engine beside engine: `python benchmarks/engines.py MODEL...`.
+"""Compare the CPU time per frame of the engines: `python benchmarks/engines.py MODEL...`.
 
 A MODEL is an exported folder, such as models/pcan_street_tiny or what benchmarks/random_model.py writes; one
 in 8 bits (pcan-export --precision int8) is a row of its own. All engines take turns on the same images, so
@@ -93,14 +93,14 @@ class Watched(Engine):
 
 
 def timed(work: Callable[[], Result]) -> tuple[Result, Cost]:
-    """Return the result of some work and what it cost."""
+    """Run a function; returns its result and its time."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 class Row:
-    """One engine, its tracker, and what its frames cost."""
+    """An engine with its tracker and the times of its frames."""
 
     def __init__(self, model: Path, backend: str, threads: int) -> None:
         files = ModelFiles(model)
@@ -124,14 +124,14 @@ class Row:
         self.whole.append(timed(work)[1])
 
     def line(self, rounds: int) -> str:
-        """Return a row of the table: the last rounds' least costs, milliseconds."""
+        """Return a row of the table: minimum times of the last rounds, in milliseconds."""
         parts = (least(costs[-rounds:]) for costs in (self.watched.frame, self.watched.instance, self.whole))
         cells = [self.name, self.precision, self.size, self.objects, *parts, f"{self.loading.cpu:.1f}"]
         return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
-    """Return an engine on so many threads."""
+    """Return an engine with a number of threads."""
     if backend == "torch":
         import torch
 
@@ -149,7 +149,7 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
 
 
 def images(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield JPEGs of what a model knows: a synthetic drive, or the image of a random model."""
+    """Yield JPEGs for a model: a synthetic drive, or the image of a random model."""
     own = cv2.imread(str(model / IMAGE)) if (model / IMAGE).is_file() else None
     drive = SyntheticDrive(DRIVE, length=count)
     for index in range(count):
@@ -175,7 +175,7 @@ def main() -> int:
 
 
 def backends(model: Path, options: argparse.Namespace) -> list[str]:
-    """Return what can run a model: torch computes in no less than 32 bits."""
+    """Return the engines for a model; torch for fp32 only."""
     exact = ModelFiles(model).manifest.precision == "fp32"
     return [backend for backend in options.backends if exact or backend != "torch"]
 

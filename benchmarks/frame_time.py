@@ -1,4 +1,4 @@
-"""Where the time of a frame goes: `python benchmarks/frame_time.py --model models/pcan_street_tiny`.
+"""Measure each part of a frame: `python benchmarks/frame_time.py --model models/pcan_street_tiny`.
 
 The network runs for real on every image; what it finds is then replaced by 20 moving objects of
 street sizes, so that association, masks and messages have a full street's work whatever the weights.
@@ -47,7 +47,7 @@ LIMIT = 0.15  # of the network's time, for everything else
 
 
 class Street(Engine):
-    """An engine that runs the true network and then reports planted objects."""
+    """An engine that runs the real network and then returns synthetic objects."""
 
     def __init__(self, engine: OnnxEngine) -> None:
         self._engine, self.config, self._step = engine, engine.config, 0
@@ -59,11 +59,11 @@ class Street(Engine):
         self._embeds = random.normal(size=(OBJECTS, engine.config.heads.embed_channels)) * 3
 
     def start(self, camera: int = 0) -> HostMemory:
-        """Return the true engine's empty memory."""
+        """Return the empty memory of the wrapped engine."""
         return self._engine.start()
 
     def detect(self, image: NDArray[np.uint8], memory: HostMemory) -> tuple[Detections, HostFeatures]:
-        """Run the network and report what is planted."""
+        """Run the network and return the synthetic detections."""
         _, features = self._engine.detect(image, memory)
         self._step += 1
         centres = self._centres + self._step * self._speeds
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def measure(tracker: Tracker, frames: int) -> tuple[dict[str, float], Tracks]:
-    """Return the median CPU seconds of every part, and the last frame's tracks."""
+    """Return the median CPU time of every part in seconds, and the last frame's tracks."""
     messages, publish, close = _ros()
     state, stopwatch, message = tracker.start(), Stopwatch(time.process_time), messages.image()
     times: dict[str, list[float]] = {}
@@ -144,7 +144,7 @@ class Messages:
         return to_image(cv2.resize(noise, (WIDTH, HEIGHT)), "bgr8", Header())
 
     def tracks(self, tracks: Tracks, classes: tuple[str, ...]) -> Any:
-        """Return what one frame says."""
+        """Return the result of a frame."""
         from std_msgs.msg import Header
 
         from pcan_ros.messages import to_tracks
@@ -153,7 +153,7 @@ class Messages:
 
 
 def _ros() -> tuple[Messages, Callable[[Any], None], Callable[[], None]]:
-    """Return messages, a publisher with a reliable subscriber, and what ends it."""
+    """Return messages, a publisher with a reliable subscriber, and a function to shut down."""
     import rclpy
     from pcan_ros.msg import TrackedInstanceArray
     from rclpy.node import Node
@@ -167,7 +167,7 @@ def _ros() -> tuple[Messages, Callable[[Any], None], Callable[[], None]]:
 
 
 def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[str, float, float]]:
-    """Return name, our seconds and the naive way's, for decisions that a number explains."""
+    """Return name, our time and that of a naive implementation in seconds, for design decisions."""
     from sensor_msgs.msg import Image
 
     from pcan_ros.messages import to_bytes, to_mask
@@ -208,7 +208,7 @@ def comparisons(tracks: Tracks, model: Path, threads: int | None) -> list[tuple[
 
 
 def _network_ways(model: Path, threads: int | None) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return one run of the frame network with bound values, and one with everything as arrays."""
+    """Return functions that run the frame network with bound values and with arrays."""
     import onnxruntime
 
     engine = OnnxEngine(model, threads)
@@ -230,7 +230,7 @@ def _forget(_: object) -> None:
 
 
 def median(work: Callable[[], Any], times: int = 20) -> float:
-    """Return the median CPU seconds of some work."""
+    """Return the median CPU time of a function in seconds."""
     spent = []
     for _ in range(times + 1):
         begin = time.process_time()

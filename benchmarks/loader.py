@@ -1,4 +1,4 @@
-"""Images per second of the training loader, beside JPEG decoding alone.
+"""Measure images per second of the training loader, compared with JPEG decoding alone.
 
     python benchmarks/loader.py data/street --config pcan_street_tiny
 
@@ -41,7 +41,7 @@ PARTS = {  # of the loader, by the functions that do them
 
 
 class Numbered(Dataset[object]):
-    """Pairs with their number, as training draws them."""
+    """Training pairs with their index."""
 
     def __init__(self, pairs: PairDataset) -> None:
         self.pairs = pairs
@@ -54,7 +54,7 @@ class Numbered(Dataset[object]):
 
 
 class Images(Dataset[object]):
-    """Two decoded images an item, and nothing else."""
+    """Items of two decoded images."""
 
     def __init__(self, paths: list[Path], length: int) -> None:
         self.paths, self.length = paths, length
@@ -120,7 +120,7 @@ def _rate(batches: Iterator[object], options: argparse.Namespace) -> float:
 
 
 def _explain(sources: list[str], train: TrainConfig, count: int) -> None:
-    """Print one process's CPU time, which a busy machine hardly changes, and each part's share."""
+    """Print the CPU time of one process, which is robust to other load, and the share of each part."""
     cv2.setNumThreads(0)
 
     pairs = read_sources(sources, [], train, seed=1, length=count)

@@ -1,4 +1,4 @@
-"""RoIAlign over a pyramid with static shapes: every box on one sheet of all levels, beside on every level.
+"""Compare static-shape RoIAlign on the packed pyramid with pooling each box on every level.
 
     python benchmarks/pooling.py
 
@@ -27,7 +27,7 @@ from pcan_model.model.roi_pooling import SAMPLES, _align, _rois, levels_of, pool
 
 
 def pool_on_every_level(levels: list[Tensor], boxes: Tensor, image_index: Tensor, cells: int) -> Tensor:
-    """Pool each box four times and choose: what `pool_regions` did before."""
+    """Pool each box from every level and select."""
     level, rois = levels_of(boxes), _rois(boxes, image_index)
     pooled = _align(levels, 0, rois, cells, SAMPLES)
     for i in range(1, len(levels)):
@@ -38,19 +38,19 @@ def pool_on_every_level(levels: list[Tensor], boxes: Tensor, image_index: Tensor
 
 
 class Pool(nn.Module):
-    """One way of pooling as a module, so that it can be exported."""
+    """A pooling function as a module, for export."""
 
     def __init__(self, pool: Callable[..., Tensor], cells: int) -> None:
         super().__init__()
         self.pool, self.cells = pool, cells
 
     def forward(self, p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor) -> Tensor:
-        """Return the pooled regions of a pyramid."""
+        """Return the RoI features of a pyramid."""
         return self.pool([p2, p3, p4, p5], boxes, torch.zeros_like(boxes[:, 0]), self.cells)
 
 
 def session(module: nn.Module, inputs: tuple[Tensor, ...], folder: Path) -> Callable[[], Any]:
-    """Export a module and return what runs it in ONNX Runtime on one thread."""
+    """Export a module; returns a function that runs it in ONNX Runtime on one thread."""
     path = folder / "pool.onnx"
     names = ["p2", "p3", "p4", "p5", "boxes"]
     torch.onnx.export(module, inputs, path, dynamo=True, opset_version=18, input_names=names, verbose=False)
@@ -61,7 +61,7 @@ def session(module: nn.Module, inputs: tuple[Tensor, ...], folder: Path) -> Call
 
 
 def compare(one: Callable[[], Any], other: Callable[[], Any], runs: int) -> tuple[float, float]:
-    """Return the median CPU seconds of both, run in turn."""
+    """Return the median CPU times of both in seconds, run alternately."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for way, own in zip((one, other), times, strict=True):

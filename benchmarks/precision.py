@@ -1,4 +1,4 @@
-"""What 16 and 8 bits cost and save: accuracy against labels, likeness to fp32, time beside fp32.
+"""Measure accuracy, agreement with fp32 and speed of models in 16 and 8 bits.
 
     python benchmarks/precision.py --out /tmp/precision \\
         --calibration ../shared/data/street#carpark_a,carpark_b,plaza,street_bike \\
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _exported(name: str, options: argparse.Namespace) -> Path:
-    """Return the folder of the model in a precision, exported now where it is not there."""
+    """Return the folder of the model in a precision, exporting it if missing."""
     folder: Path = options.out / name
     if is_model(folder):
         return folder
@@ -76,13 +76,13 @@ def _exported(name: str, options: argparse.Namespace) -> Path:
 
 
 def heads(variant: str) -> tuple[str, str]:
-    """Return the head of a table of `accuracy`; a variant is what a tracker is named by."""
+    """Return the header of a table of `accuracy`; `variant` is the title of the first column."""
     names = ("clips", variant, *RATES.values(), "IDSw", "beside the first")
     return f"| {' | '.join(names)} |", "|---" * len(names) + "|"
 
 
 def accuracy(name: str, clips: Sequence[Clip], trackers: dict[str, Tracker]) -> Iterator[str]:
-    """Yield a row for each tracker over labelled clips, of which `name` is the name."""
+    """Yield a row for each tracker on labelled clips."""
     reference: list[Tracks] = []
     for variant, tracker in trackers.items():
         predicted = list[Tracks]()
@@ -106,7 +106,7 @@ def accuracy(name: str, clips: Sequence[Clip], trackers: dict[str, Tracker]) -> 
 
 
 def _times(folders: dict[str, Path], rounds: int = 3) -> None:
-    """Print CPU time per frame of every runtime and precision, in turns, on one thread."""
+    """Print CPU time per frame of every runtime and precision, run alternately, on one thread."""
     drive = SyntheticDrive(FIRST, 6)
     frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
     runs = {

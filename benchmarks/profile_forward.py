@@ -1,4 +1,4 @@
-"""Where one forward of the network goes: shares of the frame pass in torch, on one thread.
+"""Profile the frame pass in torch on one thread: time share of each part.
 
     python benchmarks/profile_forward.py pcan_r50_bdd100k --size 384 640
 
@@ -37,7 +37,7 @@ PARTS = {  # where the time of a part is taken: attribute path below the pass
 
 
 def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Return a function whose time the profiler books under a name."""
+    """Wrap a function in a named profiler range."""
 
     def booked(*args: Any, **kwargs: Any) -> Any:
         with record_function(name):

@@ -1,4 +1,4 @@
-"""An untrained network whose frames hold a street's worth of objects: for measuring speed, not accuracy.
+"""Export an untrained network with a realistic number of detections, for measuring speed.
 
     python benchmarks/random_model.py pcan_r50_bdd100k --size 736 1280 --out /tmp/r50
 
@@ -44,7 +44,7 @@ def noise(config: Config, seed: int = 0) -> Tensor:
 
 @torch.inference_mode()
 def spread_scores(net: PCAN, image: Tensor) -> None:
-    """Let the class logits of an image's regions have mean 0 and deviation SPREAD."""
+    """Scale the class logits of an image's regions to mean 0 and standard deviation SPREAD."""
     levels, head, heads = net.features(image), net.proposals, net.config.heads
     pyramid, size = with_p6(levels), (image.shape[1], image.shape[2])
     found = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
@@ -57,7 +57,7 @@ def spread_scores(net: PCAN, image: Tensor) -> None:
 
 @torch.inference_mode()
 def with_objects(net: PCAN, image: Tensor, objects: int) -> Config:
-    """Return the configuration with thresholds that leave so many detections of an image."""
+    """Return the configuration with thresholds that keep a number of detections in an image."""
     signature = sparse(net)
     scores = signature.frame(image, *empty_memory(signature).frames)[1]
     threshold = float(scores[objects - 1 : objects + 1].mean())
@@ -67,7 +67,7 @@ def with_objects(net: PCAN, image: Tensor, objects: int) -> Config:
 
 
 def random_net(config: Config, objects: int) -> PCAN:
-    """Return a network of random weights that finds so many objects in noise."""
+    """Return a network with random weights that detects a number of objects in noise."""
     torch.manual_seed(0)
     net = PCAN(replace(config, heads=replace(config.heads, score_threshold=0.0))).eval()
     image = noise(config)

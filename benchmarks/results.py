@@ -1,4 +1,4 @@
-"""Every row of docs/results.md: one model on each clip set, beside two baselines run by the same code.
+"""Compute all rows of docs/results.md: a model and two baselines on each set of clips.
 
 `python benchmarks/results.py --work /tmp/results` prints the table for models/pcan_street_tiny; what was
 answered before is used again. The rows:

@@ -1,4 +1,4 @@
-"""What the frame memory costs on the device: two copies that take turns, or one ring that is written into.
+"""Compute the device memory of the frame memory: double-buffered, or as a ring buffer.
 
     python benchmarks/ring_bytes.py
 

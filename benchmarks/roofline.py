@@ -47,7 +47,7 @@ DOWN = (*DETECTIONS, "nms_ok", "refined")  # and back
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """What a GPU's maker states: peaks of the tensor cores without sparsity, and memory bandwidth."""
+    """Specification of a GPU: tensor core peaks without sparsity, and memory bandwidth."""
 
     name: str
     peaks: dict[str, float]  # FLOP/s by precision; fp32 of the ordinary cores
@@ -75,7 +75,7 @@ class Layer:
 
     @property
     def heavy(self) -> bool:
-        """Return whether the precision concerns it."""
+        """Return whether its time depends on the precision."""
         return self.kind in HEAVY
 
 
@@ -100,7 +100,7 @@ def layers(model: onnx.ModelProto) -> list[Layer]:
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every value that has a fixed one."""
+    """Return the shapes of all values with a static shape."""
     known = {v.name: v.type.tensor_type.shape.dim for v in (*graph.input, *graph.output, *graph.value_info)}
     fixed = {name: dims for name, dims in known.items() if all(d.HasField("dim_value") for d in dims)}
     sizes = {name: tuple(d.dim_value for d in dims) for name, dims in fixed.items()}
@@ -136,7 +136,7 @@ def _flops(node: onnx.NodeProto, sizes: dict[str, tuple[int, ...]], written: int
 
 
 def seconds(layer: Layer, gpu: Gpu, precision: str) -> float:
-    """Return the roofline's time of one layer: the longer of computing and of moving."""
+    """Return the roofline time of a layer: the maximum of computation and memory time."""
     peak = gpu.peaks[precision if layer.heavy else "fp32"]
     width = WIDTHS[precision if layer.heavy else "fp32"]
     return max(layer.flops / peak, layer.numbers * width / gpu.bandwidth)
@@ -193,7 +193,7 @@ def _computing(layer: Layer, gpu: Gpu, precision: str) -> float:
 
 
 def table(folder: Path) -> str:
-    """Return every kernel of a model, the costliest first."""
+    """Return all kernels of a model, by descending time."""
     models = {name: onnx.load(folder / f"{name}.onnx", load_external_data=False) for name in GRAPHS}
     found = [(name, layer) for name, model in models.items() for layer in layers(model)]
     found.sort(key=lambda pair: -pair[1].flops)

@@ -1,4 +1,4 @@
-"""What reading a region with 2 x 2 samples a cell costs, instead of one a pixel: the price of static shapes.
+"""Measure the effect of 2 x 2 RoIAlign samples per cell instead of one per pixel, for static shapes.
 
     python benchmarks/sampling_ratio.py
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def released_form(shared: Path) -> Iterator[str]:
-    """Yield what it costs the released form with generated weights on clip A."""
+    """Yield the effect on the released variant with generated weights on clip A."""
     generator = shared / "parity" / "gen_clip.py"
     yield "released form, generated weights, clip A"
     if not generator.is_file():
@@ -85,7 +85,7 @@ def released_form(shared: Path) -> Iterator[str]:
 
 
 def trained_network(shared: Path) -> Iterator[str]:
-    """Yield what the other way of reading costs the trained network on labelled frames."""
+    """Yield the effect on the trained network on labelled frames."""
     yield "pcan_street_tiny, trained with 2 x 2"
     sets = {f"{DRIVES} synthetic drives": [SyntheticDrive(FIRST + i, LENGTH) for i in range(DRIVES)]}
     if (shared / BDD100K).is_dir():
@@ -102,20 +102,20 @@ def trained_network(shared: Path) -> Iterator[str]:
 
 
 def trained_net(samples: int) -> PCAN:
-    """Return the trained network with so many samples of a cell."""
+    """Return the trained network with a number of samples per cell."""
     net = PCAN(sampling(checkpoint.load_header(TRAINED)[0], samples))
     checkpoint.load_weights(TRAINED, net)
     return net.eval()
 
 
 def sampling(config: Config, samples: int) -> Config:
-    """Return the configuration with so many samples of a cell."""
+    """Return the configuration with a number of samples per cell."""
     return replace(config, heads=replace(config.heads, cell_samples=samples))
 
 
 @torch.inference_mode()
 def differences(net: Detector, image: RgbImage) -> Iterator[str]:
-    """Yield by how much the features of a fitted image's proposals differ, relative root mean square."""
+    """Yield the relative RMS difference of the proposals' features in an image."""
     levels, head = net.features(torch.from_numpy(image)[None]), net.proposals
     pyramid, size = with_p6(levels), (image.shape[0], image.shape[1])
     boxes = head.propose(*head(pyramid), head.anchors(pyramid), size, head.config.count)[0][0]
@@ -131,7 +131,7 @@ def differences(net: Detector, image: RgbImage) -> Iterator[str]:
 
 
 def track(engine: Engine, images: Sequence[RgbImage]) -> list[Tracks]:
-    """Return what a tracker says of every image."""
+    """Return a tracker's result for every image."""
     tracker, predicted = Tracker(engine), []
     state = tracker.start()
     for index, image in enumerate(images):

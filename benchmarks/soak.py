@@ -1,4 +1,4 @@
-"""A real node fed over DDS for thousands of frames: is it alive, is its memory flat?
+"""Soak test: feed a real node over DDS for thousands of frames and monitor its memory.
 
 `python benchmarks/soak.py --video bikes.mp4 --frames 10000` plays a video in a loop, prints the node's
 resident memory along the way and exits with 1 when it grew after the warm-up. Without a video it sends
@@ -74,7 +74,7 @@ def _video(path: Path) -> list[np.ndarray]:
 
 
 def _street(height: int, width: int) -> list[np.ndarray]:
-    """Return images with squares that come and go, textured so that nothing is constant."""
+    """Return images with textured squares that appear and disappear."""
     random = np.random.default_rng(0)
     ground = random.integers(40, 80, (height, width, 3), np.uint8)
     images = []

@@ -64,6 +64,7 @@ class DemoOptions:
     topic: str = setting("", "image topic of the bag; the camera's without it")
     data: Path = setting(Path("data"), "folder for downloads")
     model: Path | None = setting(None, "folder of an exported model; models/pcan_street without it")
+    size: str = setting("", "input size of a model with several, such as 384x640; empty for the model's own")
     backend: str = setting("auto", "what runs the network", choices=BACKENDS)
     rate: float = setting(0.0, "play in real time at this multiple, drops and all", low=0.0)
     keep_bag: bool = setting(False, "keep the rosbag2 made of the video, as OUT/images")
@@ -115,6 +116,7 @@ def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tupl
     namespace = f"/pcan_demo_{os.getpid()}"  # nobody else's topics
     parameters = {
         "model": str(model.resolve()),
+        "size": options.size,
         "backend": options.backend,
         "cameras": [f"{namespace}/image"],
         "compressed": bag.compressed,

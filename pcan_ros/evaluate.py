@@ -32,7 +32,9 @@ def open_setup(setup: Setup) -> tuple[ClipPredictor, Config]:
     from pcan_ros.client.through_node import ThroughNode, config_of
 
     model = Path(setup.model)
-    return ThroughNode(model, setup.backend, setup.threads, setup.rate), config_of(model)
+    return ThroughNode(model, setup.backend, setup.size, setup.threads, setup.rate), config_of(
+        model, setup.size
+    )
 
 
 if __name__ == "__main__":

@@ -8,18 +8,31 @@ from typing import Any
 
 import yaml
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.node.parameters import ParameterError, parameters
 from pcan_ros.node.topic_list import topics_of
 
 KNOWN = parameters(TrackerConfig())
-NAMES = ("model", "cameras", "backend", "engine_cache", "threads", "compressed", "reliability", "autostart")
+NAMES = (
+    "model",
+    "cameras",
+    "backend",
+    "engine_cache",
+    "threads",
+    "compressed",
+    "reliability",
+    "sync",
+    "sync_slop",
+    "camera_info",
+    "classes",
+    "autostart",
+)
 DESCRIPTIONS = {name: KNOWN[name].description for name in NAMES} | {
     "cameras": f"{KNOWN['cameras'].description}; /camera/image_raw, or several by commas",
     "use_sim_time": "take the time from /clock, as with `ros2 bag play --clock`",
 }
 
-KINDS = {bool: "true or false", int: "a whole number"}  # of what is no text
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}  # of what is no text
 
 
 def parameters_from(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -42,6 +55,8 @@ def _value(name: str, text: str) -> Any:
         return topics_of(text)
     default = KNOWN[name].default if name in KNOWN else False  # use_sim_time is ROS's own
     value = text if isinstance(default, str) else _literal(text)
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
     if type(value) is not type(default):
         raise ParameterError(f"{name}: expected {KINDS[type(default)]}, got {text}")
     if name in KNOWN:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.once import once
 
 if TYPE_CHECKING:
     from support.bench import Bench
@@ -21,6 +22,15 @@ def bench(tmp_path: Path) -> Bench:
     from support.bench import Bench
 
     return Bench(tmp_path / "engines")
+
+
+@pytest.fixture(scope="session")
+def message_packages(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Make vision_msgs, foxglove_msgs and Autoware's importable; return what another process needs for it."""
+    pytest.importorskip("rclpy")
+    from support.message_packages import built, load
+
+    return load(built(Path(request.config.cache.mkdir("message_packages"))))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +62,7 @@ def halved(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the exported small network with its heavy layers in 16 bits."""
     from support.halves import halve
 
-    return halve(exported, tmp_path_factory.mktemp("halved") / "model")
+    return once(tmp_path_factory, "halved", lambda root: halve(exported, root / "model")) / "model"
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +70,13 @@ def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Return the folder with the exported small network; `random_net` has the same rounded weights."""
     from pcan_model.export.model_folder import export
     from pcan_model.export.options import ExportOptions
+    from pcan_model.inference.manifest import WEIGHTS
+    from pcan_model.model.checkpoint import load_weights
 
-    return export(random_net, tmp_path_factory.mktemp("exported") / "model", ExportOptions(roi="gridsample"))
+    options = ExportOptions(roi="gridsample")
+    folder = once(tmp_path_factory, "exported", lambda root: export(random_net, root / "model", options))
+    load_weights(folder / "model" / WEIGHTS, random_net)
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +88,9 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pcan_model.export.model_folder import export
     from pcan_model.export.options import ExportOptions
 
-    folder = tmp_path_factory.mktemp("two_cameras") / "model"
     options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
-    return export(few_steps(), folder, options)
+    folder = once(tmp_path_factory, "two_cameras", lambda root: export(few_steps(), root / "model", options))
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +101,15 @@ def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     from support.small import few_steps
 
     from pcan_model.export.options import ExportOptions
+    from pcan_model.export.quantise import LAYERS
 
-    clip = BlockClip(4, 11, 150, 300)
-    options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
-    return round_all(few_steps(), tmp_path_factory.mktemp("two_rounded"), [clip], options, frames=len(clip))
+    def make(root: Path) -> None:
+        clip = BlockClip(4, 11, 150, 300)
+        options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
+        round_all(few_steps(), root, [clip], options, frames=len(clip))
+
+    folder = once(tmp_path_factory, "two_rounded", make)
+    return {name: folder / name for name in LAYERS}
 
 
 @pytest.fixture(scope="session")
@@ -104,13 +124,21 @@ def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     from support.rounded import BlockClip, round_all
 
-    clips = [BlockClip(4, seed) for seed in (11, 12)]
-    return round_all(random_net, tmp_path_factory.mktemp("rounded"), clips, frames=4)
+    from pcan_model.export.quantise import LAYERS
+    from pcan_model.inference.manifest import WEIGHTS
+    from pcan_model.model.checkpoint import load_weights
+
+    def make(root: Path) -> None:
+        round_all(random_net, root, [BlockClip(4, seed) for seed in (11, 12)], frames=4)
+
+    folder = once(tmp_path_factory, "rounded", make)
+    load_weights(folder / "int8" / WEIGHTS, random_net)
+    return {name: folder / name for name in LAYERS}
 
 
 @pytest.fixture(scope="session")
 def released_net() -> ReleasedPCAN:
-    """Return a small network of the released form for images of one size."""
+    """Return a small network of the released variant for images of one size."""
     pytest.importorskip("torch")
     from support.released import fixed_released
 
@@ -122,6 +150,10 @@ def released(released_net: ReleasedPCAN, tmp_path_factory: pytest.TempPathFactor
     """Return the folder with it exported; `released_net` has the same rounded weights."""
     from pcan_model.export.model_folder import export
     from pcan_model.export.options import ExportOptions
+    from pcan_model.inference.manifest import WEIGHTS
+    from pcan_model.model.checkpoint import load_weights
 
-    folder = tmp_path_factory.mktemp("released") / "model"
-    return export(released_net, folder, ExportOptions(roi="gridsample"))
+    options = ExportOptions(roi="gridsample")
+    folder = once(tmp_path_factory, "released", lambda root: export(released_net, root / "model", options))
+    load_weights(folder / "model" / WEIGHTS, released_net)
+    return folder / "model"

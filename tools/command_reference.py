@@ -1,4 +1,4 @@
-"""Write docs/reference/commands.md from what each command's --help knows; --check only compares.
+"""Write docs/reference/commands.md from the argparse parser of each command; --check only compares.
 
 Every command of pyproject.toml is started with --help in this process, its argparse parser is caught
 where it would print, and written down as a table. So the page needs no upkeep, and no Python version
@@ -25,11 +25,11 @@ DEFAULT = re.compile(r"\s*\(default: ((?:[^()]|\([^()]*\))*)\)")
 
 
 class Caught(Exception):
-    """Carries the parser of a command whose help was asked for."""
+    """Carries the parser of a command started with --help."""
 
 
 def main() -> int:
-    """Write the page, or with --check return 1 where it is out of date."""
+    """Write the page, or with --check return 1 if it is out of date."""
     text = page()
     if "--check" in sys.argv[1:]:
         same = PAGE.is_file() and PAGE.read_text() == text
@@ -49,7 +49,7 @@ def page() -> str:
 
 
 def scripts() -> dict[str, str]:
-    """Return `module:function` of every command that pip installs."""
+    """Return `module:function` of every installed command."""
     block = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[1].split("\n[")[0]
     return dict(re.findall(r'^([\w-]+) = "([\w.:]+)"$', block, re.MULTILINE))
 
@@ -99,13 +99,13 @@ def prose(text: str | None, prog: str) -> Iterator[str]:
 
 
 def shown(action: argparse.Action) -> bool:
-    """Return whether an argument belongs into the table."""
+    """Return whether an argument is shown in the table."""
     hidden = action.help == argparse.SUPPRESS or isinstance(action, argparse._HelpAction)
     return not hidden and not isinstance(action, argparse._SubParsersAction)
 
 
 def row(action: argparse.Action) -> str:
-    """Return the table row of one argument; what its help says of the default moves to its column."""
+    """Return the table row of an argument, with the default from its help in a separate column."""
     names, value = ", ".join(f"`{name}`" for name in action.option_strings), action.metavar
     if not names:
         names = f"`{value or action.dest}`"
@@ -127,13 +127,13 @@ def row(action: argparse.Action) -> str:
 
 
 def shorter(value: object) -> str:
-    """Return a default as it is typed, the same on every machine."""
+    """Return a default as text, the same on every machine."""
     text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     return text.replace(str(Path.home()), "~")
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, in one line and one cell."""
+    """Escape text for a Markdown table cell."""
     text = text.replace(str(Path.home()), "~").replace("\n", " ")
     signs = {"<": "&lt;", ">": "&gt;"}
     return re.sub(r"(`[^`]*`)|([|<>*[])", lambda m: m[1] or signs.get(m[2], f"\\{m[2]}"), text)

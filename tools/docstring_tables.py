@@ -65,7 +65,7 @@ def _table(lines: list[str]) -> str:
 
 
 def _cells(name: str, rest: str) -> tuple[str, str, str]:
-    """Return name, shape and meaning of a row; the shape is what stands in brackets before two blanks."""
+    """Return name, shape and meaning of a row; the shape is in parentheses, followed by two spaces."""
     shape, gap, meaning = rest.partition("  ")
     if gap or re.fullmatch(r"\(.*\)", rest):
         return name, shape.replace("|", "\\|"), meaning.strip().replace("|", "\\|")

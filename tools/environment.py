@@ -41,7 +41,7 @@ MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml"}  # where the names
 
 
 def main(stages: list[str]) -> None:
-    """Bring the environment to where every named stage is installed."""
+    """Install all named stages."""
     for stage in stages:
         if stage not in SIZES:
             sys.exit(f"{stage}: expected one of {', '.join(SIZES)}")
@@ -66,7 +66,7 @@ def distribution() -> str:
 
 
 def check_machine(stages: list[str]) -> None:
-    """Leave with the command that mends it where this machine lacks something."""
+    """Exit with the command to run if a prerequisite is missing."""
     if not (3, 10) <= sys.version_info[:2] <= (3, 13):
         sys.exit(f"Python {platform.python_version()} will not do, 3.10 to 3.13 will: make PYTHON=python3.12")
     if not PYTHON.exists() and not importlib.util.find_spec("ensurepip"):
@@ -89,7 +89,7 @@ def check_machine(stages: list[str]) -> None:
 
 
 def install(stage: str) -> None:
-    """Install one stage unless its stamp says that these very versions are there."""
+    """Install a stage unless its stamp records the same versions."""
     names = REQUIREMENTS / f"{stage}.txt"
     alone = REQUIREMENTS / f"{stage}-nodeps.txt"  # packages whose own requirements are wrong or too many
     pins = REQUIREMENTS / "pins.txt"
@@ -119,7 +119,7 @@ def install(stage: str) -> None:
 
 
 def missing(names: Path) -> list[str]:
-    """Return pip's arguments for what the distribution lacks, leaving what it has as it is.
+    """Return pip's arguments for packages missing in the distribution, leaving existing ones unchanged.
 
     NumPy stays in its major version: the distribution's OpenCV is compiled against it.
     """
@@ -145,7 +145,7 @@ def there(module: str) -> bool:
 
 
 def pip(stage: str, *arguments: str) -> None:
-    """Run pip install, show one line that moves, and keep its whole output for when it fails."""
+    """Run pip install with a progress line, and show its output on failure."""
     log = STAMPS / f"{stage}.log"
     command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
     began, width = time.monotonic(), shutil.get_terminal_size().columns - 1
@@ -185,7 +185,7 @@ def fetch_bindings() -> None:
 
 
 def mend_wheels() -> None:
-    """Make the wheels' CMake files fit this environment.
+    """Adapt the wheels' CMake files to this environment.
 
     They name folders of the machine that built them; and they export NumPy's folder as it is, which CMake
     refuses when .venv lies in the source tree, as here.

@@ -1,4 +1,4 @@
-"""Everything that can be set, from the dataclasses: config/tracker.yaml and docs/reference/parameters.md.
+"""Write config/tracker.yaml and docs/reference/parameters.md from the dataclasses of the options.
 
 python tools/parameter_table.py            prints the page
 python tools/parameter_table.py --write    writes both files; a test fails where they are out of date
@@ -17,14 +17,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pcan_model.core.atomic_write import write_bytes
-from pcan_model.core.config import Config, TrackerConfig
+from pcan_model.core.config import Config
 from pcan_model.core.fields import Setting, settings_of
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.node.parameters import TRACKER, Parameter, parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 YAML, PAGE = ROOT / "config" / "tracker.yaml", ROOT / "docs" / "reference" / "parameters.md"
 COMMAND = "python tools/parameter_table.py --write"
-SHOWN = ("tracker.init_score", "tracker.track_score", "tracker.keep_lost")  # in the YAML file, as examples
+SHOWN = ("tracker.init_score", "tracker.track_score", "tracker.lost_seconds")  # in the YAML file, as examples
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that no file in docs/ holds, and name those of the rooms in the navigation."""
+    """Add the pages from outside docs/, and the reference pages to the navigation."""
     for name in OUTSIDE:
         files.append(File.generated(config, name, content=(ROOT / name).read_text()))
     pages = [(room, f"{PYTHON}/{room.replace('/', '.')}.md") for room in rooms()]
@@ -38,7 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
-    """Rewrite links from places in the repository to places in the site."""
+    """Rewrite links from repository paths to site paths."""
     here = page.file.src_uri
     folder = os.path.dirname(here if here in OUTSIDE else f"docs/{here}")
 
@@ -59,7 +59,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 
 
 def rooms() -> Iterator[str]:
-    """Yield every folder of Python modules, such as `pcan_model/core`, the packages' roots included."""
+    """Yield all folders of Python modules, such as `pcan_model/core`, including package roots."""
     for package in ("pcan_model", "pcan_ros"):
         for folder in sorted({path.parent for path in (ROOT / package).rglob("*.py")}):
             if any(modules(folder)):
@@ -67,7 +67,7 @@ def rooms() -> Iterator[str]:
 
 
 def modules(folder: Path) -> Iterator[str]:
-    """Yield the dotted names of the public modules in a folder that have something to show."""
+    """Yield the dotted names of the non-empty public modules in a folder."""
     for path in sorted(folder.glob("*.py")):
         if not path.name.startswith("_") and ast.parse(path.read_text()).body[1:]:
             yield ".".join(path.relative_to(ROOT).with_suffix("").parts)

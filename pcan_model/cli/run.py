@@ -10,6 +10,7 @@ from pcan_model.core.errors import UserError
 USER_ERRORS = (UserError, ValueError, OSError, OverflowError)  # OverflowError: from absurd numbers in files
 TRAINING = "pip install 'pcan_ros[train]', or `make train-env` in a checkout"
 ROS = "source a ROS 2 distribution, or `make env` and `. tools/env.sh` in a checkout"
+AUTOWARE = "source an Autoware workspace"
 INSTALL = {  # how to install a missing package; those of requirements/runtime.txt come with this one
     "torch": TRAINING,
     "torchvision": TRAINING,
@@ -30,6 +31,8 @@ INSTALL = {  # how to install a missing package; those of requirements/runtime.t
     "rosgraph_msgs": ROS,
     "sensor_msgs": ROS,
     "std_msgs": ROS,
+    "autoware_perception_msgs": AUTOWARE,
+    "tier4_perception_msgs": AUTOWARE,
     "pcan_ros": "`make build` in a checkout, and `. tools/env.sh`",  # its messages
 }
 

@@ -39,6 +39,9 @@ class TrackOptions:
 
     input: Path = field(metadata=about("video, image, folder of images, or bag"))
     model: Path | None = setting(None, "folder of an exported model (default: pcan_street)")
+    size: str = setting(
+        "", "input size of a model with several, such as 384x640; empty for the model's default"
+    )
     out: Path = setting(Path("tracks.mp4"), "video to write")
     sheet: Path | None = setting(None, "contact sheet (PNG) to write")
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
@@ -52,9 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _track(arguments: Sequence[str]) -> int:
     options = read_options(TrackOptions, _parser().parse_args(arguments))
-    opened = open_engine(
-        options.model or default_model(), EngineOptions(options.backend, threads=options.threads)
-    )
+    how = EngineOptions(options.backend, size=options.size, threads=options.threads)
+    opened = open_engine(options.model or default_model(), how)
     tracker = Tracker(opened.engine)
     clip = open_clip(options.input)
     _check_outputs(options)

@@ -15,14 +15,15 @@ from pcan_model.core.errors import UserError
 from pcan_model.core.fields import faults, setting, share
 from pcan_model.core.plain_values import PlainValueError, from_plain, renamed, to_plain
 from pcan_model.core.sipmask_config import SipMaskConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.core.train_config import TrainConfig
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parents[1] / "configs"
 BASE = "base"  # key of the configuration whose values are the defaults of a file
 RENAMED = {"form": "variant"}  # old keys to current ones
+RENAMED_TRACKER = {"keep_lost": "lost_frames"}  # of the part `tracker`
 
-Association = Literal["quasi_dense", "sort_iou"]
 RESNETS = ("resnet50", "resnet101")
 BACKBONES = {  # by detector
     "mask_rcnn": (*RESNETS, "mobilenet_v2"),
@@ -159,56 +160,6 @@ class ReleasedConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackerConfig:
-    """Association; scores in [0, 1], times in frames."""
-
-    association: Association = setting(
-        "quasi_dense", "quasi_dense: by appearance; sort_iou: by overlap, a baseline"
-    )
-    similarity: Literal["bisoftmax", "softmax", "cosine"] = setting(
-        "bisoftmax", "of embeddings; PCAN's is bisoftmax", runtime=True
-    )
-    match_classes: Literal["same", "any"] = setting(
-        "same", "classes of the detections that may continue a track", runtime=True
-    )
-    init_score: float = share(0.7, "score above which a detection may start a track", runtime=True)
-    track_score: float = share(0.3, "score above which a detection may continue a track", runtime=True)
-    match_score: float = share(0.5, "least similarity of a match", runtime=True)
-    match_iou: float = share(0.3, "least IoU of a match with the track's predicted box (sort_iou)")
-    suppress_score: float = share(
-        0.5, "similarity above which a weak detection does not become a backdrop", runtime=True
-    )
-    duplicate_iou: float = share(
-        0.7, "IoU above which the weaker of two detections is a duplicate", runtime=True
-    )
-    backdrop_iou: float = share(
-        0.3, "IoU with a better detection above which none becomes a backdrop", runtime=True
-    )
-    iou_weight: float = share(
-        0.0, "share of box IoU in the similarity; 0: appearance only, as in the paper", runtime=True
-    )
-    momentum: float = share(0.8, "share of the new embedding in a track's running mean", runtime=True)
-    velocity_momentum: float = share(0.5, "share of the new velocity in a track's running mean", runtime=True)
-    overlap: bool = setting(
-        False, "whether masks may overlap, for metrics that score tracks singly (YouTube-VIS)"
-    )
-    keep_lost: int = setting(
-        10, "how long a lost track is kept", unit="frames", low=0, high=10_000, runtime=True
-    )
-    keep_backdrops: int = setting(
-        1,
-        "how long an unmatched detection competes for matches",
-        unit="frames",
-        low=0,
-        high=10_000,
-        runtime=True,
-    )
-    capacity: int = setting(
-        128, "M, rows of the prototype bank: the maximum number of tracks", low=1, high=10_000
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """Complete configuration of a network, its tracker and its training."""
 
@@ -294,8 +245,7 @@ def _read(source: str | Path, above: tuple[Path, ...] = ()) -> tuple[Path, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"{path}: expected YAML, got: {line}") from error
-    _, old = renamed(values, RENAMED) if isinstance(values, dict) else (None, {})
-    for key, new in old.items():
+    for key, new in _todays(values)[1].items():
         _warn_once(path, key, new)
     values = {} if values is None else values
     if not isinstance(values, dict) or BASE not in values:
@@ -312,6 +262,17 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, **parts}
 
 
+def _todays(values: Any) -> tuple[Any, dict[str, str]]:
+    """Return nested values under today's names, and which old names they had."""
+    if not isinstance(values, dict):
+        return values, {}
+    values, old = renamed(values, RENAMED)
+    if isinstance(values.get("tracker"), dict):
+        tracker, inner = renamed(values["tracker"], RENAMED_TRACKER)
+        values, old = values | {"tracker": tracker}, old | {f"tracker.{k}": v for k, v in inner.items()}
+    return values, old
+
+
 @cache
 def _warn_once(path: Path, key: str, new: str) -> None:
     log.warning("%s: %s: deprecated, use %s", path, key, new)
@@ -323,8 +284,7 @@ def config_from_dict(values: dict[str, Any], where: str = "config") -> Config:
     Old keys are read as current ones, since checkpoints and manifests keep those they were written with.
     """
     try:
-        known = renamed(values, RENAMED)[0] if isinstance(values, dict) else values
-        config: Config = from_plain(Config, known, where)
+        config: Config = from_plain(Config, _todays(values)[0], where)
     except PlainValueError as error:
         raise ConfigError(str(error)) from None
     return config

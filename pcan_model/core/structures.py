@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
@@ -47,7 +48,7 @@ class Detections:
     rows: NDArray[np.int64]  # (N,) row of each object in the engine's padded outputs
 
     def __post_init__(self) -> None:
-        _same_length(self, *(field.name for field in fields(self)))
+        _same_length(self, *(f.name for f in fields(self)))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -75,7 +76,7 @@ class Slots:
 class TrackState(IntEnum):
     """State of a track; the values are those of msg/TrackedInstance."""
 
-    NEW = 0  # first frame
+    NEW = 0  # first frame in which it is shown
     TRACKED = 1  # detected in this frame and before
     LOST = 2  # not detected in this frame, may come back
     REMOVED = 3  # not detected for too long; reported once
@@ -137,6 +138,15 @@ class Tracks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Where a box is and how it moves, as a Kalman filter knows it: each of its four numbers by itself."""
+
+    mean: NDArray[np.float64]  # (4, 2) centre x, y, width, height: network pixels, and their change a second
+    covariance: NDArray[np.float64]  # (4, 2, 2) of each number and its change
+    stamp: float  # seconds, of the time it holds for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """The tracker's state of one object; boxes in pixels of the network input."""
 
@@ -150,6 +160,10 @@ class Track:
     born: int  # frame index of the first detection
     seen: int  # frame index of the last detection
     stamp: float  # seconds, of the last detection
+    hits: int = 1  # frames in which it was found
+    shown: int | None = 0  # frame index from which on it is published; None: not confirmed yet
+    votes: Mapping[int, float] = field(default_factory=dict)  # running mean of the scores by class
+    motion: Motion | None = None  # where a Kalman filter predicts boxes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,3 +176,5 @@ class State:
     unmatched: tuple[Detections, ...] = ()  # unmatched detections of the last frames, newest first
     next_id: int = 1
     frame_index: int = 0  # frames processed so far
+    stamp: float | None = None  # seconds, of the last frame; None before the first
+    view: NDArray[np.uint8] | None = None  # (h, w) the last image, small and grey, for the camera's motion

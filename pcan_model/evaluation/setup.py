@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from pcan_model.core.config import (
-    Association,
     Config,
     ConfigError,
     config_from_dict,
@@ -18,8 +17,10 @@ from pcan_model.core.config import (
 )
 from pcan_model.core.engine import Engine
 from pcan_model.core.fields import about, setting
+from pcan_model.core.tracker_config import Association
 from pcan_model.evaluation.predict import ClipPredictor, predict_clip
 from pcan_model.inference.backends import EngineOptions, open_engine
+from pcan_model.inference.input_size import parse_size
 from pcan_model.tracking.tracker import Tracker
 
 OpenSetup = Callable[["Setup"], tuple[ClipPredictor, Config]]
@@ -38,6 +39,9 @@ class Setup:
         )
     )
     engine: Literal["torch", "onnx", "openvino"] = setting("torch", "inference engine")
+    size: str = setting(
+        "", "input size of a model with several, such as 384x640; empty for the model's default"
+    )
     weights: Path | None = setting(None, "trained weights (.safetensors), for --engine torch")
     association: Association | None = setting(None, "association method (default: the configuration's)")
     without: tuple[str, ...] = setting((), "modules to disable (--engine torch)", choices=MODULES)
@@ -78,20 +82,34 @@ class Setup:
                 f"{self.model}: --without: the modules of an exported graph are fixed; "
                 "use --engine torch, or export another graph"
             )
-        return open_engine(Path(self.model), EngineOptions(self.backend, threads=self.threads)).engine
+        return open_engine(Path(self.model), self._engine_options()).engine
+
+    def _engine_options(self) -> EngineOptions:
+        return EngineOptions(self.backend, size=self.size, threads=self.threads)
 
     def _torch(self) -> Engine:
         if self.weights is None:
             raise ConfigError(f"{self.model}: --weights: expected a .safetensors file, got none")
         if not self.weights.is_file():
             raise ConfigError(f"{self.weights}: --weights: expected a .safetensors file, got no such file")
-        config = _switched_off(load_config(self.model), self.without)
+        config = _sized(_switched_off(load_config(self.model), self.without), self.size)
         import torch
 
         from pcan_model.factory import load_engine
 
         torch.set_num_threads(self.threads)
         return load_engine(config, self.weights)
+
+
+def _sized(config: Config, size: str) -> Config:
+    """Return the configuration for another size of input, such as `384x640`; empty: as it is."""
+    if not size:
+        return config
+    try:
+        height, width = parse_size(size)
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from error
+    return replace(config, input=replace(config.input, height=height, width=width))
 
 
 def _switched_off(config: Config, modules: Sequence[str]) -> Config:

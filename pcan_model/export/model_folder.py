@@ -17,6 +17,7 @@ from pcan_model.export.onnx_graph import OPSET, example_inputs, write_pass
 from pcan_model.export.options import ExportOptions, Rest
 from pcan_model.export.precision import narrow, round_to_8_bits
 from pcan_model.export.quantise import LAYERS, check_quantiser
+from pcan_model.export.sizes import other_sizes, same_weights
 from pcan_model.factory import SIGNATURES
 from pcan_model.inference.manifest import BATCH, WEIGHTS, ModelManifest, is_model
 from pcan_model.model import checkpoint
@@ -39,7 +40,8 @@ def export(
 ) -> Path:
     """Write frame.onnx, instance.onnx, the weights and manifest.json, atomically.
 
-    options      with cameras > 1, batch_frame.onnx and batch_instance.onnx are written, too
+    options      with cameras > 1, batch_frame.onnx and batch_instance.onnx are written, too;
+                 with more_sizes, graphs for further input sizes
     metrics      stored with the weights
     calibration  images from the robot's environment, for int8 and fp8
     The weights of `net` are rounded to those written. Raises ConfigError instead of replacing a folder
@@ -49,6 +51,7 @@ def export(
     _check_variant(net.config, options)
     _check_cameras(net.config, options)
     options = replace(options, rest=_rest(options))
+    sized = other_sizes(net.config, options)
     with atomic_folder(folder, durable=True) as partial:
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # so that torch and ONNX have the same weights
@@ -56,11 +59,16 @@ def export(
         quantised = options.precision in LAYERS
         for prefix, signature in signatures.items():
             _write_passes(net, partial, signature, prefix, own_weights=quantised)
+        for size, config in sized.items():
+            other = same_weights(config, partial / WEIGHTS)
+            _write_passes(
+                other, partial, _signatures(other, options)[""], suffix=f"_{size}", own_weights=False
+            )
         if quantised:
             round_to_8_bits(net, partial, signatures, precision=options.precision, calibration=calibration)
         if "fp16" in (options.precision, options.rest):
             narrow(partial)
-        _write_manifest(net.config, signatures, partial, options)
+        _write_manifest(net.config, signatures, partial, options, tuple(sized))
         if folder.exists():
             _keep_others(folder, partial)
     return folder
@@ -132,14 +140,20 @@ def _signatures(net: PCAN | ReleasedPCAN, options: ExportOptions) -> dict[str, P
 
 
 def _write_passes(
-    net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str = "", *, own_weights: bool
+    net: PCAN | ReleasedPCAN,
+    folder: Path,
+    signature: PassSignature,
+    prefix: str = "",
+    suffix: str = "",
+    *,
+    own_weights: bool,
 ) -> None:
     frame, instance = example_inputs(net.config, signature)
     for name, module, inputs in (
         ("frame", signature.frame, frame),
         ("instance", signature.instance, instance),
     ):
-        path = folder / f"{prefix}{name}.onnx"
+        path = folder / f"{prefix}{name}{suffix}.onnx"
         names = signature.inputs[name], signature.outputs[name]
         write_pass(module, inputs, path, *names, own_weights=own_weights)
 
@@ -156,6 +170,7 @@ def _write_manifest(
     signatures: dict[str, PassSignature],
     folder: Path,
     options: ExportOptions,
+    sizes: tuple[str, ...],
 ) -> None:
     single = signatures[""]
     manifest = ModelManifest(
@@ -169,5 +184,6 @@ def _write_manifest(
         cameras=options.cameras,
         camera_format=single.camera_format,
         weights=WEIGHTS,
+        sizes=sizes,
     )
     manifest.write(folder)

@@ -34,6 +34,9 @@ class ExportOptions:
         "height and width of the network input (default: the configuration's; for the released variant that "
         "of a resized 16:9 image, 720 1280)",
     )
+    more_sizes: tuple[str, ...] = setting(
+        (), "also write graphs for these input sizes, such as 384x640, with the same weights"
+    )
     cameras: int = setting(1, "also write graphs for a batch of N cameras, for TensorRT", low=1)
     camera: tuple[int, int] | None = setting(
         None,

@@ -38,6 +38,9 @@ class EngineOptions:
     precision: str = setting(
         "auto", "required precision of the exported model; auto accepts any", choices=PRECISIONS
     )
+    size: str = setting(
+        "", "input size of a model with several, such as 384x640; empty for the model's default"
+    )
     threads: int = setting(0, "CPU threads for inference, 0 for one per core", low=0, high=256)
     engine_cache: str = setting("", "folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines")
     engine_build: bool = setting(
@@ -62,7 +65,7 @@ class Opened:
 
 def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say = print) -> Opened:
     """Return an engine for a number of cameras, batched if possible."""
-    files = ModelFiles(model)
+    files = ModelFiles(model, options.size)
     fits, failure = cameras > 1 and files.manifest.cameras == cameras, ""
     if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
         _check_precision(files, options.precision)
@@ -88,7 +91,7 @@ def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened
 
     say  called with a line about slow steps, such as building a TensorRT engine
     """
-    files = ModelFiles(model)
+    files = ModelFiles(model, options.size)
     _check_precision(files, options.precision)
     if options.backend != "auto":
         return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
@@ -111,14 +114,14 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     if backend == "openvino":
         from pcan_model.inference.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(files.folder, threads)
+        return OpenVinoEngine(files.folder, threads, options.size)
     try:
         from pcan_model.inference.onnx_engine import OnnxEngine
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise
         raise ModelError("backend: onnxruntime is not installed: pip install onnxruntime") from error
-    return OnnxEngine(files.folder, threads, options.provider)
+    return OnnxEngine(files.folder, threads, options.provider, options.size)
 
 
 def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> Engine:

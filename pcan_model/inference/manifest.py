@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
 from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
 from pcan_model.core.engine import CameraFormat
+from pcan_model.inference.input_size import parse_size, size_text
 from pcan_model.inference.onnx_file import MalformedOnnx, read_onnx
 from pcan_model.model.pass_names import GRAPHS
 
@@ -46,6 +47,7 @@ class ModelManifest:
     cameras: int = 1  # batch size of the batch graphs; 1: there are none
     camera_format: CameraFormat | None = None  # images that the graphs letterbox themselves
     weights: str | None = None  # name of the checkpoint file that the graphs refer to
+    sizes: tuple[str, ...] = ()  # further input sizes, each with graphs of its own
     sha256: Mapping[str, str] = field(default_factory=dict)  # by file name
 
     @property
@@ -58,6 +60,21 @@ class ModelManifest:
         """Return the shape (height, width, 3) of the frame network's input image."""
         size = self.camera_format or self.config.input
         return size.height, size.width, 3
+
+    @property
+    def size(self) -> str:
+        """Return the size of the network's input, such as `576x1024`."""
+        return size_text(self.config.input.height, self.config.input.width)
+
+    def at(self, size: str) -> ModelManifest:
+        """Return the manifest with another of the model's sizes; raises ValueError that names them."""
+        if size == self.size:
+            return self
+        if size not in self.sizes:
+            raise ValueError(f"size: expected one of {', '.join((self.size, *self.sizes))}; got {size!r}")
+        height, width = parse_size(size)
+        own = replace(self.config.input, height=height, width=width)
+        return replace(self, config=replace(self.config, input=own))
 
     @classmethod
     def read(cls, folder: Path) -> ModelManifest:
@@ -73,6 +90,7 @@ class ModelManifest:
             cameras=reader.number("cameras", least=1, default=1),
             camera_format=reader.camera_format(),
             weights=reader.text_or_none("weights"),
+            sizes=reader.sizes(),
             sha256=reader.hashes(),
             inputs=reader.names("inputs"),
             outputs=reader.names("outputs"),
@@ -90,6 +108,7 @@ class ModelManifest:
             "cameras": self.cameras,
             "camera": asdict(self.camera_format) if self.camera_format else None,
             "weights": self.weights,
+            "sizes": list(self.sizes),
             "inputs": dict(self.inputs),
             "outputs": dict(self.outputs),
             "sha256": {name: sha256_of(folder / name) for name in files},
@@ -102,15 +121,20 @@ class ModelFiles:
 
     All files must be in the folder itself, or be links into the folder that the manifest links to; no file
     that the manifest or a graph names is read from elsewhere. Raises ModelError otherwise.
+
+    size  of the input, such as `384x640`, of a model with several; empty: the default
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: str = "") -> None:
         self.folder = folder
         if not folder.is_dir():
             raise ModelError(f"{folder}: no such folder; expected an exported model (see pcan-export)")
         self._require(MANIFEST, *(f"{name}.onnx" for name in GRAPHS))
         self._roots = {folder.resolve(), self.manifest_path.resolve().parent}
         self.manifest = ModelManifest.read(folder)
+        self._suffix = ""  # of the graphs' names
+        if size and size != self.manifest.size:
+            self._choose(size)
         if self.manifest.cameras > 1:
             self._require(*(f"{BATCH}{name}.onnx" for name in GRAPHS))
         self._check_hashes()
@@ -134,13 +158,22 @@ class ModelFiles:
 
     def graph(self, name: str) -> Path:
         """Return the path of a graph."""
-        return self._inside(f"{name}.onnx", "graph")
+        return self._inside(f"{name}{self._suffix}.onnx", "graph")
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a graph together with all files of weights."""
         hashes = self.manifest.sha256
         weights = sorted(f"{file} {digest}" for file, digest in hashes.items() if not file.endswith(".onnx"))
         return hashlib.sha256("\n".join([sha256_of(self.graph(name)), *weights]).encode()).hexdigest()
+
+    def _choose(self, size: str) -> None:
+        """Take the graphs of another size than the manifest's own."""
+        try:
+            self.manifest = self.manifest.at(size)
+        except ValueError as error:
+            raise ModelError(f"{self.manifest_path}: {error}") from error
+        self._suffix = f"_{size}"
+        self._require(*(self.graph(name).name for name in GRAPHS))
 
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not (self.folder / name).is_file()]
@@ -279,6 +312,16 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             self._fail(key, f"a number from {least} up", value)
         return int(value)
+
+    def sizes(self) -> tuple[str, ...]:
+        """Read the further sizes of the input."""
+        value = self.values.get("sizes", [])
+        if not isinstance(value, list) or not all(isinstance(size, str) for size in value):
+            self._fail("sizes", "a list of sizes such as 384x640", value)
+        try:
+            return tuple(size_text(*parse_size(size)) for size in value)
+        except ValueError:
+            self._fail("sizes", "a list of sizes such as 384x640", value)
 
     def camera_format(self) -> CameraFormat | None:
         """Read the format of the images that the graphs letterbox themselves."""

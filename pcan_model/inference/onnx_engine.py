@@ -36,8 +36,10 @@ class OnnxEngine(HostEngine):
 
     name = "onnxruntime"
 
-    def __init__(self, model_dir: Path, threads: int | None = None, provider: str = "auto") -> None:
-        files, chosen = ModelFiles(model_dir), choose_provider(provider, ort.get_available_providers())
+    def __init__(
+        self, model_dir: Path, threads: int | None = None, provider: str = "auto", size: str = ""
+    ) -> None:
+        files, chosen = ModelFiles(model_dir, size), choose_provider(provider, ort.get_available_providers())
         level = optimisation_level(files.manifest.precision)
         frame, instance = (
             OnnxNetwork(files.graph(name), signature_of(files, name), threads, chosen, level)

@@ -21,13 +21,13 @@ class OpenVinoEngine(HostEngine):
 
     name = "openvino"
 
-    def __init__(self, model_dir: Path, threads: int | None = None) -> None:
+    def __init__(self, model_dir: Path, threads: int | None = None, size: str = "") -> None:
         try:
             import openvino
         except ImportError as error:
             raise ModelError(f"backend: {INSTALL}") from error
         core = openvino.Core()
-        files = ModelFiles(model_dir)
+        files = ModelFiles(model_dir, size)
         frame, instance = (
             OpenVinoNetwork(core, files.graph(name), signature_of(files, name), threads) for name in GRAPHS
         )

@@ -42,14 +42,14 @@ class Actor:
     phase: float = 0.0  # radians at frame 0
     rate: float = 0.0  # radians per frame
 
-    def pose(self, frame: int) -> Pose:
-        """Return its pose in a frame."""
-        x, z = self.start.x + self.speed[0] * frame, self.start.z + self.speed[1] * frame
+    def pose(self, moment: float) -> Pose:
+        """Return its pose at a time in frames of RATE."""
+        x, z = self.start.x + self.speed[0] * moment, self.start.z + self.speed[1] * moment
         return Pose(x, z, self.start.heading)
 
-    def shadow(self, canvas: Canvas, frame: int) -> None:
+    def shadow(self, canvas: Canvas, moment: float) -> None:
         """Darken the ground below it."""
-        pose = self.pose(frame)
+        pose = self.pose(moment)
         if self.mesh is not None:
             self.mesh.shadow(canvas, pose)
             return
@@ -57,9 +57,9 @@ class Actor:
         foot = np.array([(-0.25, 0, -half), (0.25, 0, -half), (0.25, 0, half), (-0.25, 0, half)])
         darken(canvas, pose.world(foot), 0.65)
 
-    def paint(self, canvas: Canvas, frame: int, first: int) -> None:
+    def paint(self, canvas: Canvas, moment: float, first: int) -> None:
         """Paint it; its labels take the canvas numbers first, first + 1."""
-        pose, phase = self.pose(frame), self.phase + self.rate * frame
+        pose, phase = self.pose(moment), self.phase + self.rate * moment
         canvas.begin()
         if self.mesh is not None:
             self.mesh.paint(canvas, pose, first)

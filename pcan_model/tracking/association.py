@@ -7,17 +7,20 @@ of `TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by their ove
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Detections, Track
+from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.tracking import motion
+from pcan_model.tracking.camera_motion import CameraMotion
 
 NONE = -1  # a detection without a track: may start one, or stay unmatched
+OUT_OF_REACH = np.float32(-1e9)  # a logit that adds nothing to a softmax
 SUPPRESSED = -2  # too weak to continue the track it looks like, and not remembered either
 
 
@@ -65,8 +68,17 @@ def candidates(tracks: Sequence[Track], unmatched: Sequence[Detections], stamp: 
 
 def predict(track: Track, stamp: float) -> NDArray[np.float32]:
     """Return where a track's box should be at `stamp`, (4,); time does not run backwards."""
+    if track.motion is not None:
+        return motion.box_of(motion.predict(track.motion, stamp))
     shift = track.velocity * max(0.0, stamp - track.stamp)
     return cast(NDArray[np.float32], (track.box + np.tile(shift, 2)).astype(np.float32))
+
+
+def moved(track: Track, stamp: float, camera: CameraMotion | None) -> Track:
+    """Return a track whose filter, if it has one, has gone on to `stamp`."""
+    if track.motion is None:
+        return track
+    return replace(track, motion=motion.predict(track.motion, stamp, camera))
 
 
 def match(
@@ -83,7 +95,11 @@ def match(
     if config.association == "sort_iou":
         return match_by_overlap(found, tracks, stamp=stamp, config=config)
     known = candidates(tracks, unmatched, stamp)
-    return assign(similarity(found, known, config), found.scores, known.tracks, config)
+    apart = _distances(found, tracks)
+    reach = within_reach(found, known, config, apart)
+    score = similarity(found, known, config, apart, reach)
+    assigned = assign(score, found.scores, known.tracks, config)
+    return second_pass(assigned, found, known, config, reach)
 
 
 def match_by_overlap(
@@ -108,40 +124,98 @@ def match_by_overlap(
     return result
 
 
-def similarity(found: Detections, known: Candidates, config: TrackerConfig) -> NDArray[np.float32]:
+def _distances(found: Detections, tracks: Sequence[Track]) -> NDArray[np.float64] | None:
+    """Return how far detections are from what a filter predicts, (N, K); None where there is none."""
+    motions = [track.motion for track in tracks if track.motion is not None]
+    return motion.distances(found.boxes, motions) if len(motions) == len(tracks) else None
+
+
+def within_reach(
+    found: Detections, known: Candidates, config: TrackerConfig, apart: NDArray[np.float64] | None
+) -> NDArray[np.bool_] | None:
+    """Return which pairs place and looks allow at all, (N, K + B); None: every one.
+
+    apart  (N, K)  of `_distances`
+    """
+    gated, choosy = apart is not None and config.gate > 0, config.least_cosine > -1
+    if not gated and not choosy:
+        return None
+    reach = np.ones((len(found), len(known.labels)), np.bool_)
+    if apart is not None and gated:
+        reach[:, : known.tracks] = apart <= config.gate
+    if choosy:
+        reach &= cosine(found.embeds, known.embeds) >= config.least_cosine
+    return reach
+
+
+def similarity(
+    found: Detections,
+    known: Candidates,
+    config: TrackerConfig,
+    apart: NDArray[np.float64] | None = None,
+    reach: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
     """Return how well detections and candidates fit, (N, K + B) in [0, 1].
 
-    (1 - iou_weight) * appearance + iou_weight * box overlap; 0 between different classes, unless any match.
+    The weighted mean of appearance, box overlap and, where a filter predicts, the likelihood of the place;
+    0 out of reach and between different classes, unless any match.
+
+    apart  (N, K)      of `_distances`
+    reach  (N, K + B)  of `within_reach`; what is out of reach does not compete by its looks either
     """
-    score = APPEARANCE[config.similarity](found.embeds, known.embeds)
-    if config.iou_weight:
+    weight = config.motion_weight if apart is not None else 0.0
+    score = APPEARANCE[config.similarity](found.embeds, known.embeds, reach)
+    if config.iou_weight or weight:
         overlap = box_iou(found.boxes, known.boxes)
-        score = (1 - config.iou_weight) * score + config.iou_weight * overlap
+        score = (1 - config.iou_weight - weight) * score + config.iou_weight * overlap
+        if apart is not None and weight:
+            score += weight * _likelihood(apart, overlap)
     same = (found.labels[:, None] == known.labels[None]) | (config.match_classes == "any")
-    return cast(NDArray[np.float32], score * same)
+    return cast(NDArray[np.float32], score * (same if reach is None else same & reach))
 
 
-def bisoftmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def _likelihood(apart: NDArray[np.float64], overlap: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how likely each place is beside the best one, (N, K + B); overlap stands in for backdrops."""
+    likely = overlap.copy()
+    likely[:, : apart.shape[1]] = np.exp(-apart / 8)  # a standard deviation along each of the 4 axes: 0.61
+    return likely
+
+
+def bisoftmax(
+    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Return the mean of both softmaxes of the dot products, (N, M): high where both agree.
 
     a (N, D), b (M, D)  embeddings, not normalised
+    reach (N, M)        pairs that compete; None: all
     """
-    logits = a @ b.T
+    logits = _logits(a, b, reach)
     return cast(NDArray[np.float32], (_softmax(logits, 1) + _softmax(logits, 0)) / 2)
 
 
-def softmax(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the softmax of the dot products over what is known, (N, M)."""
-    return _softmax(a @ b.T, 1)
+def softmax(
+    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Return the softmax of the dot products over what is known and in reach, (N, M)."""
+    return _softmax(_logits(a, b, reach), 1)
 
 
-def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the cosine of the angle between embeddings, (N, M)."""
+def cosine(
+    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Return the cosine of the angle between embeddings, (N, M), whatever is in reach."""
     a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
     return cast(NDArray[np.float32], a @ b.T)
 
 
 APPEARANCE = {"bisoftmax": bisoftmax, "softmax": softmax, "cosine": cosine}
+
+
+def _logits(
+    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    logits = a @ b.T
+    return logits if reach is None else np.where(reach, logits, OUT_OF_REACH)
 
 
 def _softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -171,6 +245,38 @@ def assign(
             score[:, best] = 0
         elif score[row, best] > config.suppress_score:
             result[row] = SUPPRESSED
+    return result
+
+
+def second_pass(
+    assigned: NDArray[np.int64],
+    found: Detections,
+    known: Candidates,
+    config: TrackerConfig,
+    reach: NDArray[np.bool_] | None,
+) -> NDArray[np.int64]:
+    """Let detections that are left continue tracks that are left, the largest overlap first.
+
+    BYTE's second pass (Zhang et al. 2022): an object that is half hidden is a weak detection in its place.
+
+    assigned (N,)        of `assign`
+    reach    (N, K + B)  of `within_reach`
+    returns  (N,)        track index, NONE or SUPPRESSED
+    """
+    if config.second_pass == "none":
+        return assigned
+    left = (assigned < 0) & ((config.second_pass == "all") | (found.scores <= config.track_score))
+    free = ~np.isin(np.arange(known.tracks), assigned)
+    same = (found.labels[:, None] == known.labels[None]) | (config.match_classes == "any")
+    allowed = (same if reach is None else same & reach)[:, : known.tracks] & left[:, None] & free[None]
+    overlap = box_iou(found.boxes, known.boxes[: known.tracks]) * allowed
+    result = assigned.copy()
+    for flat in np.argsort(-overlap, axis=None, kind="stable"):
+        row, column = np.unravel_index(flat, overlap.shape)
+        if overlap[row, column] <= config.match_iou:
+            break
+        if result[row] < 0 and column not in result:
+            result[row] = column
     return result
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid5
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.config import Config, TrackerConfig
+from pcan_model.core.config import Config
 from pcan_model.core.engine import CameraFormat, Image
 from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mask, remove_overlaps
 from pcan_model.core.structures import (
@@ -24,7 +24,9 @@ from pcan_model.core.structures import (
     Tracks,
     TrackState,
 )
-from pcan_model.tracking.association import match, predict, unique_detections
+from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.tracking.association import match, moved, predict, unique_detections
+from pcan_model.tracking.camera_motion import camera_motion, small_view
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -40,6 +42,7 @@ class Prepared:
     frame: Frame
     letterbox: Letterbox  # how the camera's image and the network's fit together
     image: Image  # (height, width, 3) RGB of Config.input, or as the camera sends it
+    view: NDArray[np.uint8] | None = None  # (h, w) small and grey, where the camera's motion is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +64,32 @@ class FrameStep:
     def prepare(self, frame: Frame) -> Prepared:
         """Fit a frame into the network's input, unless the engine does."""
         letterbox = fit_image(frame.image.shape, self.network.input)
+        view = small_view(frame) if self.config.camera_motion else None
         if self.camera_format is not None:
-            return Prepared(frame, letterbox, frame.ordered(self.camera_format.order))
-        return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")))
+            return Prepared(frame, letterbox, frame.ordered(self.camera_format.order), view)
+        return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")), view)
 
     def remembers(self, state: State) -> bool:
         """Return whether the next frame enters the frame memory."""
         return state.frame_index % self.network.frame_attention.memory_interval == 0
 
-    def associate(self, state: State, found: Detections, stamp: float) -> TrackUpdate:
+    def associate(self, state: State, found: Detections, ready: Prepared) -> TrackUpdate:
         """Match the detections with the tracks, and update these."""
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
+        stamp = ready.frame.stamp
+        state = replace(state, tracks=self._moved(state, ready))
         found = unique_detections(found, self.config)
         assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
+
+    def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
+        """Return the tracks where their filters, if there are any, expect them in this frame."""
+        camera = None
+        if ready.view is not None and state.tracks:
+            boxes = np.stack([track.box for track in state.tracks])
+            camera = camera_motion(state.view, ready.view, boxes, ready.letterbox)
+        return tuple(moved(track, ready.frame.stamp, camera) for track in state.tracks)
 
     def slots(self, state: State, update: TrackUpdate) -> Slots:
         """Choose the bank rows that the instance pass reads and writes."""
@@ -92,13 +106,13 @@ class FrameStep:
         """
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
-        return self._next(state, update, memory), tracks
+        return self._next(state, update, ready, memory), tracks
 
     @property
     def _idles(self) -> bool:
         return self.network.variant == "released" and self.network.released.idle_when_empty
 
-    def _next(self, state: State, update: TrackUpdate, memory: Any) -> State:
+    def _next(self, state: State, update: TrackUpdate, ready: Prepared, memory: Any) -> State:
         new = () if self._idles and not len(update.kept_rows) else (update.unmatched,)
         unmatched = (*new, *state.unmatched)[: self.config.keep_backdrops]
         return State(
@@ -108,20 +122,21 @@ class FrameStep:
             unmatched=unmatched,
             next_id=update.next_id,
             frame_index=state.frame_index + 1,
+            stamp=ready.frame.stamp,
+            view=ready.view,
         )
 
 
 def _masks(
     update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox, *, overlap: bool
 ) -> tuple[Mask, ...]:
-    """Paste the masks of the found tracks; unless `overlap`, the higher score keeps pixels where two meet.
+    """Paste the masks of the shown tracks; unless `overlap`, the higher score keeps pixels where two meet.
 
     logits  (D, m, m)  of the padded detections
     """
     height, width = letterbox.source
     masks = [
-        paste_mask(logits[row], letterbox.to_image(track.box), height, width)
-        for track, row in zip(update.found, update.rows, strict=True)
+        paste_mask(logits[row], letterbox.to_image(track.box), height, width) for track, row in update.shown
     ]
     return tuple(masks) if overlap else remove_overlaps(masks, height, width)
 
@@ -129,15 +144,16 @@ def _masks(
 def _tracks(
     state: State, update: TrackUpdate, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
 ) -> Tracks:
-    """Return all tracks of this frame, in pixels of the cameran image."""
+    """Return all confirmed tracks of this frame, in pixels of the cameran image."""
     gone = [
         (track, kind, EMPTY_MASK)
         for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))
         for track in group
+        if track.shown is not None
     ]
     here = [
-        (track, TrackState.NEW if track.born == state.frame_index else TrackState.TRACKED, mask)
-        for track, mask in zip(update.found, masks, strict=True)
+        (track, TrackState.NEW if track.shown == state.frame_index else TrackState.TRACKED, mask)
+        for (track, _), mask in zip(update.shown, masks, strict=True)
     ]
     instances = [_instance(track, kind, mask, state, stamp, letterbox) for track, kind, mask in here + gone]
     instances.sort(key=lambda instance: instance.track_id)

@@ -9,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.structures import Detections, Slots, State, Track
+from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.tracking import motion
 from pcan_model.tracking.association import NONE, unmatched_detections
 
 
@@ -25,6 +26,11 @@ class TrackUpdate:
     removed: tuple[Track, ...]  # unseen for too long, or made room for new ones
     unmatched: Detections  # detections that belong to no track
     next_id: int
+
+    @property
+    def shown(self) -> list[tuple[Track, int]]:
+        """Return the found tracks that are confirmed, by falling score, with their rows."""
+        return [(t, r) for t, r in zip(self.found, self.rows.tolist(), strict=True) if t.shown is not None]
 
     @property
     def kept(self) -> tuple[Track, ...]:
@@ -48,16 +54,17 @@ def update_tracks(
     """
     starts = (assigned == NONE) & (found.scores > config.init_score)
     rows = np.flatnonzero(starts | (assigned >= 0))
-    lost, removed = _unseen(state, assigned, len(rows), config)
+    lost, removed = _unseen(state, assigned, len(rows), stamp, config)
     free = _free_slots(state, assigned, lost, config.capacity)
     tracks: list[Track] = []
     next_id = state.next_id
     for row in rows.tolist():
         if starts[row]:
-            tracks.append(_begin(found, row, state.frame_index, stamp, next_id, next(free)))
+            track = _begin(found, row, state.frame_index, stamp, next_id, next(free), config)
             next_id += 1
         else:
-            tracks.append(_continue(state, int(assigned[row]), found, row, stamp, config))
+            track = _continue(state, int(assigned[row]), found, row, stamp, config)
+        tracks.append(_confirmed(track, state, stamp, config))
     unmatched = unmatched_detections(found, np.where(starts, 0, assigned), config)
     return TrackUpdate(tuple(tracks), found.rows[rows], found.rows, lost, removed, unmatched, next_id)
 
@@ -68,7 +75,7 @@ def unchanged_tracks(state: State, found: Detections) -> TrackUpdate:
 
 
 def _unseen(
-    state: State, assigned: NDArray[np.int64], busy: int, config: TrackerConfig
+    state: State, assigned: NDArray[np.int64], busy: int, stamp: float, config: TrackerConfig
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
     """Split the tracks that nothing matched into lost ones and removed ones.
 
@@ -79,9 +86,24 @@ def _unseen(
     seen = set(assigned.tolist())
     unseen = [track for k, track in enumerate(state.tracks) if k not in seen]
     unseen.sort(key=lambda track: (track.seen, track.track_id))
-    expired = sum(state.frame_index - track.seen >= config.keep_lost for track in unseen)
+    expired = sum(_expired(track, state.frame_index, stamp, config) for track in unseen)
     gone = max(expired, len(unseen) + busy - config.capacity)
     return tuple(unseen[gone:]), tuple(unseen[:gone])
+
+
+def _expired(track: Track, frame: int, stamp: float, config: TrackerConfig) -> bool:
+    """Return whether a track was unseen for long enough in frames and in seconds."""
+    unseen = max(0.0, stamp - track.stamp)
+    return frame - track.seen >= config.lost_frames and unseen >= config.lost_seconds
+
+
+def _confirmed(track: Track, state: State, stamp: float, config: TrackerConfig) -> Track:
+    """Let a track be shown from now on, if it was found often enough or nothing could confirm it sooner."""
+    if track.shown is not None:
+        return track
+    alone = state.stamp is None or stamp - state.stamp > config.confirm_gap
+    sure = track.hits >= config.confirm_frames or track.score > config.confirm_score
+    return replace(track, shown=state.frame_index) if sure or alone else track
 
 
 def _free_slots(
@@ -92,37 +114,58 @@ def _free_slots(
     return (slot for slot in range(capacity) if slot not in taken)
 
 
-def _begin(found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int) -> Track:
+def _begin(
+    found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int, config: TrackerConfig
+) -> Track:
+    label, score = int(found.labels[row]), float(found.scores[row])
     return Track(
         track_id=track_id,
         slot=slot,
         box=found.boxes[row],
-        label=int(found.labels[row]),
-        score=float(found.scores[row]),
+        label=label,
+        score=score,
         embed=found.embeds[row],
         velocity=np.zeros(2, np.float32),
         born=frame,
         seen=frame,
         stamp=stamp,
+        shown=None,
+        votes={label: score},
+        motion=motion.begin(found.boxes[row], stamp) if config.motion == "kalman" else None,
     )
 
 
 def _continue(
     state: State, index: int, found: Detections, row: int, stamp: float, config: TrackerConfig
 ) -> Track:
-    """Continue a track by a detection: box, label and score replaced, embedding averaged."""
-    track = state.tracks[index]
-    embed = (1 - config.momentum) * track.embed + config.momentum * found.embeds[row]
+    """Continue a track by a detection: box and score replaced, embedding averaged, the class by vote.
+
+    A detection too weak to match by its looks (second pass) leaves the embedding as it is.
+    """
+    track, score = state.tracks[index], float(found.scores[row])
+    share = config.momentum if found.scores[row] > np.float32(config.track_score) else 0.0
+    embed = (1 - share) * track.embed + share * found.embeds[row]
+    votes = _votes(track, int(found.labels[row]), score, config.class_momentum)
     return replace(
         track,
         box=found.boxes[row],
-        label=int(found.labels[row]),
-        score=float(found.scores[row]),
+        label=max(votes, key=votes.__getitem__),
+        score=score,
         embed=embed.astype(np.float32),
         velocity=_velocity(track, found.boxes[row], stamp, config.velocity_momentum),
         seen=state.frame_index,
         stamp=stamp,
+        hits=track.hits + 1,
+        votes=votes,
+        motion=track.motion and motion.correct(track.motion, found.boxes[row]),
     )
+
+
+def _votes(track: Track, label: int, score: float, momentum: float) -> dict[int, float]:
+    """Return the running mean of the scores by class; the newest class comes first, and wins a draw."""
+    kept = {known: (1 - momentum) * vote for known, vote in track.votes.items()}
+    newest = kept.pop(label, 0.0) + momentum * score
+    return {label: newest, **kept}
 
 
 def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:

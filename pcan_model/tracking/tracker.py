@@ -10,7 +10,7 @@ which costs overlap and motion one frame, while appearance goes on matching.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
@@ -18,9 +18,10 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.engine import Engine
-from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.core.structures import Detections, Frame, State, Tracks
+from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import FrameStep, Prepared
 
 Part = Literal["preprocess", "network", "association", "masks"]
@@ -63,8 +64,11 @@ class Stopwatch:
 class Tracker:
     """PCAN's tracking of one or several cameras by one engine; holds no state."""
 
-    def __init__(self, engine: Engine, config: TrackerConfig | None = None) -> None:
-        self.engine = engine
+    def __init__(
+        self, engine: Engine, config: TrackerConfig | None = None, admissions: Sequence[Admission] = ()
+    ) -> None:
+        """Take an engine, thresholds (its own if None), and what each camera tracks (everything if empty)."""
+        self.engine, self._admissions = engine, admissions
         self.config = config or engine.config.tracker
         self._frame_step = FrameStep(engine.config, self.config, engine.camera_format)
 
@@ -81,8 +85,8 @@ class Tracker:
     ) -> tuple[State, Tracks]:
         """Track the objects of one frame of one camera; `state` stays as it is.
 
-        watch    takes the times of the parts, if given
-        returns  the state for the next frame, and every track of this one by its id
+        stopwatch  takes the times of the parts, if given
+        returns    the state for the next frame, and every track of this one by its id
         """
         return self.step_cameras({0: state}, {0: frame}, stopwatch)[0]
 
@@ -127,7 +131,8 @@ class Tracker:
             remember={camera for camera in ready if step.remembers(states[camera])},
         )
         stopwatch.lap("network")
-        updates = {c: step.associate(states[c], found[c], each.frame.stamp) for c, each in ready.items()}
+        admitted = {c: self._admit(c, found[c], each) for c, each in ready.items()}
+        updates = {c: step.associate(states[c], admitted[c], each) for c, each in ready.items()}
         slots = {camera: step.slots(states[camera], update) for camera, update in updates.items()}
         stopwatch.lap("association")
         logits, memories = self.engine.segment_cameras(features, slots)
@@ -137,3 +142,6 @@ class Tracker:
         }
         stopwatch.lap("masks")
         return after
+
+    def _admit(self, camera: int, found: Detections, ready: Prepared) -> Detections:
+        return self._admissions[camera].admit(found, ready.letterbox) if self._admissions else found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.structures import TrackedInstance, Tracks
+from pcan_model.visualization.outlines import outlines
 
 RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
 GOLDEN = 0.618033988749895  # hue step between ids, for distinct colours of neighbours
@@ -40,6 +41,12 @@ def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bo
     return canvas
 
 
+def caption(instance: TrackedInstance, classes: tuple[str, ...]) -> str:
+    """Return class, id and score of an object; ground truth has no score."""
+    text = f"{classes[instance.label]} {instance.track_id}"
+    return text if instance.score >= 1 else f"{text} {instance.score:.2f}".replace(" 0.", " .")
+
+
 def text_scale(image: RgbImage) -> float:
     """Return a font scale that stays legible from thumbnails to 4K."""
     return float(np.clip(image.shape[0] / 1100, 0.34, 2.0))
@@ -56,14 +63,8 @@ def _fill(canvas: RgbImage, instance: TrackedInstance) -> None:
 
 def _outline(canvas: RgbImage, instance: TrackedInstance, box: bool) -> None:
     thickness = max(1, round(canvas.shape[0] / 480))
-    mask = instance.mask
-    if mask.crop.size:
-        # A border of zeros, so that an outline closes where the crop ends.
-        framed = cv2.copyMakeBorder(mask.crop, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-        found, _ = cv2.findContours(
-            framed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.x - 1, mask.y - 1)
-        )
-        cv2.drawContours(canvas, found, -1, colour(instance.track_id), thickness, cv2.LINE_AA)
+    found = outlines(instance.mask)
+    cv2.drawContours(canvas, found, -1, colour(instance.track_id), thickness, cv2.LINE_AA)
     if box:
         x1, y1, x2, y2 = (round(float(side)) for side in instance.box)
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour(instance.track_id), thickness, cv2.LINE_AA)
@@ -74,10 +75,7 @@ def _labels(canvas: RgbImage, nearest_first: Sequence[TrackedInstance], classes:
     scale = text_scale(canvas)
     taken: list[Plate] = []
     for instance in nearest_first:
-        text = f"{classes[instance.label]} {instance.track_id}"
-        if instance.score < 1:  # ground truth has no scores
-            text += f" {instance.score:.2f}".replace(" 0.", " .")
-        plate = _place(canvas, instance, text, scale, taken)
+        plate = _place(canvas, instance, caption(instance, classes), scale, taken)
         if float(instance.box[2] - instance.box[0]) < NARROW * plate.width:
             plate = _place(canvas, instance, str(instance.track_id), scale, taken)
         taken.append(plate)

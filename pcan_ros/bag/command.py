@@ -84,8 +84,10 @@ def _label(options: LabelOptions) -> int:
     from pcan_ros.bag.copy import CopyStyle
     from pcan_ros.bag.label import label_bag
 
-    files = ModelFiles(options.model or default_model())
-    engine = open_engine(files.folder, EngineOptions(options.backend, threads=options.threads)).engine
+    files = ModelFiles(options.model or default_model(), options.size)
+    engine = open_engine(
+        files.folder, EngineOptions(options.backend, size=options.size, threads=options.threads)
+    ).engine
     style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_images)
     done = label_bag(
         options.bag,

@@ -32,6 +32,7 @@ class ThroughNode:
 
     model: Path  # folder of an exported model
     backend: str = "auto"
+    size: str = ""  # of the network's input, of a model with several
     threads: int = 1
     rate: float = 0.0  # in real time at this multiple of the clip's pace; 0 in lock-step
 
@@ -70,6 +71,7 @@ class ThroughNode:
     def _parameters(self, topic: str) -> dict[str, Any]:
         return {
             "model": str(self.model.resolve()),
+            "size": self.size,
             "backend": self.backend,
             "threads": self.threads,
             "cameras": [topic],
@@ -77,9 +79,9 @@ class ThroughNode:
         }
 
 
-def config_of(model: Path) -> Config:
+def config_of(model: Path, size: str = "") -> Config:
     """Return the configuration that a node runs a model by; ModelError where there is none."""
-    return ModelFiles(model).config
+    return ModelFiles(model, size).config
 
 
 def _tracks(played: Played, height: int, width: int) -> Tracks:

@@ -21,6 +21,7 @@ PROFILE_HINT = (
     "share/pcan_ros/config/fastdds_shm.xml (FASTDDS_DEFAULT_PROFILES_FILE, before Kilted "
     "FASTRTPS_DEFAULT_PROFILES_FILE); or set reliability:=reliable where the camera publishes reliably"
 )
+ALONE_HINT = "sync:=approximate with a greater sync_slop, or sync:=none; or a camera has stopped"
 
 
 class Level(IntEnum):
@@ -38,6 +39,7 @@ class Recent:
     seconds: float = 0.0  # how long it took
     received: int = 0
     replaced: int = 0  # of them, by newer ones before their turn
+    alone: int = 0  # of them, without those of the other cameras of their instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ def _findings(health: Health) -> Iterator[tuple[Level, str]]:
     if off_clock:
         yield Level.WARN, off_clock
     recent = health.recent
+    if recent.received >= ENOUGH and recent.alone > DROPPED * recent.received:
+        share = recent.alone / recent.received
+        yield Level.WARN, f"{share:.0%} of the images find no partners in the other cameras: {ALONE_HINT}"
     if recent.received >= ENOUGH and recent.replaced > DROPPED * recent.received:
         arrive, track = recent.received / recent.seconds, (recent.received - recent.replaced) / recent.seconds
         share = recent.replaced / recent.received
@@ -139,7 +144,8 @@ def _counts(health: Health) -> dict[str, str]:
     return {
         "frames received": str(health.counts.received),
         "frames processed": str(health.processed),
-        "frames dropped": str(health.counts.replaced),
+        "frames dropped": str(health.counts.dropped),
+        "frames without partners": str(health.counts.alone),
         "frames bad": str(health.bad),
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from threading import Condition
 from typing import Any
 
@@ -22,6 +23,12 @@ class Counts:
 
     received: int = 0
     replaced: int = 0  # by a newer one before their turn, or by nothing
+    alone: int = 0  # left without the other cameras' images of their instant
+
+    @property
+    def dropped(self) -> int:
+        """Return how many were not tracked though they could be read."""
+        return self.replaced + self.alone
 
 
 class Mailbox:
@@ -37,11 +44,24 @@ class Mailbox:
     def put(self, camera: int, message: Any, now: float) -> None:
         """Keep a message in place of the one that waits; counts what it replaces."""
         with self._changed:
-            counts = self._counts[camera]
-            counts.received += 1
-            counts.replaced += self._slots[camera] is not None
-            self._slots[camera] = Arrival(camera, message, now)
-            self._changed.notify()
+            self._counts[camera].received += 1
+            self._place(camera, message, now)
+
+    def put_together(self, messages: Sequence[Any], now: float) -> None:
+        """Keep a message of each camera, all at once; that they came, `arrived` has counted."""
+        with self._changed:
+            for camera, message in enumerate(messages):
+                self._place(camera, message, now)
+
+    def arrived(self, camera: int) -> None:
+        """Count a message that waits elsewhere for those of the other cameras."""
+        with self._changed:
+            self._counts[camera].received += 1
+
+    def lose(self, camera: int, number: int) -> None:
+        """Count messages that the other cameras have none for."""
+        with self._changed:
+            self._counts[camera].alone += number
 
     def take(self, timeout: float, most: int = 1) -> list[Arrival]:
         """Wait for a message and return it, the cameras in turn; nothing after the timeout or when closed.
@@ -78,7 +98,12 @@ class Mailbox:
         """Return a copy of one camera's counts."""
         with self._changed:
             counts = self._counts[camera]
-            return Counts(counts.received, counts.replaced)
+            return replace(counts)
+
+    def _place(self, camera: int, message: Any, now: float) -> None:
+        self._counts[camera].replaced += self._slots[camera] is not None
+        self._slots[camera] = Arrival(camera, message, now)
+        self._changed.notify()
 
     def _turns(self, most: int) -> list[Arrival]:
         """Return the messages of the first cameras after the last one that have any."""

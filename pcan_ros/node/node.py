@@ -9,44 +9,31 @@ from __future__ import annotations
 import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
 
 # isort: split
-import argparse
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
-from sensor_msgs.msg import CompressedImage, Image
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_model.tracking.tracker import Tracker
+from pcan_ros.node.in_step import message_filters
+from pcan_ros.node.inputs import Inputs, info_topic
+from pcan_ros.node.lens import Lens
 from pcan_ros.node.node_parameters import NodeParameters
 from pcan_ros.node.node_services import add_services
 from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
-from pcan_ros.node.outputs import Outputs
+from pcan_ros.node.outputs import Outputs, missing_packages
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
-from pcan_ros.node.stop_signals import StopSignals
 from pcan_ros.node.throttle import Throttle
 from pcan_ros.node.transitions import refuse_impossible, reported
-
-RELIABILITY = {
-    "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
-    "reliable": QoSReliabilityPolicy.RELIABLE,
-}
 
 
 class TrackerNode(LifecycleNode):
@@ -61,7 +48,7 @@ class TrackerNode(LifecycleNode):
         self._topics: tuple[str, ...] = ()
         self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
-        self._inputs: list[Any] = []
+        self._inputs: Inputs | None = None
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
@@ -76,15 +63,21 @@ class TrackerNode(LifecycleNode):
         """Load the model and open the topics."""
         settings = self.parameters.settings
         self.lost, self._topics = None, self._resolved(settings.cameras)
+        if settings.sync != "none":
+            message_filters(settings.sync)
         cameras = len(settings.cameras)
         opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
-        self.parameters.adopt(opened.engine.config.tracker)
+        self.parameters.adopt(opened.engine.config)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
         config = opened.engine.config
+        infos = {info_topic(topic) for topic in self._topics}  # beside ~/image that is an input already
         self._outputs = [
-            Outputs(self, prefix, config.classes, self._throttle) for prefix in prefixes(cameras)
+            Outputs(self, prefix, config.classes, self._throttle, infos) for prefix in prefixes(cameras)
         ]
+        for package, topics in missing_packages().items():
+            self.get_logger().info(f"{package} is not installed: not offered: {', '.join(topics)}")
+        self._publish_labels()
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
     @reported
@@ -94,8 +87,10 @@ class TrackerNode(LifecycleNode):
         assert self.tracker is not None
         if self.lost is not None:
             raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
-        self.tracker = Tracker(self.tracker.engine, self.parameters.thresholds)
-        pipeline = Pipeline(self.tracker, len(self._topics), settings.time_limits, self)
+        known = self.parameters
+        self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
+        cameras, in_step, lenses = len(self._topics), settings.sync != "none", self._lenses()
+        pipeline = Pipeline(self.tracker, cameras, settings.time_limits, self, lenses, in_step=in_step)
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
             for camera, topic in enumerate(self._topics)
@@ -103,7 +98,8 @@ class TrackerNode(LifecycleNode):
         self.status.begin(len(self._topics))
         self.pipeline = pipeline
         pipeline.start()
-        self._inputs = [self._subscribe(camera, topic) for camera, topic in enumerate(self._topics)]
+        self._inputs = Inputs(self, self._topics, settings, pipeline.mailbox, lenses)
+        self._inputs.enabled = self.enabled
         self.get_logger().info(f"tracking {', '.join(self._topics)}")
 
     @reported
@@ -141,18 +137,18 @@ class TrackerNode(LifecycleNode):
     # The pipeline's sink, called from its thread
 
     def on_result(self, result: FrameResult) -> None:
-        """Publish one processed image: tracks first, debug images last."""
+        """Publish one processed image: tracks first, what is for people last."""
         outputs, camera = self._outputs[result.camera], self._statistics[result.camera]
         if result.jump:
             how = "went back" if result.jump < 0 else "jumped ahead"
             text = f"{camera.topic}: time {how} by {abs(result.jump):.3f} s: tracks are reset"
             self.get_logger().warning(text)
-        outputs.publish_tracks(result, self.parameters.settings)
+        scene = outputs.publish_tracks(result, self.parameters.settings)
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
         latency = camera.book(taken=result.taken, now=now, age=age, network=result.network)
         outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
-        outputs.publish_images(result)
+        outputs.publish_others(scene)
 
     def on_bad(self, camera: int, error: Exception) -> None:
         """Log what is wrong with an image, not for every image."""
@@ -181,7 +177,9 @@ class TrackerNode(LifecycleNode):
     def enable(self, enabled: bool) -> None:
         """Take images or ignore them, also those that wait; tracking starts anew when enabled again."""
         changed, self.enabled = enabled != self.enabled, enabled
-        if changed and self.pipeline is not None:
+        if self._inputs is not None and self.pipeline is not None and changed:
+            self._inputs.enabled = enabled
+            self._inputs.clear()
             self.pipeline.discard()
 
     def activity(self) -> Activity:
@@ -213,30 +211,30 @@ class TrackerNode(LifecycleNode):
         except RuntimeError as error:  # of rcl
             raise ParameterError(f"cameras: {error}") from error
 
-    def _subscribe(self, camera: int, topic: str) -> Any:
-        settings = self.parameters.settings
-        name = f"{topic}/compressed" if settings.compressed else topic
-        return self.create_subscription(
-            CompressedImage if settings.compressed else Image,
-            name,
-            partial(self._on_image, camera),
-            QoSProfile(depth=1, reliability=RELIABILITY[settings.reliability]),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+    def _lenses(self) -> tuple[Lens, ...]:
+        wanted = self.parameters.settings.camera_info
+        topics = map(info_topic, self._topics) if wanted != "none" else ()
+        return tuple(Lens(topic, rectify=wanted == "rectify", warn=self._warn) for topic in topics)
 
-    def _on_image(self, camera: int, message: Any) -> None:
-        """Keep only the newest image; the worker takes it when it is free."""
-        if self.enabled and self.pipeline is not None:
-            self.pipeline.mailbox.put(camera, message, time.monotonic())
+    def _warn(self, text: str) -> None:
+        admitted = self._throttle.admit(text, text)
+        if admitted is not None:
+            self.get_logger().warning(admitted)
+
+    def _publish_labels(self) -> None:
+        for outputs in self._outputs:
+            outputs.publish_labels(self.parameters.thresholds.track_score)
 
     def _tune(self) -> None:
+        self._publish_labels()
         if self.pipeline is not None:
-            self.pipeline.tune(self.parameters.thresholds, self.parameters.settings.time_limits)
+            known = self.parameters
+            self.pipeline.tune(known.thresholds, known.settings.time_limits, known.admissions)
 
     def _halt(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
+        if self._inputs is not None:
+            self._inputs.destroy()
+        self._inputs = None
         if self.pipeline is not None:
             self.pipeline.stop()
         self.pipeline = None
@@ -252,42 +250,3 @@ class TrackerNode(LifecycleNode):
 def prefixes(cameras: int) -> tuple[str, ...]:
     """Return where each camera's outputs are: `~/tracks` of a single one, `~/camera0/tracks` of several."""
     return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))
-
-
-def run_node(stop: StopSignals) -> int:
-    """Run the node until it is told to stop; returns the exit code, 1 when it cannot start."""
-    try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        _parser().parse_args(remove_ros_args()[1:])
-        node = TrackerNode()
-    except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
-        rclpy.try_shutdown()
-        print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    try:
-        started = not node.parameters.settings.autostart or node.autostart(lambda: stop.wanted)
-        if started:
-            _spin(node, stop)
-    finally:
-        node.close()
-        rclpy.try_shutdown()
-    return 0 if started else 1
-
-
-def _spin(node: TrackerNode, stop: StopSignals) -> None:
-    """Serve callbacks until a stop is wanted."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    stop.wake_by(node.create_guard_condition(lambda: None).trigger)
-    while not stop.wanted:
-        executor.spin_once()
-    stop.wake_by(None)
-
-
-def _parser() -> argparse.ArgumentParser:
-    example = "pcan_tracker --ros-args -p cameras:=\"['/camera/image_raw']\" -p tracker.init_score:=0.6"
-    return argparse.ArgumentParser(
-        "pcan_tracker",
-        description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
-        epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
-    )

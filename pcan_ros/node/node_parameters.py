@@ -10,9 +10,10 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.config import Config
 from pcan_model.core.package_files import default_model
 from pcan_model.core.plain_values import renamed
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.manifest import ModelError, ModelFiles
 from pcan_ros.node.parameters import (
     RENAMED,
@@ -24,6 +25,7 @@ from pcan_ros.node.parameters import (
     thresholds_from,
 )
 from pcan_ros.node.parameters import Parameter as Declared
+from pcan_ros.node.selection import admissions
 from pcan_ros.node.topic_list import topics_of
 
 
@@ -36,8 +38,9 @@ class NodeParameters:
         _list_cameras(overrides)
         model = overrides["model"].value if "model" in overrides else ""
         folder = Path(model or default_model()).expanduser()
-        self._base = _thresholds(folder)
-        self._known = parameters(self._base)
+        config = _config(folder)
+        self._model, self._classes = config or Config(), config.classes if config else ()
+        self._known = parameters(self._model.tracker)
         refuse_unknown(list(overrides), self._known)
         self._given = set(overrides)  # what somebody has set, which another model does not change
         self._node = node
@@ -47,12 +50,12 @@ class NodeParameters:
         self._build(self._values)
         node.add_on_set_parameters_callback(self._set)
 
-    def adopt(self, model: TrackerConfig) -> None:
-        """Take over the thresholds of the model that was loaded, but for those that somebody has set.
+    def adopt(self, model: Config) -> None:
+        """Take over thresholds and classes of the model that was loaded, but not what somebody has set.
 
         It may be another than was there, or could be read, when the node was made.
         """
-        self._base, self._known = model, parameters(model)
+        self._model, self._classes, self._known = model, model.classes, parameters(model.tracker)
         given = set(self._given)
         new = {name: p.default for name, p in self._known.items() if name not in given and not p.read_only}
         changes = [Parameter(name, value=value) for name, value in new.items() if value != self._values[name]]
@@ -65,8 +68,10 @@ class NodeParameters:
     def _build(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             self._known[name].check(value)
-        self.settings: Settings = settings_from(values)
-        self.thresholds: TrackerConfig = thresholds_from(values, self._base)
+        settings = settings_from(values)
+        self.admissions = admissions(settings, self._classes) if self._classes else ()
+        self.settings: Settings = settings
+        self.thresholds: TrackerConfig = thresholds_from(values, self._model.tracker)
         self._values = values
 
     def _set(self, changes: list[Any]) -> SetParametersResult:
@@ -82,12 +87,12 @@ class NodeParameters:
         return SetParametersResult(successful=True)
 
 
-def _thresholds(folder: Path) -> TrackerConfig:
-    """Return the model's thresholds; where it cannot be read, configuring will say so."""
+def _config(folder: Path) -> Config | None:
+    """Return the model's configuration; None where it cannot be read, which configuring will say."""
     try:
-        return ModelFiles(folder).config.tracker
+        return ModelFiles(folder).config
     except ModelError:
-        return TrackerConfig()
+        return None
 
 
 def _rename(node: Node, overrides: dict[str, Any]) -> None:

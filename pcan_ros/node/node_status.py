@@ -52,7 +52,12 @@ class LastReport:
         began, first = self.counts[0]
         if now - began < RECENT:
             return Recent()
-        return Recent(now - began, counts.received - first.received, counts.replaced - first.replaced)
+        return Recent(
+            now - began,
+            counts.received - first.received,
+            counts.replaced - first.replaced,
+            counts.alone - first.alone,
+        )
 
 
 class NodeStatus:
@@ -136,7 +141,7 @@ def tracker_status(
         backend=engine.facts.backend if engine else "none",
         frames_received=counts.received,
         frames_processed=camera.processed,
-        frames_dropped=counts.replaced,
+        frames_dropped=counts.dropped,
         frames_bad=camera.bad,
         cyclic_latency=latency.cyclic,
         processing_latency=latency.processing,

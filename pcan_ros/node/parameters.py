@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import Setting, setting, settings_of
 from pcan_model.core.masks import Encoding
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.backends import EngineOptions
 from pcan_ros.node.camera import TimeLimits
 
 TRACKER = "tracker."  # prefix of TrackerConfig's fields; those are parameters that may change at runtime
-RENAMED: dict[str, str] = {}  # parameters' older names to today's
+RENAMED = {"tracker.keep_lost": "tracker.lost_frames"}  # parameters' older names to today's
 ROS = ("use_sim_time", "start_type_description_service")  # rclpy's own, and all qos_overrides
 ENCODINGS = {
     "rle": Encoding.RLE_COCO,
@@ -41,6 +41,16 @@ class Settings:
     reliability: Literal["best_effort", "reliable"] = setting(
         "best_effort", "of the image subscriptions; reliable for bags played in lock-step"
     )
+    sync: Literal["none", "exact", "approximate"] = setting(
+        "none", "of several cameras: track each one's newest image, or those of one instant together"
+    )
+    sync_slop: float = setting(
+        0.02, "how far the stamps of one approximate instant may be apart", unit="seconds", low=0.0, high=10.0
+    )
+    camera_info: Literal["none", "check", "rectify"] = setting(
+        "none",
+        "the calibration beside a camera's images: compare it with them and pass it on; rectify them by it",
+    )
     engine: EngineOptions = field(default_factory=EngineOptions)
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
         "rle", "how masks are sent, see msg/InstanceMask", runtime=True
@@ -48,6 +58,25 @@ class Settings:
     publish_lost: bool = setting(
         False, "also publish tracks that are LOST or REMOVED in this frame", runtime=True
     )
+    classes: str = setting("", "names of the classes to track, by commas; empty for all", runtime=True)
+    class_scores: str = setting(
+        "", "a class's detections below a score are not tracked: car=0.5,pedestrian=0.4", runtime=True
+    )
+    min_size: float = setting(
+        0.0,
+        "objects whose box is shorter and narrower are not tracked",
+        unit="pixels of the image",
+        low=0.0,
+        high=10_000.0,
+        runtime=True,
+    )
+    ignore: str = setting(
+        "",
+        "regions where nothing is tracked, by semicolons: corners as 0,600 1280,600 1280,720, or an image's "
+        "file, ignored where it is not black; 1: before one of camera 1 only",
+        runtime=True,
+    )
+    jpeg_quality: int = setting(80, "of ~/overlay/compressed", low=1, high=100, runtime=True)
     time_jump_tolerance: float = setting(
         0.5,
         "how far a stamp may go back before the tracks are reset",
@@ -74,6 +103,8 @@ class Settings:
             raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
         if len(set(self.cameras)) < len(self.cameras):
             raise ParameterError(f"cameras: expected every topic once, got {list(self.cameras)}")
+        if self.sync != "none" and len(self.cameras) < 2:
+            raise ParameterError(f"sync: expected none for a single camera, got {self.sync}")
 
     @property
     def time_limits(self) -> TimeLimits:

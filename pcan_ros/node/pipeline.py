@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.engine import Image
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State, Tracks
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.data.image_decoding import BadImage, decode
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
+from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
+from pcan_ros.node.lens import Lens
 from pcan_ros.node.mailbox import Arrival, Mailbox
 
 WAIT = 0.5  # seconds between looks at whether to stop
@@ -33,6 +36,7 @@ class FrameResult:
     taken: float  # monotonic time when the worker took the image
     jump: float  # seconds that time jumped if that made the camera start anew (back: < 0), else 0
     network: float  # seconds in both passes of the network, of all cameras that were run at once
+    info: Any = None  # the camera's calibration with this header, None where none is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +45,7 @@ class Ready:
 
     arrival: Arrival
     prepared: Prepared
+    info: Any  # the camera's calibration, or None
 
 
 class Sink(Protocol):
@@ -64,10 +69,26 @@ class Pipeline:
     before its turn, the newer one is tracked.
     """
 
-    def __init__(self, tracker: Tracker, cameras: int, limits: TimeLimits, sink: Sink) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        cameras: int,
+        limits: TimeLimits,
+        sink: Sink,
+        lenses: Sequence[Lens] = (),
+        *,
+        in_step: bool = False,
+    ) -> None:
+        """Take a tracker, what limits its cameras' stamps and what results go to.
+
+        lenses   of every camera, or none where calibrations are not asked for
+        in_step  whether all cameras' images are always put, and are to be tracked, together
+        """
         self.mailbox = Mailbox(cameras)
         self._cameras = tuple(Camera(limits) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
+        self._at_once = cameras if in_step else self._engine.cameras_at_once
+        self._lenses = lenses
         self._stopping = False
         self._ready: dict[int, Ready] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
@@ -93,23 +114,25 @@ class Pipeline:
         self.reset()
         self.mailbox.clear()
 
-    def tune(self, thresholds: TrackerConfig, limits: TimeLimits) -> None:
-        """Use other thresholds from the next image on; tracks stay."""
-        self._tracker = Tracker(self._engine, thresholds)
+    def tune(
+        self, thresholds: TrackerConfig, limits: TimeLimits, admissions: Sequence[Admission] = ()
+    ) -> None:
+        """Use other thresholds from the next image on, and track what is admitted; tracks stay."""
+        self._tracker = Tracker(self._engine, thresholds, admissions)
         for camera in self._cameras:
             camera.limits = limits
 
     def _work(self) -> None:
         self._engine.meanwhile = self._look_ahead
         while not self._stopping:
-            arrivals = self.mailbox.take(WAIT, self._engine.cameras_at_once)
+            arrivals = self.mailbox.take(WAIT, self._at_once)
             if arrivals:
                 self._try(arrivals)
         self._engine.meanwhile = None
 
     def _look_ahead(self) -> None:
         """Make the images whose turn is next ready while the device is busy."""
-        for arrival in self.mailbox.peek(self._engine.cameras_at_once):
+        for arrival in self.mailbox.peek(self._at_once):
             ready = self._ready.get(arrival.camera)
             if ready is None or ready.arrival is not arrival:
                 self._make_ready(arrival)
@@ -117,7 +140,7 @@ class Pipeline:
     def _make_ready(self, arrival: Arrival) -> None:
         state = self._cameras[arrival.camera].state
         try:
-            self._ready[arrival.camera] = ready = Ready(arrival, self._prepare(arrival))
+            self._ready[arrival.camera] = ready = self._prepare(arrival)
             if state is not None:
                 self._engine.stage(ready.prepared.image, state.memory)
         except EngineLost:
@@ -125,12 +148,14 @@ class Pipeline:
         except Exception:  # it will come up again, and be reported, in its own turn
             self._ready.pop(arrival.camera, None)
 
-    def _prepare(self, arrival: Arrival) -> Prepared:
+    def _prepare(self, arrival: Arrival) -> Ready:
         message, fitted = arrival.message, self._engine.camera_format
         order = fitted.order if fitted else "rgb"
-        return self._tracker.prepare(
-            Frame(decode(message, order), stamp_seconds(message.header.stamp), order)
-        )
+        image, info = decode(message, order), None
+        if self._lenses:
+            image, info = self._lenses[arrival.camera].look(image, message.header)
+        frame = Frame(image, stamp_seconds(message.header.stamp), order)
+        return Ready(arrival, self._tracker.prepare(frame), info)
 
     def _try(self, arrivals: list[Arrival]) -> None:
         """Process an image of one or several cameras; whatever is wrong, the next ones get their chance."""
@@ -153,7 +178,7 @@ class Pipeline:
         if ready is not None and ready.arrival is arrival:
             return ready
         try:
-            return Ready(arrival, self._prepare(arrival))
+            return self._prepare(arrival)
         except Exception as error:  # BadImage, or what a library raises of it
             if not isinstance(error, BadImage):
                 self._cameras[arrival.camera].reset()
@@ -173,4 +198,5 @@ class Pipeline:
         network = stopwatch.timings.network
         for number, (_, tracks) in after.items():
             header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
-            self._sink.on_result(FrameResult(number, header, image, tracks, taken, jumps[number], network))
+            jump, info = jumps[number], ready[number].info
+            self._sink.on_result(FrameResult(number, header, image, tracks, taken, jump, network, info))

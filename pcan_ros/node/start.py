@@ -16,7 +16,7 @@ def main() -> int:
     stop = StopSignals()
 
     def work(_: object) -> int:
-        from pcan_ros.node.node import run_node
+        from pcan_ros.node.run import run_node
 
         return run_node(stop)
 

@@ -8,16 +8,19 @@ import yaml
 
 from pcan_ros.node.parameters import ParameterError
 
-EXPECTED = "expected image topics such as /camera/image_raw, or several as /front/image,/rear/image"
+CAMERAS = "image topics such as /camera/image_raw, or several as /front/image,/rear/image"
 
 
-def topics_of(text: str) -> list[str]:
-    """Return the topics of `/a`, `/a,/b`, `[/a, /b]` or `['/a', '/b']`; raises ParameterError otherwise."""
+def topics_of(text: str, name: str = "cameras", example: str = CAMERAS) -> list[str]:
+    """Return the topics of `/a`, `/a,/b`, `[/a, /b]` or `['/a', '/b']`; raises ParameterError otherwise.
+
+    name, example  of the parameter, for the error
+    """
     text = text.strip()
     topics: Any = _list(text) if text.startswith("[") else [part.strip() for part in text.split(",")]
     strings = isinstance(topics, list) and all(isinstance(topic, str) and topic for topic in topics)
     if not topics or not strings or any(letter in topic for topic in topics for letter in "[]'\", "):
-        raise ParameterError(f"cameras: {EXPECTED}; got {' '.join(text.split()) or 'nothing'}")
+        raise ParameterError(f"{name}: expected {example}; got {' '.join(text.split()) or 'nothing'}")
     return list(topics)
 
 

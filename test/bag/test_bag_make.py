@@ -206,7 +206,7 @@ def test_a_calibration_is_read_and_must_fit_the_images(tmp_path: Path, capsys: p
 def test_what_is_there_and_no_bag_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("all of it")
-    with pytest.raises(BagError, match="is no rosbag2: not replaced"):
+    with pytest.raises(BagError, match="is not a rosbag2: not replaced"):
         make_bag(Squares(length=1).frames(), tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").is_file()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis"], "no half of a bag stays behind"

@@ -11,7 +11,8 @@ import pytest
 from pcan_model.cli import ablate, attention, export, train
 from pcan_model.cli import build_engine as build_command
 from pcan_model.cli import drive as render
-from pcan_model.cli.arguments import at_least
+from pcan_model.cli.arguments import add_options, at_least, read_options
+from pcan_model.cli.score import ScoreOptions
 
 NONSENSE: dict[Callable[[list[str]], int], tuple[list[str], list[str]]] = {
     train.main: (
@@ -54,8 +55,16 @@ def test_every_command_refuses_numbers_that_make_no_sense(
     option, value, *more = wrong.split()
     with pytest.raises(SystemExit) as ended:
         run([*words, f"--{option}", value, *more])
-    predicted = capsys.readouterr().err.splitlines()[-1]
-    assert ended.value.code == 2 and f"--{option}: " in predicted and value in predicted
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and f"--{option}: " in error and value in error
+
+
+@pytest.mark.parametrize("option", ["--ground-truth", "--truth"])
+def test_an_alias_sets_the_same_field(option: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, ScoreOptions)
+    parsed = parser.parse_args(["--format", "coco", "--results", "r.json", option, "gt.json"])
+    assert read_options(ScoreOptions, parsed).ground_truth == Path("gt.json")
 
 
 def test_a_gpu_that_is_not_there_is_one_line(
@@ -78,5 +87,5 @@ def test_drives_that_cannot_be_written_are_one_line(
 ) -> None:
     (tmp_path / "file").touch()
     assert render.main(["--out", str(tmp_path / "file"), "--count", "1", "--length", "1"]) == 2
-    (predicted,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pcan-drive")]
-    assert "Not a directory" in predicted or "File exists" in predicted
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pcan-drive")]
+    assert "Not a directory" in error or "File exists" in error

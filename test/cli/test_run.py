@@ -53,9 +53,9 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
     assert run("pcan-x", work, []) == 2
-    predicted = capsys.readouterr().err
-    assert predicted.startswith(f"pcan-x: needs {package.partition('.')[0]}, which is not installed: ")
-    assert install in predicted and predicted.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"pcan-x: needs {package.partition('.')[0]}, which is not installed: ")
+    assert install in error and error.count("\n") == 1
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:

@@ -266,7 +266,7 @@ def test_an_interrupted_conversion_leaves_nothing_that_looks_whole(tmp_path: Pat
     steps.close()
     assert not (tmp_path / "out").exists()
     write([Bars()], "youtube_vis", tmp_path / "out")
-    with pytest.raises(DataError, match="out: expected a folder that is not there yet"):
+    with pytest.raises(DataError, match="out: expected a folder that does not exist"):
         next(convert([Bars()], "scalabel", tmp_path / "out"))
 
 
@@ -285,7 +285,7 @@ def test_check_counts_by_class_and_names_every_problem(tmp_path: Path) -> None:
     summary = DatasetSummary()
     list(check([clip], CLASSES, summary))
     assert len(summary.problems) == 2
-    assert "000001.jpg: image: expected a readable image, got 10 other bytes" in summary.problems[0]
+    assert "000001.jpg: image: expected a readable image, got 8 other bytes" in summary.problems[0]
     assert "rle.size: expected that of the image (30, 60), got [40, 60]" in summary.problems[1]
     assert "problem: " in describe(summary)
 

@@ -93,8 +93,8 @@ def test_weights_are_split_off_but_not_from_a_path_with_a_colon(tmp_path: Path) 
 
 @pytest.mark.parametrize("weight", ["much", "0", "-1", "nan", "inf"])
 def test_a_weight_that_is_none_is_refused(weight: str) -> None:
-    predicted = rf"--data drives:{weight}: expected PATH, or PATH:WEIGHT above 0, got the weight '{weight}'"
-    with pytest.raises(SourceError, match=predicted):
+    message = rf"--data drives:{weight}: expected PATH, or PATH:WEIGHT above 0, got the weight '{weight}'"
+    with pytest.raises(SourceError, match=message):
         split_weight(f"drives:{weight}")
 
 

@@ -87,7 +87,7 @@ def test_planes_of_yuv_come_out_as_rgb(encoding: str, order: str, pad: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"width": 5}, "size: expected even sides for nv12, got 5x4"),
         ({"height": 6}, r"data: expected 54 bytes \(step 6 x 9 rows\), got 36"),
@@ -95,10 +95,10 @@ def test_planes_of_yuv_come_out_as_rgb(encoding: str, order: str, pad: int) -> N
         ({"encoding": "nv24"}, "encoding: expected one of .*nv12, nv21.*; got 'nv24'"),
     ],
 )
-def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], predicted: str) -> None:
+def test_planes_that_do_not_fit_are_refused(change: dict[str, Any], expected: str) -> None:
     message = raw(np.zeros((6, 6), np.uint8), "nv12")
     vars(message).update({"height": 4, **change})
-    with pytest.raises(BadImage, match=predicted):
+    with pytest.raises(BadImage, match=expected):
         decode(message)
 
 
@@ -148,7 +148,7 @@ def test_compressed_images_come_out_as_rgb() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"encoding": "32FC1"}, "encoding: expected one of rgb8, .*; got '32FC1'"),
         ({"encoding": ""}, "encoding: expected one of .*; got ''"),
@@ -159,10 +159,10 @@ def test_compressed_images_come_out_as_rgb() -> None:
         ({"encoding": "mono16", "step": 11}, "step: expected at least 12 bytes"),
     ],
 )
-def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], predicted: str) -> None:
+def test_a_bad_image_is_refused_by_name_and_value(change: dict[str, Any], expected: str) -> None:
     message = raw(red(), "rgb8")
     vars(message).update(change)
-    with pytest.raises(BadImage, match=predicted):
+    with pytest.raises(BadImage, match=expected):
         decode(message)
 
 

@@ -121,12 +121,12 @@ def test_an_edit_list_of_any_bytes_gives_a_length_or_none(tmp_path: Path) -> Non
         assert shown is None or shown > 0
 
 
-@pytest.mark.parametrize("said", [24, 26, 27])
-def test_the_header_of_a_whole_video_may_be_off_by_a_few_frames(tmp_path: Path, predicted: int) -> None:
-    path = announce(write_video(tmp_path / "v.mkv", "MJPG"), predicted)
-    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == predicted
+@pytest.mark.parametrize("declared", [24, 26, 27])
+def test_the_header_of_a_whole_video_may_be_off_by_a_few_frames(tmp_path: Path, declared: int) -> None:
+    path = announce(write_video(tmp_path / "v.mkv", "MJPG"), declared)
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == declared
     clip = VideoClip(path)
-    assert clip.count == predicted
+    assert clip.count == declared
     assert (len(list(clip.frames())), clip.problems(), clip.count) == (FRAMES, (), FRAMES)
 
 

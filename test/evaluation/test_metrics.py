@@ -52,6 +52,29 @@ def count(ground_truth: Sequence[Objects], predicted: Sequence[Objects]) -> Repo
     return scorer.report()
 
 
+def test_a_track_that_goes_over_to_another_object_hops() -> None:
+    a, b = strip(0, 8), strip(20, 28)
+    ground_truth = [frame((CAR, 1, a), (CAR, 2, b))] * 3 + [frame((CAR, 2, b))]
+    predicted = [
+        frame((CAR, 5, a)),
+        frame((CAR, 5, a), (CAR, 6, b)),
+        frame((CAR, 5, b)),  # also a switch of object 2
+        frame((CAR, 5, b)),
+    ]
+
+    report = count(ground_truth, predicted)
+
+    assert (report.sum.hops, report.sum.id_switches) == (1, 1)
+    assert to_plain(report)["classes"]["car"]["hops"] == 1 and "hops" in to_text(report)
+
+
+def test_an_object_that_goes_over_to_a_new_track_is_no_hop() -> None:
+    truth = [frame((CAR, 1, strip(0, 8)))] * 2
+    report = count(truth, [frame((CAR, 5, strip(0, 8))), frame((CAR, 6, strip(0, 8)))])
+
+    assert (report.sum.hops, report.sum.id_switches) == (0, 1)
+
+
 def test_figures_equal_those_by_hand() -> None:
     a, b = strip(0, 8), strip(20, 28)
     ground_truth = [frame((CAR, 1, a), (CAR, 2, b))] * 3

@@ -156,9 +156,9 @@ def test_a_table_runs_from_drives_to_plot_and_then_has_nothing_left_to_do(
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["3", "--config", "nowhere", "--docs", str(tmp_path), "--dry-run"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("pcan-ablate: nowhere: no such configuration") and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("pcan-ablate: nowhere: no such configuration") and message.count("\n") == 1
     assert main(["3", "--iterations", "0", "--docs", str(tmp_path), "--dry-run"]) == 2
     assert (
-        capsys.readouterr().err == "pcan-ablate: --iterations 0: expected --weights to count with, got none\n"
+        capsys.readouterr().err == "pcan-ablate: --iterations 0: expected --weights to evaluate, got none\n"
     )

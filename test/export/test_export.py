@@ -127,12 +127,12 @@ def clip(frames: int) -> list[Frame]:
 
 
 def track(engine: Engine, frames: list[Frame]) -> list[Tracks]:
-    tracker, said = Tracker(engine), []
+    tracker, output = Tracker(engine), []
     state = tracker.start(UUID(int=1))
     for frame in frames:
         state, tracks = tracker.step(state, frame)
-        said.append(tracks)
-    return said
+        output.append(tracks)
+    return output
 
 
 def test_a_whole_sequence_has_the_same_ids_and_masks(exported: Path, random_net: PCAN) -> None:
@@ -141,8 +141,8 @@ def test_a_whole_sequence_has_the_same_ids_and_masks(exported: Path, random_net:
     theirs = track(TorchEngine(random_net), frames)
     kept, areas = 0, 0
     for a, b in zip(ours, theirs, strict=True):
-        said = [[(i.track_id, i.uuid, i.state, i.label, i.age) for i in t.instances] for t in (a, b)]
-        assert said[0] == said[1]
+        summaries = [[(i.track_id, i.uuid, i.state, i.label, i.age) for i in t.instances] for t in (a, b)]
+        assert summaries[0] == summaries[1]
         kept += sum(i.state == TrackState.TRACKED for i in a.instances)
         for x, y in zip(a.instances, b.instances, strict=True):
             np.testing.assert_allclose(x.box, y.box, atol=0.05)
@@ -220,8 +220,8 @@ def test_errors_are_one_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main([*arguments, "--out", str(tmp_path / "model")]) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count("\n") == 1 and not (tmp_path / "model").exists()
+    output = capsys.readouterr().err
+    assert message in output and output.count("\n") == 1 and not (tmp_path / "model").exists()
 
 
 def test_a_baseline_attention_is_refused_before_anything_is_written(tmp_path: Path) -> None:

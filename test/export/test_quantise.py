@@ -207,8 +207,8 @@ def test_another_size_is_exported_and_a_bad_one_refused(
 def test_agreement_counts_matched_objects() -> None:
     car, walker = Thing(0, (10, 10, 30, 30)), Thing(1, (50, 10, 70, 30), label=0)
     reference = ScriptedEngine([[car, walker]] * 2)
-    said = ScriptedEngine([[car.moved(4), Thing(1, walker.box, label=1)], [car, walker]])
-    alike = track_agreement(*(track(engine, [blank(0), blank(0.1)]) for engine in (said, reference)))
+    message = ScriptedEngine([[car.moved(4), Thing(1, walker.box, label=1)], [car, walker]])
+    alike = track_agreement(*(track(engine, [blank(0), blank(0.1)]) for engine in (message, reference)))
     assert (alike.objects, alike.extra) == (4, 1), "a walker taken for a rider is not the same object"
     assert alike.box_ious == pytest.approx((16 / 24, 1, 1))
     assert alike.mask_ious == pytest.approx((16 / 24, 1, 1), abs=0.02)

@@ -71,8 +71,8 @@ def differences(ours: list[Tracks], theirs: list[Tracks], *, box: float, share: 
     """Fail unless tracks are the same to `box` pixels and a `share` of each mask; return their number."""
     kept = 0
     for a, b in zip(ours, theirs, strict=True):
-        said = [[(i.track_id, i.state, i.label) for i in t.instances] for t in (a, b)]
-        assert said[0] == said[1]
+        summaries = [[(i.track_id, i.state, i.label) for i in t.instances] for t in (a, b)]
+        assert summaries[0] == summaries[1]
         for x, y in zip(a.found(), b.found(), strict=True):
             np.testing.assert_allclose(x.box, y.box, atol=box)
             one, two = (i.mask.full(a.height, a.width).astype(bool) for i in (x, y))
@@ -146,14 +146,16 @@ def test_tensorrt_rtx_builds_it(two_cameras: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (ExportOptions(camera=(0, 5)), "--camera: expected HEIGHT and WIDTH > 0, got 0 5"),
         (ExportOptions(cameras=3), "--cameras 3: expected --roi gridsample, for TensorRT, got roialign"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_first(tmp_path: Path, options: ExportOptions, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_exported_is_refused_first(
+    tmp_path: Path, options: ExportOptions, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
         export(small_net(), tmp_path / "model", options)
     with pytest.raises(ConfigError, match=r"--camera: input.fit: expected letterbox, got resize"):
         resized = small_net(small_config(input={"fit": "resize"}))

@@ -47,6 +47,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         cameras=3,
         camera_format=CameraFormat(150, 300, "bgr"),
         weights="weights.safetensors",
+        sizes=("384x640", "736x1280"),
     )
     manifest.write(tmp_path)
     read = ModelManifest.read(tmp_path)
@@ -63,11 +64,11 @@ def test_the_manifest_of_the_shipped_model_is_written_again_as_it_is(tmp_path: P
     configs = [config_from_dict(values.pop("config")) for values in (before, after)]
     assert configs[0] == configs[1]
     assert {key: after[key] for key in before} == before, "models exported before are read as they were"
-    assert after.keys() - before.keys() <= {"rest"}
+    assert after.keys() - before.keys() <= {"rest", "sizes"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"config": {"color": 3}}, "config: color: expected one of"),
         ({"precision": "fp64"}, "precision: expected one of fp32, fp16, int8, fp8, got 'fp64'"),
@@ -83,11 +84,11 @@ def test_the_manifest_of_the_shipped_model_is_written_again_as_it_is(tmp_path: P
         ({"sha256": ["frame.onnx"]}, "sha256: expected file: digest"),
     ],
 )
-def test_every_key_is_checked(folder: Path, changes: dict[str, Any], said: str) -> None:
+def test_every_key_is_checked(folder: Path, changes: dict[str, Any], message: str) -> None:
     rewrite(folder, **changes)
     with pytest.raises(ModelError) as raised:
         ModelFiles(folder)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_a_link_to_a_file_elsewhere_is_refused(folder: Path, tmp_path: Path) -> 
         (folder / name).symlink_to(other)
         rewrite(folder, sha256={}, weights="weights.safetensors")
         with pytest.raises(
-            ModelError, match=r"expected a file of the model's folder, got a link to .*elsewhere"
+            ModelError, match=r"expected a file in the model folder, got a link to .*elsewhere"
         ):
             ModelFiles(folder)
 
@@ -217,3 +218,29 @@ def test_no_other_module_opens_the_manifest_by_its_name() -> None:
     for path in set(sources) - homes:  # the cache of engines has manifests of its own
         text = path.read_text()
         assert '"manifest.json"' not in text and "'manifest.json'" not in text, path
+
+
+def test_each_size_of_a_model_has_its_graphs_and_configuration(folder: Path) -> None:
+    for name in ("frame", "instance"):
+        shutil.copy(folder / f"{name}.onnx", folder / f"{name}_128x192.onnx")
+    rewrite(folder, sizes=["128x192"])
+    own, other = ModelFiles(folder), ModelFiles(folder, "128x192")
+    assert own.graph("frame").name == "frame.onnx" and other.graph("frame").name == "frame_128x192.onnx"
+    assert other.manifest.image_shape == (128, 192, 3) and own.manifest.image_shape != (128, 192, 3)
+    assert ModelFiles(folder, own.manifest.size).config == own.config
+
+
+def test_a_size_that_a_model_does_not_have_is_refused_with_those_it_has(folder: Path) -> None:
+    own = ModelFiles(folder).manifest.size
+    with pytest.raises(ModelError, match=rf"manifest\.json: size: expected one of {own}; got '384x640'"):
+        ModelFiles(folder, "384x640")
+    rewrite(folder, sizes=["384x640"])
+    with pytest.raises(ModelError, match=r"missing frame_384x640\.onnx, instance_384x640\.onnx"):
+        ModelFiles(folder, "384x640")
+
+
+@pytest.mark.parametrize("sizes", ["384x640", ["../x"], ["384"], ["0x64"], ["100x64"], [3], ["64x64\n"]])
+def test_malformed_sizes_are_refused(folder: Path, sizes: Any) -> None:
+    rewrite(folder, sizes=sizes)
+    with pytest.raises(ModelError, match="sizes: expected a list of sizes such as 384x640"):
+        ModelFiles(folder)

@@ -138,19 +138,19 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(squares: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("part", "key", "said"),
+    ("part", "key", "message"),
     [
         ("heads", "detections", r"scores: expected \(3,\) as in manifest.json: heads.detections, got \(4,\)"),
         ("tracker", "capacity", r"owner: expected \(9,\) as in manifest.json: tracker.capacity, got \(8,\)"),
     ],
 )
 def test_a_manifest_of_other_numbers_of_rows_is_refused(
-    squares: Path, part: str, key: str, said: str
+    squares: Path, part: str, key: str, message: str
 ) -> None:
     manifest = json.loads((squares / "manifest.json").read_text())
     manifest["config"][part][key] += -1 if part == "heads" else 1
     (squares / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         OnnxEngine(squares)
 
 

@@ -47,7 +47,7 @@ def test_cut_and_changed_graphs_are_refused_or_read_but_nothing_else_happens(tmp
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"no graph", "a field of"),
         (b"\x80" * 20, "a number that does not end"),
@@ -56,9 +56,9 @@ def test_cut_and_changed_graphs_are_refused_or_read_but_nothing_else_happens(tmp
         (b"\x3b", "a field of unknown kind 3"),
     ],
 )
-def test_what_is_no_graph_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_is_no_graph_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "x.onnx").write_bytes(content)
-    with pytest.raises(MalformedOnnx, match=said):
+    with pytest.raises(MalformedOnnx, match=message):
         read_onnx(tmp_path / "x.onnx")
 
 

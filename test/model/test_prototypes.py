@@ -236,9 +236,9 @@ def literal_blend(queries: Tensor, value: Tensor, mu: Tensor, v: Tensor) -> Tens
     result = torch.zeros_like(value)
     for i in range(len(value)):
         readings = [posterior(queries[i : i + 1], m, SIGMA2)[0] @ u for m, u in zip(mu, v, strict=True)]
-        said = [value[i], *readings]
-        raised = [math.exp(0.7 * float(y @ value[i])) for y in said]
-        for y, share in zip(said, raised, strict=True):
+        values = [value[i], *readings]
+        raised = [math.exp(0.7 * float(y @ value[i])) for y in values]
+        for y, share in zip(values, raised, strict=True):
             result[i] += y * share / sum(raised)
     return result
 

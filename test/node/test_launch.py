@@ -13,11 +13,14 @@ import pytest
 import yaml
 
 from pcan_model.cli.evaluate import read
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
+from pcan_ros import show
 from pcan_ros.environment import TUNED
 from pcan_ros.node.parameters import parameters
+from pcan_ros.show import ShownBag
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAY = ["ros2", "bag", "play"]
 INSTALLED = importlib.util.find_spec("launch_ros") is not None
 
 
@@ -37,16 +40,21 @@ STAND_INS = {
     "launch.actions": (
         "DeclareLaunchArgument",
         "ExecuteProcess",
+        "IncludeLaunchDescription",
+        "LogInfo",
         "OpaqueFunction",
         "PopLaunchConfigurations",
         "PushLaunchConfigurations",
+        "RegisterEventHandler",
         "Shutdown",
     ),
     "launch.events": (),
     "launch.events.process": ("ProcessExited",),
+    "launch.launch_description_sources": ("PythonLaunchDescriptionSource",),
     "launch.substitutions": ("LaunchConfiguration", "PathJoinSubstitution"),
     "launch_ros": (),
-    "launch_ros.actions": ("LifecycleNode",),
+    "launch_ros.actions": ("LifecycleNode", "Node"),
+    "launch_ros.event_handlers": ("OnStateTransition",),
     "launch_ros.substitutions": ("FindPackageShare",),
 }
 
@@ -107,9 +115,33 @@ def test_the_node_gets_its_parameters_and_an_environment_of_its_own(
 
 
 def test_the_launch_files_describe_something(launch_file: Callable[[str], Any]) -> None:
-    for name in ("tracker", "evaluate"):
+    for name in ("tracker", "evaluate", "show"):
         description = launch_file(name).generate_launch_description()
         assert description.values[0] if isinstance(description, Stub) else description.entities
+
+
+@pytest.mark.skipif(INSTALLED, reason="launch is installed: test_launched_show.py starts it itself")
+def test_show_plays_the_bag_once_the_tracker_is_active_and_leaves_out_what_is_missing(
+    launch_file: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = ShownBag(Path("drive"), "/front/image", compressed=False, has_clock=True)
+    there = {"ros2bag", "foxglove_bridge"}
+    monkeypatch.setattr(show, "read_bag", lambda *_: bag)
+    monkeypatch.setattr(show, "installed", there.__contains__)
+    values = {"bag": "drive", "topic": "", "rate": "1.0", "loop": "false", "view": "foxglove", "model": "m"}
+    played, bridge, said, tracker = launch_file("show")._parts(context_of(values))
+    transition = played.values[0].named
+    assert transition["goal_state"] == "active" and transition["entities"][0].named["cmd"][:3] == PLAY
+    assert bridge.named["package"] == "foxglove_bridge" and "foxglove_layout.json" in said.named["msg"]
+    arguments = dict(tracker.named["launch_arguments"])
+    assert (arguments["cameras"], arguments["use_sim_time"], arguments["model"]) == (show.CAMERA, "true", "m")
+
+    there.clear()
+    lines = launch_file("show")._parts(context_of(values))[:2]
+    assert [line.named["msg"].split(":")[1] for line in lines] == [
+        " play is left out",
+        " foxglove is left out",
+    ]
 
 
 @pytest.fixture

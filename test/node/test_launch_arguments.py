@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.launch_arguments import DESCRIPTIONS, parameter_file, parameters_from
 from pcan_ros.node.parameters import ParameterError, parameters
 from pcan_ros.node.topic_list import topics_of
@@ -70,3 +70,9 @@ def test_a_parameter_file_that_is_not_there_is_refused() -> None:
         parameter_file("/nowhere.yaml")
     with pytest.raises(ParameterError, match="parameters: expected a file, got nothing"):
         parameter_file("")
+
+
+def test_a_number_may_be_written_without_its_point() -> None:
+    assert parameters_from({"sync_slop": "1"}) == {"sync_slop": 1.0}
+    with pytest.raises(ParameterError, match="sync_slop: expected a number, got wide"):
+        parameters_from({"sync_slop": "wide"})

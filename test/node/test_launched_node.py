@@ -123,7 +123,9 @@ def test_an_argument_that_does_not_fit_is_one_line_and_fails(
     assert "process started" not in launch.log()
 
 
-@pytest.mark.parametrize("program", ["pcan_tracker", "pcan-bag", "pcan-evaluate", "pcan-build-engine"])
+@pytest.mark.parametrize(
+    "program", ["pcan_tracker", "pcan_autoware", "pcan-bag", "pcan-evaluate", "pcan-build-engine"]
+)
 def test_programs_are_found_by_ros2_run(program: str) -> None:
     pytest.importorskip("ros2run")
     run = ros2("run", "pcan_ros", program, "--help")

@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSReliabilityPolicy
 from support.squares import export_squares
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.node import node_parameters
 from pcan_ros.node.node import TrackerNode
@@ -55,7 +55,7 @@ def test_cameras_may_be_one_text(squares: Path, text: str, topics: list[str]) ->
     with tracker_node(squares, cameras=text) as node:
         assert node.get_parameter("cameras").value == topics
         assert node.autostart()
-        assert [subscription.topic_name for subscription in node._inputs] == topics
+        assert [subscription.topic_name for subscription in node._inputs.images] == topics
 
 
 def test_a_text_that_is_no_list_of_cameras_is_refused(squares: Path) -> None:
@@ -69,13 +69,16 @@ def test_remapping_a_camera_moves_its_compressed_topic_too(squares: Path, suffix
     with tracker_node(squares, "~/image:=/front/image", compressed=bool(suffix)) as node:
         assert node.autostart()
         assert [camera.topic for camera in node.activity().cameras] == ["/front/image"]
-        assert [subscription.topic_name for subscription in node._inputs] == [f"/front/image{suffix}"]
+        assert [subscription.topic_name for subscription in node._inputs.images] == [f"/front/image{suffix}"]
 
 
 def test_a_namespace_and_a_name_move_every_topic(squares: Path) -> None:
     with tracker_node(squares, "__ns:=/car", "__node:=eyes", cameras=["~/image", "rear"]) as node:
         assert node.autostart()
-        assert [subscription.topic_name for subscription in node._inputs] == ["/car/eyes/image", "/car/rear"]
+        assert [subscription.topic_name for subscription in node._inputs.images] == [
+            "/car/eyes/image",
+            "/car/rear",
+        ]
         topics = {name for name, _ in node.get_topic_names_and_types()}
         wanted = {f"/car/eyes/camera{k}/{name}" for k in (0, 1) for name in ("tracks", "status")}
         assert wanted <= topics
@@ -93,7 +96,7 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
     squares: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "late"
-    with tracker_node(folder, tracker__keep_lost=7) as node:
+    with tracker_node(folder, tracker__lost_frames=7) as node:
         assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
         shutil.copytree(squares, folder)
         own = ModelFiles(folder).config.tracker
@@ -101,7 +104,7 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
         assert node.set_parameters([changed])[0].successful
         for _ in range(2):
             assert node.autostart()
-            wanted = replace(own, keep_lost=7, momentum=0.25)
+            wanted = replace(own, lost_frames=7, momentum=0.25)
             assert node.tracker.config == node.parameters.thresholds == wanted != TrackerConfig()
             assert node.get_parameter("tracker.init_score").value == own.init_score
             assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
@@ -110,13 +113,13 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
 def test_a_parameter_is_read_under_its_older_name_with_one_warning(
     squares: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    old = {"bank_time": "tracker.keep_lost", "masks": "mask_encoding"}
+    old = {"bank_time": "tracker.lost_frames", "masks": "mask_encoding"}
     monkeypatch.setattr(node_parameters, "RENAMED", old)
     with tracker_node(squares, bank_time=7, masks="mono8", mask_encoding="none") as node:
-        assert node.get_parameter("tracker.keep_lost").value == 7 == node.parameters.thresholds.keep_lost
+        assert node.get_parameter("tracker.lost_frames").value == 7 == node.parameters.thresholds.lost_frames
         assert node.parameters.settings.mask_encoding == "none", "today's name wins"
     said = capfd.readouterr().err
-    assert said.count("bank_time: is called tracker.keep_lost now, and was read as that") == 1
+    assert said.count("bank_time: is called tracker.lost_frames now, and was read as that") == 1
 
 
 def test_quality_of_service_can_be_overridden_and_survives_a_cleanup(squares: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.masks import Encoding
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.backends import EngineOptions
 from pcan_ros.node.mailbox import Counts, Mailbox
 from pcan_ros.node.parameters import (
@@ -79,11 +79,11 @@ def test_an_unknown_name_is_refused() -> None:
 
 def test_values_become_settings_and_thresholds() -> None:
     values = {name: p.default for name, p in parameters(TrackerConfig()).items()}
-    values |= {"mask_encoding": "bitmap", "tracker.keep_lost": 3, "backend": "openvino", "threads": 2}
+    values |= {"mask_encoding": "bitmap", "tracker.lost_frames": 3, "backend": "openvino", "threads": 2}
     engine = EngineOptions("openvino", threads=2)
     assert settings_from(values) == replace(Settings(), mask_encoding="bitmap", engine=engine)
     assert settings_from(values).encoding == Encoding.BITMAP
-    assert thresholds_from(values, TrackerConfig()) == TrackerConfig(keep_lost=3)
+    assert thresholds_from(values, TrackerConfig()) == TrackerConfig(lost_frames=3)
 
 
 @pytest.mark.parametrize("cameras", [[], [""], ["a", "a"]])

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from pcan_model.core.config import Config, TrackerConfig
+from pcan_model.core.config import Config
 from pcan_model.core.fields import settings_of
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_ros.node.parameters import parameters
 
 ROOT = Path(__file__).parents[2]

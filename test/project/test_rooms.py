@@ -42,7 +42,7 @@ NO_TORCH = (
 )  # whole rooms, but for what is named here
 ALLOWED = {"pcan_model.visualization.attention_recorder"}  # runs the network in torch
 ROBOT = (  # what starts on the robot
-    "pcan_ros.node.node",
+    "pcan_ros.node.run",
     "pcan_ros.demo",
     "pcan_ros.bag.command",
     "pcan_model.cli.track",

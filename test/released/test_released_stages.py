@@ -62,7 +62,7 @@ def test_a_step_moves_what_the_stage_trains_and_nothing_else(stage: str) -> None
 
 @pytest.mark.parametrize("stage", list(STAGES))
 def test_objects_known_by_their_box_only_teach_the_detector_but_no_mask(stage: str) -> None:
-    said = []
+    results = []
     for boxed in (False, True):
         torch.manual_seed(0)
         network_pass = make_pass(small_released(train={"stage": stage})).train()
@@ -75,8 +75,8 @@ def test_objects_known_by_their_box_only_teach_the_detector_but_no_mask(stage: s
         grads = [p.grad for p in network_pass.parameters() if p.grad is not None]
         assert all(grad.isfinite().all() for grad in grads)
         assert all(value.isfinite().all() for value in network_pass.state_dict().values())
-        said.append({f.name: getattr(losses, f.name).item() for f in fields(losses)})
-    full, bare = said
+        results.append({f.name: getattr(losses, f.name).item() for f in fields(losses)})
+    full, bare = results
     if stage == "detector":
         assert bare == full and full["boxes"] > 0 and full["embedding"] > 0
     else:

@@ -37,8 +37,8 @@ def same(ours: list[Tracks], theirs: list[Tracks]) -> None:
     """Assert that all tracks and masks are the same, but for pixels on the threshold."""
     continued = 0
     for a, b in zip(ours, theirs, strict=True):
-        said = [[(i.track_id, i.state, i.label, i.age) for i in t.instances] for t in (a, b)]
-        assert said[0] == said[1]
+        summaries = [[(i.track_id, i.state, i.label, i.age) for i in t.instances] for t in (a, b)]
+        assert summaries[0] == summaries[1]
         continued += sum(i.state == TrackState.TRACKED for i in a.instances)
         for x, y in zip(a.instances, b.instances, strict=True):
             np.testing.assert_allclose(x.box, y.box, atol=0.05)
@@ -146,7 +146,7 @@ def test_a_camera_of_other_proportions_is_named(released: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "options", "said"),
+    ("parts", "options", "message"),
     [
         ({"released": {"drift": True}}, {}, "released.drift: expected false"),
         ({"heads": {"cell_samples": 0}}, {}, "heads.cell_samples: expected 2 with --roi gridsample, got 0"),
@@ -155,9 +155,9 @@ def test_a_camera_of_other_proportions_is_named(released: Path) -> None:
     ],
 )
 def test_what_static_graphs_do_not_do_is_refused(
-    tmp_path: Path, parts: dict[str, dict[str, object]], options: dict[str, int], said: str
+    tmp_path: Path, parts: dict[str, dict[str, object]], options: dict[str, int], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         export(fixed_released(**parts), tmp_path / "model", ExportOptions(roi="gridsample", **options))
     assert not (tmp_path / "model").exists()
 

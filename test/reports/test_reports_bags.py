@@ -52,9 +52,9 @@ def test_a_ros_1_bag_is_recognised_and_the_command_that_converts_it_works(
     shown = path.parent if folder else path
 
     assert command.main(["show", str(shown)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "got a ROS 1 bag; convert it first: rosbags-convert --src " in said
-    convert = said[said.index("rosbags-convert") :].strip()
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "got a ROS 1 bag; convert it first: rosbags-convert --src " in message
+    convert = message[message.index("rosbags-convert") :].strip()
     subprocess.run(convert, shell=True, check=True)
     assert inspect(Path(convert.split()[-1])).messages == 3
 
@@ -68,9 +68,9 @@ def test_every_command_says_that_a_bag_is_of_ros_1(
     assert data_sets.main(["show", path]) == 2
     assert command.main(["make", path, "--out", str(tmp_path / "out")]) == 2
     assert track.main([path, "--out", str(tmp_path / "out.mp4")]) == 2
-    said = capsys.readouterr()
-    assert said.out.count("a ROS 1 bag") == 1 and said.err.count("a ROS 1 bag") == 3
-    assert "Traceback" not in said.err
+    message = capsys.readouterr()
+    assert message.out.count("a ROS 1 bag") == 1 and message.err.count("a ROS 1 bag") == 3
+    assert "Traceback" not in message.err
 
 
 def raw(message: object) -> bytes:
@@ -124,7 +124,7 @@ def test_of_a_compressed_file_that_is_cut_off_the_beginning_is_read(tmp_path: Pa
 
     report = inspect(folder)
 
-    assert 1 <= report.messages < 5 and "cut off or damaged behind" in report.text()
+    assert 1 <= report.messages < 5 and "cut off or damaged after" in report.text()
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

@@ -37,8 +37,8 @@ DRIVE = [frame(t, label("1", "car", 3), label("2", "pedestrian", 20)) for t in r
 def bdd(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Return what scores frames of Scalabel."""
 
-    def scored(truth: Any, said: Any) -> dict[str, Any]:
-        for name, data in (("truth", truth), ("said", said)):
+    def scored(truth: Any, output: Any) -> dict[str, Any]:
+        for name, data in (("truth", truth), ("output", output)):
             (tmp_path / f"{name}.json").write_text(json.dumps(data))
         return score("bdd100k", tmp_path / "truth.json", tmp_path / "said.json")["summary"]
 
@@ -83,9 +83,9 @@ def test_boxes_beside_masks_do_not_count_and_it_is_said(
 
 @pytest.mark.parametrize("identity", [10**8, 3 * 10**9, "9" * 40, "a-1", 0, 7.0])
 def test_any_identity_is_renumbered(bdd: Callable[..., dict[str, Any]], identity: Any) -> None:
-    said = [frame(t, label(identity, "car", 3), label("2", "pedestrian", 20)) for t in range(2)]
+    output = [frame(t, label(identity, "car", 3), label("2", "pedestrian", 20)) for t in range(2)]
 
-    assert bdd(DRIVE, said) == bdd(DRIVE, DRIVE)
+    assert bdd(DRIVE, output) == bdd(DRIVE, DRIVE)
 
 
 def test_a_video_without_results_is_missed_with_one_warning(
@@ -98,7 +98,7 @@ def test_a_video_without_results_is_missed_with_one_warning(
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("output", "message"),
     [
         (
             [frame(0, label("1", "car", 3) | {"rle": run(3, (12, 30))})],
@@ -124,10 +124,10 @@ def test_a_video_without_results_is_missed_with_one_warning(
     ],
 )
 def test_a_bad_frame_of_bdd100k_is_one_line(
-    bdd: Callable[..., dict[str, Any]], said: Any, message: str
+    bdd: Callable[..., dict[str, Any]], output: Any, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        bdd(DRIVE, said)
+        bdd(DRIVE, output)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -39,8 +39,8 @@ DOCUMENTS = {"youtube_vis": (VIS, VIS_RESULTS), "coco": (COCO, COCO_RESULTS)}
 def ap(tmp_path: Path) -> Callable[..., float]:
     """Return what scores labels and results of a format; None: sound ones."""
 
-    def scored(kind: str, truth: Any = None, said: Any = None) -> float:
-        for name, data, sound in zip(("truth", "said"), (truth, said), DOCUMENTS[kind], strict=True):
+    def scored(kind: str, truth: Any = None, output: Any = None) -> float:
+        for name, data, sound in zip(("truth", "output"), (truth, output), DOCUMENTS[kind], strict=True):
             (tmp_path / f"{name}.json").write_text(json.dumps(sound if data is None else data))
         found = score(kind, tmp_path / "truth.json", tmp_path / "said.json")
         return float(found["stats"]["AP50"])
@@ -243,9 +243,9 @@ BAD = {
 def test_what_cannot_be_derived_is_one_line(
     tmp_path: Path, ap: Callable[..., float], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    kind, truth, said, message = BAD[name]
+    kind, truth, output, message = BAD[name]
     with pytest.raises(DataError, match=message):
-        ap(kind, truth, said)
+        ap(kind, truth, output)
 
     files = ["--truth", str(tmp_path / "truth.json"), "--results", str(tmp_path / "said.json")]
     assert main(["--format", kind, *files]) == 2
@@ -277,9 +277,9 @@ def test_results_of_categories_that_the_labels_lack_do_not_count_and_it_is_said(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=some.data())
 def test_any_change_of_a_value_scores_or_is_one_line(ap: Callable[..., float], kind: str, data: Any) -> None:
-    truth, said = DOCUMENTS[kind]
+    truth, output = DOCUMENTS[kind]
     which = data.draw(some.booleans())
-    changed = data.draw(damaged(truth if which else said))
+    changed = data.draw(damaged(truth if which else output))
     try:
         found = ap(kind, changed if which else None, None if which else changed)
     except DataError as error:
@@ -290,7 +290,7 @@ def test_any_change_of_a_value_scores_or_is_one_line(ap: Callable[..., float], k
 
 @pytest.mark.skipif(not REPORTS.is_dir(), reason="the shared inputs of reports are not here")
 @pytest.mark.parametrize(
-    ("kind", "truth", "said", "expected"),
+    ("kind", "truth", "output", "expected"),
     [
         ("youtube_vis", "visres/ok/gt.json", "visres/ok/dt.json", 1),
         ("youtube_vis", "visres/ok/gt.json", "visres/poly/dt.json", 1),
@@ -318,12 +318,12 @@ def test_any_change_of_a_value_scores_or_is_one_line(ap: Callable[..., float], k
         ("coco", "coco/ok/gt.json", "coco/dt_unknown_image/dt.json", "image_id: expected"),
     ],
 )
-def test_the_reported_files(kind: str, truth: str, said: str, expected: Any) -> None:
+def test_the_reported_files(kind: str, truth: str, output: str, expected: Any) -> None:
     if isinstance(expected, str):
         with pytest.raises(DataError, match=expected):
-            score(kind, REPORTS / truth, REPORTS / said)
+            score(kind, REPORTS / truth, REPORTS / output)
     else:
-        stats = score(kind, REPORTS / truth, REPORTS / said)["stats"]
+        stats = score(kind, REPORTS / truth, REPORTS / output)["stats"]
         assert stats["AP50"] == pytest.approx(expected)
 
 

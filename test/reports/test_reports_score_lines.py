@@ -45,29 +45,31 @@ SOUND = [*CAR[:4], line(4, 7, 1002), line(5, 9, 1002), *WALK, line(0, 48, 1009)]
 def kitti(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Return what scores result lines against TRUTH, or against other labels."""
 
-    def scored(said: str | bytes | list[str], truth: list[str] = TRUTH, name: str = "0002") -> dict[str, Any]:
+    def scored(
+        predicted: str | bytes | list[str], truth: list[str] = TRUTH, name: str = "0002"
+    ) -> dict[str, Any]:
         (tmp_path / "gt").mkdir(exist_ok=True)
         (tmp_path / "said").mkdir(exist_ok=True)
         (tmp_path / "gt/0002.txt").write_text("\n".join(truth) + "\n")
-        data = "\n".join(said) + "\n" if isinstance(said, list) else said
+        data = "\n".join(predicted) + "\n" if isinstance(predicted, list) else predicted
         (tmp_path / f"said/{name}.txt").write_bytes(data if isinstance(data, bytes) else data.encode())
         return dict(score("kitti_mots", tmp_path / "gt", tmp_path / "said")["per_class"])
 
     return scored
 
 
-def by_trackeval(truth: Path, said: Path) -> dict[str, Any]:
+def by_trackeval(truth: Path, predicted: Path) -> dict[str, Any]:
     """Score by TrackEval alone, as its own script does."""
     with contextlib.redirect_stdout(io.StringIO()):
         from trackeval import Evaluator, datasets, metrics
 
-        places = {"GT_FOLDER": str(truth), "TRACKERS_FOLDER": str(said.parent), "TRACKER_SUB_FOLDER": ""}
+        places = {"GT_FOLDER": str(truth), "TRACKERS_FOLDER": str(predicted.parent), "TRACKER_SUB_FOLDER": ""}
         settings = {"GT_LOC_FORMAT": "{gt_folder}/{seq}.txt", "SEQ_INFO": {"0002": SEEN}}
-        data = datasets.KittiMOTS(places | settings | {"TRACKERS_TO_EVAL": [said.name]})
+        data = datasets.KittiMOTS(places | settings | {"TRACKERS_TO_EVAL": [predicted.name]})
         quiet = {"PRINT_RESULTS": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
         runner = Evaluator(quiet | {"PLOT_CURVES": False, "TIME_PROGRESS": False, "PRINT_CONFIG": False})
         results, _ = runner.evaluate([data], [metrics.CLEAR(), metrics.HOTA(), metrics.Identity()])
-    return dict(results["KittiMOTS"][said.name]["COMBINED_SEQ"])
+    return dict(results["KittiMOTS"][predicted.name]["COMBINED_SEQ"])
 
 
 def test_the_numbers_are_trackevals_own(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
@@ -203,11 +205,11 @@ WALKED = [f"{t},7,{BOX},0.9,-1,-1,-1" for t in range(1, 4)]
 def mot(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Return what scores result lines against PEOPLE."""
 
-    def scored(said: str | bytes | list[str], truth: list[str] = PEOPLE) -> dict[str, Any]:
+    def scored(predicted: str | bytes | list[str], truth: list[str] = PEOPLE) -> dict[str, Any]:
         (tmp_path / "gt/A/gt").mkdir(parents=True, exist_ok=True)
         (tmp_path / "said").mkdir(exist_ok=True)
         (tmp_path / "gt/A/gt/gt.txt").write_text("\n".join(truth) + "\n")
-        data = "\n".join(said) if isinstance(said, list) else said
+        data = "\n".join(predicted) if isinstance(predicted, list) else predicted
         (tmp_path / "said/A.txt").write_bytes(data if isinstance(data, bytes) else data.encode())
         found = score("mot_challenge", tmp_path / "gt", tmp_path / "said")["per_class"]["pedestrian"]
         return dict(found)
@@ -216,7 +218,7 @@ def mot(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "predicted",
     [
         [text.replace(",7,", ",3000000000,") for text in WALKED],
         [text.replace(",7,", ",7.0,") for text in WALKED],
@@ -228,9 +230,9 @@ def mot(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     ],
 )
 def test_boxes_that_mean_the_same_score_the_same(
-    mot: Callable[..., dict[str, Any]], said: str | list[str]
+    mot: Callable[..., dict[str, Any]], predicted: str | list[str]
 ) -> None:
-    assert mot(said) == mot(WALKED) and mot(WALKED)["HOTA/HOTA"]["mean"] == 1
+    assert mot(predicted) == mot(WALKED) and mot(WALKED)["HOTA/HOTA"]["mean"] == 1
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,10 @@ def test_an_image_that_cannot_be_read_is_one_line_whichever_process_meets_it(
     capfd.readouterr()
 
     assert train.main([*command, "--data", str(tmp_path / "data"), "--workers", workers]) == 2
-    said = [line for line in capfd.readouterr().err.splitlines() if "pcan-train" in line or "Trace" in line]
-    assert len(said) == 1 and "expected a readable image, got 10 other bytes" in said[0]
+    message = [
+        line for line in capfd.readouterr().err.splitlines() if "pcan-train" in line or "Trace" in line
+    ]
+    assert len(message) == 1 and "expected a readable image, got 8 other bytes" in message[0]
 
 
 def test_an_error_of_data_goes_through_processes_and_stays_one_short_line() -> None:

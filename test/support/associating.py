@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.structures import Detections, State
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import NONE, match, unique_detections
 from pcan_model.tracking.track_management import update_tracks
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -73,10 +74,10 @@ class Robot:
         request = SetParameters.Request(parameters=[ParameterMessage(name=name, value=value)])
         return self.call(SetParameters, "set_parameters", request).results[0]
 
-    def collect(self, kind: Any, topic: str) -> list[Any]:
+    def collect(self, kind: Any, topic: str, quality: QoSProfile | int = 10) -> list[Any]:
         """Subscribe to a topic and return the list that its messages will be in."""
         messages: list[Any] = []
-        self.client.node.create_subscription(kind, topic, messages.append, 10)
+        self.client.node.create_subscription(kind, topic, messages.append, quality)
         return messages
 
 
@@ -87,7 +88,13 @@ def new_domain() -> int:
 
 @contextmanager
 def robot(
-    model: Path, /, *, connect: bool = True, reliable: bool = True, **parameters: Any
+    model: Path,
+    /,
+    *,
+    connect: bool = True,
+    reliable: bool = True,
+    environment: dict[str, str] | None = None,
+    **parameters: Any,
 ) -> Iterator[Robot]:
     """Start the node on a model and yield it, active; parameters' names use __ for a dot."""
     domain = new_domain()
@@ -97,7 +104,7 @@ def robot(
     topic = given["cameras"][0] if "cameras" in given else "/pcan_tracker/image"
     compressed = bool(given.get("compressed", False))
     with (
-        NodeProcess(given, {"ROS_DOMAIN_ID": str(domain)}) as process,
+        NodeProcess(given, {"ROS_DOMAIN_ID": str(domain)} | (environment or {})) as process,
         Client(
             image_topic=topic, outputs=outputs, compressed=compressed, reliable=reliable, domain=domain
         ) as client,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.config import Config, HeadConfig, InputConfig, TrackerConfig
+from pcan_model.core.config import Config, HeadConfig, InputConfig
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Detections, Frame, Slots
+from pcan_model.core.tracker_config import TrackerConfig
 
 HEIGHT, WIDTH = 64, 96  # of the network input and, unless a test says otherwise, the camera
 LOOKS = 16  # different appearances a script can use

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.core.config import TrackerConfig
+from pcan_model.core.tracker_config import TrackerConfig
 
 
 @dataclass
@@ -91,7 +91,7 @@ class SlowTracker:
                 covered = any(iou(boxes[row], boxes[o]) > self.config.backdrop_iou for o in kept[:place])
                 backdrops += [] if covered else [Known(labels[row], embeds[row])]
         self.backdrops = [backdrops, *self.backdrops][: self.config.keep_backdrops]
-        for track in [t for t, k in self.tracks.items() if frame - k.seen >= self.config.keep_lost]:
+        for track in [t for t, k in self.tracks.items() if frame - k.seen >= self.config.lost_frames]:
             del self.tracks[track]
 
 

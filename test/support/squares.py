@@ -114,7 +114,7 @@ def _config() -> dict[str, object]:
         "name": "squares",
         "input": {"height": HEIGHT, "width": WIDTH},
         "heads": {"detections": 4},
-        "tracker": {"capacity": 8, "keep_lost": 2},
+        "tracker": {"capacity": 8, "lost_frames": 2},
     }
 
 

@@ -13,9 +13,9 @@ from support.associating import CONFIG, Floats, advance, detections, f32
 from support.shared import PARITY, needs
 from support.slow_tracker import SlowTracker
 
-from pcan_model.core.config import TrackerConfig
 from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Detections, State, Track
+from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.released.parity.recorder import Motion, moved
 from pcan_model.tracking.association import (
     NONE,
@@ -180,7 +180,7 @@ NAMES = {  # of the released tracker's settings, in ours
     "init_score_thr": "init_score",
     "obj_score_thr": "track_score",
     "match_score_thr": "match_score",
-    "memo_tracklet_frames": "keep_lost",
+    "memo_tracklet_frames": "lost_frames",
     "memo_backdrop_frames": "keep_backdrops",
     "memo_momentum": "momentum",
     "nms_conf_thr": "suppress_score",
@@ -247,7 +247,7 @@ def test_ids_memory_and_backdrops_equal_the_released_tracker(name: str) -> None:
 @pytest.mark.parametrize("metric", ["bisoftmax", "softmax", "cosine"])
 @pytest.mark.parametrize("classes", ["same", "any"])
 def test_ids_equal_those_of_a_slow_tracker_of_plain_loops(metric: str, classes: str) -> None:
-    config = replace(CONFIG, similarity=metric, match_classes=classes, keep_lost=3, keep_backdrops=2)
+    config = replace(CONFIG, similarity=metric, match_classes=classes, lost_frames=3, keep_backdrops=2)
     state, slow, seen = State(None, UUID(int=0)), SlowTracker(config), set()
     for frame, (boxes, scores, labels, embeds) in enumerate(crowd(seed=4)):
         found = detections(boxes, scores, labels, embeds)

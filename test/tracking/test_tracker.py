@@ -58,14 +58,14 @@ def test_objects_keep_their_ids_through_an_occlusion() -> None:
 
 
 def test_an_object_unseen_for_too_long_is_removed_once_and_returns_as_another() -> None:
-    said = run([[CAR, VAN], [VAN], [VAN], [VAN], [CAR, VAN]], keep_lost=2)
+    said = run([[CAR, VAN], [VAN], [VAN], [VAN], [CAR, VAN]], lost_frames=2)
 
     assert states(said, 1) == [NEW, LOST, REMOVED, None, None]
     assert states(said, 3) == [None, None, None, None, NEW]
 
 
 def test_a_track_can_come_back_in_the_frame_that_would_end_it() -> None:
-    said = run([[CAR, VAN], [VAN], [CAR, VAN]], keep_lost=2)
+    said = run([[CAR, VAN], [VAN], [CAR, VAN]], lost_frames=2)
 
     assert states(said, 1) == [NEW, LOST, TRACKED]
 

@@ -125,5 +125,9 @@ def test_what_is_missing_is_said_in_one_line(
     if missing == "weights":
         weights.unlink()
     assert main([str(tmp_path / "nowhere"), "--weights", str(weights), "--out", str(tmp_path / "x.png")]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("pcan-attention: ") and said.count("\n") == 1 and not (tmp_path / "x.png").exists()
+    message = capsys.readouterr().err
+    assert (
+        message.startswith("pcan-attention: ")
+        and message.count("\n") == 1
+        and not (tmp_path / "x.png").exists()
+    )

@@ -1,1 +1,1 @@
-"""Official metrics: CLEAR, HOTA, identity, average precision, BDD100K's averages."""
+"""Official metrics: CLEAR MOT, HOTA, identity, average precision, and BDD100K's averages."""

@@ -1,4 +1,4 @@
-"""Average precision of masks by pycocotools: of whole tracks (YouTube-VIS), or image by image (COCO)."""
+"""Mask AP with pycocotools: of whole tracks (YouTube-VIS) or of single images (COCO)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VIS_AREAS = [[0, 1e5**2], [0, 128**2], [128**2, 256**2], [256**2, 1e5**2]]  # me
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """What YouTube-VIS asks of one video: T true and P predicted tracks, masks frame by frame."""
+    """A video for YouTube-VIS' AP: T ground-truth and P predicted tracks, with masks frame by frame."""
 
     ground_truth: tuple[Tube, ...]
     predicted: tuple[Tube, ...]
@@ -37,32 +37,32 @@ class Tube:
     """One object's masks over a video."""
 
     category: int
-    rles: tuple[Rle | None, ...]  # frame by frame, None where it is not seen
+    rles: tuple[Rle | None, ...]  # by frame, None if not visible
     score: float = 1.0
     crowd: bool = False
-    area: float | None = None  # mean over the frames where it is seen; None: of the masks
+    area: float | None = None  # mean over the frames where it is visible; None: computed from the masks
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """AP and AR as COCO's evaluators print them, -1 where there is nothing to find."""
+    """AP and AR as printed by COCO's evaluators, -1 if undefined."""
 
     stats: dict[str, float]  # by COCO_NAMES, in [0, 1]
     per_class: dict[str, float | None] = field(default_factory=dict)  # AP, None for absent classes
 
 
 class TrackPrecision:
-    """YouTube-VIS' AP, video by video: COCO's rules, where a video is an image and a tube an object.
+    """YouTube-VIS' AP, accumulated by video: COCO's rules with videos as images and tubes as objects.
 
-    Of a video that was added only matches and scores are kept.
+    Only matches and scores of each video are stored.
     """
 
     def __init__(self, categories: Mapping[int, str]) -> None:
         self._categories = dict(categories)
-        self._matches: list[list[Any]] = []  # of each video, by class and range of area
+        self._matches: list[list[Any]] = []  # of each video, by class and area range
 
     def add(self, video: Video) -> None:
-        """Match one video's tracks."""
+        """Match the tracks of a video."""
         evaluation = self._open(video)
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.evaluate()
@@ -84,7 +84,7 @@ class TrackPrecision:
 
 
 def track_precision(videos: Iterable[Video], categories: Mapping[int, str]) -> Precision:
-    """Return YouTube-VIS' AP and AR of some videos."""
+    """Return YouTube-VIS' AP and AR of videos."""
     precision = TrackPrecision(categories)
     for video in videos:
         precision.add(video)
@@ -122,7 +122,7 @@ def _record(tube: Tube) -> dict[str, Any]:
 
 
 def _dataset(records: Sequence[dict[str, Any]], categories: Mapping[int, str]) -> COCO:
-    """Index records as COCO does; identities count from 1, since 0 means no match there."""
+    """Build a COCO index of records; ids start from 1, since 0 means no match in pycocotools."""
     with contextlib.redirect_stdout(io.StringIO()):
         index = COCO()
         index.dataset = {
@@ -135,14 +135,14 @@ def _dataset(records: Sequence[dict[str, Any]], categories: Mapping[int, str]) -
 
 
 class _TubeEval(COCOeval):
-    """COCO's evaluation with the overlap of tubes, and YouTube-VIS' ranges of area."""
+    """COCO's evaluation with tube IoU and YouTube-VIS' area ranges."""
 
     def __init__(self, ground_truth: COCO, predicted: COCO) -> None:
-        super().__init__(ground_truth, predicted, "bbox")  # boxes: pycocotools must not touch the masks
+        super().__init__(ground_truth, predicted, "bbox")  # "bbox" keeps pycocotools from processing masks
         self.params.areaRng = VIS_AREAS
 
     def computeIoU(self, imgId: int, catId: int) -> Any:
-        """Return the overlaps of one video and class, (P, T), predictions by falling score."""
+        """Return the IoU of one video and class, (P, T), predictions by descending score."""
         ground_truth, predicted = self._gts[imgId, catId], self._dts[imgId, catId]
         if not ground_truth and not predicted:
             return []
@@ -153,7 +153,7 @@ class _TubeEval(COCOeval):
 
 
 def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:
-    """Return the intersection of two tubes over their union, summed over the frames."""
+    """Return the IoU of two tubes, with intersection and union summed over the frames."""
     both = either = 0.0
     for a, b in zip(one, other, strict=True):
         seen = [rle for rle in (a, b) if rle is not None]
@@ -165,7 +165,7 @@ def tube_iou(one: Sequence[Rle | None], other: Sequence[Rle | None]) -> float:
 
 
 def summary(evaluation: Any, names: Mapping[int, str]) -> Precision:
-    """Gather the figures of an evaluation whose images are matched; names by category."""
+    """Accumulate an evaluation with matched images; `names` are class names by category."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()

@@ -1,4 +1,4 @@
-"""BDD100K's official MOTS numbers, as scalabel 0.3.1 and bdd100k 1.0.1 average them."""
+"""BDD100K's official MOTS metrics, averaged as in scalabel 0.3.1 and bdd100k 1.0.1."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ METHOD = (
 
 @dataclass(frozen=True, slots=True)
 class BddRow:
-    """One row of the official table; rates in per cent, None where the official tool says NaN."""
+    """A row of the official table; rates in per cent, None where the official tool returns NaN."""
 
     name: str
-    mota: float | None  # of masks: the tool says MOTA where papers say MOTSA
+    mota: float | None  # of masks; papers call it MOTSA
     motp: float | None
     idf1: float | None
     counts: Tally
@@ -37,21 +37,21 @@ class BddRow:
 
 @dataclass(frozen=True, slots=True)
 class BddScores:
-    """The official table: the classes, their parents, the mean and the sum."""
+    """The official table: classes, super-classes, mean and total."""
 
     classes: tuple[BddRow, ...]
     parents: tuple[BddRow, ...]
-    average: BddRow  # mMOTSA, mMOTSP, mIDF1: absent classes count as 0
+    average: BddRow  # mMOTSA, mMOTSP, mIDF1, with absent classes as 0
     overall: BddRow  # all classes as one
 
     @property
     def method(self) -> str:
-        """Say how the figures are made."""
+        """Return a description of the method."""
         return METHOD.format(count=len(self.classes))
 
 
 def count_class(frames: Sequence[Compared]) -> Tally:
-    """Count one class of one clip, tracks as wholes included."""
+    """Count one class of a clip, including identity metrics."""
     matches, extra, missed = identity_counts(frames)
     return replace(tally(frames), id_matches=matches, id_false_positives=extra, id_misses=missed)
 
@@ -59,7 +59,7 @@ def count_class(frames: Sequence[Compared]) -> Tally:
 def count_clip(
     ground_truth: Sequence[Objects], predicted: Sequence[Objects], classes: Sequence[str] = CLASSES
 ) -> tuple[Tally, ...]:
-    """Count one clip class by class."""
+    """Count a clip class by class."""
     return tuple(
         count_class([compare(t, s, label) for t, s in zip(ground_truth, predicted, strict=True)])
         for label in range(len(classes))
@@ -71,7 +71,7 @@ def bdd_scores(
     classes: Sequence[str] = CLASSES,
     parents: Mapping[str, Sequence[str]] = PARENTS,
 ) -> BddScores:
-    """Sum clips up and average: clips holds each clip's counts, one for every class."""
+    """Sum up the counts of clips, given by clip and class, and average."""
     sums = {name: sum((clip[k] for clip in clips), Tally()) for k, name in enumerate(classes)}
     rows = tuple(_row(name, counts) for name, counts in sums.items())
     above = [
@@ -99,7 +99,7 @@ def _average(rows: Sequence[BddRow], counts: Tally) -> BddRow:
 
 
 def bdd_text(scores: BddScores) -> str:
-    """Return the rows that papers quote."""
+    """Return the rows usually reported in papers as text."""
 
     def line(row: BddRow, names: str) -> str:
         rates = [("-" if rate is None else f"{rate:.1f}") for rate in (row.mota, row.motp, row.idf1)]
@@ -111,7 +111,7 @@ def bdd_text(scores: BddScores) -> str:
 
 
 def bdd_plain(scores: BddScores) -> dict[str, Any]:
-    """Return the table as nested plain values under the official tool's names."""
+    """Return the table as nested plain values with the official tool's keys."""
     rows = (*scores.classes, *scores.parents, scores.average, scores.overall)
     average = scores.average
     summary = {"mMOTA": average.mota, "mMOTP": average.motp, "mIDF1": average.idf1}

@@ -1,8 +1,8 @@
-"""CLEAR MOT as py-motmetrics counts it, on which BDD100K's official numbers stand.
+"""CLEAR MOT as in py-motmetrics, on which BDD100K's official metrics are based.
 
-TrackEval's CLEAR differs in two rules: here an object keeps its partner over any gap, and a pair
-that lasts comes before a pair that overlaps more. py-motmetrics itself has not moved since 2022 and
-breaks on NumPy 2; the tests hold our counts against figures that it made.
+TrackEval's CLEAR differs in two rules: here an object keeps its track over any gap, and a continued
+pair takes precedence over one with higher IoU. py-motmetrics is unmaintained since 2022 and fails with
+NumPy 2; the tests compare with results that it produced.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import numpy as np
 
 from pcan_model.evaluation.metrics.comparison import MATCH_IOU, Compared, best_pairs
 
-MOSTLY, PARTLY = 0.8, 0.2  # least shares of its frames in which a tracked object was found
+MOSTLY, PARTLY = 0.8, 0.2  # minimum shares of an object's frames with a match
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A true object and what found it."""
+    """A ground-truth object matched with a track."""
 
     true_id: int
     track_id: int
     iou: float
-    before: int | None  # the track that found it last, where that was another: an ID switch
+    before: int | None  # previous track of the object if another one: an ID switch
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of one class in one clip, or of any number of them: they add up."""
+    """Counts of one class in one clip, or sums of these."""
 
-    objects: int = 0  # true masks
-    matches: int = 0  # found, ID switches among them
+    objects: int = 0  # ground-truth masks
+    matches: int = 0  # matched ones, including ID switches
     switches: int = 0
     false_positives: int = 0
-    fragments: int = 0  # times an object was lost and found again
-    mostly_tracked: int = 0  # objects found in at least 80 % of their frames
+    fragments: int = 0  # number of interruptions of tracks
+    mostly_tracked: int = 0  # objects matched in at least 80 % of their frames
     partly_tracked: int = 0
-    mostly_lost: int = 0  # objects found in less than 20 % of their frames
+    mostly_lost: int = 0  # objects matched in less than 20 % of their frames
     overlap: float = 0.0  # sum of the IoU of the matches
     id_matches: int = 0  # IDTP of the best matching of whole tracks
     id_false_positives: int = 0
@@ -49,7 +49,7 @@ class Tally:
 
     @property
     def misses(self) -> int:
-        """Return the true masks that nothing found."""
+        """Return the number of unmatched ground-truth masks."""
         return self.objects - self.matches
 
     @property
@@ -65,14 +65,14 @@ class Tally:
 
     @property
     def idf1(self) -> float | None:
-        """Return IDF1; 0 where something was said and nothing is true."""
+        """Return IDF1; 0 with predictions but without ground truth."""
         everything = 2 * self.id_matches + self.id_false_positives + self.id_misses
         return 2 * self.id_matches / everything if everything else None
 
 
 def pairs(frames: Sequence[Compared]) -> Iterator[list[Pair]]:
-    """Match frame by frame: pairs of before first, where they still overlap enough, then the best."""
-    partner: dict[int, int] = {}  # true id to the track that found it last
+    """Match frame by frame: first continued pairs with sufficient IoU, then the best others."""
+    partner: dict[int, int] = {}  # ground-truth id to its last track
     for frame in frames:
         found = _kept(frame, partner)
         iou = frame.iou.copy()
@@ -84,7 +84,7 @@ def pairs(frames: Sequence[Compared]) -> Iterator[list[Pair]]:
 
 
 def _kept(frame: Compared, partner: dict[int, int]) -> list[tuple[int, int]]:
-    """Return (row, column) of the objects whose last partner is here and overlaps enough."""
+    """Return (row, column) of the objects whose last track is present with sufficient IoU."""
     column_of = {track: column for column, track in enumerate(frame.ids.tolist())}
     found, taken = [], set()
     for row, true_id in enumerate(frame.true_ids.tolist()):
@@ -96,7 +96,7 @@ def _kept(frame: Compared, partner: dict[int, int]) -> list[tuple[int, int]]:
 
 
 def _pair(frame: Compared, row: int, column: int, partner: dict[int, int]) -> Pair:
-    """Note a match; tells whether the object had another partner before."""
+    """Record a match, with the previous track of the object if another one."""
     true_id, track_id = int(frame.true_ids[row]), int(frame.ids[column])
     before = partner.get(true_id, track_id)
     partner[true_id] = track_id
@@ -104,9 +104,9 @@ def _pair(frame: Compared, row: int, column: int, partner: dict[int, int]) -> Pa
 
 
 def tally(frames: Sequence[Compared]) -> Tally:
-    """Count one class of one clip; IDF1's counts are left to `with_identity`."""
+    """Count one class of a clip, without identity metrics."""
     matched = list(pairs(frames))
-    history: dict[int, list[bool]] = {}  # of every object, found or not in each of its frames
+    history: dict[int, list[bool]] = {}  # by object: whether it is matched in each of its frames
     for frame, found in zip(frames, matched, strict=True):
         hit = {pair.true_id for pair in found}
         for true_id in frame.true_ids.tolist():
@@ -124,6 +124,16 @@ def tally(frames: Sequence[Compared]) -> Tally:
         mostly_lost=int((shares < PARTLY).sum()),
         overlap=sum(pair.iou for pair in everyone),
     )
+
+
+def hops(frames: Sequence[Compared]) -> int:
+    """Count how often a track goes over to another true object: an ID switch seen from the track's side."""
+    followed: dict[int, int] = {}  # track id to the true object that it found last
+    count = 0
+    for pair in (pair for found in pairs(frames) for pair in found):
+        count += followed.get(pair.track_id, pair.true_id) != pair.true_id
+        followed[pair.track_id] = pair.true_id
+    return count
 
 
 def _fragments(seen: list[bool]) -> int:

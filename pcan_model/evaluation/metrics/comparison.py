@@ -1,4 +1,4 @@
-"""One frame's labels beside its predictions: masks as run lengths, overlaps, what counts."""
+"""Matching of a frame's predictions with its ground truth, with masks as run lengths."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pcan_model.core.structures import Tracks
 from pcan_model.evaluation.metrics.scores import Recall
 
 Rle = dict[str, Any]  # COCO run lengths: size, counts
-MATCH_IOU = 0.5  # least mask IoU of a match, but for HOTA and AP, which have several of them
-IGNORED_SHARE = 0.5  # a false object that lies in ignored pixels by more than this is no error
-SMALL, LARGE = 500, 2000  # bounds of the object sizes, pixels
-NEVER = 10_000.0  # cost of a pair below MATCH_IOU: so many pairs as can be, then the best ones
+MATCH_IOU = 0.5  # minimum mask IoU of a match; HOTA and AP have several thresholds
+IGNORED_SHARE = 0.5  # false positives with more than this share in ignored regions do not count
+SMALL, LARGE = 500, 2000  # bounds of the size classes, pixels
+NEVER = 10_000.0  # cost of a pair below MATCH_IOU: maximises the number of matches, then their IoU
 
 
 class MissingMetrics(ImportError):
-    """The packages that count are not installed."""
+    """TrackEval or SciPy is not installed."""
 
     def __init__(self, error: ImportError) -> None:
         super().__init__(
@@ -36,13 +36,13 @@ def _no_scores() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """N masks of one frame, labelled or predicted."""
+    """N masks in a frame, ground truth or predicted."""
 
     rles: tuple[Rle, ...]  # (N,) of the whole image
     labels: NDArray[np.int64]  # (N,) index into the data set's classes
     ids: NDArray[np.int64]  # (N,) identity within the clip and the class
-    scores: NDArray[np.float64] = field(default_factory=_no_scores)  # (N,) of predictions, else empty
-    ignore: tuple[Rle, ...] = ()  # of labels: regions where a false object is no error
+    scores: NDArray[np.float64] = field(default_factory=_no_scores)  # (N,) for predictions, else empty
+    ignore: tuple[Rle, ...] = ()  # for ground truth: ignored regions, where false positives do not count
 
     def __post_init__(self) -> None:
         lengths = len(self.rles), len(self.labels), len(self.ids), len(self.scores) or len(self.ids)
@@ -58,35 +58,35 @@ def encode(masks: Iterable[NDArray[Any]]) -> tuple[Rle, ...]:
 
 
 def objects_of(tracks: Tracks) -> Objects:
-    """Hold what a frame's tracks show; without a visible pixel nothing is shown."""
-    shown = [i for i in tracks.found() if i.mask.area]
+    """Return the objects of a frame's tracks that have visible pixels."""
+    visible = [i for i in tracks.found() if i.mask.area]
     return Objects(
-        encode(i.mask.full(tracks.height, tracks.width) for i in shown),
-        np.array([i.label for i in shown], np.int64),
-        np.array([i.track_id for i in shown], np.int64),
-        np.array([i.score for i in shown], np.float64),
+        encode(i.mask.full(tracks.height, tracks.width) for i in visible),
+        np.array([i.label for i in visible], np.int64),
+        np.array([i.track_id for i in visible], np.int64),
+        np.array([i.score for i in visible], np.float64),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """One class in one frame: G true objects beside P predicted ones that count."""
+    """One class in one frame: G ground-truth objects and P predicted ones that count."""
 
     true_ids: NDArray[np.int64]  # (G,)
     ids: NDArray[np.int64]  # (P,)
     iou: NDArray[np.float64]  # (G, P)
     areas: NDArray[np.int64]  # (G,) pixels
-    hit: NDArray[np.bool_]  # (G,) found by one of the predicted
+    hit: NDArray[np.bool_]  # (G,) whether matched
 
 
 def compare(ground_truth: Objects, predicted: Objects, label: int) -> Compared:
-    """Set one class's predictions beside its labels.
+    """Compare the predictions of one class with its ground truth.
 
-    A prediction that matches no label of the class (one to one, mask IoU >= 0.5) and lies in
-    an ignored region by more than half of its own area is left out, as KITTI-MOTS and BDD100K do.
+    An unmatched prediction (one to one, mask IoU >= 0.5) with more than half of its area in an ignored
+    region is dropped, as in KITTI-MOTS and BDD100K.
     """
-    true, mine = np.flatnonzero(ground_truth.labels == label), np.flatnonzero(predicted.labels == label)
-    true_rles, rles = [ground_truth.rles[i] for i in true], [predicted.rles[i] for i in mine]
+    true, own = np.flatnonzero(ground_truth.labels == label), np.flatnonzero(predicted.labels == label)
+    true_rles, rles = [ground_truth.rles[i] for i in true], [predicted.rles[i] for i in own]
     iou = overlaps(rles, true_rles, crowd=False).T
     rows, columns = best_pairs(iou)
     counts = np.asarray((overlaps(rles, list(ground_truth.ignore), crowd=True) <= IGNORED_SHARE).all(1))
@@ -94,11 +94,11 @@ def compare(ground_truth: Objects, predicted: Objects, label: int) -> Compared:
     hit = np.zeros(len(true), bool)
     hit[rows] = True
     areas = np.asarray(coco_mask.area(true_rles), np.int64).reshape(-1)
-    return Compared(ground_truth.ids[true], predicted.ids[mine][counts], iou[:, counts], areas, hit)
+    return Compared(ground_truth.ids[true], predicted.ids[own][counts], iou[:, counts], areas, hit)
 
 
 def overlaps(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.float64]:
-    """Return the IoU of every pair, (N, M); with `crowd` the share of the first that is covered."""
+    """Return the IoU of every pair, (N, M); with `crowd` the covered share of the first."""
     if not rles or not others:
         return np.zeros((len(rles), len(others)))
     overlap = coco_mask.iou(rles, others, [int(crowd)] * len(others))
@@ -106,9 +106,9 @@ def overlaps(rles: list[Rle], others: list[Rle], *, crowd: bool) -> NDArray[np.f
 
 
 def best_pairs(iou: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and columns of the best one-to-one matching at the least IoU.
+    """Return rows and columns of the optimal one-to-one matching with IoU >= MATCH_IOU.
 
-    As many pairs as possible come before their overlap, as in both official tools.
+    The number of pairs is maximised first, then their IoU, as in both official tools.
     """
     try:
         from scipy.optimize import linear_sum_assignment
@@ -121,7 +121,7 @@ def best_pairs(iou: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def recall_by_size(frames: Sequence[Compared]) -> tuple[Recall, Recall, Recall]:
-    """Count the true objects found, by their area: under 500, to 2000, and over 2000 px."""
+    """Return the recall by area: below 500, up to 2000, and above 2000 pixels."""
     areas = np.concatenate([np.zeros(0, np.int64), *(frame.areas for frame in frames)])
     hit = np.concatenate([np.zeros(0, bool), *(frame.hit for frame in frames)])
     small, large = areas < SMALL, areas > LARGE

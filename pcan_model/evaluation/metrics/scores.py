@@ -1,4 +1,4 @@
-"""What an evaluation says: scores per class, over all classes, and the table they are read in."""
+"""Scores per class and over all classes, and their table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ RATES = ("hota", "deta", "assa", "loca", "smotsa", "motsa", "motsp", "idf1")
 COUNTS = (
     "objects",
     "id_switches",
+    "hops",
     "true_positives",
     "false_positives",
     "false_negatives",
@@ -26,6 +27,7 @@ HEADS = {
     "idf1": "IDF1",
     "objects": "objects",
     "id_switches": "IDSw",
+    "hops": "hops",
     "true_positives": "TP",
     "false_positives": "FP",
     "false_negatives": "FN",
@@ -34,13 +36,14 @@ HEADS = {
     "large": "R >2000",
 }
 NOTES = """sum: counts of all classes together, also of false objects in classes that never occur.
+hops: a track goes over to another true object; IDSw: a true object goes over to another track.
 mean: plain mean of the classes that occur in the labels; its counts are theirs.
 R: share of the true objects of that area (pixels of the label) found at mask IoU >= 0.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How many of some true objects were found at mask IoU >= 0.5."""
+    """Recall of ground-truth objects at mask IoU >= 0.5."""
 
     found: int
     total: int
@@ -50,47 +53,48 @@ class Recall:
 
     @property
     def rate(self) -> float | None:
-        """Return the share that was found, None where there was nothing to find."""
+        """Return the recall; None without objects."""
         return self.found / self.total if self.total else None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The figures of one class or of several; a rate is None where no true object exists."""
+    """Scores of one class or several; rates are None without ground-truth objects."""
 
     name: str
-    hota: float | None  # mean over the 19 IoU thresholds, in [0, 1], as the next three
-    deta: float | None  # how well objects are found
-    assa: float | None  # how well they keep their identity
-    loca: float | None  # mean IoU of what is found
+    hota: float | None  # mean over the 19 IoU thresholds, in [0, 1], as for the next three
+    deta: float | None  # detection accuracy
+    assa: float | None  # association accuracy
+    loca: float | None  # localisation accuracy
     smotsa: float | None  # (sum of the matches' IoU - FP - IDSw) / objects, at most 1
     motsa: float | None  # (TP - FP - IDSw) / objects, at most 1
     motsp: float | None  # mean IoU of the matches, in [0, 1]
     idf1: float | None  # in [0, 1]
-    objects: int  # true masks
-    id_switches: int
+    objects: int  # ground-truth masks
+    id_switches: int  # ground-truth objects that change their track
+    hops: int  # tracks that change their ground-truth object
     true_positives: int
     false_positives: int
     false_negatives: int
-    small: Recall  # true objects under 500 px
+    small: Recall  # of ground-truth objects under 500 px
     medium: Recall  # of 500 to 2000 px
     large: Recall  # over 2000 px
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One evaluation; every figure is of whole clips, labels and images of one size."""
+    """Scores of an evaluation."""
 
-    method: str  # how the figures are made
+    method: str  # description
     clips: int
     frames: int
-    classes: tuple[Score, ...]  # of every class that was labelled or predicted
+    classes: tuple[Score, ...]  # with ground truth or predictions
     sum: Score  # all classes as one (micro average)
-    mean: Score  # mean of the classes that occur in the labels (macro average)
+    mean: Score  # mean of the classes with ground truth (macro average)
 
 
 def mean_of(scores: Sequence[Score]) -> Score:
-    """Average the classes that occur in the labels; absent ones count neither as 0 nor as 1."""
+    """Average the classes with ground truth; absent ones do not count."""
     present = [score for score in scores if score.objects]
     values: dict[str, Any] = {"name": f"mean of {len(present)} classes"}
     for rate in RATES:
@@ -111,7 +115,7 @@ def to_plain(report: Report) -> dict[str, Any]:
 
 
 def score_plain(score: Score) -> dict[str, Any]:
-    """Return one row as plain values."""
+    """Return a row as plain values."""
     recalls = {f"recall_{size}": getattr(score, size) for size in SIZES}
     return {name: getattr(score, name) for name in RATES + COUNTS} | {
         name: {"found": r.found, "total": r.total, "rate": r.rate} for name, r in recalls.items()
@@ -119,7 +123,7 @@ def score_plain(score: Score) -> dict[str, Any]:
 
 
 def to_text(report: Report) -> str:
-    """Return the report as a table; rates in per cent, `-` where there is nothing to rate."""
+    """Return the report as a text table; rates in per cent, `-` if undefined."""
     rows = [["", *HEADS.values()]]
     for score in (*report.classes, report.sum, report.mean):
         rates = [_percent(getattr(score, rate)) for rate in RATES]

@@ -1,4 +1,4 @@
-"""Official tracking metrics of masks: the classes of TrackEval, fed by a small adapter of ours."""
+"""Adapter to TrackEval's tracking metrics, for masks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import CLASSES
+from pcan_model.evaluation.metrics.clear import hops
 from pcan_model.evaluation.metrics.comparison import (
     MATCH_IOU,
     Compared,
@@ -23,7 +24,7 @@ from pcan_model.evaluation.metrics.scores import Recall, Report, Score, mean_of
 
 
 def sequence(frames: Sequence[Compared]) -> dict[str, Any]:
-    """Return one class of one clip as TrackEval's metrics take it."""
+    """Return one class of a clip in the format of TrackEval's metrics."""
     true_ids, true_count = _renumber([frame.true_ids for frame in frames])
     ids, count = _renumber([frame.ids for frame in frames])
     return {
@@ -39,63 +40,67 @@ def sequence(frames: Sequence[Compared]) -> dict[str, Any]:
 
 
 def identity_counts(frames: Sequence[Compared]) -> tuple[int, int, int]:
-    """Return IDTP, IDFP and IDFN of one class of one clip."""
+    """Return IDTP, IDFP and IDFN of one class of a clip."""
     found = official_metrics()[1].eval_sequence(sequence(frames))
     return int(found["IDTP"]), int(found["IDFP"]), int(found["IDFN"])
 
 
 def _renumber(frames: list[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], int]:
-    """Replace identities by 0, 1, …; returns them frame by frame, and how many there are."""
+    """Renumber identities to 0, 1, …; returns them by frame, and their number."""
     everyone = np.unique(np.concatenate([np.zeros(0, np.int64), *frames]))
     return [np.searchsorted(everyone, ids) for ids in frames], len(everyone)
 
 
 class Scorer:
-    """Takes clips one after another and counts; nothing but figures is kept of them."""
+    """Accumulates TrackEval's metrics clip by clip."""
 
     def __init__(self, classes: Sequence[str] = CLASSES) -> None:
         self._classes, self._metrics = tuple(classes), official_metrics()
-        self._results: list[list[dict[str, Any]]] = []  # per clip, per class: metric to figures
+        self._results: list[list[dict[str, Any]]] = []  # by clip and class: results by metric
+        self._hops: list[list[int]] = []  # by clip and class
         self._recalls = [[Recall(0, 0)] * 3 for _ in classes]
         self._frames = 0
 
     def add(self, ground_truth: Sequence[Objects], predicted: Sequence[Objects]) -> None:
-        """Count one clip, frame by frame its labels and what was predicted."""
+        """Add a clip, given by its ground truth and predictions frame by frame."""
         if len(ground_truth) != len(predicted):
             raise ValueError(f"predictions: expected {len(ground_truth)} frames, got {len(predicted)}")
-        clip = []
+        clip, hopped = [], []
         for label in range(len(self._classes)):
             frames = [compare(t, s, label) for t, s in zip(ground_truth, predicted, strict=True)]
             data = sequence(frames)
             clip.append({m.get_name(): m.eval_sequence(data) for m in self._metrics})
+            hopped.append(hops(frames))
             recalls = zip(self._recalls[label], recall_by_size(frames), strict=True)
             self._recalls[label] = [old + new for old, new in recalls]
         self._results.append(clip)
+        self._hops.append(hopped)
         self._frames += len(ground_truth)
 
     def report(self) -> Report:
-        """Return the figures of all clips so far."""
+        """Return the scores of all clips so far."""
         classes = [
             {m.get_name(): self._over_clips(m, label) for m in self._metrics}
             for label in range(len(self._classes))
         ]
         total = self._over_classes(classes)
-        scores = tuple(map(_score, self._classes, classes, self._recalls))
+        hopped = [sum(clip[label] for clip in self._hops) for label in range(len(self._classes))]
+        scores = tuple(map(_score, self._classes, classes, hopped, self._recalls))
         seen = tuple(s for s in scores if s.objects or s.false_positives)
         sizes = [sum(column, Recall(0, 0)) for column in zip(*self._recalls, strict=True)]
-        everything = _score("sum of all classes", total, sizes)
+        everything = _score("sum of all classes", total, sum(hopped), sizes)
         return Report(method(), len(self._results), self._frames, seen, everything, mean_of(scores))
 
     def clip_scores(self, names: Sequence[str]) -> tuple[Score, ...]:
-        """Return every clip's own figures, all classes as one; names of the clips, as they were added."""
+        """Return the scores of each clip over all classes; `names` are the clips in the order of `add`."""
         nothing = [Recall(0, 0)] * 3
         return tuple(
-            _score(name, self._over_classes(clip), nothing)
-            for name, clip in zip(names, self._results, strict=True)
+            _score(name, self._over_classes(clip), sum(hopped), nothing)
+            for name, clip, hopped in zip(names, self._results, self._hops, strict=True)
         )
 
     def curves(self) -> dict[str, tuple[float, ...]]:
-        """Return HOTA, DetA, AssA and LocA of all classes as one at each of the 19 IoU thresholds."""
+        """Return HOTA, DetA, AssA and LocA over all classes at each of the 19 IoU thresholds."""
         classes = [{"HOTA": self._over_clips(self._metrics[2], label)} for label in range(len(self._classes))]
         total = self._metrics[2].combine_classes_det_averaged(
             {label: figures["HOTA"] for label, figures in enumerate(classes)}
@@ -115,14 +120,14 @@ class Scorer:
         return cast(dict[str, Any], metric.combine_sequences(clips))
 
 
-def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score:
-    """Gather what the metrics found; a class without true objects has no rates."""
+def _score(name: str, figures: dict[str, Any], hopped: int, sizes: Sequence[Recall]) -> Score:
+    """Collect the results of the metrics; rates are None without ground-truth objects."""
     clear, hota, objects = figures["CLEAR"], figures["HOTA"], int(figures["Count"]["GT_Dets"])
     rates = {
         "hota": np.mean(hota["HOTA"]),
         "deta": np.mean(hota["DetA"]),
         "assa": np.mean(hota["AssA"]),
-        "loca": np.mean(hota["LocA"]) if np.any(hota["HOTA_TP"]) else None,  # TrackEval says 1
+        "loca": np.mean(hota["LocA"]) if np.any(hota["HOTA_TP"]) else None,  # TrackEval returns 1
         "smotsa": clear["sMOTA"],
         "motsa": clear["MOTA"],
         "motsp": clear["MOTP"] if clear["CLR_TP"] else None,
@@ -133,6 +138,7 @@ def _score(name: str, figures: dict[str, Any], sizes: Sequence[Recall]) -> Score
         **{key: _rate(value, objects) for key, value in rates.items()},
         objects=objects,
         id_switches=int(clear["IDSW"]),
+        hops=hopped,
         true_positives=int(clear["CLR_TP"]),
         false_positives=int(clear["CLR_FP"]),
         false_negatives=int(clear["CLR_FN"]),
@@ -147,7 +153,7 @@ def _rate(value: Any, objects: int) -> float | None:
 
 
 def official_metrics() -> tuple[Any, ...]:
-    """Return TrackEval's CLEAR, Identity, HOTA and Count; it prints while it is imported."""
+    """Return TrackEval's CLEAR, Identity, HOTA and Count, silencing its output on import."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             from trackeval import metrics
@@ -158,7 +164,7 @@ def official_metrics() -> tuple[Any, ...]:
 
 
 def method() -> str:
-    """Say how the figures are made."""
+    """Return a description of the method."""
     from importlib.metadata import version
 
     return f"TrackEval {version('trackeval')}, masks, match at IoU >= {MATCH_IOU}, ignore regions."

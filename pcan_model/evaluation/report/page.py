@@ -50,7 +50,7 @@ def page(
         _published(summary, origin, data) if data else "",
         "<h2>HOTA, CLEAR and identity</h2>",
         _scores(scores),
-        _note("\n".join([summary.report.method, *NOTES.splitlines()[:2]])),
+        _note("\n".join([summary.report.method, *NOTES.splitlines()[:3]])),
         curves(summary.curves),
         "<h2>BDD100K metrics</h2>",
         _bdd(summary.bdd100k),

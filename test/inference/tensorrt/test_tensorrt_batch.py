@@ -231,8 +231,8 @@ def test_a_real_network_for_two_cameras_tracks_as_two_single_ones(two_cameras: P
 
 
 def alike(ours: Tracks, theirs: Tracks) -> None:
-    said = [[(i.track_id, i.uuid, i.state, i.label) for i in t.instances] for t in (ours, theirs)]
-    assert said[0] == said[1]
+    summaries = [[(i.track_id, i.uuid, i.state, i.label) for i in t.instances] for t in (ours, theirs)]
+    assert summaries[0] == summaries[1]
     for x, y in zip(ours.instances, theirs.instances, strict=True):
         np.testing.assert_allclose(x.box, y.box, atol=0.05)
         different = x.mask.full(ours.height, ours.width) != y.mask.full(ours.height, ours.width)

@@ -25,17 +25,17 @@ STEPS: list[tuple[str, int, int]] = []
 
 
 class Store:
-    """A cache, a stand-in TensorRT and what it said."""
+    """A cache, a stand-in TensorRT and its messages."""
 
     def __init__(self, root: Path, version: str = "10.3.0", *, rtx: bool = False) -> None:
         self.cudart = FakeCudart()
         self.trt = FakeTensorRt(self.cudart, version, rtx=rtx)
-        self.cache, self.said = EngineCache(root), list[str]()
+        self.cache, self.messages = EngineCache(root), list[str]()
         flavour = "tensorrt_rtx" if rtx else "tensorrt"
         self.bindings = Bindings(flavour, self.trt, self.cudart)
         options = BuildOptions("8.6")
         self.provider = EngineProvider(
-            self.bindings, self.cache, options, self.said.append, lambda *a: STEPS.append(a)
+            self.bindings, self.cache, options, self.messages.append, lambda *a: STEPS.append(a)
         )
 
 
@@ -52,8 +52,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 def test_an_engine_is_built_once_and_then_loaded(store: Store, files: ModelFiles) -> None:
     for _ in range(3):
         store.provider.load(files, "frame", build=True)
-    assert len(store.trt.builds) == 1 and len(store.said) == 1
-    assert store.said[0].startswith("the frame engine is not in the cache: building it for TensorRT 10.3.0")
+    assert len(store.trt.builds) == 1 and len(store.messages) == 1
+    assert store.messages[0].startswith(
+        "the frame engine is not in the cache: building it for TensorRT 10.3.0"
+    )
 
 
 def test_everything_an_engine_depends_on_is_in_its_name() -> None:
@@ -92,7 +94,7 @@ def test_an_engine_that_does_not_load_is_rebuilt_once_with_the_reason(
     store.cache.put(store.provider.key(files, "frame"), b"an engine of some other TensorRT")
     store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1
-    assert "the frame engine does not load (Serialization assertion" in store.said[0]
+    assert "the frame engine does not load (Serialization assertion" in store.messages[0]
     store.provider.load(files, "frame", build=True)
     assert len(store.trt.builds) == 1
 
@@ -112,7 +114,7 @@ def test_without_leave_to_build_the_command_is_said(store: Store, files: ModelFi
 
 
 @pytest.mark.parametrize(
-    ("refused", "said"),
+    ("refused", "message"),
     [
         ("builder", "TensorRT 10.3.0: cannot build here: CUDA initialization failure with error: 35"),
         ("parse", "frame.onnx: TensorRT 10.3.0 cannot read it: In node 7: no importer"),
@@ -120,12 +122,12 @@ def test_without_leave_to_build_the_command_is_said(store: Store, files: ModelFi
     ],
 )
 def test_a_failing_build_gives_tensorrts_reason_in_one_line(
-    store: Store, files: ModelFiles, refused: str, said: str
+    store: Store, files: ModelFiles, refused: str, message: str
 ) -> None:
     store.trt.refuses.add(refused)
     with pytest.raises(ModelError) as raised:
         store.provider.load(files, "frame", build=True)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
     assert store.cache.entries() == []
 
 
@@ -137,7 +139,7 @@ def test_a_graph_that_needs_a_plugin_is_refused_with_the_command_that_helps(
     (folder / "manifest.json").write_text(json.dumps(manifest | {"roi": "roialign"}))
     with pytest.raises(ModelError, match=r"roi: expected gridsample for TensorRT, got roialign: pcan-export"):
         store.provider.load(ModelFiles(folder), "frame", build=True)
-    assert not store.said and not store.trt.builds
+    assert not store.messages and not store.trt.builds
 
 
 def test_a_build_reports_its_outer_phases(store: Store, files: ModelFiles) -> None:
@@ -248,15 +250,15 @@ def test_the_command_builds_both_engines_once(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [([], "expected the folder of a MODEL, --list or --prune"), (["/nowhere"], "/nowhere: no such folder")],
 )
 def test_the_commands_errors_are_one_line(
-    command: Store, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    command: Store, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert build_command.main([*arguments, "--engine-cache", str(command.cache.root)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("pcan-build-engine: ") and said in error and error.count("\n") == 1
+    assert error.startswith("pcan-build-engine: ") and message in error and error.count("\n") == 1
 
 
 def test_where_nothing_can_be_kept_nothing_is_built(

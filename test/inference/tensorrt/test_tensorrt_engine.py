@@ -174,7 +174,7 @@ def lose_context(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "message"),
     [
         (fail_execution, "frame: not executed: Cask convolution execution"),
         (fail_upload, "CUDA: cudaMemcpyAsync: cudaErrorInvalidValue"),
@@ -182,12 +182,12 @@ def lose_context(bench: Bench) -> None:
     ],
 )
 def test_a_failing_device_loses_the_engine_for_good(
-    telltale: Path, bench: Bench, break_it: Callable[[Bench], None], said: str
+    telltale: Path, bench: Bench, break_it: Callable[[Bench], None], message: str
 ) -> None:
     engine = bench.engine(telltale)
     memory = engine.start()
     break_it(bench)
-    with pytest.raises(EngineLost, match=said):
+    with pytest.raises(EngineLost, match=message):
         engine.detect(pixels({}), memory)
     bench.trt.refuses.clear()
     bench.cudart.fails.clear()

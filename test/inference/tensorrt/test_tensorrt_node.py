@@ -113,14 +113,14 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("what", "message"),
     [
         ("cudaMemcpyAsync cudaErrorInvalidValue", "CUDA: cudaMemcpyAsync: cudaErrorInvalidValue"),
         ("cudaMalloc cudaErrorMemoryAllocation", "CUDA: cudaMalloc for .* MiB: cudaErrorMemoryAllocation"),
     ],
 )
 def test_no_memory_and_a_failed_copy_make_it_inactive_without_an_answer(
-    fault: Path, squares: Path, given: dict[str, object], what: str, said: str
+    fault: Path, squares: Path, given: dict[str, object], what: str, message: str
 ) -> None:
     with robot(squares, **given, cameras=["/left/image", "/right/image"]) as r:
         r.track(image(pixels({CAR: (5, 10)}), 1.0, frame="left"))
@@ -130,7 +130,7 @@ def test_no_memory_and_a_failed_copy_make_it_inactive_without_an_answer(
         answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
         right.publish(image(pixels({CAR: (5, 10)}), 1.1, frame="right"))
         r.until(lambda: r.state() == "inactive", "inactive")
-        assert re.search(f"the engine is lost, the node becomes inactive: {said}", r.process.log())
+        assert re.search(f"the engine is lost, the node becomes inactive: {message}", r.process.log())
         assert not answers and "Traceback" not in r.process.log()
 
 
@@ -155,7 +155,7 @@ def test_numbers_that_are_none_are_never_published_and_the_camera_starts_anew(
         assert r.track(image(pixels({CAR: (5, 10)}), 1.0)).frame_index == 0
         fault.write_text(f"spoil {output}")
         assert r.client.exchange(image(pixels({CAR: (6, 10)}), 1.1), 1.0) is None
-        r.until(lambda: f"network: {output}: expected" in r.process.log(), "said")
+        r.until(lambda: f"network: {output}: expected" in r.process.log(), "message")
         fault.unlink()
         assert r.track(image(pixels({CAR: (7, 10)}), 1.2)).frame_index == 0
 

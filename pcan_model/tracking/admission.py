@@ -1,0 +1,65 @@
+"""Which detections of a camera may be tracked: by class, score, size and place in the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.geometry import Boxes, Letterbox, clip_boxes
+from pcan_model.core.structures import Detections
+
+INSIDE = 0.5  # share of a box in ignored regions above which the object is ignored
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """Parts of a camera's image where nothing is tracked, such as the bonnet."""
+
+    polygons: tuple[NDArray[np.int32], ...] = ()  # each (N, 2) x y, pixels of the image
+    images: tuple[NDArray[np.uint8], ...] = ()  # each (H, W), ignored where above 0; stretched over the image
+    _sums: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)  # by the image's size
+
+    def share(self, boxes: Boxes, height: int, width: int) -> NDArray[np.float64]:
+        """Return which share of every box, (N, 4) in pixels of the image, is ignored; (N,)."""
+        sums = self._sums.get((height, width))
+        if sums is None:
+            sums = self._sums[height, width] = self._summed(height, width)
+        x1, y1, x2, y2 = np.round(clip_boxes(boxes, height, width)).astype(int).T
+        area = np.maximum((x2 - x1) * (y2 - y1), 1)
+        return np.asarray((sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]) / area, np.float64)
+
+    def _summed(self, height: int, width: int) -> NDArray[np.int32]:
+        """Return the number of ignored pixels above and left of every corner, (height + 1, width + 1)."""
+        ignored = np.zeros((height, width), np.uint8)
+        for polygon in self.polygons:
+            cv2.fillPoly(ignored, [polygon], 1)
+        for image in self.images:
+            ignored |= cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        return np.asarray(cv2.integral(ignored), np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Admission:
+    """Tells the detections of one camera that may be tracked; all of them, unless it is told otherwise."""
+
+    least_scores: NDArray[np.float32] | None = None  # (classes,) in [0, 1]; above 1: none of the class
+    least_side: float = 0.0  # of a box's longer side, pixels of the image
+    ignored: Regions | None = None
+
+    def admit(self, found: Detections, letterbox: Letterbox) -> Detections:
+        """Return the detections that may be tracked; their boxes are in pixels of the network."""
+        kept = np.ones(len(found), bool)
+        if self.least_scores is not None:
+            kept &= found.scores >= self.least_scores[found.labels]
+        boxes = letterbox.to_image(found.boxes)
+        if self.least_side:
+            kept &= (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0.0) >= self.least_side
+        if self.ignored is not None:
+            kept &= self.ignored.share(boxes, *letterbox.source) <= INSIDE
+        return found if kept.all() else found.take(kept)
+
+
+EVERYTHING = Admission()

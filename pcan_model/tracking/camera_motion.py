@@ -1,0 +1,87 @@
+"""How the camera moved between two images: corners followed by sparse optical flow, and what fits most.
+
+Only what is outside the tracked boxes is followed. The fit is a similarity (shift, turn, scale), by RANSAC;
+where too few corners agree, the camera's motion is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.geometry import Letterbox
+from pcan_model.core.structures import Frame
+
+WIDTH = 320  # px, of the image that is looked at
+CORNERS, QUALITY, APART = 200, 0.01, 7  # at most; least strength beside the strongest; px between two
+WINDOW, LEVELS = (15, 15), 4  # of the flow
+AGREE = 2.0  # px; corners closer to the fit agree with it
+LEAST, SHARE = 12, 0.4  # corners that have to agree, and their share
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraMotion:
+    """Where a point of the last image is in this one, in network pixels."""
+
+    matrix: NDArray[np.float64] | None  # (2, 3) affine; None: unknown
+    width: float  # of the image, network pixels
+
+
+def small_view(frame: Frame) -> NDArray[np.uint8]:
+    """Return an image small and grey, (h, WIDTH)."""
+    height, width = frame.image.shape[:2]
+    size = WIDTH, max(1, round(height * WIDTH / width))
+    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY if frame.order == "rgb" else cv2.COLOR_BGR2GRAY)
+    return cast(NDArray[np.uint8], grey)
+
+
+def camera_motion(
+    before: NDArray[np.uint8] | None,
+    now: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    letterbox: Letterbox,
+) -> CameraMotion:
+    """Return how the image moved.
+
+    before, now  (h, WIDTH) small views; of other shapes, or None: nothing is known
+    boxes        (K, 4) of tracks in the earlier image, network pixels
+    """
+    width = float(letterbox.size[1])
+    if before is None or before.shape != now.shape:
+        return CameraMotion(None, width)
+    matrix = _fit(*_followed(before, now, boxes * (WIDTH / width)))
+    if matrix is not None:
+        matrix[:, 2] *= width / WIDTH
+    return CameraMotion(matrix, width)
+
+
+def _followed(
+    before: NDArray[np.uint8], now: NDArray[np.uint8], boxes: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return corners outside of the boxes in both images, (P, 2) each."""
+    free = np.full(before.shape, 255, np.uint8)
+    for x1, y1, x2, y2 in np.clip(boxes, 0, WIDTH).astype(int).tolist():
+        free[y1 : y2 + 1, x1 : x2 + 1] = 0
+    corners: Any = cv2.goodFeaturesToTrack(before, CORNERS, QUALITY, APART, mask=free)
+    if corners is None:
+        return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
+    flow: Any = cv2.calcOpticalFlowPyrLK(
+        before, now, corners, cast(Any, None), winSize=WINDOW, maxLevel=LEVELS
+    )
+    moved, status, _ = flow
+    kept = status.ravel() > 0
+    return corners.reshape(-1, 2)[kept], moved.reshape(-1, 2)[kept]
+
+
+def _fit(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    if len(before) < LEAST:
+        return None
+    matrix, agree = cv2.estimateAffinePartial2D(before, now, ransacReprojThreshold=AGREE)
+    if matrix is None or agree.sum() < max(LEAST, SHARE * len(before)):
+        return None
+    return cast(NDArray[np.float64], matrix)

@@ -1,0 +1,102 @@
+"""How boxes move: a Kalman filter of constant velocity for centre and size, in seconds.
+
+The four numbers of a box are filtered one by one, which is what a joint filter with diagonal noise comes
+to. Velocity drifts as white noise in continuous time: steps of 1/30 s and of 1/2 s predict alike. Noise is
+in box sides (the root of the area), so that near and far objects are treated alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcan_model.core.structures import Motion
+from pcan_model.tracking.camera_motion import CameraMotion
+
+PIXEL = 1.0  # px, of a detection's noise, whatever its size
+MEASURED = np.array([0.05, 0.05, 0.1, 0.1])  # of a detection, box sides; centre x, y, width, height
+START = np.array([1.5, 0.75, 0.6, 0.6])  # of the velocity before it was seen, box sides a second
+DRIFT = np.array([1.0, 0.5, 0.5, 0.5])  # of the velocity within one second, box sides a second
+SHAKE = 0.2  # image widths a second that a camera may turn unseen
+
+
+def begin(box: NDArray[np.float32], stamp: float) -> Motion:
+    """Return the motion of a box (4,) seen for the first time."""
+    numbers = _numbers(box[None])[0]
+    spread = np.stack([_noise(numbers), START * _side(numbers)], 1)
+    covariance = np.zeros((4, 2, 2))
+    covariance[:, [0, 1], [0, 1]] = spread**2
+    return Motion(np.stack([numbers, np.zeros(4)], 1), covariance, stamp)
+
+
+def predict(motion: Motion, stamp: float, camera: CameraMotion | None = None) -> Motion:
+    """Return the motion at a later time; time does not run backwards.
+
+    camera  how the image moved since, where that is looked at
+    """
+    elapsed = max(0.0, stamp - motion.stamp)
+    step = np.array([[1.0, elapsed], [0.0, 1.0]])
+    drift = np.array([[elapsed**3 / 3, elapsed**2 / 2], [elapsed**2 / 2, elapsed]])
+    noise = (DRIFT * _side(motion.mean[:, 0])) ** 2
+    covariance = step @ motion.covariance @ step.T + noise[:, None, None] * drift
+    moved = Motion(motion.mean @ step.T, covariance, stamp)
+    return moved if camera is None else _carried(moved, camera, elapsed)
+
+
+def _carried(motion: Motion, camera: CameraMotion, elapsed: float) -> Motion:
+    """Let a motion follow the camera's; where that is unknown, the centre may be anywhere near."""
+    mean, covariance = motion.mean.copy(), motion.covariance.copy()
+    if camera.matrix is None:
+        covariance[:2, 0, 0] += (SHAKE * camera.width * elapsed) ** 2
+        return Motion(mean, covariance, motion.stamp)
+    turn, shift = camera.matrix[:, :2], camera.matrix[:, 2]
+    scale = float(np.sqrt(abs(np.linalg.det(turn))))
+    mean[:2] = turn @ mean[:2]
+    mean[:2, 0] += shift
+    mean[2:] *= scale
+    return Motion(mean, covariance * scale**2, motion.stamp)
+
+
+def correct(motion: Motion, box: NDArray[np.float32]) -> Motion:
+    """Return the motion after a detection (4,) of its own time."""
+    numbers = _numbers(box[None])[0]
+    total = motion.covariance[:, 0, 0] + _noise(motion.mean[:, 0]) ** 2
+    gain = motion.covariance[:, :, 0] / total[:, None]
+    mean = motion.mean + gain * (numbers - motion.mean[:, 0])[:, None]
+    covariance = motion.covariance - gain[:, :, None] * motion.covariance[:, None, 0, :]
+    return Motion(mean, covariance, motion.stamp)
+
+
+def distances(boxes: NDArray[np.float32], motions: Sequence[Motion]) -> NDArray[np.float64]:
+    """Return squared Mahalanobis distances of detections from predictions, (N, K); 4 degrees of freedom.
+
+    boxes  (N, 4)
+    """
+    means = np.array([motion.mean[:, 0] for motion in motions]).reshape(-1, 4)
+    spread = np.array([m.covariance[:, 0, 0] + _noise(m.mean[:, 0]) ** 2 for m in motions]).reshape(-1, 4)
+    apart = _numbers(boxes)[:, None] - means
+    return cast(NDArray[np.float64], (apart**2 / spread).sum(-1))
+
+
+def box_of(motion: Motion) -> NDArray[np.float32]:
+    """Return the box at its centre, (4,) x1 y1 x2 y2."""
+    centre, half = motion.mean[:2, 0], np.maximum(motion.mean[2:, 0], PIXEL) / 2
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+
+
+def _numbers(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return centre x, y, width and height of boxes (N, 4)."""
+    corners = boxes.astype(np.float64).reshape(-1, 2, 2)
+    return np.concatenate([corners.mean(1), corners[:, 1] - corners[:, 0]], 1)
+
+
+def _side(numbers: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.maximum(numbers[2:], PIXEL).prod()))
+
+
+def _noise(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation of a detection's four numbers, pixels."""
+    return PIXEL + MEASURED * _side(numbers)

@@ -1,0 +1,47 @@
+"""The tracker node's main program."""
+
+from __future__ import annotations
+
+import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+
+# isort: split
+import argparse
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from pcan_ros.node.node import TrackerNode
+from pcan_ros.node.spin import spin
+from pcan_ros.node.stop_signals import StopSignals
+
+
+def run_node(stop: StopSignals) -> int:
+    """Run the node until it is told to stop; returns the exit code, 1 when it cannot start."""
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        _parser().parse_args(remove_ros_args()[1:])
+        node = TrackerNode()
+    except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
+        rclpy.try_shutdown()
+        print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    try:
+        started = not node.parameters.settings.autostart or node.autostart(lambda: stop.wanted)
+        if started:
+            spin(node, stop)
+    finally:
+        node.close()
+        rclpy.try_shutdown()
+    return 0 if started else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    example = "pcan_tracker --ros-args -p cameras:=\"['/camera/image_raw']\" -p tracker.init_score:=0.6"
+    return argparse.ArgumentParser(
+        "pcan_tracker",
+        description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
+        epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
+    )

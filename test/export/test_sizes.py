@@ -1,0 +1,46 @@
+"""Graphs of several input sizes in one model folder, which share the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.small import blocks, few_steps, small_config
+
+from pcan_model.core.config import ConfigError
+from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
+from pcan_model.export.sizes import other_sizes, same_weights
+from pcan_model.inference.manifest import WEIGHTS
+from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.inference.torch_engine import TorchEngine
+
+
+def test_graphs_of_another_size_compute_what_the_network_of_that_size_does(tmp_path: Path) -> None:
+    net = few_steps()
+    folder = export(net, tmp_path / "several", ExportOptions(more_sizes=("64x96",)))
+    assert sorted(path.name for path in folder.glob("*.onnx")) == [
+        "frame.onnx", "frame_64x96.onnx", "instance.onnx", "instance_64x96.onnx",
+    ]  # fmt: skip
+    engine = OnnxEngine(folder, 1, size="64x96")
+    other = same_weights(engine.config, folder / WEIGHTS)
+    image = blocks(64, 96, seed=3)[0].numpy()
+    (found, _), (expected, _) = (
+        each.detect(image, each.start()) for each in (engine, TorchEngine(other.config, other))
+    )
+    assert len(found.scores) and np.allclose(found.scores, expected.scores, atol=1e-4)
+    assert np.allclose(found.boxes, expected.boxes, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ExportOptions(more_sizes=("100x64",)), "expected HEIGHTxWIDTH in multiples of 32"),
+        (ExportOptions(more_sizes=("64x96",), cameras=2), "expected one camera, no --camera, and fp32 or"),
+        (ExportOptions(more_sizes=("64x96",), precision="int8"), "expected one camera"),
+    ],
+)
+def test_sizes_that_cannot_be_exported_are_refused(options: ExportOptions, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"--more-sizes: .*{message}"):
+        other_sizes(small_config(), options)
