@@ -17,7 +17,20 @@ from pcan_model.synthetic.drive import write_drives
 ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by part; (): all of them
     "sipmask": (),
     "backbone": ("caffe",),
-    "tracker": ("overlap",),
+    "tracker": (
+        "least_cosine",
+        "class_momentum",
+        "motion",
+        "motion_weight",
+        "gate",
+        "camera_motion",
+        "second_pass",
+        "lost_seconds",
+        "confirm_frames",
+        "confirm_score",
+        "confirm_gap",
+        "overlap",
+    ),
     "train": ("clip_frames", "clip_gradients"),
 }
 HELD_OUT = 1_000_000  # seed of the first drive for evaluation, far from those for training
@@ -96,6 +109,7 @@ def _as_kept(values: dict[str, Any]) -> dict[str, Any]:
     for part, names in ADDED.items():
         newer = [name for name in names or values[part] if values[part][name] == default[part][name]]
         values[part] = {k: v for k, v in values[part].items() if k not in newer}
+    values["tracker"]["keep_lost"] = values["tracker"].pop("lost_frames")
     return {name: value for name, value in values.items() if value != {}}
 
 
