@@ -93,7 +93,8 @@ def make_pass(net: Detector) -> nn.Module:
     config, form = net.config, form_of(net.config)
     stages, stage = STAGES[form], config.train.stage
     if stage not in stages:
-        expected = f"{' or '.join(stages)} for {form}"
+        what = "variant released" if form == "released" else f"detector {form}"
+        expected = f"{' or '.join(stages)} for {what}"
         raise ConfigError(f"{config.name}: train.stage: expected {expected}, got {stage!r}")
     made: nn.Module = stages[stage](net)
     return made
