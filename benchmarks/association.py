@@ -4,8 +4,8 @@
 
 renders synthetic drives that no training draws below --work, runs MODEL (an exported folder) once over them
 and over test/street_val (its images are in --images), keeps what it found, and replays the association with
-each row of VARIANTS. Masks are those of objects seen for the first time, whatever the variant. What is below
---work already is used again. `--only WORD` chooses rows, `--sets` clips, `--set tracker.KEY=VALUE` adds a row.
+each row of VARIANTS. Masks are those of objects seen for the first time, whatever the variant. Stored results
+in --work are used again. `--only WORD` chooses rows, `--sets` clips, `--set tracker.KEY=VALUE` adds a row.
 """
 
 from __future__ import annotations
@@ -61,14 +61,17 @@ class Recorder(Engine):
         self.logits: list[np.ndarray[Any, Any]] = []
 
     def start(self, camera: int = 0) -> Any:
+        """Return the empty memory."""
         return self._engine.start(camera)
 
     def detect(self, image: Any, memory: Any) -> tuple[Detections, Any]:
+        """Detect the objects of an image, and store them."""
         found, features = self._engine.detect(image, memory)
         self.found.append(found)
         return found, features
 
     def segment(self, features: Any, slots: Slots, memory: Any, *, remember: bool) -> tuple[Any, Any]:
+        """Segment every object as new, and store the masks."""
         fresh = replace(slots, fresh=np.ones_like(slots.fresh))
         logits, after = self._engine.segment(features, fresh, memory, remember=remember)
         self.logits.append(logits[self.found[-1].rows])
@@ -98,12 +101,15 @@ class Replay(Engine):
         self._found = [Detections(**f, rows=np.arange(len(f["scores"]))) for f in frames]
 
     def start(self, camera: int = 0) -> int:
+        """Return the index of the first frame."""
         return 0
 
     def detect(self, image: Any, memory: int) -> tuple[Detections, Any]:
+        """Return the stored detections of a frame."""
         return self._found[memory], None
 
     def segment(self, features: Any, slots: Slots, memory: int, *, remember: bool) -> tuple[Any, int]:
+        """Return the stored masks of a frame, and the next index."""
         return self._logits[memory].astype(np.float32), memory + 1
 
 

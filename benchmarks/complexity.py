@@ -34,6 +34,8 @@ from pcan_model.model.frame_attention.base import FrameAttention
 from pcan_model.model.frame_attention.factory import make_frame_attention
 
 CHANNELS = 256
+KEYS = FrameAttentionConfig().key_channels
+WIDE = 256  # channels of keys, as many as features have, as the paper seems to have counted
 SIZES = ((45, 80), (23, 40), (12, 20))  # P3, P4, P5 of 360 x 640
 FREED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is freed leaves the process
 
@@ -70,12 +72,14 @@ def fuse(module: FrameAttention, now: Tensor, memory: tuple[Tensor, Tensor]) -> 
     return module(now, *module.encode(now), *memory, torch.ones(1, memory[0].shape[1]))
 
 
-def count(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES) -> tuple[int, int]:
-    """Return FLOPs of a whole tube and of one step of a running video."""
+def count(
+    kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES, *, keys: int = KEYS
+) -> tuple[int, int]:
+    """Return FLOPs of a whole tube and of one step of a running video, with keys of so many channels."""
     total = []
     for what in ("whole", "step"):
         with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            modules = levels(FrameAttentionConfig(kind=kind))
+            modules = levels(FrameAttentionConfig(kind=kind, key_channels=keys))
             for_step = [
                 _memory(module, kind, length, size) for module, size in zip(modules, sizes, strict=False)
             ]
@@ -94,9 +98,11 @@ def _memory(module: FrameAttention, kind: str, length: int, size: tuple[int, int
     return remember(module, torch.randn(past_frames(kind, length), CHANNELS, *size))
 
 
-def closed_form(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES) -> int:
+def closed_form(
+    kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZES, *, keys: int = KEYS
+) -> int:
     """Return the FLOPs of a whole tube by formula: 2 per multiply-add."""
-    config = FrameAttentionConfig(kind=kind)
+    config = FrameAttentionConfig(kind=kind, key_channels=keys)
     d, v, k, total = config.key_channels, config.value_channels, config.prototypes, 0
     for height, width in sizes:
         n = height * width
@@ -112,6 +118,17 @@ def closed_form(kind: str, length: int, sizes: tuple[tuple[int, int], ...] = SIZ
             layer = 4 * s * v * v + 2 * s * s * v + 16 * s * v * v
             total += s * CHANNELS * v + config.layers * layer
     return 2 * total + fusion(sizes)
+
+
+def published(length: int) -> int:
+    """Return the FLOPs that give the paper's figures of prototypical attention.
+
+    Every frame of the tube: one 1 x 1 convolution of 256 to 256 channels, six EM steps on keys of 256,
+    Eq. 4, and the reading.
+    """
+    config, positions = FrameAttentionConfig(key_channels=WIDE), sum(h * w for h, w in SIZES)
+    products = 2 * WIDE * config.em_steps + WIDE + 2 * config.value_channels
+    return 2 * length * positions * (CHANNELS * CHANNELS + config.prototypes * products)
 
 
 def fusion(sizes: tuple[tuple[int, int], ...] = SIZES) -> int:
@@ -171,7 +188,8 @@ def work(kind: str, length: int, limits: tuple[float, float], known: dict[str, f
     What would take too many bytes or FLOPs is left out.
     """
     whole, one = count(kind, length)
-    cell = Work(kind, length, whole, one, fusion(), matrix(kind, length), kept(kind, length))
+    wide, _ = count(kind, length, keys=WIDE)
+    cell = Work(kind, length, whole, one, wide, fusion(), matrix(kind, length), kept(kind, length))
     peaks = {mode: known.get(mode) for mode in ("inference", "training")}
     for mode, passes in (("inference", 1), ("training", 3)):
         if peaks[mode] is None and _expected(kind, length, mode) < limits[0] and passes * whole < limits[1]:
@@ -208,6 +226,7 @@ def main() -> int:
     limits = options.bytes, options.flops
     cells = [work(*cell, limits, known.get(cell, {})) for cell in product(KINDS, LENGTHS)]
     print(tables(cells))
+    print("as published:", ", ".join(f"{published(length) / 1e9:.2f}" for length in LENGTHS))
     if file:
         write_bytes(file, (json.dumps([asdict(c) for c in cells], indent=1) + "\n").encode())
         plot(cells, file.with_suffix(".png"))

@@ -23,6 +23,7 @@ class Work:
     length: int  # T, frames of the tube
     whole: int  # F, all frames of the tube encoded and condensed, then the newest fused
     step: int  # F, one frame of a running video: the past is in the memory already
+    wide: int  # F of the whole tube with keys of 256 channels
     fusion: int  # F of both, the convolution behind the attention, the same for every kind
     matrix: int  # B, the largest matrix of weights between positions and what they read
     kept: int  # B, what a camera's memory holds from frame to frame
@@ -32,13 +33,22 @@ class Work:
 
 def tables(cells: list[Work]) -> str:
     """Return the tables of docs/complexity.md: ours, the paper's, and the ratios between the kinds."""
-    head = "| kind | T | GFLOPs, tube | paper | GFLOPs, step | MB, inference | MB, training | paper | "
-    head += "largest matrix, MB | kept, MB |"
+    head = "| kind | T | GFLOPs, tube | keys of 256 | paper | GFLOPs, step | MB, inference | MB, training | "
+    head += "paper | largest matrix, MB | kept, MB |"
     lines = [head, "|" + "---|" * head.count(" |")]
     for c in cells:
         flops, memory = (figures[LENGTHS.index(c.length)] for figures in PAPER[c.kind])
         measured = [f"{m / MB:.0f}" if m else "-" for m in (c.inference, c.training)]
-        row = [c.kind, c.length, f"{c.whole / 1e9:.1f}", flops, f"{c.step / 1e9:.1f}", *measured, memory]
+        row = [
+            c.kind,
+            c.length,
+            f"{c.whole / 1e9:.1f}",
+            f"{c.wide / 1e9:.1f}",
+            flops,
+            f"{c.step / 1e9:.1f}",
+            *measured,
+            memory,
+        ]
         row += [f"{c.matrix / MB:.1f}", f"{c.kept / MB:.1f}"]
         lines.append("| " + " | ".join(str(cell) for cell in row) + " |")
     return "\n".join([*lines, "", *_factors(cells)])

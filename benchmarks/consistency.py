@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -24,9 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcan_model.data.registry import open_clip
+from pcan_model.factory import make_net
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
-from pcan_model.visualization.attention_maps import images, load
+from pcan_model.visualization.attention_maps import load
 from pcan_model.visualization.attention_recorder import AttentionView, RecordedFrame, record_attention
 
 
@@ -68,8 +70,8 @@ def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, flo
     for one, other in pairwise(clip):
         grey = [cv2.cvtColor(seen.image, cv2.COLOR_RGB2GRAY) for seen in (one, other)]
         flow = flows.calc(grey[0], grey[1], None)
-        later = {look.track_id: look for look in other.looks}
-        for look in one.looks:
+        later = {look.track_id: look for look in other.views}
+        for look in one.views:
             if look.track_id in later:
                 totals += agreement(look, later[look.track_id], flow, foreground)
     return int(totals[0]), int(totals[1]), float(totals[2])
@@ -77,9 +79,9 @@ def count(clip: Sequence[RecordedFrame], foreground: int) -> tuple[int, int, flo
 
 def varied(weights: Path, propagation: str) -> PCAN:
     """Load the network of a checkpoint with another propagation of the instance prototypes."""
-    config = load(weights).config
+    config = load(weights, make_net).config
     part = replace(config.instance_attention, propagation=propagation)
-    net = PCAN(replace(config, instance_attention=part)).eval()
+    net: PCAN = make_net(replace(config, instance_attention=part)).eval()
     checkpoint.load_weights(weights, net)
     return net
 
@@ -95,7 +97,8 @@ def main() -> int:
     torch.set_num_threads(1)
     for propagation in ("momentum", "none"):
         net = varied(options.weights, propagation)
-        clip = list(record_attention(net, images(options.clip, options.until)))
+        images = (frame.image for frame in islice(open_clip(options.clip).frames(), options.until))
+        clip = list(record_attention(net, images))
         followed, kept, chance = count(clip, net.config.instance_attention.foreground)
         share = [f"{100 * part / max(followed, 1):.1f} %" for part in (kept, chance)]
         print(f"propagation {propagation}: {followed} cells followed, {share[0]} kept, {share[1]} by chance")

@@ -135,10 +135,10 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
     if backend == "torch":
         import torch
 
-        from pcan_model.inference.torch_engine import TorchEngine
+        from pcan_model.factory import load_engine
 
         torch.set_num_threads(threads)
-        return TorchEngine(files.config, files.folder / "weights.safetensors")
+        return load_engine(files.config, files.folder / "weights.safetensors")
     if backend == "openvino":
         from pcan_model.inference.openvino_engine import OpenVinoEngine
 

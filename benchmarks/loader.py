@@ -23,7 +23,8 @@ from collections.abc import Iterator
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
-from pcan_model.core.config import TrainConfig, load_config
+from pcan_model.core.config import load_config
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.files import FileClip, read_image
 from pcan_model.data.pairs import PairDataset
 from pcan_model.data.registry import open_clips

@@ -10,12 +10,13 @@ from pcan_model.cli.run import run
 from pcan_model.experiments.options import AblateOptions
 
 EXPLANATION = """\
-Train and evaluate every row of Tables 3 to 10 of the paper on synthetic drives, with different seeds
-for training and evaluation. Rows that differ only in what training does not use (such as the length
-of the memory) share a training. Run it again to resume.
+Train and evaluate every row of Tables 3 to 10 of the paper (and of 11, Table 3 trained on clips as long as
+the tube) on synthetic drives, with different seeds for training and evaluation. Rows that differ only in
+what training does not use (such as the length of the memory) share a training. Run it again to resume.
 
   pcan-ablate 7 --dry-run
   pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400
+  pcan-ablate 3 11 --config pcan_street_sipmask --seeds 0 1 2 --iterations 3000
   pcan-ablate 6 7 3 --weights models/pcan_street_tiny/weights.safetensors --iterations 300
 
 With --weights all rows start from one detector with frozen backbone and pyramid. The modules of a row

@@ -25,11 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _draw(arguments: Sequence[str]) -> int:
     options = read_options(AttentionOptions, _parser().parse_args(arguments))
-    from pcan_model.visualization.attention_maps import (
-        draw_attention,  # imported late: --help does not need torch
-    )
+    from pcan_model.factory import make_net  # imported late: --help does not need torch
+    from pcan_model.visualization.attention_maps import draw_attention
 
-    summary, problems = draw_attention(options)
+    summary, problems = draw_attention(options, make_net)
     print(f"{options.out}: {summary}")
     return report_problems("pcan-attention", problems)
 

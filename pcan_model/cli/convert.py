@@ -1,4 +1,4 @@
-"""`pcan-convert`: convert a published checkpoint, the released PCAN or YOLOX-Nano, to a preset of ours."""
+"""`pcan-convert`: convert a published checkpoint (released PCAN, YOLOX-Nano, SipMask) to a preset of ours."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ without training, masks and identities need training.
 
   pcan-convert yolox_nano.onnx --out start.safetensors
   pcan-train pcan_street --weights start.safetensors --data street --out runs/street
+
+Or turn a checkpoint of SipMask-VIS (YouTube-VIS, ResNet-50) into a start of PCAN on it.
+
+  pcan-convert vis_sipmask_ms_1x.pth --config pcan_r50_youtube_vis --out sipmask.safetensors
+  pcan-train pcan_r50_youtube_vis --weights sipmask.safetensors --data youtube_vis@train_sub --out runs/pcan
 """
 
 
@@ -33,7 +38,9 @@ without training, masks and identities need training.
 class ConvertOptions:
     """The checkpoint to convert."""
 
-    checkpoint: Path = field(metadata=about("the released .pth file, or the .onnx file of YOLOX-Nano"))
+    checkpoint: Path = field(
+        metadata=about("the .pth file of the released PCAN or of SipMask, or the .onnx file of YOLOX-Nano")
+    )
     out: Path = setting(Path("weights.safetensors"), "file to write")
     config: str | None = setting(
         None, f"preset or YAML file (default: {PRESET}, or {YOLOX_PRESET} for .onnx)"
@@ -50,12 +57,14 @@ def _convert(arguments: Sequence[str]) -> None:
     import torch  # imported late: --help does not need it
 
     from pcan_model.released.convert_checkpoint import convert_file
+    from pcan_model.sipmask.convert import convert_sipmask_file
     from pcan_model.training.one_stage.convert_yolox import convert_yolox_file
 
     torch.set_num_threads(1)
     yolox = options.checkpoint.suffix == YOLOX
     config = load_config(options.config or (YOLOX_PRESET if yolox else PRESET))
-    count = (convert_yolox_file if yolox else convert_file)(options.checkpoint, options.out, config)
+    others = convert_sipmask_file if config.detector == "sipmask" else convert_file
+    count = (convert_yolox_file if yolox else others)(options.checkpoint, options.out, config)
     print(f"written: {options.out} ({count:,} parameters)")
 
 

@@ -12,16 +12,23 @@ from typing import Any, Literal
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import faults, setting, share
 from pcan_model.core.plain_values import PlainValueError, from_plain, renamed, to_plain
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.core.tracker_config import TrackerConfig
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.core.yaml_text import YamlTextError, read_yaml
 
 CLASSES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")  # BDD100K
 PRESETS = Path(__file__).parents[1] / "configs"
+BASE = "base"  # key of the configuration whose values are the defaults of a file
 RENAMED = {"form": "variant"}  # old keys to current ones
 RENAMED_TRACKER = {"keep_lost": "lost_frames"}  # of the part `tracker`
 
-Stage = Literal["joint", "heads", "instance", "regions", "memory", "whole", "detector", "masks", "refinement"]
-BACKBONES = {"mask_rcnn": ("resnet50", "mobilenet_v2"), "yolox": ("darknet_nano",)}  # by detector
+RESNETS = ("resnet50", "resnet101")
+BACKBONES = {  # by detector
+    "mask_rcnn": (*RESNETS, "mobilenet_v2"),
+    "yolox": ("darknet_nano",),
+    "sipmask": (*RESNETS, "mobilenet_v2"),
+}
 log = logging.getLogger(__name__)
 
 
@@ -47,10 +54,13 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class BackboneConfig:
-    """Backbone and feature pyramid P2..P5 (strides 4..32); P6 (stride 64) is for proposals only."""
+    """Backbone and feature pyramid P2..P5 (strides 4..32); P6 for proposals, P6 and P7 for SipMask."""
 
-    kind: Literal["resnet50", "mobilenet_v2", "darknet_nano"] = setting(
+    kind: Literal["resnet50", "resnet101", "mobilenet_v2", "darknet_nano"] = setting(
         "resnet50", "backbone network; darknet_nano for the yolox detector"
+    )
+    caffe: bool = setting(
+        False, "Caffe's ResNet: BGR images, and the stride of a stage in its first 1x1 convolution"
     )
     channels: int = setting(256, "C, channels of every pyramid level", low=1)
     separable: bool = setting(False, "depthwise separable 3x3 convolutions in pyramid and proposals")
@@ -149,52 +159,6 @@ class ReleasedConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """The training recipe (QDTrack's, which the paper follows)."""
-
-    stage: Stage = setting(
-        "joint",
-        "parameters to train: joint for all; heads, then instance (stages.py); regions, memory, then whole "
-        "for the one-stage detector (one_stage); detector, masks, then refinement for the released variant",
-    )
-    augment: Literal["strong", "flip"] = setting(
-        "strong", "flip: horizontal flips only, of half of the pairs (released)"
-    )
-    iterations: int = setting(90_000, "optimiser steps", low=0)
-    batch: int = setting(
-        16, "pairs per step over all processes; the learning rate is for this batch size", low=1
-    )
-    optimizer: Literal["sgd", "adamw"] = setting("sgd", "sgd in the paper")
-    learning_rate: float = setting(
-        0.02, "learning rate of all but the backbone, for a batch of `batch`", low=0.0
-    )
-    backbone_rate: float = setting(1.0, "learning rate of the backbone, relative to learning_rate", low=0.0)
-    momentum: float = share(0.9, "momentum of sgd")
-    weight_decay: float = setting(1e-4, "weight decay of the optimiser", low=0.0)
-    warmup: int = setting(1000, "iterations until the full learning rate", low=0)
-    schedule: Literal["step", "cosine"] = setting("step", "step: x0.1 after 2/3 and 11/12 of the iterations")
-    gradient_clip: float = setting(0.0, "maximum gradient norm; 0 for none", low=0.0)
-    average: float = share(
-        0.999, "decay of the exponential moving average of the weights, which is saved; 0 for none"
-    )
-    mixed_precision: bool = setting(True, "float16 on a GPU, bfloat16 on a CPU")
-    proposals: int = setting(1000, "proposals per image before sampling", low=1)
-    memory_share: float = share(
-        0.85, "share of key frames that read their reference; the others train a clip's first frame"
-    )
-    embedding_weight: float = setting(0.25, "weight of the contrastive loss", low=0.0)
-    reference_range: int = setting(
-        3, "maximum distance of the reference from the key frame", unit="frames", low=1
-    )
-    crop_height: int = setting(736, "height of a training image", unit="pixels", low=1)
-    crop_width: int = setting(1280, "width of a training image", unit="pixels", low=1)
-    rpn_samples: int = setting(256, "sampled anchors per image", low=1)
-    roi_samples: int = setting(512, "sampled proposals per image", low=1)
-    roi_positives: float = share(0.25, "maximum share of positives among the sampled proposals")
-    mask_samples: int = setting(0, "positives per image in the mask loss; 0: all", low=0)
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """Complete configuration of a network, its tracker and its training."""
 
@@ -202,8 +166,8 @@ class Config:
     variant: Literal["paper", "released"] = setting(
         "paper", "PCAN as in the paper, or as in its authors' code"
     )
-    detector: Literal["mask_rcnn", "yolox"] = setting(
-        "mask_rcnn", "two-stage, or one-stage (yolox; variant paper only)"
+    detector: Literal["mask_rcnn", "yolox", "sipmask"] = setting(
+        "mask_rcnn", "two-stage, or one-stage (yolox, sipmask; variant paper only)"
     )
     classes: tuple[str, ...] = setting(CLASSES, "class names, in the order of the class heads")
     input: InputConfig = field(default_factory=InputConfig)
@@ -213,6 +177,7 @@ class Config:
     heads: HeadConfig = field(default_factory=HeadConfig)
     instance_attention: InstanceAttentionConfig = field(default_factory=InstanceAttentionConfig)
     released: ReleasedConfig = field(default_factory=ReleasedConfig)
+    sipmask: SipMaskConfig = field(default_factory=SipMaskConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -232,12 +197,19 @@ def _faults(config: Config) -> Iterator[str]:
     if config.backbone.kind not in BACKBONES[config.detector]:
         expected = f"one of {BACKBONES[config.detector]} for detector {config.detector}"
         yield f"backbone.kind: expected {expected}, got {config.backbone.kind!r}"
+    if config.backbone.caffe and config.backbone.kind not in RESNETS:
+        yield f"backbone.caffe: expected false for {config.backbone.kind}, got true"
+    if config.detector == "sipmask" and min(config.frame_attention.levels, default=3) < 3:
+        levels = list(config.frame_attention.levels)
+        yield f"frame_attention.levels: expected 3 to 5 for SipMask, got {levels}"
     if config.detector != "mask_rcnn" and config.variant != "paper":
         yield f"variant: expected paper for detector {config.detector}, got {config.variant!r}"
     for part in fields(config):
         record = getattr(config, part.name)
         if is_dataclass(record):
             yield from (f"{part.name}.{fault}" for fault in faults(record))
+    if config.variant == "released" and config.train.clip_frames != 2:
+        yield f"train.clip_frames: expected 2 for variant released, got {config.train.clip_frames}"
     frame, capacity, detections = config.frame_attention, config.tracker.capacity, config.heads.detections
     if frame.kind == "transformer" and frame.value_channels % frame.heads:
         expected = f"a divisor of value_channels ({frame.value_channels})"
@@ -249,7 +221,17 @@ def _faults(config: Config) -> Iterator[str]:
 def load_config(source: str | Path) -> Config:
     """Read a YAML file, or a preset by its name (`pcan_street_tiny`).
 
+    A key `base` names the preset or file whose values are the defaults of this one.
     Raises ConfigError for a missing file, an unknown key or an invalid value.
+    """
+    path, values = _read(source)
+    return config_from_dict(values, str(path))
+
+
+def _read(source: str | Path, above: tuple[Path, ...] = ()) -> tuple[Path, Any]:
+    """Return the path of a configuration and its values, over those of its base.
+
+    above  configurations that this one is the base of
     """
     path = Path(source)
     if not path.suffix:
@@ -263,7 +245,19 @@ def load_config(source: str | Path) -> Config:
         raise ConfigError(f"{path}: expected YAML, got: {error}") from None
     for key, new in _todays(values)[1].items():
         _warn_once(path, key, new)
-    return config_from_dict({} if values is None else values, str(path))
+    values = {} if values is None else values
+    if not isinstance(values, dict) or BASE not in values:
+        return path, values
+    if path in above or not isinstance(values[BASE], str):
+        raise ConfigError(f"{path}: {BASE}: expected another preset or YAML file, got {values[BASE]!r}")
+    _, below = _read(values.pop(BASE), (*above, path))
+    return path, _over(below, values)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return values with those of another dictionary in their place, key by key in the parts too."""
+    parts = {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+    return {**below, **above, **parts}
 
 
 def _todays(values: Any) -> tuple[Any, dict[str, str]]:

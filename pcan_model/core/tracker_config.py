@@ -112,6 +112,9 @@ class TrackerConfig:
         high=3600.0,
         runtime=True,
     )
+    overlap: bool = setting(
+        False, "whether masks may overlap, for metrics that score tracks singly (YouTube-VIS)"
+    )
     capacity: int = setting(
         128, "M, rows of the prototype bank: the maximum number of tracks", low=1, high=10_000
     )

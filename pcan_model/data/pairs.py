@@ -1,10 +1,11 @@
-"""Augmented training pairs of a key and a reference frame."""
+"""Augmented training clips of a key, its reference and older frames."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Sample:
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     boxes: NDArray[np.float32]  # (N, 4) x1 y1 x2 y2, pixel edges, tight around the mask if there is one
     labels: NDArray[np.int64]  # (N,) index into the classes
-    ids: NDArray[np.int64]  # (N,) identity, the same in both samples of a pair
+    ids: NDArray[np.int64]  # (N,) identity, the same in all samples of a clip
     masks: NDArray[np.bool_]  # (N, H, W) visible pixels, never overlapping; empty for objects with a box only
     ignore: NDArray[np.bool_]  # (H, W) neither object nor background
 
@@ -45,12 +46,17 @@ class Sample:
 
 
 class PairDataset:
-    """A map-style dataset of `length` pairs, each determined by (seed, index).
+    """A map-style dataset of `length` clips, each determined by (seed, index).
+
+    The reference lies before or after the key; in clips of more than two frames all lie before it, in even
+    steps.
+
 
     clips            clips to sample from, read lazily; decoded frames are cached
     weights          relative frequency of each clip; None: its number of frames
     height, width    of the input, pixels
-    reference_range  maximum distance between key and reference, frames
+    reference_range  maximum distance between key and reference, and between older frames, frames
+    frames           T, frames of a clip
     names            class names, in the order of labels
     """
 
@@ -62,6 +68,7 @@ class PairDataset:
         width: int,
         seed: int,
         reference_range: int = 3,
+        frames: int = 2,
         augment: AugmentConfig | None = None,
         length: int = 10_000,
         weights: Sequence[float] | None = None,
@@ -70,7 +77,7 @@ class PairDataset:
         self._clips = list(clips)
         self._size = (height, width)
         self._seed = seed
-        self._range = reference_range
+        self._range, self._frames = reference_range, frames
         self._config = augment or AugmentConfig()
         self._length = length
         self._probabilities = _probabilities(self._clips, weights)
@@ -81,17 +88,16 @@ class PairDataset:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> tuple[Sample, Sample]:
-        """Return pair `index`: the key and the reference sample."""
+    def __getitem__(self, index: int) -> tuple[Sample, ...]:
+        """Return clip `index`: the key, the reference and older samples."""
         if not 0 <= index < self._length:
             raise IndexError(f"PairDataset: expected an index below {self._length}, got {index}")
         rng = np.random.default_rng((self._seed, index))
         frames = self._paste(self._warp(self._draw_frames(rng), rng), rng)
-        colour_change = draw_colour_change(self._config, rng)
-        other = mix_colour_changes(
-            colour_change, draw_colour_change(self._config, rng), self._config.colour_shared
-        )
-        return _sample(frames[0], colour_change, rng), _sample(frames[1], other, rng)
+        key = draw_colour_change(self._config, rng)
+        others = [draw_colour_change(self._config, rng) for _ in frames[1:]]
+        mixed = [mix_colour_changes(key, other, self._config.colour_shared) for other in others]
+        return tuple(_sample(*pair, rng) for pair in zip(frames, (key, *mixed), strict=True))
 
     def _make_bank(self, names: Sequence[str]) -> CutOutBank | None:
         if not self._config.paste or not self._config.paste_max:
@@ -108,13 +114,11 @@ class PairDataset:
         )
         return bank if len(bank) else None
 
-    def _draw_frames(self, rng: np.random.Generator) -> tuple[FlatFrame, FlatFrame]:
+    def _draw_frames(self, rng: np.random.Generator) -> list[FlatFrame]:
         clip = int(rng.choice(len(self._clips), p=self._probabilities))
-        last = len(self._clips[clip]) - 1
-        key = int(rng.integers(last + 1))
-        near = range(max(0, key - self._range), min(last, key + self._range) + 1)
-        others = [i for i in near if i != key] or [key]
-        return self._frame(clip, key), self._frame(clip, others[rng.integers(len(others))])
+        draw = draw_pair if self._frames == 2 else partial(draw_past, frames=self._frames)
+        numbers = draw(len(self._clips[clip]) - 1, self._range, rng)
+        return [self._frame(clip, number) for number in numbers]
 
     def _frame(self, clip: int, number: int) -> FlatFrame:
         if (clip, number) not in self._cache:
@@ -125,9 +129,10 @@ class PairDataset:
         self._cache.move_to_end((clip, number))
         return self._cache[clip, number]
 
-    def _warp(self, frames: tuple[FlatFrame, FlatFrame], rng: np.random.Generator) -> list[FlatFrame]:
-        view = draw_view(frames[0], *self._size, self._config, rng)
-        views = (view, drift_view(view, *self._size, self._config, rng))
+    def _warp(self, frames: list[FlatFrame], rng: np.random.Generator) -> list[FlatFrame]:
+        views = [draw_view(frames[0], *self._size, self._config, rng)]
+        for _ in frames[1:]:
+            views.append(drift_view(views[-1], *self._size, self._config, rng))
         part = self._config.crop_visible_min
         return [warp(f, v, *self._size, visible_min=part) for f, v in zip(frames, views, strict=True)]
 
@@ -138,12 +143,25 @@ class PairDataset:
                 ignore_remains(frame.index, np.zeros(len(frame.ids)), 0, area_min=config.area_min)
             return frames
         cuts = [self._bank.draw(config.paste_classes, rng) for _ in range(count)]
-        placements = [draw_placement(cut, *self._size, config, rng) for cut in cuts]
-        moved = [move_placement(placement, rng) for placement in placements]
-        return [
-            paste(f, cuts, p, config=config, rng=rng)
-            for f, p in zip(frames, (placements, moved), strict=True)
-        ]
+        placements = [[draw_placement(cut, *self._size, config, rng) for cut in cuts]]
+        for _ in frames[1:]:
+            placements.append([move_placement(placement, rng) for placement in placements[-1]])
+        return [paste(f, cuts, p, config=config, rng=rng) for f, p in zip(frames, placements, strict=True)]
+
+
+def draw_pair(last: int, reach: int, rng: np.random.Generator) -> list[int]:
+    """Draw a key of frames 0 to `last`, and a reference at most `reach` frames before or behind it."""
+    key = int(rng.integers(last + 1))
+    near = range(max(0, key - reach), min(last, key + reach) + 1)
+    others = [i for i in near if i != key] or [key]
+    return [key, others[rng.integers(len(others))]]
+
+
+def draw_past(last: int, reach: int, rng: np.random.Generator, *, frames: int) -> list[int]:
+    """Draw a key and the frames before it, at most `reach` apart; a short clip's first one is repeated."""
+    step = int(rng.integers(1, max(1, min(reach, last // (frames - 1))) + 1))
+    key = int(rng.integers(min(last, step * (frames - 1)), last + 1))
+    return [max(0, key - step * age) for age in range(frames)]
 
 
 def _bytes(frame: FlatFrame) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from os.path import exists  # False for names that are too long, for which Path.exists raises
 from pathlib import Path
 
-from pcan_model.core.config import CLASSES, TrainConfig
+from pcan_model.core.config import CLASSES
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.clips import Clip
 from pcan_model.data.pairs import PairDataset
@@ -57,6 +58,7 @@ def read_sources(
         width=train.crop_width,
         seed=seed,
         reference_range=train.reference_range,
+        frames=train.clip_frames,
         augment=FLIP if train.augment == "flip" else None,
         length=length,
         weights=weights,

@@ -96,14 +96,15 @@ def _evaluate(
     setup: Setup, options: EvaluateOptions, words: Sequence[str], folder: Path, open_setup: OpenSetup
 ) -> Evaluated:
     official_metrics()  # raises now if packages are missing, not after tracking
-    clips = options.shard.take(_clips(options))
+    layout = recognise(options.data, options.format).name
     predictor, config = open_setup(replace(setup, rate=0.0))
+    clips = options.shard.take(_clips(options, config.classes))
     run = Run(
         replace(setup, rate=0.0), tuple(clips), folder, weights_hash(setup), config,
         elsewhere=options.merge, open_setup=open_setup,
     )  # fmt: skip
     reused = run.complete(predictor, options.jobs)
-    layout, classes = recognise(options.data, options.format).name, run.config.classes
+    classes = config.classes
     counted = classes, COUNTED.get(layout)
     summary = summarise(run.predictions(), *counted)
     cost = (
@@ -153,8 +154,10 @@ def _output(folder: Path | None) -> Iterator[Path]:
             yield Path(name)
 
 
-def _clips(options: EvaluateOptions) -> list[Clip]:
-    clips = open_clips(options.data, options.format, split=options.split, videos=options.videos)
+def _clips(options: EvaluateOptions, classes: Sequence[str]) -> list[Clip]:
+    clips = open_clips(
+        options.data, options.format, split=options.split, videos=options.videos, names=classes
+    )
     if not all(clip.labelled for clip in clips):
         raise DataError(options.data, "labels", "labelled clips", "images only")
     return clips

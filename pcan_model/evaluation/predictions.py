@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,11 @@ class ClipPredictions:
 
     def video(self) -> Video:
         """Return its objects as tubes, without ignored regions."""
-        return Video(_tubes(self.ground_truth), _tubes(self.predicted))
+        return Video(_tubes(self.ground_truth), self.tubes())
+
+    def tubes(self) -> tuple[Tube, ...]:
+        """Return the tracks as tubes: each of its most frequent class, with its mean score."""
+        return _tubes(by_majority(self.predicted))
 
 
 def collect_predictions(
@@ -83,6 +88,17 @@ def _only(objects: Objects, table: NDArray[np.int64]) -> Objects:
     rles = tuple(objects.rles[k] for k in kept)
     scores = objects.scores[kept] if len(objects.scores) else objects.scores
     return Objects(rles, labels[kept], objects.ids[kept], scores, objects.ignore)
+
+
+def by_majority(frames: tuple[Objects, ...]) -> tuple[Objects, ...]:
+    """Give every object the class that its track has in most frames; of equally many the first."""
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for frame in frames:
+        for number, label in zip(frame.ids.tolist(), frame.labels.tolist(), strict=True):
+            votes[number][label] += 1
+    most = {number: counted.most_common(1)[0][0] for number, counted in votes.items()}
+    labels = (np.array([most[number] for number in frame.ids.tolist()], np.int64) for frame in frames)
+    return tuple(replace(frame, labels=own) for frame, own in zip(frames, labels, strict=True))
 
 
 def _tubes(frames: tuple[Objects, ...]) -> tuple[Tube, ...]:

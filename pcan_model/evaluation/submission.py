@@ -1,4 +1,7 @@
-"""Predictions as result files for the data sets' servers and official tools; masks never overlap."""
+"""Predictions as result files for the data sets' servers and official tools.
+
+Masks never overlap, except in YouTube-VIS, whose metric scores tracks singly: there they are as tracked.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.files import write_image
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
-from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks, keep
+from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks
 from pcan_model.data.formats.reading import read_json
 from pcan_model.evaluation.metrics.comparison import Objects
 from pcan_model.evaluation.predictions import ClipPredictions
@@ -60,6 +63,9 @@ def write_submission(
     assert kind in SUBMISSIONS
     results: list[dict[str, Any]] = []
     for number, predictions in enumerate(clips, start=1):
+        if kind == "youtube_vis":
+            results += _youtube_vis(predictions, ids.videos.get(predictions.name, number), ids)
+            continue
         frames = [
             labels_of(one, size) for one, size in zip(predictions.predicted, predictions.sizes, strict=True)
         ]
@@ -67,10 +73,8 @@ def write_submission(
             _kitti_mots(frames, folder / f"{predictions.name}.txt", predictions.image_files, classes)
         elif kind == "bdd100k":
             _bdd100k(frames, folder / predictions.name, predictions.image_files, classes)
-        elif kind == "scalabel":
-            _scalabel(frames, folder / f"{predictions.name}.json", predictions, classes)
         else:
-            results += _youtube_vis(frames, ids.videos.get(predictions.name, number), ids)
+            _scalabel(frames, folder / f"{predictions.name}.json", predictions, classes)
     if kind == "youtube_vis":
         write_bytes(folder / "results.json", json.dumps(results).encode())
 
@@ -123,10 +127,16 @@ def _scalabel(
     write_bytes(path, json.dumps(entries).encode())
 
 
-def _youtube_vis(frames: Sequence[FrameLabels], video: int, ids: VideoIds) -> list[dict[str, Any]]:
-    tubes = youtube_vis.Tubes()
-    for frame in frames:
-        known = np.array([not ids.categories or label in ids.categories for label in frame.labels], bool)
-        tubes.add(keep(frame, np.flatnonzero(known), BACKGROUND))
-    categories = ids.categories or {label: label + 1 for frame in frames for label in frame.labels.tolist()}
-    return tubes.results(video, categories)
+def _youtube_vis(predictions: ClipPredictions, video: int, ids: VideoIds) -> list[dict[str, Any]]:
+    tubes = predictions.tubes()
+    categories = ids.categories or {tube.category: tube.category + 1 for tube in tubes}
+    return [
+        {
+            "video_id": video,
+            "category_id": categories[tube.category],
+            "score": tube.score,
+            "segmentations": [rle and rle | {"counts": rle["counts"].decode("ascii")} for rle in tube.rles],
+        }
+        for tube in tubes
+        if tube.category in categories
+    ]

@@ -13,6 +13,7 @@ from pcan_model.evaluation.report.summary import Summary, summarise
 from pcan_model.experiments.runs import RowResult, Study, StudyRun, fingerprint, held_out
 from pcan_model.experiments.shared_frames import predict_together
 from pcan_model.experiments.trainings import as_trained, trained, without_instance
+from pcan_model.factory import load_net
 from pcan_model.inference.torch_engine import TorchEngine
 
 FIGURES = ("smotsa", "motsa", "motsp", "idf1", "hota", "id_switches")
@@ -34,7 +35,7 @@ def run(group: list[StudyRun], study: Study) -> list[RowResult]:
     torch.set_num_threads(1)  # other numbers may round differently
     configs = {fingerprint(c, study): c for c in (one.variation.apply(study.base) for one in group)}
     weights = trained([as_trained(c, study) for c in configs.values()], group[0].seed, study)
-    engines = [TorchEngine(c, file) for c, file in zip(configs.values(), weights, strict=True)]
+    engines = [TorchEngine(load_net(c, file)) for c, file in zip(configs.values(), weights, strict=True)]
     predictions = predict_together(engines, read_clips(held_out(study)))
     counted = {
         mark: summarise(own, study.base.classes) for mark, own in zip(configs, predictions, strict=True)

@@ -12,7 +12,9 @@ from pcan_model.core.fields import about, setting
 class AblateOptions:
     """The tables, trainings and files of an ablation study."""
 
-    tables: tuple[int, ...] = field(metadata=about("tables of the paper, 3 to 10", low=3, high=10))
+    tables: tuple[int, ...] = field(
+        metadata=about("tables of the paper, 3 to 10; 11: Table 3 trained on clips as long", low=3, high=11)
+    )
     config: str = setting("pcan_street_tiny", "base configuration: preset or YAML file")
     seeds: tuple[int, ...] = setting((0, 1, 2), "seeds of the trainings", low=0)
     skip: tuple[str, ...] = setting((), "names of rows to skip")

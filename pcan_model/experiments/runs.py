@@ -7,12 +7,32 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import Config, config_to_dict
 from pcan_model.experiments.tables import Table, Variation
 from pcan_model.synthetic.drive import write_drives
 
+ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by part; (): all of them
+    "sipmask": (),
+    "backbone": ("caffe",),
+    "tracker": (
+        "least_cosine",
+        "class_momentum",
+        "motion",
+        "motion_weight",
+        "gate",
+        "camera_motion",
+        "second_pass",
+        "lost_seconds",
+        "confirm_frames",
+        "confirm_score",
+        "confirm_gap",
+        "overlap",
+    ),
+    "train": ("clip_frames", "clip_gradients"),
+}
 HELD_OUT = 1_000_000  # seed of the first drive for evaluation, far from those for training
 
 
@@ -77,9 +97,20 @@ def fingerprint(config: Config, study: Study, *, clips: bool = True) -> str:
     """
     drives = (study.drives, study.length, study.held_out if clips else 0)
     values = config_to_dict(config)
-    values["form"] = values.pop("variant")  # the key's name in existing results
+    values = _as_kept(values)
     content = json.dumps([values, drives, _start(study)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _as_kept(values: dict[str, Any]) -> dict[str, Any]:
+    """Return plain values by the names of when the results that are kept were made, less newer defaults."""
+    values, default = {**values, "form": values["variant"]}, config_to_dict(Config())
+    del values["variant"]
+    for part, names in ADDED.items():
+        newer = [name for name in names or values[part] if values[part][name] == default[part][name]]
+        values[part] = {k: v for k, v in values[part].items() if k not in newer}
+    values["tracker"]["keep_lost"] = values["tracker"].pop("lost_frames")
+    return {name: value for name, value in values.items() if value != {}}
 
 
 def _start(study: Study) -> str:

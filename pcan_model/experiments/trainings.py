@@ -1,9 +1,9 @@
 """Trainings of a study's rows: each from ImageNet, or all from one detector.
 
-From one detector (`Study.weights`) a training has two stages with frozen backbone and pyramid, and with
-modules initialised by the seed: the frame attention with all heads, then the instance attention. Rows that
-differ in the instance attention share the first stage; in the second stage they are trained side by side on
-the same regions, with the same results as if trained separately.
+From one detector (`Study.weights`) a training has two stages, with modules initialised by the seed: the
+frame attention with all heads (backbone and pyramid frozen, except of SipMask), then the instance attention.
+Rows that differ in the instance attention share the first stage; in the second stage they are trained side
+by side on the same regions, with the same results as if trained separately.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from pcan_model.core.config import Config, Stage
+from pcan_model.core.config import Config, ConfigError
+from pcan_model.core.train_config import Stage
 from pcan_model.experiments.runs import Study, fingerprint, training_drives
 from pcan_model.factory import make_training
+from pcan_model.sipmask.stages import InstanceStage as SipMaskInstance
 from pcan_model.training.loader import make_loader
 from pcan_model.training.options import TrainOptions
 from pcan_model.training.stages import InstanceStage
@@ -25,13 +27,14 @@ from pcan_model.training.trainer import Trainer, begin, resolve, train
 
 WEIGHTS = "weights.safetensors"
 MODULES = ("frame_attention", "instance_attention")  # initialised anew in each row
+FIRST: dict[str, Stage] = {"mask_rcnn": "heads", "sipmask": "memory"}  # first stage, by detector
 SAVE_EVERY = 100  # steps, when training side by side
 
 
 def as_trained(config: Config, study: Study) -> Config:
     """Return a configuration without changes that do not affect training.
 
-    Training uses pairs, so a memory of one frame: rows that differ in its length share a training.
+    Training uses clips of `train.clip_frames`: rows that differ in the memory's length share a training.
     """
     base = study.base
     frame = replace(config.frame_attention, memory_frames=base.frame_attention.memory_frames)
@@ -86,7 +89,7 @@ def _complete(
 
 def _from_one_detector(configs: Sequence[Config], seed: int, study: Study, weights: Path) -> list[Path]:
     """Run both stages, or only the first if the instance attention is disabled."""
-    first = in_stage("heads", without_instance(configs[0], study))
+    first = in_stage(_first(configs[0]), without_instance(configs[0], study))
     heads = _complete(first, seed, study, weights, MODULES)
     files = [_folder(c, seed, study) / WEIGHTS if c.instance_attention.enabled else heads for c in configs]
     rows = {file.parent: in_stage("instance", c) for file, c in zip(files, configs, strict=True)}
@@ -127,8 +130,16 @@ def _begin(config: Config, folder: Path, seed: int, study: Study, heads: Path) -
     return begin(config, options, make_training, torch.device(options.device))
 
 
-def _stage(trainer: Trainer) -> InstanceStage:
-    assert isinstance(trainer.model, InstanceStage), "set by _from_one_detector"
+def _first(config: Config) -> Stage:
+    """Return the first stage."""
+    if config.detector not in FIRST:
+        expected = " or ".join(FIRST)
+        raise ConfigError(f"--weights: detector: expected {expected}, got {config.detector}")
+    return FIRST[config.detector]
+
+
+def _stage(trainer: Trainer) -> InstanceStage | SipMaskInstance:
+    assert isinstance(trainer.model, (InstanceStage, SipMaskInstance)), "set by _from_one_detector"
     return trainer.model
 
 

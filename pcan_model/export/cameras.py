@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from pcan_model.model.heads import choose
+from pcan_model.model.found import Found, join
 from pcan_model.model.pass_signature import PassSignature, grid_sample
 from pcan_model.model.passes import FramePass
 from pcan_model.model.pcan import PCAN
+
+Source = Tensor | list[Tensor]  # what regions are read from, of one camera
 
 
 class BatchFramePass(FramePass):
@@ -37,27 +41,30 @@ class BatchFramePass(FramePass):
             self._detect_camera([level[n : n + 1] for level in pyramid], *memory)
             for n, memory in enumerate(memories)
         ]
-        box_rois, mask_rois, boxes, scores, labels, ok, keys, values, following = zip(*outputs, strict=True)
-        regions, all_labels = torch.cat(mask_rois), torch.cat(labels)
-        embeds = self.net.embedding_head(torch.cat(box_rois))
-        masks = choose(self.net.mask_head(regions), all_labels)
+        sources, parts, keys, values, following = zip(*outputs, strict=True)
+        every = join(list(parts))
+        regions = self._pool_all(sources, parts, every.boxes, self.net.config.heads.mask_size)
+        embeds = self.net.embed(every, partial(self._pool_all, sources, parts))
+        masks = self.net.initial_masks(regions, every.mask_source)
         olds, news = (memory_keys, memory_values, valid), (keys, values, following)
         memory = (_where(remember, torch.stack(new), old) for new, old in zip(news, olds, strict=True))
-        all_ok = torch.stack(ok).all()
-        return torch.cat(boxes), torch.cat(scores), all_labels, embeds, regions, masks, all_ok, *memory
+        return every.boxes, every.scores, every.labels, embeds, regions, masks, every.converged, *memory
 
     def _detect_camera(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Return one camera's RoI features for embeddings and for masks, its detections and next memory."""
-        heads = self.net.config.heads
+    ) -> tuple[Source, Found, Tensor, Tensor, Tensor]:
+        """Return one camera's source of RoI features, its detections and next memory."""
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._pack(levels)
-        boxes, scores, labels, ok = self._detect(levels, source)
-        box_rois = self._pool(source, boxes, heads.box_size)
-        mask_rois = self._pool(source, boxes, heads.mask_size)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return box_rois, mask_rois, boxes, scores, labels, ok, keys, values, following
+        return source, self._detect(levels, source), keys, values, following
+
+    def _pool_all(
+        self, sources: Sequence[Source], parts: Sequence[Found], boxes: Tensor, cells: int
+    ) -> Tensor:
+        """Return the RoI features of all cameras' boxes, each from its own pyramid."""
+        own = boxes.split([len(part.boxes) for part in parts])
+        return torch.cat([self._pool(*pair, cells) for pair in zip(sources, own, strict=True)])
 
 
 def _where(remember: Tensor, new: Tensor, old: Tensor) -> Tensor:

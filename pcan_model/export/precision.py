@@ -44,7 +44,7 @@ def round_to_8_bits(
     signatures   of the graphs, by prefix of the file names; "" for one camera
     calibration  clips of the image size that the signatures take
     """
-    engine = TorchEngine(net.config, net, lambda _: signatures[""])
+    engine = TorchEngine(net, lambda _: signatures[""])
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         with tqdm(total=CALIBRATION_FRAMES, unit="frame", desc="track for calibration") as bar:
             samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)

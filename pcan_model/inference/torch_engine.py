@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcan_model.core.config import Config
 from pcan_model.core.engine import Engine, EngineFacts, Image
 from pcan_model.core.structures import Detections, Slots
-from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
 from pcan_model.model.pass_names import DETECTIONS, SLOTS, following
 from pcan_model.model.pass_signature import MakeSignature, PassSignature, sparse
-from pcan_model.one_stage.network import make_pcan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,17 +40,14 @@ def empty_memory(signature: PassSignature) -> TorchMemory:
 
 
 class TorchEngine(Engine):
-    """Engine for a network in memory, or for a checkpoint of the paper's variant."""
+    """Engine for a network in memory."""
 
-    def __init__(self, config: Config, weights: Path | Detector, signature: MakeSignature = sparse) -> None:
+    def __init__(self, net: Detector, signature: MakeSignature = sparse) -> None:
         """Wrap a network.
 
         signature  makes the passes of the network's variant
         """
-        self.config = config
-        net = make_pcan(config) if isinstance(weights, Path) else weights
-        if isinstance(weights, Path):
-            checkpoint.load_weights(weights, net)
+        self.config = net.config
         self.signature = signature(net)
         self.camera_format = self.signature.camera_format
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import mobilenet_v2, resnet50
+from torchvision.models import mobilenet_v2, resnet50, resnet101
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from pcan_model.core.config import BackboneConfig
 
@@ -18,8 +22,9 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        makers = {"resnet50": _resnet50, "mobilenet_v2": _mobilenet_v2}
-        self.stages, self.channels = makers[config.kind]()
+        self.stages, self.channels = MAKERS[config.kind]()
+        if config.caffe:
+            stride_first(self.stages)
         for stage in list(self.stages)[: config.frozen]:
             stage.requires_grad_(False)
 
@@ -40,8 +45,8 @@ class Backbone(nn.Module):
         return self
 
 
-def _resnet50() -> tuple[nn.ModuleList, list[int]]:
-    net = resnet50(weights=None)
+def _resnet(make: Callable[..., ResNet]) -> tuple[nn.ModuleList, list[int]]:
+    net = make(weights=None)
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
     return nn.ModuleList([stem, net.layer2, net.layer3, net.layer4]), [256, 512, 1024, 2048]
 
@@ -51,6 +56,20 @@ def _mobilenet_v2() -> tuple[nn.ModuleList, list[int]]:
     layers = list(mobilenet_v2(weights=None).features)
     stages = [nn.Sequential(*layers[a:b]) for a, b in ((0, 4), (4, 7), (7, 14), (14, 18))]
     return nn.ModuleList(stages), [24, 32, 96, 320]
+
+
+RESNETS: dict[str, Callable[..., ResNet]] = {"resnet50": resnet50, "resnet101": resnet101}
+MAKERS: dict[str, Callable[[], tuple[nn.ModuleList, list[int]]]] = {
+    **{kind: partial(_resnet, make) for kind, make in RESNETS.items()},
+    "mobilenet_v2": _mobilenet_v2,
+}
+
+
+def stride_first(stages: nn.ModuleList) -> None:
+    """Move the stride of each stage from its 3x3 convolution to the 1x1 before it, as Caffe has it."""
+    for module in stages.modules():
+        if isinstance(module, Bottleneck):
+            module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
 
 
 def conv3x3(channels_in: int, channels_out: int, separable: bool) -> nn.Module:
@@ -78,6 +97,13 @@ class Pyramid(nn.Module):
             above = functional.interpolate(levels[i], size=levels[i - 1].shape[-2:], mode="nearest")
             levels[i - 1] = levels[i - 1] + above
         return [output(level) for output, level in zip(self.output, levels, strict=True)]
+
+
+def torchvision_names(kind: str) -> list[str]:
+    """Return the names in torchvision's own state of a ResNet's tensors, less counters and classifier."""
+    with torch.device("meta"):
+        names = RESNETS[kind](weights=None).state_dict()
+    return [name for name in names if not name.endswith("num_batches_tracked") and name[:3] != "fc."]
 
 
 def load_imagenet(backbone: Backbone, tensors: list[Tensor]) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
 from pcan_model.model.backbone import Backbone, Pyramid
-from pcan_model.model.boxes import decode, suppress
-from pcan_model.model.heads import STD, BoxHead, EmbeddingHead, MaskHead
+from pcan_model.model.boxes import decode
+from pcan_model.model.found import Found, best_of
+from pcan_model.model.heads import STD, BoxHead, EmbeddingHead, MaskHead, choose
 from pcan_model.model.proposals import STRIDES, ProposalHead
 from pcan_model.model.roi_pooling import pool_by_level
+
+Pool = Callable[[Tensor, int], Tensor]
+"""Reads regions (R, C, cells, cells) of the pyramid, given boxes (R, 4) and cells."""
 
 
 class Detector(nn.Module):
@@ -20,6 +25,8 @@ class Detector(nn.Module):
 
     mean: Tensor  # (3, 1, 1)
     std: Tensor  # (3, 1, 1)
+    finest = 2  # level of the first map of `features`
+    mask_source = "labels"  # name of Found.mask_source in the passes
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -63,12 +70,18 @@ class Detector(nn.Module):
         height, width = (side + -side % coarsest for side in (size.height, size.width))
         return [(height // stride, width // stride) for stride in STRIDES[:4]]
 
-    def detect(
-        self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes of one image, their scores and labels, and whether NMS converged.
+    def region_levels(self, levels: list[Tensor]) -> list[Tensor]:
+        """Return the four levels from which RoIs are pooled."""
+        return levels
 
-        pool  returns RoI features (R, C, cells, cells), given boxes (R, 4) and cells
+    def region_boxes(self, boxes: Tensor) -> Tensor:
+        """Scale boxes (R, 4) so that the first of these levels has stride 4: here they stay."""
+        return boxes
+
+    def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
+        """Return the best D detections of one image.
+
+        sampled  replace operators that some runtimes lack by grid sampling; here there are none
         """
         head, config = self.proposals, self.config.heads
         size = self.config.input.height, self.config.input.width
@@ -83,10 +96,17 @@ class Detector(nn.Module):
         boxes = boxes.expand(-1, classes, -1).flatten(0, 1)
         best, order = scores.flatten().topk(min(4 * config.detections, scores.numel()))
         boxes, labels = boxes[order], order % classes
-        keep, ok = suppress(boxes[None], labels[None], config.nms_iou, self.config.proposals.nms_steps)
-        best, order = (best * keep[0]).topk(config.detections)
-        best = best * (best > config.score_threshold)
-        return boxes[order], best, labels[order], ok & proposals_ok
+        found, _ = best_of(boxes, best, labels, self.config)
+        return replace(found, converged=found.converged & proposals_ok)
+
+    def embed(self, found: Found, pool: Pool) -> Tensor:
+        """Return embeddings (D, E) of detections."""
+        embeds: Tensor = self.embedding_head(pool(found.boxes, self.config.heads.box_size))
+        return embeds
+
+    def initial_masks(self, regions: Tensor, source: Tensor) -> Tensor:
+        """Return logits (R, 2S, 2S) of initial masks, of RoI features (R, C, S, S) and Found.mask_source."""
+        return choose(self.mask_head(regions), source)
 
     def pool(self, levels: list[Tensor], boxes: Tensor, image: Tensor, cells: int) -> Tensor:
         """Return RoI features (R, C, cells, cells) of boxes (R, 4) in the images of index (R,)."""

@@ -37,10 +37,10 @@ class FramePass(StaticDetection):
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
         source = self._pack(levels)
-        boxes, scores, labels, ok = self._detect(levels, source)
-        embeds, regions, masks = self._describe(source, boxes, labels)
+        found = self._detect(levels, source)
+        described = self._describe(source, found)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
+        return found.boxes, found.scores, found.labels, *described, found.converged, keys, values, following
 
     def _remember(
         self, levels: list[Tensor], memory_keys: Tensor, memory_values: Tensor, valid: Tensor

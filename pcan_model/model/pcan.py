@@ -21,9 +21,9 @@ class PCAN(Detector):
             make_frame_attention(channels, config.frame_attention) for _ in config.frame_attention.levels
         )
         levels = config.frame_attention.levels if config.frame_attention.enabled else ()
-        self._attended = [level - 2 for level in levels]
+        self._attended = [level - self.finest for level in levels]
         self.instance_attention = make_instance_attention(channels, config.instance_attention)
 
     def attended(self) -> list[tuple[int, FrameAttention]]:
-        """Return each enabled frame attention module with the index of its level, P2 = 0."""
+        """Return each enabled frame attention module with the index of its level in `features`."""
         return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, empty if disabled

@@ -8,13 +8,15 @@ instance pass, after association. Inputs and outputs keep their padded shapes; v
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from pcan_model.model.heads import choose
+from pcan_model.model.pass_names import DETECTIONS
 from pcan_model.model.passes import FramePass
 from pcan_model.model.pcan import PCAN
-from pcan_model.model.roi_pooling import pack_with_edges, pool_packed
+from pcan_model.model.roi_pooling import pool_packed
 
 
 class SparseFramePass(FramePass):
@@ -26,19 +28,22 @@ class SparseFramePass(FramePass):
         """Detect objects; inputs as for `FramePass`.
 
         returns  boxes (D, 4) px, scores (D,) descending, 0 for padding, labels (D,), embeds (D, E),
-                 the packed pyramid of P2..P5 (1, C, height, width),
+                 the packed pyramid (1, C, height, width), Found.mask_source unless labels,
                  () bool: NMS converged, next memory keys, values and validity
         """
         levels = self.net.features(image)
         levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
-        packed = pack_with_edges(levels)
-        boxes, scores, labels, ok = self._detect(levels, packed)
+        packed = self._pack(levels)
+        found = self._detect(levels, packed)
+        scores = found.scores
         first = torch.ones_like(scores[:1])  # at least one row: runtimes differ on empty tensors
         rows = torch.cat([first, scores[1:]]).nonzero()[:, 0]
-        own = self.net.embedding_head(self._pool(packed, boxes[rows], self.net.config.heads.box_size))
-        embeds = own.new_zeros(len(boxes), own.shape[1]).index_copy(0, rows, own)
+        own = self.net.embed(found.take(rows), partial(self._pool, packed))
+        embeds = own.new_zeros(len(scores), own.shape[1]).index_copy(0, rows, own)
         following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return boxes, scores, labels, embeds, packed, ok, keys, values, following
+        handed = () if self.net.mask_source in DETECTIONS else (found.mask_source,)
+        boxes, labels, converged = found.boxes, found.labels, found.converged
+        return boxes, scores, labels, embeds, packed, *handed, converged, keys, values, following
 
 
 class SparseInstancePass(nn.Module):
@@ -52,7 +57,7 @@ class SparseInstancePass(nn.Module):
         self,
         packed: Tensor,
         boxes: Tensor,
-        labels: Tensor,
+        source: Tensor,
         bank: Tensor,
         slot: Tensor,
         fresh: Tensor,
@@ -61,14 +66,14 @@ class SparseInstancePass(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Predict and refine the masks of all tracked detections, of which there is at least one.
 
-        packed, boxes (D, 4), labels (D,)  from the frame pass; bank (M, K, Dk)
+        packed, boxes (D, 4), source (D, ...), see Found.mask_source  from the frame pass; bank (M, K, Dk)
         slot (D,), fresh (D,), owner (M,), has (M,)  as in structures.Slots
         returns  (D, 2S, 2S) logits and the next bank (M, K, Dk)
         """
         tracks = has.nonzero()[:, 0]
         rows = owner[tracks]
         regions = self.pool(packed, boxes[rows])
-        masks = choose(self.net.mask_head(regions), labels[rows])
+        masks = self.net.initial_masks(regions, source[rows])
         masks, prototypes = self.net.instance_attention(regions, masks, bank[slot[rows]], fresh[rows])
         padded = masks.new_zeros(len(boxes), *masks.shape[1:])
         return padded.index_copy(0, rows, masks), bank.index_copy(0, tracks, prototypes)
@@ -77,4 +82,5 @@ class SparseInstancePass(nn.Module):
         """Return the RoI features (R, C, S, S) of boxes (R, 4) for the mask head."""
         heads, image = self.net.config.heads, torch.zeros_like(boxes[:, 0])
         sizes, cells = self.net.level_sizes(), heads.mask_size
+        boxes = self.net.region_boxes(boxes)
         return pool_packed(packed, sizes, boxes, image, cells, samples=heads.cell_samples)

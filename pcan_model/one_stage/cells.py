@@ -1,4 +1,4 @@
-"""What a one-stage detector says of the cells of its levels, and how that becomes boxes."""
+"""Outputs of a one-stage detector per cell, and their decoding to boxes."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Darknet(nn.Module):
 
 
 def every_other(images: Tensor) -> Tensor:
-    """Lay every other pixel of images (B, 3, H, W) side by side as channels, (B, 12, H / 2, W / 2)."""
+    """Space to depth: images (B, 3, H, W) to (B, 12, H / 2, W / 2)."""
     return torch.cat([images[..., y::2, x::2] for x in range(2) for y in range(2)], 1)
 
 
@@ -152,7 +152,7 @@ class PathNetwork(nn.Module):
 
 
 def twice(x: Tensor) -> Tensor:
-    """Double the sides of a map; each cell becomes four."""
+    """Upsample a map by two (nearest neighbour)."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 

@@ -38,14 +38,13 @@ class StaticFramePass(StaticDetection):
         levels = self.net.features(image)
         levels, bank = self.net.frame_memory(levels, self._bank(levels, memory))
         source = self._pack(levels)
-        boxes, scores, labels, ok = self._detect(levels, source)
-        described = self._describe(source, boxes, labels)
+        found = self._detect(levels, source)
         return (
-            boxes,
-            scores,
-            labels,
-            *described,
-            ok,
+            found.boxes,
+            found.scores,
+            found.labels,
+            *self._describe(source, found),
+            found.converged,
             *bank.features,
             *bank.starts,
             torch.ones_like(memory[-1]),

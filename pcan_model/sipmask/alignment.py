@@ -1,4 +1,4 @@
-"""Feature alignment: the class features are read where the predicted box says the object is."""
+"""Feature alignment: a deformable convolution of the class features, offset by the predicted box."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ class FeatureAlignment(nn.Module):
         self.offset = nn.Conv2d(4, count, 1, bias=False) if offset_groups else None
         self.conv = nn.Conv2d(channels, channels, KERNEL, padding=KERNEL // 2, bias=False)
         self.norm = nn.GroupNorm(norm_groups, channels)
-        self.sampled = False  # convolve by bilinear sampling instead of the operator: for engines without it
 
-    def forward(self, features: Tensor, distances: Tensor) -> Tensor:
+    def forward(self, features: Tensor, distances: Tensor, *, sampled: bool = False) -> Tensor:
         """Align features with boxes.
 
         features  (B, C, h, w)
         distances (B, 4, h, w)  to the sides left, top, right, bottom, in strides; no gradient goes back
+        sampled   convolve by bilinear sampling instead of the operator: for runtimes without it
         returns   (B, C, h, w)
         """
         if self.offset is None:
             return torch.relu(self.norm(self.conv(features)))
-        return torch.relu(self.norm(self.convolve(features, self.offset(distances.detach()))))
+        return torch.relu(
+            self.norm(self.convolve(features, self.offset(distances.detach()), sampled=sampled))
+        )
 
-    def convolve(self, features: Tensor, offsets: Tensor) -> Tensor:
+    def convolve(self, features: Tensor, offsets: Tensor, *, sampled: bool = False) -> Tensor:
         """Convolve features (B, C, h, w) at taps moved by offsets (B, 18 groups, h, w), (y, x) per tap."""
-        if self.sampled:
+        if sampled:
             return sampled_convolution(features, offsets, self.conv.weight)
         padding = KERNEL // 2
         return deform_conv2d(features, stop_outside(offsets), self.conv.weight, padding=padding)
 
 
 def stop_outside(offsets: Tensor) -> Tensor:
-    """Let no gradient pass to offsets of taps that lie at or beyond -1, the height or the width.
+    """Stop the gradient of offsets of taps at or beyond -1, the height or the width.
 
     Such taps read 0 whichever way they move by a little, as the original CUDA kernel has it; the operator
     of torchvision gives those at exactly -1 the derivative towards the inside.
@@ -71,7 +73,7 @@ def taps(offsets: Tensor) -> Tensor:
 
 
 def sampled_convolution(features: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """Do what the operator does by one bilinear sampling of each group and one 1x1 convolution.
+    """Deformable convolution as one bilinear sampling per group and one 1x1 convolution.
 
     features  (B, C, h, w)
     offsets   (B, 18 groups, h, w)

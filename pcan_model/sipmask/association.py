@@ -1,4 +1,4 @@
-"""Which detection is which object: one memory per video, matched by embedding, overlap and label."""
+"""SipMask's association: one memory per video, matched by embedding, IoU and label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.sipmask.config import AssociationConfig
+from pcan_model.core.sipmask_config import SipMaskConfig
 
 NONE = -1  # the id of a detection that another one beat at its object
 FLOOR = -100.0  # no matching score of this form is as low
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AssociatedObjects:
-    """K objects with their appearance: the detections of a frame, or what is remembered of a video."""
+    """K objects with embeddings: the detections of a frame, or the memory of a video."""
 
     boxes: Floats  # (K, 4) x1 y1 x2 y2 in camera pixels
     scores: Floats  # (K,) in (0, 1)
@@ -37,7 +37,7 @@ class AssociatedObjects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """What a frame with detections says: N detections beside K remembered objects."""
+    """Association of N detections with K remembered objects."""
 
     ids: Integers  # (N,) from 0 within the video, or NONE
     scores: Floats | None  # (N, K + 1) of a new object, then of each remembered one; None at the start
@@ -49,7 +49,7 @@ def track(
     memory: AssociatedObjects | None,
     *,
     first: bool,
-    config: AssociationConfig,
+    config: SipMaskConfig,
     reference: bool = False,
 ) -> tuple[Integers, AssociatedObjects | None, Match | None]:
     """Give the detections of a frame their ids.
@@ -74,7 +74,7 @@ def start(found: AssociatedObjects) -> Match:
 
 
 def follow(
-    found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig, *, reference: bool
+    found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig, *, reference: bool
 ) -> Match:
     """Match detections with remembered objects, and bring the memory up to date."""
     scores = matching_scores(found, memory, config)
@@ -95,7 +95,7 @@ def follow(
     return Match(ids, scores, updated(memory, found, winner, fresh))
 
 
-def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: AssociationConfig) -> Floats:
+def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig) -> Floats:
     """Score every detection as a new object and as each remembered one: (N, K + 1).
 
     The log-softmax of the dot products with the embeddings (0 for a new object), the logarithm of the

@@ -1,26 +1,20 @@
-"""Image to pyramid: a ResNet in its caffe form and P3 to P7."""
+"""Image to pyramid: a frozen-statistics backbone and P3 to P7."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 
 from pcan_model.core.config import BackboneConfig
 from pcan_model.model.backbone import Backbone, Pyramid
 
 
-def sipmask_backbone(config: BackboneConfig, *, caffe: bool) -> Backbone:
-    """Return a backbone whose batch normalisations are never trained.
-
-    caffe  a ResNet's stage halves its input in the first 1x1 convolution instead of the 3x3
-    """
+def sipmask_backbone(config: BackboneConfig) -> Backbone:
+    """Return a backbone whose batch normalisations are never trained."""
     backbone = Backbone(config)
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.requires_grad_(False)
-        if caffe and isinstance(module, Bottleneck):
-            module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
     return backbone
 
 

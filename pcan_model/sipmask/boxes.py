@@ -1,4 +1,4 @@
-"""Overlaps of boxes as SipMask measures them, of pairs and row by row."""
+"""Box geometry in SipMask's conventions."""
 
 from __future__ import annotations
 

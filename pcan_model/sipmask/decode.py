@@ -1,4 +1,4 @@
-"""Maps to detections: candidates of every level, boxes in camera pixels, suppression."""
+"""Decode head outputs to detections: candidates per level, boxes in camera pixels, fast NMS."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from pcan_model.sipmask.boxes import boxes_around, cell_points
-from pcan_model.sipmask.config import STRIDES, DetectionConfig
 from pcan_model.sipmask.head import HeadMaps
-from pcan_model.sipmask.suppression import fast_nms
+from pcan_model.sipmask.strides import STRIDES
+from pcan_model.sipmask.suppression import DetectionLimits, fast_nms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class ScoredCells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskDetections:
-    """N detections of one image by falling score; N may be 0."""
+    """N detections of one image by descending score; N may be 0."""
 
     cells: Tensor  # (N,) where each comes from, running number over all levels
     boxes: Tensor  # (N, 4) x1 y1 x2 y2 in camera pixels
@@ -34,7 +34,7 @@ class SipMaskDetections:
 
 
 def candidates(
-    maps: HeadMaps, image: int, size: tuple[int, int], factor: float, config: DetectionConfig
+    maps: HeadMaps, image: int, size: tuple[int, int], factor: float, limits: DetectionLimits
 ) -> ScoredCells:
     """Return the best cells of every level.
 
@@ -50,7 +50,7 @@ def candidates(
         )
         boxes = boxes_around(points, maps.distances[level][image].flatten(1).T)
         scores = logits.sigmoid() * centres.sigmoid()[:, None]
-        best = best_cells(scores, config.per_level)
+        best = best_cells(scores, limits.per_level)
         parts.append((best + first, boxes[best], scores[best]))
         first += len(scores)
     cells, boxes, scores = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -70,9 +70,9 @@ def cut(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], 1)
 
 
-def detect(maps: HeadMaps, image: int, chosen: ScoredCells, config: DetectionConfig) -> SipMaskDetections:
+def detect(maps: HeadMaps, image: int, chosen: ScoredCells, limits: DetectionLimits) -> SipMaskDetections:
     """Return the detections among an image's candidates."""
-    rows, labels = fast_nms(chosen.boxes, chosen.scores, config)
+    rows, labels = fast_nms(chosen.boxes, chosen.scores, limits)
     cells = chosen.cells[rows]
     coefficients = torch.cat([x[image].flatten(1).T for x in maps.coefficients])[cells]
     return SipMaskDetections(cells, chosen.boxes[rows], chosen.scores[rows, labels], labels, coefficients)

@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.boxes import boxes_around, overlap
-from pcan_model.sipmask.config import TargetConfig
 from pcan_model.sipmask.targets import BACKGROUND, centreness
 
 LEAST_IOU = 1e-6  # whose logarithm the box loss goes no further than
 
 
-def class_loss(logits: Tensor, labels: Tensor, counted: Tensor, images: int, config: TargetConfig) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, counted: Tensor, images: int, config: SipMaskConfig) -> Tensor:
     """Sigmoid focal loss, summed, per positive and image.
 
     logits   (P, classes)

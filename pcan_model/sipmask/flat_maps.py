@@ -1,4 +1,4 @@
-"""The head's maps as rows, one per cell."""
+"""Head outputs as rows, one per cell."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from pcan_model.sipmask.head import HeadMaps
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatMaps:
-    """The head's maps of B images as rows, P cells each, level by level."""
+    """Head outputs of B images as rows, P cells each, level by level."""
 
     logits: Tensor  # (B, P, classes)
     distances: Tensor  # (B, P, 4) pixels
     centres: Tensor  # (B, P) logits
     coefficients: Tensor  # (B, P, 4 * basis)
+
+    def scores(self) -> Tensor:
+        """Return class times centre-ness, (B, P, classes)."""
+        return self.logits.sigmoid() * self.centres.sigmoid()[..., None]
 
     def boxes(self, points: Tensor) -> Tensor:
         """Return the predicted boxes (B, P, 4) around points (P, 2), pixels, not cut to the image."""

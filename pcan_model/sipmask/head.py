@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.alignment import FeatureAlignment
-from pcan_model.sipmask.config import STRIDES, SipMaskHeadConfig
+from pcan_model.sipmask.strides import STRIDES
 
 FINE = 3  # levels P3 to P5 that the basis and the tracking map are made of
 QUADRANTS = 4  # of a box, each with its own coefficients
@@ -19,7 +20,7 @@ RARE = 0.01  # probability of a class that training starts from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadMaps:
-    """What the head gives for B images: lists go over P3 to P7, cells are (h, w) of the level."""
+    """Head outputs for B images: lists over P3 to P7, (h, w) of the level."""
 
     logits: list[Tensor]  # (B, classes, h, w)
     distances: list[Tensor]  # (B, 4, h, w) from the cell's point to left, top, right, bottom, pixels
@@ -32,7 +33,7 @@ class HeadMaps:
 class SipMaskHead(nn.Module):
     """One set of weights for all levels."""
 
-    def __init__(self, classes: int, channels: int, config: SipMaskHeadConfig) -> None:
+    def __init__(self, classes: int, channels: int, config: SipMaskConfig) -> None:
         super().__init__()
 
         def tower(layers: int) -> nn.Sequential:
@@ -55,13 +56,13 @@ class SipMaskHead(nn.Module):
         self.track = nn.Conv2d(FINE * channels, config.embedding, 1)
         self._initialise()
 
-    def forward(self, levels: list[Tensor]) -> HeadMaps:
-        """Read P3 to P7 (B, C, h, w)."""
+    def forward(self, levels: list[Tensor], *, sampled: bool = False) -> HeadMaps:
+        """Read P3 to P7 (B, C, h, w); sampled: align by sampling, for runtimes without the operator."""
         logits, distances, centres, coefficients, towers = [], [], [], [], []
         for level, scale, stride in zip(levels, self.scales, STRIDES, strict=True):
             tower = self.box_tower(level)
             distance = scale * self.box(tower)
-            aligned = self.align(self.class_tower(level), distance)
+            aligned = self.align(self.class_tower(level), distance, sampled=sampled)
             logits.append(self.classes(aligned))
             distances.append(distance * stride)
             centres.append(self.centre(tower))

@@ -1,4 +1,4 @@
-"""Cameran image to network input: resized in its proportions, mean subtracted, padded with zeros."""
+"""Camera image to network input: resized in its proportions, normalised, padded with zeros."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcan_model.sipmask.config import MULTIPLE, ImageConfig
+from pcan_model.core.config import InputConfig
+from pcan_model.sipmask.strides import MULTIPLE
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFit:
     """How an image of some size fits the network input, top left."""
 
-    source: tuple[int, int]  # (height, width) of the cameran image
+    source: tuple[int, int]  # (height, width) of the camera image
     factor: float  # network pixels per camera pixel, before the sides are rounded
 
     def __post_init__(self) -> None:
@@ -37,7 +38,7 @@ class ImageFit:
         return height, width
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a cameran image (h, w, 3) uint8, any order of channels."""
+        """Resize a camera image (h, w, 3) uint8, any order of channels."""
         if image.shape[:2] != self.source:
             raise ValueError(f"ImageFit: image: expected {self.source}, got {image.shape[:2]}")
         height, width = self.size
@@ -46,21 +47,23 @@ class ImageFit:
         return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def fit_image(source: tuple[int, ...], config: ImageConfig) -> ImageFit:
-    """Return how an image of (height, width) fits, lying or standing."""
+def fit_image(source: tuple[int, ...], config: InputConfig) -> ImageFit:
+    """Return how an image of (height, width) is resized, landscape or portrait."""
     height, width = source[:2]
     long, short = max(config.height, config.width), min(config.height, config.width)
     return ImageFit((height, width), min(long / max(height, width), short / min(height, width)))
 
 
-def network_input(image: NDArray[np.uint8], mean: tuple[float, ...]) -> Tensor:
+def network_input(image: NDArray[np.uint8], config: InputConfig, *, bgr: bool) -> Tensor:
     """Return the network input of a resized image.
 
     image   (h, w, 3)        uint8 RGB
-    mean    of RGB, 0 to 255
-    returns (1, 3, H, W)     float32 BGR minus the mean, 0 right of and below the image
+    bgr     whether the network takes the channels in the other order
+    returns (1, 3, H, W)     float32 without the mean, in deviations; 0 right of and below the image
     """
-    centred = image[..., ::-1].astype(np.float32) - np.array(mean[::-1], np.float32)
+    mean, std = np.array(config.mean, np.float32), np.array(config.std, np.float32)
+    centred = (image.astype(np.float32) - mean) / std
     height, width = image.shape[:2]
     pixels = torch.from_numpy(centred).permute(2, 0, 1)[None]
+    pixels = pixels.flip(1) if bgr else pixels
     return torch.nn.functional.pad(pixels, (0, -width % MULTIPLE, 0, -height % MULTIPLE))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcan_model.sipmask.config import SipMaskConfig
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss
 from pcan_model.sipmask.flat_maps import FlatMaps, flatten
 from pcan_model.sipmask.head import HeadMaps
@@ -17,27 +17,25 @@ from pcan_model.sipmask.mask_loss import mask_loss, mask_targets, mask_weights, 
 from pcan_model.sipmask.match_loss import match_logits, move, reference_columns
 from pcan_model.sipmask.positives import Kept, keep
 from pcan_model.sipmask.targets import CellTargets, ImageCells, assign, image_cells
+from pcan_model.training.losses import LossParts
 from pcan_model.training.targets import GroundTruth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SipMaskLosses:
-    """The parts of the total loss, each a number ()."""
+class SipMaskLosses(LossParts):
+    """Losses of SipMask and of PCAN on it."""
 
     classes: Tensor
     boxes: Tensor
     centres: Tensor
     masks: Tensor
     match: Tensor
-
-    def total(self) -> Tensor:
-        """Return the sum of all parts."""
-        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
+    refined: Tensor  # final masks of the instance module; 0 of the detector alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assigned:
-    """A batch with what its cells learn."""
+    """A batch with assigned cells."""
 
     flat: FlatMaps
     cells: ImageCells
@@ -50,8 +48,8 @@ def assign_batch(maps: HeadMaps, targets: Sequence[GroundTruth], config: SipMask
     if config.reference:
         refuse_empty(targets)
     flat, sizes = flatten(maps), [(x.shape[2], x.shape[3]) for x in maps.logits]
-    cells = image_cells(sizes, config.targets, maps.basis.device)
-    assigned = [assign(cells, target.boxes, target.labels, config.targets) for target in targets]
+    cells = image_cells(sizes, config, maps.basis.device)
+    assigned = [assign(cells, target.boxes, target.labels, config) for target in targets]
     kept = [keep(*both) for both in zip(flat.boxes(cells.points), assigned, strict=True)]
     if config.reference and not any(len(k.cells) for k in kept):
         raise ZeroDivisionError("no predicted box has an area, which the public code divides by")
@@ -93,13 +91,14 @@ def losses(
         torch.cat([x[i, p] for i, (p, _) in enumerate(positive)])
         for x in (batch.flat.distances, batch.flat.centres)
     )
-    jitters = jitters or [random_jitter(target.boxes, config.targets.jitter) for target in reference_truths]
+    jitters = jitters or [random_jitter(target.boxes, config.jitter) for target in reference_truths]
     return SipMaskLosses(
-        class_loss(every, labels, counted, len(targets), config.targets),
+        class_loss(every, labels, counted, len(targets), config),
         box_loss(points, distances, goal),
         centre_loss(centres, goal),
         all_mask_losses(maps, batch, targets),
         all_match_losses(maps.track, reference, batch, targets, reference_truths, jitters, config.reference),
+        every.new_zeros(()),
     )
 
 
@@ -136,7 +135,7 @@ def all_match_losses(
 
 
 def not_ignored(cells: ImageCells, target: GroundTruth) -> Tensor:
-    """Say which cells (P,) are not in the ignore region; those beyond the image are not."""
+    """Return a mask of cells (P,) outside the ignore region."""
     height, width = target.ignore.shape
     x, y = cells.points.long().unbind(1)
     hidden = target.ignore[y.clamp(0, height - 1), x.clamp(0, width - 1)]
@@ -144,5 +143,5 @@ def not_ignored(cells: ImageCells, target: GroundTruth) -> Tensor:
 
 
 def random_jitter(boxes: Tensor, most: float) -> Tensor:
-    """Draw moves (G, 4) within `most` for boxes (G, 4)."""
+    """Sample jitters (G, 4) in [-most, most] for boxes (G, 4)."""
     return (torch.rand_like(boxes) * 2 - 1) * most

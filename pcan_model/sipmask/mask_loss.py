@@ -1,4 +1,4 @@
-"""The mask loss: masks inside the predicted boxes, each weighted by how good its box and class are."""
+"""Mask loss inside the predicted boxes, weighted by the quality of box and class."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def predict_masks(basis: Tensor, coefficients: Tensor, kept: Kept) -> Tensor:
 
 
 def mask_targets(masks: Tensor, kept: Kept) -> Tensor:
-    """Return what the masks of positives should be, (R, H / 2, W / 2) of 0 and 1.
+    """Return the mask targets (R, H / 2, W / 2), 0 or 1, of positives.
 
     masks  (G, H, W) bool, of the objects
     """

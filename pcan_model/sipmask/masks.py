@@ -1,4 +1,4 @@
-"""Masks put together from the basis: every quadrant of a box has its own coefficients."""
+"""Mask assembly: a linear combination of basis masks per quadrant of a box."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def quadrant_logits(basis: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def quadrants(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Say in which quadrant of a box each pixel lies.
+    """Return the quadrant of a box in which each pixel lies.
 
     boxes   (N, 4) in pixels of the basis, not rounded
     returns (N, height, width) int64 quadrant, 0 outside; and bool, whether inside the box
@@ -38,7 +38,7 @@ def quadrants(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def halves(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Say along one axis in which half of low (N,) to high (N,) each pixel lies, and if in one: (N, size)."""
+    """Return along one axis the half of [low, high), (N,) each, and whether pixels are inside: (N, size)."""
     at = torch.arange(size, dtype=low.dtype, device=low.device)
     inside = (at >= low[:, None]) & (at < high[:, None])
     half = (high - low + MARGIN) / 2
@@ -72,7 +72,7 @@ def enlarge(masks: Tensor, factor: float, *, exact_ratio: bool = True) -> Tensor
 
 
 def paste(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return masks (N, height, width) bool in the cameran image, cut or filled at the right and below."""
+    """Return masks (N, height, width) bool in the camera image, cut or filled at the right and below."""
     height, width = size
     masks = probabilities[:, :height, :width] > THRESHOLD
     return functional.pad(masks, (0, width - masks.shape[2], 0, height - masks.shape[1]))

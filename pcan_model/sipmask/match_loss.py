@@ -1,4 +1,4 @@
-"""The match loss: each positive says which object of the reference image it is, or that it is new."""
+"""Match loss: classify each positive as an object of the reference image, or as new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the public SipMask-VIS checkpoints, and the network's for the same tensors."""
+"""Tensor names of public SipMask-VIS checkpoints and of our network."""
 
 from __future__ import annotations
 

@@ -1,129 +1,136 @@
-"""PCAN on SipMask: the existing attention modules, and where the detector gives what they need.
+"""PCAN on SipMask.
 
 Frame attention works on P3 to P5 behind the pyramid, and all towers see what it makes of them. P6 and P7
-come of P5 as it was before. Instance attention reads regions of the fused levels and starts from the
-basis' masks on them. Both begin as zeros, so that an untrained PCAN is SipMask bit for bit.
+are made of P5 before it reads its memory. Instance attention reads regions of the fused levels and starts
+from the basis masks there. Both begin at zero, so that an untrained PCAN is SipMask bit for bit.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
-from pcan_model.model.boxes import suppress
-from pcan_model.model.frame_attention.base import FrameAttention
-from pcan_model.model.frame_attention.factory import make_frame_attention
-from pcan_model.model.instance_attention import make_instance_attention
-from pcan_model.model.pass_signature import PassSignature, state_shapes
-from pcan_model.model.passes import FramePass, InstancePass
+from pcan_model.model.backbone import Backbone
+from pcan_model.model.detector import Pool
+from pcan_model.model.found import Found, best_of
+from pcan_model.model.pcan import PCAN
 from pcan_model.sipmask.boxes import cell_points
-from pcan_model.sipmask.config import STRIDES, SipMaskConfig
 from pcan_model.sipmask.decode import cut
 from pcan_model.sipmask.embeddings import embeddings
 from pcan_model.sipmask.flat_maps import flatten
-from pcan_model.sipmask.head import HeadMaps
+from pcan_model.sipmask.head import HeadMaps, SipMaskHead
 from pcan_model.sipmask.network import SipMask
 from pcan_model.sipmask.region_masks import region_masks
+from pcan_model.sipmask.strides import STRIDES
 
 CANDIDATES = 400  # pairs of cell and class that compete in the suppression
-FINEST = 3  # level of the first map; two-stage PCAN counts from 2
-POOLED = 4  # levels that regions are read from: P3 to P6
+REGION_LEVELS = 4  # that regions are read from: P3 to P6
 
 
-class SipMaskPCAN(nn.Module):
-    """SipMask with frame and instance attention; how they work together is in the passes below."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SipMaskFound(Found):
+    """Detections with embeddings and initial masks from the head."""
 
-    mean: Tensor  # (3, 1, 1) RGB
+    embeds: Tensor  # (D, E)
+    masks: Tensor  # (D, 2S, 2S) logits of the initial masks
 
-    def __init__(self, config: Config, sipmask: SipMaskConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.detector = SipMask(sipmask)
-        channels, attention = sipmask.backbone.channels, config.frame_attention
-        self.frame_attention = nn.ModuleList(
-            make_frame_attention(channels, attention) for _ in attention.levels
-        )
-        self._attended = [level - FINEST for level in attention.levels if attention.enabled]
-        self.instance_attention = make_instance_attention(channels, config.instance_attention)
-        mean = torch.tensor(sipmask.image.mean).view(3, 1, 1)
-        self.register_buffer("mean", mean, persistent=False)
+    @property
+    def mask_source(self) -> Tensor:
+        """Return the initial masks, which need no regions."""
+        return self.masks
 
-    def attended(self) -> list[tuple[int, FrameAttention]]:
-        """Return the frame attention modules at work, with the index of the level of each, P3 = 0."""
-        return list(zip(self._attended, self.frame_attention))  # type: ignore[arg-type]  # noqa: B905, maybe none
+
+class SipMaskPCAN(PCAN):
+    """SipMask with frame and instance attention."""
+
+    finest = 3
+    mask_source = "mask_logits"
+
+    def _make_detector(self, config: Config) -> None:
+        self.detector = SipMask(config)
+
+    @property
+    def backbone(self) -> Backbone:  # type: ignore[override]
+        """Return the detector's."""
+        return self.detector.backbone
+
+    @property
+    def head(self) -> SipMaskHead:
+        """Return the detector's."""
+        return self.detector.head
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turn images (B, H, W, 3) uint8 RGB into what the backbone takes, (B, 3, H, W)."""
+        return self.detector.arrange(super().normalise(images))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return P3 to P7 of images (B, H, W, 3) uint8 RGB, before any memory is read."""
-        pixels = (images.float().permute(0, 3, 1, 2) - self.mean).flip(1)  # BGR
-        fine, coarse = self.detector.levels(pixels)
+        fine, coarse = self.detector.levels(self.normalise(images))
         return fine + coarse
 
-    def complete(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return what heads read once memories are read into P3 to P5: the levels as they are."""
-        return levels
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are trained at `train.backbone_rate`."""
+        return list(self.backbone.parameters())
 
     def level_sizes(self) -> list[tuple[int, int]]:
         """Return height and width of the levels that regions are read from."""
         size = self.config.input
-        return [(-(-size.height // stride), -(-size.width // stride)) for stride in STRIDES[:POOLED]]
+        return [(-(-size.height // stride), -(-size.width // stride)) for stride in STRIDES[:REGION_LEVELS]]
 
+    def region_levels(self, levels: list[Tensor]) -> list[Tensor]:
+        """Return P3 to P6."""
+        return levels[:REGION_LEVELS]
 
-class SipMaskFramePass(FramePass):
-    """One image and the frame memory to detections, their features, and the next frame memory."""
+    def region_boxes(self, boxes: Tensor) -> Tensor:
+        """Return boxes at half their size, as if P3 were P2."""
+        return boxes / 2
 
-    net: SipMaskPCAN  # type: ignore[assignment]
+    def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
+        """Return the best D detections; sampled: align features by sampling instead of by the operator.
 
-    def __init__(self, net: SipMaskPCAN, *, grid_sample: bool = False) -> None:
-        super().__init__(net, grid_sample=grid_sample)  # type: ignore[arg-type]
-
-    def forward(
-        self, image: Tensor, memory_keys: Tensor, memory_values: Tensor, valid: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Detect objects; inputs and outputs are those of the two-stage `FramePass`, all of fixed shape."""
-        levels = self.net.features(image)
-        levels, keys, values = self._remember(levels, memory_keys, memory_values, valid)
-        maps: HeadMaps = self.net.detector.head(levels)
-        boxes, scores, labels, cells, ok = self._choose(maps)
-        embeds = embeddings(maps.track[0], boxes)
-        heads = self.net.config.heads
-        regions = self._pool(self._pack(levels[:POOLED]), boxes / 2, heads.mask_size)  # as if P3 were P2
-        coefficients = flatten(maps).coefficients[0, cells]
-        masks = region_masks(maps.basis[0], coefficients, boxes, 2 * heads.mask_size)
-        following = torch.cat([torch.ones_like(valid[:1]), valid[:-1]])
-        return boxes, scores, labels, embeds, regions, masks, ok, keys, values, following
-
-    def _choose(self, maps: HeadMaps) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes, their scores, labels and cells, and whether suppression settled.
-
-        One step of the suppression is fast NMS, which is always settled; more approach the greedy one.
+        One step of the suppression is fast NMS, which is always converged; more approach the greedy one.
         """
-        config, rows = self.net.config, flatten(maps)
-        scores = rows.logits[0].sigmoid() * rows.centres[0].sigmoid()[:, None]  # (P, classes)
+        maps: HeadMaps = self.head(levels, sampled=sampled)
+        boxes, scores, labels, cells = self._candidates(maps)
+        found, order = best_of(boxes, scores, labels, self.config)
+        converged = found.converged | torch.tensor(self.config.proposals.nms_steps == 1)
+        coefficients = flatten(maps).coefficients[0, cells[order]]
+        return SipMaskFound(
+            found.boxes,
+            found.scores,
+            found.labels,
+            converged,
+            embeddings(maps.track[0], found.boxes),
+            self.masks_of(maps.basis[0], coefficients, found.boxes),
+        )
+
+    def _candidates(self, maps: HeadMaps) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return boxes (N, 4), scores, labels and cells (N,) of the best pairs of cell and class."""
+        rows, size = flatten(maps), self.config.input
+        scores = rows.scores()[0]
         best, order = scores.flatten().topk(min(CANDIDATES, scores.numel()))
         cells, labels = order // scores.shape[1], order % scores.shape[1]
+        boxes = rows.boxes(self.points(maps))[0, cells]
+        return cut(boxes, (size.height, size.width)), best, labels, cells
+
+    def points(self, maps: HeadMaps) -> Tensor:
+        """Return the points (P, 2) of the cells of all levels."""
         sizes = [(x.shape[2], x.shape[3]) for x in maps.logits]
-        points = torch.cat([cell_points(h, w, stride) for (h, w), stride in zip(sizes, STRIDES, strict=True)])
-        boxes = rows.boxes(points.to(best.device))[0, cells]
-        boxes = cut(boxes, (config.input.height, config.input.width))
-        steps = config.proposals.nms_steps
-        keep, settled = suppress(boxes[None], labels[None], config.heads.nms_iou, steps)
-        best, chosen = (best * keep[0]).topk(config.heads.detections)
-        best = best * (best > config.heads.score_threshold)
-        ok = settled | torch.tensor(steps == 1)
-        return boxes[chosen], best, labels[chosen], cells[chosen], ok
+        points = [cell_points(h, w, stride) for (h, w), stride in zip(sizes, STRIDES, strict=True)]
+        return torch.cat(points).to(maps.basis.device)
 
+    def masks_of(self, basis: Tensor, coefficients: Tensor, boxes: Tensor) -> Tensor:
+        """Return logits (R, 2S, 2S) of basis masks (M, h, w) on boxes (R, 4), with coefficients (R, 4 M)."""
+        return region_masks(basis, coefficients, boxes, 2 * self.config.heads.mask_size)
 
-def static(net: SipMaskPCAN) -> PassSignature:
-    """Both passes in fixed shapes; regions are read by RoIAlign."""
-    return _passes(net, grid_sample=False)
+    def embed(self, found: Found, pool: Pool) -> Tensor:
+        """Return embeddings (D, E): the tracking map at the middles of the boxes."""
+        return cast(SipMaskFound, found).embeds
 
-
-def grid_sample(net: SipMaskPCAN) -> PassSignature:
-    """The same; regions are read by sampling."""
-    return _passes(net, grid_sample=True)
-
-
-def _passes(net: SipMaskPCAN, *, grid_sample: bool) -> PassSignature:
-    passes = SipMaskFramePass(net, grid_sample=grid_sample).eval(), InstancePass(net).eval()  # type: ignore[arg-type]
-    return PassSignature(*passes, ("roi_features", "mask_logits"), *state_shapes(net.config))
+    def initial_masks(self, regions: Tensor, source: Tensor) -> Tensor:
+        """Return `source`, the masks that the head computed."""
+        return source

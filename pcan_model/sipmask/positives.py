@@ -1,4 +1,4 @@
-"""Cells that learn an object and predict a box with an area: what mask and match losses are taken over."""
+"""Positive cells whose predicted box has an area, which have mask and match losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Initial masks in the form that instance attention takes: logits on a grid over each box."""
+"""Initial masks for the instance attention: logits on a grid over each box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cell learns which object: inside its box, near its centre, at the level of its size."""
+"""Assign cells to objects: inside the box, near its centre, at the level of its size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.boxes import area, boxes_around, cell_points
-from pcan_model.sipmask.config import STRIDES, TargetConfig
+from pcan_model.sipmask.strides import STRIDES
 
 BACKGROUND = -1
 NO_LIMIT = 1e8  # pixels; the coarsest level takes whatever is larger than the others' ranges
@@ -26,7 +27,7 @@ class ImageCells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellTargets:
-    """What the cells of one image learn."""
+    """Targets of the cells of one image."""
 
     index: Tensor  # (P,) row of the object, or BACKGROUND
     labels: Tensor  # (P,) class of the object, or BACKGROUND
@@ -34,11 +35,11 @@ class CellTargets:
 
     @property
     def positive(self) -> Tensor:
-        """Return the cells (R,) that learn an object, in order."""
+        """Return the positive cells (R,), in order."""
         return (self.index != BACKGROUND).nonzero()[:, 0]
 
 
-def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torch.device) -> ImageCells:
+def image_cells(sizes: list[tuple[int, int]], config: SipMaskConfig, device: torch.device) -> ImageCells:
     """Lay out the cells of levels of these (height, width)."""
     points = [cell_points(h, w, stride) for (h, w), stride in zip(sizes, STRIDES, strict=True)]
     limits = [-1.0, *config.ranges, NO_LIMIT]
@@ -49,8 +50,8 @@ def image_cells(sizes: list[tuple[int, int]], config: TargetConfig, device: torc
     return ImageCells(torch.cat(points).to(device), strides, ranges)
 
 
-def assign(cells: ImageCells, boxes: Tensor, labels: Tensor, config: TargetConfig) -> CellTargets:
-    """Give each cell its object; of several the smallest, of equally small ones the first.
+def assign(cells: ImageCells, boxes: Tensor, labels: Tensor, config: SipMaskConfig) -> CellTargets:
+    """Assign each cell an object: of several the smallest, of equally small ones the first.
 
     boxes   (G, 4) x1 y1 x2 y2 in pixels; G may be 0
     labels  (G,) class
@@ -76,7 +77,7 @@ def side_distances(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def near_centre(cells: ImageCells, boxes: Tensor, radius: float) -> Tensor:
-    """Say whether cells lie inside boxes (G, 4) and inside a square around their centres: (P, G)."""
+    """Return whether cells are inside boxes (G, 4) and in a square around their centres: (P, G)."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     square = boxes_around(centres, (radius * cells.strides)[:, None, None].expand(-1, len(boxes), 4))
     low, high = torch.maximum(square[..., :2], boxes[:, :2]), torch.minimum(square[..., 2:], boxes[:, 2:])

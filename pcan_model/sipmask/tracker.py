@@ -18,12 +18,13 @@ from pcan_model.sipmask.head import HeadMaps
 from pcan_model.sipmask.image import ImageFit, fit_image, network_input
 from pcan_model.sipmask.masks import STRIDE, crop_masks, enlarge, paste
 from pcan_model.sipmask.network import SipMask
+from pcan_model.sipmask.suppression import detection_limits
 from pcan_model.tracking.tracker import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """When an object was seen."""
+    """First and last detection of an object."""
 
     born: int  # frame index of the first detection
     stamp: float  # seconds, of the last detection
@@ -32,7 +33,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SipMaskState:
-    """All that is carried from frame to frame of one video; a new video begins with an empty one."""
+    """State of one video; a new video begins with an empty one."""
 
     session: UUID  # names the tracks
     memory: AssociatedObjects | None = None
@@ -41,7 +42,7 @@ class SipMaskState:
 
 
 class SipMaskTracker:
-    """Runs a network on the frames of videos; holds no state."""
+    """Tracks videos with SipMask; stateless."""
 
     def __init__(self, net: SipMask, *, overlap: bool = False) -> None:
         """Take a network.
@@ -57,10 +58,10 @@ class SipMaskTracker:
     def step(
         self, state: SipMaskState, frame: Frame, stopwatch: Stopwatch | None = None
     ) -> tuple[SipMaskState, Tracks]:
-        """Track the objects of one frame; `state` stays as it is, and `watch` takes the times if given."""
+        """Track the objects of one frame; `state` stays as it is, `stopwatch` takes the times."""
         stopwatch = stopwatch or Stopwatch()
         stopwatch.start()
-        fit = fit_image(frame.image.shape, self.config.image)
+        fit = fit_image(frame.image.shape, self.config.input)
         found, embeds, masks = self._look(frame, fit)
         stopwatch.lap("network")
         objects = AssociatedObjects(found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), embeds)
@@ -68,8 +69,8 @@ class SipMaskTracker:
             objects,
             state.memory,
             first=state.frame_index == 0,
-            config=self.config.association,
-            reference=self.config.reference,
+            config=self.config.sipmask,
+            reference=self.config.sipmask.reference,
         )
         stopwatch.lap("association")
         rows = results(ids)
@@ -90,15 +91,16 @@ class SipMaskTracker:
     def _look(
         self, frame: Frame, fit: ImageFit
     ) -> tuple[SipMaskDetections, NDArray[np.float32], NDArray[np.bool_]]:
-        """Return detections, their embeddings (N, E) and masks (N, height, width) in the cameran image."""
+        """Return detections, their embeddings (N, E) and masks (N, height, width) in the camera image."""
         image = fit.resize(np.ascontiguousarray(frame.ordered("rgb")))
-        maps: HeadMaps = self.net(network_input(image, self.config.image.mean))
-        chosen = candidates(maps, 0, fit.size, fit.factor, self.config.detection)
-        found = detect(maps, 0, chosen, self.config.detection)
+        maps: HeadMaps = self.net(network_input(image, self.config.input, bgr=self.config.backbone.caffe))
+        limits = detection_limits(self.config)
+        chosen = candidates(maps, 0, fit.size, fit.factor, limits)
+        found = detect(maps, 0, chosen, limits)
         boxes = found.boxes * fit.factor
         crop = crop_masks(maps.basis[0], found.coefficients, boxes / STRIDE)
         masks = paste(enlarge(crop, STRIDE / fit.factor), fit.source)
-        embeds = embeddings(maps.track[0], boxes, reference=self.config.reference)
+        embeds = embeddings(maps.track[0], boxes, reference=self.config.sipmask.reference)
         return found, embeds.numpy(), masks.numpy()
 
     def _crop(self, masks: NDArray[np.bool_], rows: list[int], size: tuple[int, int]) -> tuple[Mask, ...]:
@@ -131,7 +133,7 @@ def instance(
 
 
 def velocity(old: Life | None, new: Life) -> NDArray[np.float32]:
-    """Return the motion (2,) of a box' centre since it was last seen, pixels per second."""
+    """Return the velocity (2,) of a box centre since the last detection, pixels per second."""
     if old is None or new.stamp <= old.stamp:
         return np.zeros(2, np.float32)
     shift = np.array(new.box, np.float32) - np.array(old.box, np.float32)

@@ -104,7 +104,7 @@ class FrameStep:
         logits  (D, m, m)  of the padded detections
         memory  the engine's, after this frame
         """
-        masks = _masks(update, logits, ready.letterbox)
+        masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
         return self._next(state, update, ready, memory), tracks
 
@@ -127,8 +127,10 @@ class FrameStep:
         )
 
 
-def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox) -> tuple[Mask, ...]:
-    """Paste the masks of the shown tracks; where two meet, the higher score keeps the pixels.
+def _masks(
+    update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox, *, overlap: bool
+) -> tuple[Mask, ...]:
+    """Paste the masks of the shown tracks; unless `overlap`, the higher score keeps pixels where two meet.
 
     logits  (D, m, m)  of the padded detections
     """
@@ -136,7 +138,7 @@ def _masks(update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbo
     masks = [
         paste_mask(logits[row], letterbox.to_image(track.box), height, width) for track, row in update.shown
     ]
-    return remove_overlaps(masks, height, width)
+    return tuple(masks) if overlap else remove_overlaps(masks, height, width)
 
 
 def _tracks(

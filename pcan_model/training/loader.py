@@ -1,4 +1,4 @@
-"""Pairs from data sets stacked into batches, the same whoever asks for them, from any step on."""
+"""Batches of training clips, reproducible from any step on."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from pcan_model.training.targets import GroundTruth
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """B pairs, ready for the network."""
+    """B clips of T frames, ready for the network."""
 
-    images: Tensor  # (2B, H, W, 3) uint8 RGB, keys before references
-    targets: list[GroundTruth]  # of the 2B images
-    names: list[int]  # index of each pair in the data set, to find it again
+    images: Tensor  # (T * B, H, W, 3) uint8 RGB, keys, references, then older frames
+    targets: list[GroundTruth]  # of these images
+    names: list[int]  # index of each clip in the data set, to find it again
 
     def to(self, device: torch.device) -> Batch:
-        """Return the same on another device."""
+        """Return a copy on another device."""
         images = self.images.to(device, non_blocking=True)
         return Batch(images, [target.to(device) for target in self.targets], self.names)
 
 
-Pair = tuple[Sample, Sample]
+Drawn = tuple[Sample, ...]
 Unread = ValueError | OSError  # why a pair could not be read
 
 
-def collate(items: Sequence[tuple[int, Pair | Unread]]) -> Batch | Unread:
-    """Stack pairs from the data set into one batch; the first error, where one could not be read."""
-    pairs = []
-    for index, pair in items:
-        if isinstance(pair, (ValueError, OSError)):
-            return pair
-        pairs.append((index, pair))
-    samples = [pair[i] for i in range(2) for _, pair in pairs]
+def collate(items: Sequence[tuple[int, Drawn | Unread]]) -> Batch | Unread:
+    """Stack clips into a batch; returns the first error if a clip could not be read."""
+    clips = []
+    for index, clip in items:
+        if isinstance(clip, (ValueError, OSError)):
+            return clip
+        clips.append((index, clip))
+    samples = [clip[i] for i in range(len(clips[0][1])) for _, clip in clips]
     images = torch.stack([torch.from_numpy(s.image) for s in samples])
     targets = [
         GroundTruth(*(torch.from_numpy(x) for x in (s.boxes, s.labels, s.ids, s.masks, s.ignore)))
         for s in samples
     ]
-    return Batch(images, targets, [index for index, _ in pairs])
+    return Batch(images, targets, [index for index, _ in clips])
 
 
 def make_loader(options: TrainOptions, config: Config, rank: int, world: int, start: int) -> Iterator[Batch]:
-    """Yield batches for ever; the pairs depend on the seed and the step they are drawn at only.
+    """Yield batches forever; the clips depend only on the seed and the step.
 
     rank, world  this process and how many there are
     start        step of the first batch
@@ -83,8 +83,8 @@ def _read(batches: Iterator[Batch | Unread]) -> Iterator[Batch]:
         yield batch
 
 
-class Numbered(torch.utils.data.Dataset[tuple[int, Pair | Unread]]):
-    """Pairs with their number, from number `start` on; an error in place of one that cannot be read.
+class Numbered(torch.utils.data.Dataset[tuple[int, Drawn | Unread]]):
+    """Clips with their index, from index `start` on; an error in place of one that cannot be read.
 
     What a worker process raises would arrive as its whole traceback.
     """
@@ -95,7 +95,7 @@ class Numbered(torch.utils.data.Dataset[tuple[int, Pair | Unread]]):
     def __len__(self) -> int:
         return len(self.pairs) - self.start  # type: ignore[arg-type]
 
-    def __getitem__(self, index: int) -> tuple[int, Pair | Unread]:
+    def __getitem__(self, index: int) -> tuple[int, Drawn | Unread]:
         try:
             return index + self.start, self.pairs[index + self.start]  # type: ignore[index]
         except (ValueError, OSError) as error:

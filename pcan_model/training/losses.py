@@ -17,8 +17,17 @@ HARD_NEGATIVES = 3  # per positive pair, in the auxiliary loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Losses:
-    """The parts of the training loss, each a scalar with its weight applied."""
+class LossParts:
+    """The parts of a training loss, each a number () with its weight applied."""
+
+    def total(self) -> Tensor:
+        """Return the sum of all parts."""
+        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses(LossParts):
+    """Losses of the two-stage detector and of YOLOX."""
 
     objectness: Tensor  # proposals: object or not
     proposals: Tensor  # proposals: box offsets
@@ -28,10 +37,6 @@ class Losses:
     embedding: Tensor  # quasi-dense contrastive loss
     auxiliary: Tensor  # its cosine regression
     refined: Tensor  # final masks
-
-    def total(self) -> Tensor:
-        """Return the sum of all parts."""
-        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
 
 
 @full_precision
@@ -67,7 +72,7 @@ def cosine_regression(cosine: Tensor, same: Tensor) -> Tensor:
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over masks (R, m, m) of what lacks to full agreement, each counting the same however small."""
+    """Mean dice loss of masks (R, m, m)."""
     p, y = logits.sigmoid().flatten(1), target.flatten(1)
     shared, total = (p * y).sum(1), p.square().sum(1) + y.square().sum(1)
     return (1 - 2 * shared / (total + 2 * DICE_EPS)).mean()

@@ -1,4 +1,4 @@
-"""What the instance module is taught on: regions with initial masks, and the refinement of them."""
+"""Training regions of the instance attention: initial masks, and their refinement in order of time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pcan_model.training.targets import GroundTruth, mask_targets
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskRegions:
-    """R regions of B pairs that show objects of known outline, by image, the keys' first; R may be 0."""
+    """R regions of B clips on objects with masks, ordered by image, the keys' first; R may be 0."""
 
     features: Tensor  # (R, C, S, S) float32
     initial: Tensor  # (R, 2S, 2S) logits of the initial masks
     target: Tensor  # (R, 2S, 2S) 0 or 1
-    image_index: Tensor  # (R,) index of the image, 0 to 2B - 1
+    image_index: Tensor  # (R,) index of the image, 0 to T * B - 1: frame by frame, the newest first
     ids: Tensor  # (R,) identity of the object
-    pairs: int  # B
+    clips: int  # B
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -34,7 +34,7 @@ class MaskRegions:
 def mask_regions(
     net: Detector, levels: list[Tensor], regions: SampledRegions, targets: list[GroundTruth]
 ) -> MaskRegions:
-    """Pool regions that show an object, and let the mask head say what it sees there."""
+    """Return RoI features and initial masks of positive regions."""
     cells = net.config.heads.mask_size
     features = pool_by_level(levels, regions.boxes, regions.image_index, cells).float()
     initial = choose(net.mask_head(features), gather(targets, "labels", regions)).float()
@@ -43,8 +43,8 @@ def mask_regions(
         mask_targets(target.masks, regions.boxes[own], regions.found[own], 2 * cells)
         for target, own in zip(targets, image_index, strict=True)
     ]
-    ids = gather(targets, "ids", regions)
-    return MaskRegions(features, initial, torch.cat(goals), regions.image_index, ids, len(targets) // 2)
+    ids, clips = gather(targets, "ids", regions), len(targets) // net.config.train.clip_frames
+    return MaskRegions(features, initial, torch.cat(goals), regions.image_index, ids, clips)
 
 
 def mask_loss(logits: Tensor, regions: MaskRegions) -> Tensor:
@@ -55,15 +55,21 @@ def mask_loss(logits: Tensor, regions: MaskRegions) -> Tensor:
 
 
 def refine(attention: InstanceAttention, regions: MaskRegions) -> Tensor:
-    """Refine references from nothing, then keys from their references' prototypes: logits (R, 2S, 2S)."""
-    features, initial, ids = regions.features, regions.initial, regions.ids
-    split = int((regions.image_index < regions.pairs).sum())
-    bank = torch.zeros(1, *attention.mu.shape, device=features.device)
-    masks_r, bank_r = attention(features[split:], initial[split:], bank, torch.ones_like(ids[split:]))
-    same = ids[:split, None] == ids[None, split:]
-    same &= regions.image_index[:split, None] + regions.pairs == regions.image_index[None, split:]
-    partner = same.int().argmax(1) if same.shape[1] else torch.zeros_like(ids[:split])
-    fresh = ~same.any(1)
-    old = bank_r[partner] if len(bank_r) else bank.expand(split, -1, -1)
-    masks_k, _ = attention(features[:split], initial[:split], old, fresh)
-    return torch.cat([masks_k, masks_r])
+    """Refine masks frame by frame, oldest first, carrying the prototypes of each object: logits (R, 2S, 2S).
+
+    A region goes on from the newest older region of the same object; where there is none it is fresh.
+    """
+    age, clip = regions.image_index // regions.clips, regions.image_index % regions.clips
+    known = torch.zeros(0, dtype=torch.long, device=age.device)  # rows refined so far, newest frame first
+    bank = torch.zeros(1, *attention.mu.shape, device=age.device)  # of these; the last is of no object
+    masks = []
+    for frame in range(int(age[-1]), -1, -1):
+        own = (age == frame).nonzero()[:, 0]
+        same = regions.ids[own, None] == regions.ids[known]
+        same &= clip[own, None] == clip[known]
+        fresh = ~same.any(1)
+        partner = same.int().argmax(1) if len(known) else torch.zeros_like(own)
+        refined, after = attention(regions.features[own], regions.initial[own], bank[partner], fresh)
+        masks.append(refined)
+        known, bank = torch.cat([own, known]), torch.cat([after, bank])
+    return torch.cat(masks[::-1])

@@ -1,4 +1,4 @@
-"""How a training runs, beside the configuration that says what is trained; no torch."""
+"""Options of a training run; no torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TrainOptions:
         (), "parts that are not taken from --weights, such as instance_attention"
     )
     batch: int | None = setting(
-        None, "pairs per step over all processes; without it the configuration's", low=1
+        None, "clips per step over all processes; without it the configuration's", low=1
     )
     resume: bool = setting(False, "go on from --out, if something is there")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto takes a GPU where there is one")

@@ -1,4 +1,4 @@
-"""Regions drawn for the losses, and the losses of detection, which all ways of training share."""
+"""Region sampling and detection losses, shared by all training stages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcan_model.core.config import TrainConfig
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.model.boxes import encode
 from pcan_model.model.heads import STD as BOX_STD
 from pcan_model.model.heads import BoxHead, choose
@@ -19,7 +19,7 @@ from pcan_model.training.targets import GroundTruth, match, sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledRegions:
-    """Regions of interest drawn for the losses of all images, R in all."""
+    """R sampled regions of interest of all images."""
 
     boxes: Tensor  # (R, 4) pixels
     image_index: Tensor  # (R,) index of the image
@@ -44,7 +44,7 @@ def first_positives(regions: SampledRegions, count: int) -> Tensor:
 
 
 def sample_regions(proposals: list[Tensor], targets: list[GroundTruth], train: TrainConfig) -> SampledRegions:
-    """Draw regions of each image from its proposals (P, 4) and true boxes."""
+    """Sample regions of each image from its proposals (P, 4) and ground-truth boxes."""
     drawn = [
         _draw(own, target, i, train) for i, (own, target) in enumerate(zip(proposals, targets, strict=True))
     ]
@@ -52,10 +52,18 @@ def sample_regions(proposals: list[Tensor], targets: list[GroundTruth], train: T
 
 
 def join_regions(parts: list[SampledRegions]) -> SampledRegions:
-    """Put the regions of several images behind each other."""
+    """Concatenate the regions of several images."""
     return SampledRegions(
         *(torch.cat([getattr(r, name) for r in parts]) for name in ("boxes", "image_index", "found"))
     )
+
+
+def true_regions(targets: list[GroundTruth], first: int) -> list[SampledRegions]:
+    """Return the ground-truth boxes of the images from index `first` on as regions."""
+    found = [torch.arange(len(target.boxes), device=target.boxes.device) for target in targets[first:]]
+    return [
+        SampledRegions(targets[i].boxes, torch.full_like(own, i), own) for i, own in enumerate(found, first)
+    ]
 
 
 def _draw(proposals: Tensor, target: GroundTruth, image_index: int, train: TrainConfig) -> SampledRegions:
@@ -103,7 +111,7 @@ def box_losses(
 
 
 def gather(targets: list[GroundTruth], name: str, regions: SampledRegions, fallback: int = 0) -> Tensor:
-    """Read a field of each region's object; background gets `fallback`."""
+    """Gather a field of each region's object; `fallback` for background."""
     rows = []
     for i, target in enumerate(targets):
         found = regions.found[regions.image_index == i]

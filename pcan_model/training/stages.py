@@ -1,4 +1,4 @@
-"""The paper's form trained in two halves on a frozen backbone and pyramid.
+"""Training stages of the two-stage detector, with frozen backbone and pyramid.
 
 Both start from a trained detector (`pcan-train --weights`), whose modules may be drawn anew (`--fresh`).
 """
@@ -22,7 +22,7 @@ TRAINED = {  # leading names of the parameters that each stage trains
 
 
 class Stage(TrainingPass):
-    """Lets learn what the configuration's stage trains, and nothing else."""
+    """Freezes all parameters but those of the configuration's stage."""
 
     def __init__(self, net: PCAN) -> None:
         super().__init__(net)
@@ -31,29 +31,29 @@ class Stage(TrainingPass):
 
 
 class HeadsStage(Stage):
-    """Frame attention and all heads; masks stay the initial ones."""
+    """Trains frame attention and all heads, without mask refinement."""
 
     def _refined_loss(self, shown: MaskRegions) -> Tensor:
         return shown.initial.sum() * 0
 
 
 class InstanceStage(Stage):
-    """The instance module alone, on regions that nothing it learns can change."""
+    """Trains the instance attention alone, on regions that do not depend on it."""
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips; arguments as for TrainingPass."""
         return self.judge(self.look(images, targets))
 
     @torch.no_grad()
     def look(self, images: Tensor, targets: list[GroundTruth]) -> MaskRegions:
-        """Return what the module is taught on, which is the same whatever the module is."""
+        """Return the training regions, which do not depend on the instance attention."""
         levels = self._read_references(self.net.features(images))
-        _, boxes = self._propose(levels)
-        regions = sample_regions(boxes, targets, self.net.config.train)
+        _, boxes = self._propose(self._newest(levels))
+        regions = sample_regions(boxes, targets[: self._judged(len(targets))], self.net.config.train)
         return mask_regions(self.net, levels, self._outlined(regions, targets), targets)
 
     def judge(self, shown: MaskRegions) -> Losses:
-        """Return the losses of regions; that of the initial masks is only there to be compared."""
+        """Return the losses of regions; that of the initial masks is for comparison only."""
         attention = self.net.instance_attention
         if len(shown):
             refined = mask_loss(refine(attention, shown), shown)

@@ -1,4 +1,4 @@
-"""Which anchors and regions stand for which true object, and what their masks should be."""
+"""Assignment of anchors and regions to objects, sampling, and mask targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKGROUND, UNUSED = -1, -2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """What one training image shows; N objects, N may be 0."""
+    """Ground truth of one training image with N objects; N may be 0."""
 
     boxes: Tensor  # (N, 4) float32, x1 y1 x2 y2 pixels
     labels: Tensor  # (N,) int64, index into Config.classes
@@ -25,11 +25,11 @@ class GroundTruth:
 
     @property
     def outlined(self) -> Tensor:
-        """Whether each object has a mask to learn from, (N,) bool."""
+        """Whether each object has a ground-truth mask, (N,) bool."""
         return self.masks.flatten(1).any(1)
 
     def to(self, device: torch.device) -> GroundTruth:
-        """Return the same on another device."""
+        """Return a copy on another device."""
         tensors = (self.boxes, self.labels, self.ids, self.masks, self.ignore)
         return GroundTruth(*(t.to(device, non_blocking=True) for t in tensors))
 
@@ -69,7 +69,7 @@ def ignored_share(boxes: Tensor, ignore: Tensor) -> Tensor:
 
 
 def sample(found: Tensor, count: int, positives: float) -> tuple[Tensor, Tensor]:
-    """Draw at most `count` candidates, at most the share `positives` of them objects.
+    """Sample at most `count` candidates, at most the share `positives` of them positives.
 
     returns  indices of the chosen objects and of the chosen background
     """
@@ -83,7 +83,7 @@ def _draw(flags: Tensor, count: int) -> Tensor:
 
 
 def mask_targets(masks: Tensor, boxes: Tensor, index: Tensor, size: int) -> Tensor:
-    """What the masks of R regions should be.
+    """Return the mask targets of R regions.
 
     masks (N, H, W) bool, boxes (R, 4), index (R,) the object of each region
     returns (R, size, size) float, 0 or 1

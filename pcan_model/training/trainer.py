@@ -1,4 +1,4 @@
-"""From pairs of frames to a checkpoint, in one process or many, so that it can be resumed exactly."""
+"""Training loop, in one or several processes, exactly resumable."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from pcan_model.core.config import Config, ConfigError, TrainConfig
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.core.errors import UserError
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.model import checkpoint
 from pcan_model.model.detector import Detector
 from pcan_model.training.loader import Batch, make_loader
-from pcan_model.training.losses import Losses
+from pcan_model.training.losses import LossParts
 from pcan_model.training.options import TrainOptions
 
 Build = Callable[[Config, Path | None], tuple[Detector, nn.Module]]
 """Returns a configuration's network, its backbone filled from a file, and the pass that gives its losses."""
+Say = Callable[[str], None]
 
 
 class NonFiniteLoss(UserError, RuntimeError):
-    """Training cannot go on: says at which step, on which pairs, and which part of the loss."""
+    """A loss is not finite: names the step, the clips and the part of the loss."""
 
-    def __init__(self, step: int, batch: Batch, losses: Losses) -> None:
+    def __init__(self, step: int, batch: Batch, losses: LossParts) -> None:
         parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
         bad = {name: value for name, value in parts.items() if not math.isfinite(value)}
         super().__init__(f"step {step}: pairs {batch.names}: expected a finite loss, got {bad}")
@@ -46,7 +48,7 @@ def rate_at(step: int, train: TrainConfig) -> float:
 
 
 def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Exponential mean of weights that soon forgets the random start: `share` of the old, less at first."""
+    """Exponential moving average of weights with decay `share`, less in the first steps."""
 
     def update(mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
         return mean.lerp(new, 1 - min(share, (1 + int(count)) / (10 + int(count))))
@@ -55,7 +57,7 @@ def running_mean(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
 
 
 def make_optimizer(net: Detector, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
-    """Return the optimiser of all that learns, the backbone at its own share of the learning rate."""
+    """Return the optimiser of all trainable parameters, with a relative learning rate for the backbone."""
     backbone = {id(p) for p in net.slow_parameters()}
     learned = [p for p in net.parameters() if p.requires_grad]
     groups = [
@@ -68,7 +70,7 @@ def make_optimizer(net: Detector, train: TrainConfig, rate: float) -> torch.opti
 
 
 class Trainer:
-    """The network with everything that a resumed training needs to go on exactly.
+    """The network with all state that an exact resumption needs.
 
     net           the network, which decides by its parameters' requires_grad what learns
     network_pass  wraps it: images (2B, H, W, 3) and the truth of each to losses
@@ -89,16 +91,16 @@ class Trainer:
         self.model.train()
 
     def begin_with(self, weights: Path, fresh: Sequence[str] = ()) -> None:
-        """Start from trained weights, such as an earlier stage's; `fresh` parts keep their random start."""
+        """Load trained weights, such as an earlier stage's; `fresh` parts stay random."""
         if unknown := set(fresh) - {name for name, _ in self.net.named_children()}:
             raise ConfigError(f"--fresh: expected a part of the network, got {sorted(unknown)}")
         checkpoint.load_weights(weights, self.net, fresh=fresh)
         self.average.module.load_state_dict(self.net.state_dict())
 
-    def update(self, batch: Batch) -> Losses:
-        """Take one optimiser step; raises NonFiniteLoss before anything is spoilt."""
+    def update(self, batch: Batch) -> LossParts:
+        """Take one optimiser step; raises NonFiniteLoss before changing any state."""
         with self.precision():
-            losses: Losses = self.model(batch.images, batch.targets)
+            losses: LossParts = self.model(batch.images, batch.targets)
         return self.learn(losses, batch)
 
     def precision(self) -> torch.autocast:
@@ -106,8 +108,8 @@ class Trainer:
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         return torch.autocast(self.device.type, dtype, enabled=self.config.train.mixed_precision)
 
-    def learn(self, losses: Losses, batch: Batch) -> Losses:
-        """Take one optimiser step down the losses of a batch."""
+    def learn(self, losses: LossParts, batch: Batch) -> LossParts:
+        """Take one optimiser step on the losses of a batch."""
         total = losses.total()
         if not torch.isfinite(total):
             raise NonFiniteLoss(self.step, batch, losses)
@@ -128,13 +130,13 @@ class Trainer:
         return {**parts, "scheduler": self.scheduler}  # type: ignore[dict-item]
 
     def save(self, folder: Path) -> None:
-        """Write the averaged weights, and beside them what resuming needs."""
+        """Write the averaged weights and the state for resuming."""
         checkpoint.save(folder / "weights.safetensors", self.average.module, self.config, {"step": self.step})
         state = {name: part.state_dict() for name, part in self._parts().items()}
         checkpoint.save_torch(folder / "resume.pt", {**state, "step": self.step})
 
     def resume(self, folder: Path) -> None:
-        """Go on where `save` left off."""
+        """Resume from what `save` wrote."""
         path = folder / "resume.pt"
         state = checkpoint.load_torch(path)
         for name, part in self._parts().items():
@@ -181,7 +183,7 @@ def train(config: Config, options: TrainOptions, build: Build) -> Path:
 
 
 def begin(config: Config, options: TrainOptions, build: Build, device: torch.device) -> Trainer:
-    """Return a trainer as a training begins, or where it was stopped; the options are resolved."""
+    """Return a trainer at the first step, or resumed; the options are resolved."""
     assert options.batch is not None, "resolve comes first"
     torch.manual_seed(options.seed)
     trainer = Trainer(*build(config, options.backbone), device, options.batch)
@@ -193,7 +195,7 @@ def begin(config: Config, options: TrainOptions, build: Build, device: torch.dev
 
 
 def resolve(options: TrainOptions, config: Config, world: int = 1) -> TrainOptions:
-    """Return the options with the batch and the device that they leave open."""
+    """Return the options with batch and device filled in."""
     batch = options.batch or config.train.batch
     if batch % world:
         raise ConfigError(f"--batch: expected a multiple of the {world} processes, got {batch}")
@@ -205,7 +207,9 @@ def resolve(options: TrainOptions, config: Config, world: int = 1) -> TrainOptio
     return replace(options, batch=batch, device=device)
 
 
-def _log(writer: SummaryWriter, step: int, losses: Losses, rate: float, say: Callable[[str], None]) -> None:
+def _log(
+    writer: SummaryWriter, step: int, losses: LossParts, rate: float, say: Callable[[str], None]
+) -> None:
     parts = {f.name: float(getattr(losses, f.name).detach()) for f in fields(losses)}
     for name, value in parts.items():
         writer.add_scalar(f"loss/{name}", value, step)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,20 +14,24 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pcan_model.core.atomic_write import write_bytes
-from pcan_model.core.config import ConfigError
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
-from pcan_model.one_stage.network import make_pcan
 from pcan_model.visualization.attention_figure import draw
 from pcan_model.visualization.attention_options import AttentionOptions
 from pcan_model.visualization.attention_recorder import AttentionView, record_attention
 
+MakeNet = Callable[[Config], Any]
 
-def draw_attention(options: AttentionOptions) -> tuple[str, tuple[str, ...]]:
-    """Track the clip and write the figure; returns a description of it, and problems of the clip."""
-    net = load(options.weights)
+
+def draw_attention(options: AttentionOptions, make_net: MakeNet) -> tuple[str, tuple[str, ...]]:
+    """Track the clip and write the figure; returns a description of it, and problems of the clip.
+
+    make_net  makes the network of a configuration
+    """
+    net = load(options.weights, make_net)
     clip = open_clip(options.clip)
     tracks = views_by_track(net, clip, options.until)
     views = choose(tracks, options.track, options.frames, options.every)
@@ -35,13 +41,13 @@ def draw_attention(options: AttentionOptions) -> tuple[str, tuple[str, ...]]:
     return description, tuple(clip.problems())
 
 
-def load(weights: Path) -> PCAN:
+def load(weights: Path, make_net: MakeNet) -> PCAN:
     """Load the network of a checkpoint; raises ConfigError if it has no instance prototypes."""
     config, _ = checkpoint.load_header(weights)
     part = config.instance_attention
     if not part.enabled or not part.foreground + part.background:
         raise ConfigError(f"{weights}: instance_attention: expected prototypes, got none")
-    net = make_pcan(config).eval()
+    net: PCAN = make_net(config).eval()
     checkpoint.load_weights(weights, net)
     return net
 

@@ -39,7 +39,7 @@ class RecordingEngine(Engine):
     """Runs the network with torch and records the inputs of the last instance pass."""
 
     def __init__(self, net: PCAN) -> None:
-        self._engine, self.attention = TorchEngine(net.config, net), net.instance_attention
+        self._engine, self.attention = TorchEngine(net), net.instance_attention
         self._pass = SparseInstancePass(net)
         self.config = net.config
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.complexity import KINDS, closed_form, count, fusion, kept, matrix
+from benchmarks.complexity import KINDS, closed_form, count, fusion, kept, matrix, published
+from benchmarks.complexity_report import LENGTHS, PAPER
 
 SMALL = ((6, 8), (3, 4))
 
@@ -13,6 +14,7 @@ SMALL = ((6, 8), (3, 4))
 @pytest.mark.parametrize("kind", KINDS)
 def test_counted_flops_equal_the_closed_form(kind: str, length: int) -> None:
     assert count(kind, length, SMALL)[0] == closed_form(kind, length, SMALL)
+    assert count(kind, length, SMALL, keys=256)[0] == closed_form(kind, length, SMALL, keys=256)
 
 
 @pytest.mark.parametrize("kind", ["prototypical", "non_local"])
@@ -38,6 +40,11 @@ def test_a_step_of_a_running_video_hardly_depends_on_the_tube() -> None:
 def test_tubes_and_steps_are_ahead_of_non_local_by_the_papers_factor(length: int, paper: float) -> None:
     for theirs, ours in zip(count("non_local", length), count("prototypical", length), strict=True):
         assert theirs / ours > paper
+
+
+def test_the_papers_figures_come_out_with_keys_of_256_channels() -> None:
+    for length, paper in zip(LENGTHS, PAPER["prototypical"][0], strict=True):
+        assert published(length) / 1e9 == pytest.approx(paper, rel=0.025)
 
 
 def test_the_fusion_is_one_convolution_of_both_values() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import timeit
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from pcan_model.core.config import PRESETS, Config, ConfigError, config_from_dict, config_to_dict, load_config
 from pcan_model.core.fields import faults, settings_of
+from pcan_model.core.tracker_config import TrackerConfig
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
@@ -43,6 +44,48 @@ def test_yaml_brings_a_configuration_back(name: str, tmp_path: Path) -> None:
     path = tmp_path / "copy.yaml"
     path.write_text(yaml.safe_dump(config_to_dict(config)))
     assert load_config(path) == config
+
+
+def test_a_file_holds_where_its_base_differs_key_by_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: pcan_street_tiny\nname: mine\ntracker: {capacity: 99}\n")
+    mine, base = load_config(path), load_config("pcan_street_tiny")
+    assert mine == replace(base, name="mine", tracker=replace(base.tracker, capacity=99))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: mine.yaml", r"mine\.yaml: base: expected another preset or YAML file, got '.*mine\.yaml'"),
+        ("base: 5", "base: expected another preset or YAML file, got 5"),
+        ("base: pcan_nowhere", "pcan_nowhere: no such configuration"),
+        (
+            "base: pcan_street_tiny\ntracker: {capacitee: 3}",
+            r"mine\.yaml: tracker: capacitee: expected one of",
+        ),
+    ],
+)
+def test_a_base_that_does_not_fit_is_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("mine.yaml", str(path)))
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": {"kind": "mobilenet_v2", "caffe": True}}, r"backbone\.caffe: expected false"),
+        (
+            {"detector": "sipmask", "frame_attention": {"levels": [2, 3]}},
+            r"levels: expected 3 to 5 for SipMask",
+        ),
+        ({"variant": "released", "train": {"clip_frames": 4}}, r"train\.clip_frames: expected 2"),
+    ],
+)
+def test_what_a_form_does_not_have_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config_from_dict(changes)
 
 
 def test_every_field_is_in_the_plain_values() -> None:

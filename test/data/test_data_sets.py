@@ -247,8 +247,8 @@ def test_a_folder_that_is_nothing_known_says_what_is_expected(tmp_path: Path) ->
     (tmp_path / "odd").mkdir()
     with pytest.raises(DataError, match=r"layout: expected one of kitti_mots, .*, got \['odd'\]"):
         open_clips(tmp_path)
-    with pytest.raises(DataError, match=r"format: expected auto or one of kitti_mots, .*, got coco"):
-        open_clips(tmp_path, "coco")
+    with pytest.raises(DataError, match=r"format: expected auto or one of kitti_mots, .*, got cityscapes"):
+        open_clips(tmp_path, "cityscapes")
     with pytest.raises(DataError, match=r"path: expected a data set, .*, got nothing there"):
         open_clips(tmp_path / "nowhere")
 

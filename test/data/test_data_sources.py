@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcan_model.core.config import TrainConfig
 from pcan_model.core.errors import DataError
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data import sources
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.datasets.scalabel import write_clip

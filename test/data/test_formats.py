@@ -285,22 +285,6 @@ def test_youtube_vis_tubes_come_back(tmp_path: Path) -> None:
     assert set(ids[0][:3]) & set(ids[1][:3]) == {ids[0][0]}
 
 
-def test_a_youtube_vis_result_has_one_score_and_a_mask_or_none_per_frame() -> None:
-    tubes = youtube_vis.Tubes()
-    alone = INDEX.copy()
-    alone[alone != 1] = 0
-    for score, index in ((0.5, alone), (0.25, alone), (1.0, np.zeros_like(alone))):
-        count = int(index.max())
-        tubes.add(
-            FrameLabels(
-                index, *(np.full(count, v) for v in (CAR, 5)), np.zeros(count, bool), np.full(count, score)
-            )
-        )
-    (result,) = tubes.results(3, {CAR: 26})
-    assert (result["video_id"], result["category_id"], result["score"]) == (3, 26, 0.375)
-    assert [mask is None for mask in result["segmentations"]] == [False, False, True]
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

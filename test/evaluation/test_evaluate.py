@@ -301,6 +301,22 @@ def test_a_youtube_vis_server_gets_the_numbers_it_knows(tmp_path: Path) -> None:
     assert (tube["video_id"], tube["category_id"]) == (9, 4), "of two names for cars the first; no people"
 
 
+def test_a_track_whose_class_changes_is_one_tube_of_the_class_it_had_most_often(tmp_path: Path) -> None:
+    clip = overlapping(4)
+    masks, ids = clip.predicted[0].rles[:1], np.array([7])
+    said = ((CAR, 0.2), (PERSON, 0.6), (PERSON, 0.4))
+    frames = [Objects(masks, np.array([label]), ids, np.array([score])) for label, score in said]
+    clip = replace(clip, predicted=(*frames, Objects((), ids[:0], ids[:0], np.zeros(0))))
+    (tube,) = clip.video().predicted
+
+    write_submission("youtube_vis", [clip], tmp_path, ids=VideoIds())
+
+    (result,) = json.loads((tmp_path / "results.json").read_text())
+    assert tube.category == PERSON and result["category_id"] == PERSON + 1
+    assert tube.score == result["score"] == pytest.approx(0.4)
+    assert [mask is None for mask in result["segmentations"]] == [False, False, False, True]
+
+
 def replace_scores(frame: Objects) -> Objects:
     return replace(frame, scores=np.ones(len(frame.ids)))
 

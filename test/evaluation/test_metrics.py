@@ -261,7 +261,7 @@ def test_the_command_names_what_is_missing(
 ) -> None:
     assert main(["tiny", "--data", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
-    monkeypatch.setattr(evaluate, "open_clips", lambda *_, **__: [])
+    monkeypatch.setattr(evaluate, "recognise", lambda *_: DATASET_FORMATS[-1])
     assert main(["tiny", "--data", str(tmp_path)]) == 2
     assert "--weights: expected a .safetensors file" in capsys.readouterr().err
 

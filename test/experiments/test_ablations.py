@@ -12,11 +12,14 @@ import yaml
 from support.small import VALUES, small_config, small_net
 
 from pcan_model.cli.ablate import main
+from pcan_model.core.config import load_config
 from pcan_model.experiments.report import spread, to_markdown
 from pcan_model.experiments.runs import RowResult, Study, fingerprint, read_results, write_results
 from pcan_model.experiments.tables import TABLES, Table, Variation
 from pcan_model.experiments.trainings import as_trained
 from pcan_model.model.pcan import PCAN
+
+ROOT = Path(__file__).parents[2]
 
 ROWS = [
     pytest.param(table, variation, id=f"{table.number}, {variation.name}")
@@ -64,6 +67,7 @@ def test_rows_that_differ_only_after_training_share_one() -> None:
     assert trainings(3) == 2, "with and without a memory"
     assert trainings(5) == 3, "the kinds"
     assert trainings(7) == 4 and trainings(10) == 4
+    assert trainings(11) == 3, "clips of each length"
 
 
 def test_a_study_is_known_by_its_settings_and_drives() -> None:
@@ -77,6 +81,13 @@ def test_a_study_is_known_by_its_settings_and_drives() -> None:
     }
     assert len(marks) == 4
     assert fingerprint(base, study) == fingerprint(base, replace(study, folder=Path("elsewhere")))
+
+
+def test_fields_added_since_leave_the_marks_of_existing_results_where_they_have_their_defaults() -> None:
+    base = load_config(ROOT / "docs" / "ablations" / "study.yaml")
+    assert fingerprint(base, Study(base, 120, 12, 12, Path())) == "9d8556a749bc"
+    longer = replace(base, train=replace(base.train, clip_frames=4))
+    assert fingerprint(longer, Study(base, 120, 12, 12, Path())) != "9d8556a749bc"
 
 
 def test_a_study_is_known_by_the_numbers_of_the_detector_it_starts_from(tmp_path: Path) -> None:

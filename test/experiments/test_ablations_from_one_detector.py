@@ -50,7 +50,7 @@ def test_engines_that_share_frames_say_what_each_says_alone() -> None:
     nets = [small_net(base), small_net(other, seed=1)]
     shared = {n: t for n, t in nets[0].state_dict().items() if not n.startswith("instance_attention")}
     nets[1].load_state_dict(shared, strict=False)
-    engines = [TorchEngine(net.config, net) for net in nets]
+    engines = [TorchEngine(net) for net in nets]
     clips = [SyntheticDrive(seed, 3, HEIGHT, WIDTH) for seed in (3, 4)]
 
     predictions = predict_together(engines, clips)

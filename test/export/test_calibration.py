@@ -19,7 +19,7 @@ from pcan_model.model.pass_signature import grid_sample
 
 def test_behind_a_letterbox_in_the_graph_samples_are_as_the_camera_sends_them(tmp_path: Path) -> None:
     net, sent = small_net(), CameraFormat(75, 150, "bgr")
-    engine = TorchEngine(net.config, net, lambda net: with_camera_format(grid_sample(net), net.config, sent))
+    engine = TorchEngine(net, lambda net: with_camera_format(grid_sample(net), net.config, sent))
     clip = BlockClip(2, 5, sent.height, sent.width)
     files = record(engine, [clip], tmp_path, frames=4).frame
     images = [CalibrationSample((path,)).read()["image"] for path in files]

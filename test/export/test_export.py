@@ -21,6 +21,7 @@ from pcan_model.export import model_folder as room
 from pcan_model.export.agreement import agreement
 from pcan_model.export.model_folder import export
 from pcan_model.export.weights import EXTERNAL_FROM, byte_ranges
+from pcan_model.factory import load_engine
 from pcan_model.inference.graphs import signature_of
 from pcan_model.inference.manifest import WEIGHTS, ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -137,7 +138,7 @@ def track(engine: Engine, frames: list[Frame]) -> list[Tracks]:
 def test_a_whole_sequence_has_the_same_ids_and_masks(exported: Path, random_net: PCAN) -> None:
     frames = clip(7)
     ours = track(OnnxEngine(exported, 1), frames)
-    theirs = track(TorchEngine(random_net.config, random_net), frames)
+    theirs = track(TorchEngine(random_net), frames)
     kept, areas = 0, 0
     for a, b in zip(ours, theirs, strict=True):
         summaries = [[(i.track_id, i.uuid, i.state, i.label, i.age) for i in t.instances] for t in (a, b)]
@@ -156,7 +157,7 @@ def test_the_shipped_model_tracks_alike_in_both() -> None:
     drive = SyntheticDrive(100_001, length=5)
     frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
     engine = OnnxEngine(folder, 1)
-    ours, theirs = track(engine, frames), track(TorchEngine(engine.config, folder / WEIGHTS), frames)
+    ours, theirs = track(engine, frames), track(load_engine(engine.config, folder / WEIGHTS), frames)
     found = [
         (x, y) for a, b in zip(ours, theirs, strict=True) for x, y in zip(a.found(), b.found(), strict=True)
     ]

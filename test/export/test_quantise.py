@@ -139,9 +139,7 @@ def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
 
 
 def test_samples_are_what_both_passes_get_with_memories_that_fill(random_net: PCAN, tmp_path: Path) -> None:
-    samples = record(
-        TorchEngine(random_net.config, random_net, grid_sample), [BlockClip(9, 5)], tmp_path, frames=8
-    )
+    samples = record(TorchEngine(random_net, grid_sample), [BlockClip(9, 5)], tmp_path, frames=8)
     assert isinstance(samples, Samples) and len(samples.frame) == len(samples.instance) == 8
     frames = [dict(np.load(path)) for path in samples.frame]
     filled = [int(sample["valid"].sum()) for sample in frames]

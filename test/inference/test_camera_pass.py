@@ -84,7 +84,7 @@ def differences(ours: list[Tracks], theirs: list[Tracks], *, box: float, share: 
 def test_the_exported_graph_tracks_as_torch_behind_the_same_letterbox(two_cameras: Path) -> None:
     net, frames = few_steps(), moving_blocks(8, 150, 300)
     load_weights(two_cameras / "weights.safetensors", net)
-    torch_engine = Behind(TorchEngine(net.config, net), CameraFormat(150, 300, "bgr"))
+    torch_engine = Behind(TorchEngine(net), CameraFormat(150, 300, "bgr"))
     ours, theirs = track(OnnxEngine(two_cameras, 1), frames), track(torch_engine, frames)
     assert differences(ours, theirs, box=0.05, share=0.002) > 16, "nothing was tracked"
 

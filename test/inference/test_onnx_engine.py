@@ -43,7 +43,7 @@ def test_it_tracks_as_torch_does(exported: Path, random_net: PCAN) -> None:
     from pcan_model.inference.torch_engine import TorchEngine
 
     ours = run(OnnxEngine(exported, 1), clip(5))
-    theirs = run(TorchEngine(random_net.config, random_net), clip(5))
+    theirs = run(TorchEngine(random_net), clip(5))
     assert any(tracks.instances for tracks in ours)
     for a, b in zip(ours, theirs, strict=True):
         assert [i.track_id for i in a.instances] == [i.track_id for i in b.instances]

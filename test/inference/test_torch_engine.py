@@ -11,6 +11,7 @@ import torch
 from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
 
 from pcan_model.core.structures import Slots
+from pcan_model.factory import load_engine
 from pcan_model.inference.torch_engine import TorchEngine, TorchMemory, empty_memory
 from pcan_model.model import checkpoint
 
@@ -20,7 +21,7 @@ D, M = 12, 16
 @pytest.fixture(scope="module")
 def engine() -> TorchEngine:
     net = small_net(small_config(heads={"score_threshold": 0.65}))
-    return TorchEngine(net.config, net)
+    return TorchEngine(net)
 
 
 def image(seed: int = 0) -> np.ndarray:
@@ -105,6 +106,6 @@ def test_another_image_size_is_refused(engine: TorchEngine) -> None:
 def test_a_checkpoint_does_as_the_network_it_was_made_from(engine: TorchEngine, tmp_path: Path) -> None:
     net = small_net(engine.config)
     checkpoint.save(tmp_path / "w.safetensors", net, net.config, {})
-    other = TorchEngine(net.config, tmp_path / "w.safetensors")
+    other = load_engine(net.config, tmp_path / "w.safetensors")
     a, b = (e.detect(image(), e.start())[0] for e in (engine, other))
     assert np.array_equal(a.boxes, b.boxes) and np.array_equal(a.embeds, b.embeds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
-from torchvision.models import mobilenet_v2, resnet50
+from torchvision.models import mobilenet_v2, resnet50, resnet101
 
 from pcan_model.core.config import BackboneConfig
 from pcan_model.model.backbone import Backbone, Pyramid, load_imagenet
@@ -34,13 +36,20 @@ def test_the_stages_are_torchvisions_layers() -> None:
     torch.testing.assert_close(backbone(pixels())[-1], theirs.features[:18](pixels()))
 
 
-def test_resnet_is_torchvisions_too() -> None:
+@pytest.mark.parametrize(("kind", "make"), [("resnet50", resnet50), ("resnet101", resnet101)])
+def test_resnets_are_torchvisions_too(kind: str, make: Callable[..., nn.Module]) -> None:
     torch.manual_seed(0)
-    theirs = resnet50(weights=None).eval()
-    backbone = Backbone(BackboneConfig(kind="resnet50", channels=16)).eval()
+    theirs = make(weights=None).eval()
+    backbone = Backbone(BackboneConfig(kind=kind, channels=16)).eval()  # type: ignore[arg-type]
     load_imagenet(backbone, tensors_of(theirs))
     layers = list(theirs.children())
     torch.testing.assert_close(backbone(pixels())[-1], nn.Sequential(*layers[:-2])(pixels()))
+
+
+def test_caffes_resnet_halves_in_the_first_convolution_of_a_stage() -> None:
+    stages = Backbone(BackboneConfig(kind="resnet50", channels=16, caffe=True)).stages
+    strides = [[conv.stride for conv in (block.conv1, block.conv2)] for block in stages[1][:2]]  # type: ignore[index]
+    assert strides == [[(2, 2), (1, 1)], [(1, 1), (1, 1)]]
 
 
 def tensors_of(net: nn.Module) -> list[torch.Tensor]:

@@ -113,7 +113,7 @@ def openvino(folder: Path) -> Engine:
 def test_exported_it_runs_on_any_number_of_tracks_as_in_torch(
     net: PCAN, folder: Path, make: Callable[[Path], Engine]
 ) -> None:
-    engine, torchs = make(folder), TorchEngine(net.config, net)
+    engine, torchs = make(folder), TorchEngine(net)
     pixels = blocks(HEIGHT, WIDTH, 3)[0].numpy()
     ours, theirs = engine.start(), torchs.start()
     for owned in ({}, OWNED, {0: 3}, {row: row + 1 for row in range(D)}):

@@ -26,7 +26,7 @@ from pcan_model.model.checkpoint import load_weights, save
 from pcan_model.model.pass_signature import grid_sample, sparse, static
 from pcan_model.model.pcan import PCAN
 from pcan_model.one_stage.cells import decode_cells, grid
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import Darknet, every_other
 from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracking.tracker import Tracker
@@ -34,7 +34,7 @@ from pcan_model.tracking.tracker import Tracker
 PRESET = "pcan_street"
 
 
-def looks(net: OneStagePCAN, frames: int = 3, layout=static) -> list[tuple[Tensor, ...]]:  # type: ignore[no-untyped-def]
+def looks(net: YoloxPCAN, frames: int = 3, layout=static) -> list[tuple[Tensor, ...]]:  # type: ignore[no-untyped-def]
     """Run the frame pass over different images, its memory carried along."""
     made = layout(net)
     memory, said = empty_memory(made).frames, []
@@ -51,7 +51,7 @@ def test_untrained_it_finds_bit_for_bit_what_the_detector_finds_whatever_it_reme
     for seed, out in enumerate(looks(net)):
         with torch.inference_mode():
             alone = net.detect(net.complete(net.features(blocks(HEIGHT, WIDTH, seed=seed))), None)  # type: ignore[arg-type]
-        for ours, theirs in zip(out[:3], alone[:3], strict=True):
+        for ours, theirs in zip(out[:3], (alone.boxes, alone.scores, alone.labels), strict=True):
             assert torch.equal(ours, theirs)
 
 
@@ -60,7 +60,7 @@ def test_a_memory_that_has_learnt_changes_the_scores() -> None:
     first, second, _ = looks(net)
     alone = net.detect(net.complete(net.features(blocks(HEIGHT, WIDTH, seed=1))), None)  # type: ignore[arg-type]
     assert first[1].max() > 0
-    assert not torch.equal(second[1], alone[1])
+    assert not torch.equal(second[1], alone.scores)
 
 
 def test_small_objects_are_pooled_from_a_level_that_has_read_the_memory() -> None:
@@ -75,7 +75,7 @@ def test_detection_is_decoding_and_class_wise_suppression_of_the_best_cells() ->
     net = one_stage_net(one_stage_config(heads={"detections": 16, "score_threshold": 0.3}))
     levels = net.complete(net.features(blocks(HEIGHT, WIDTH, seed=3)))
     with torch.inference_mode():
-        boxes, scores, labels, settled = net.detect(levels, None)  # type: ignore[arg-type]
+        made = net.detect(levels, None)  # type: ignore[arg-type]
         cells = net.cells(levels)
     best, kinds = cells.scores()[0].max(1)
     whole = decode_cells(cells.offsets[0], net.grid(levels))
@@ -84,8 +84,9 @@ def test_detection_is_decoding_and_class_wise_suppression_of_the_best_cells() ->
     top = best.topk(64).indices
     kept = top[batched_nms(whole[top], best[top], kinds[top], net.config.heads.nms_iou)][:16]
     kept = kept[best[kept] > 0.3]
+    boxes, scores, labels = made.boxes, made.scores, made.labels
     found = scores > 0
-    assert settled
+    assert made.converged
     assert 0 < found.sum() == len(kept)
     torch.testing.assert_close(scores[found], best[kept])
     torch.testing.assert_close(boxes[found], whole[kept])
@@ -119,7 +120,7 @@ def test_the_backbone_has_the_strides_and_channels_of_a_nano() -> None:
 def test_one_set_of_weights_serves_several_sizes_of_input(tmp_path: Path) -> None:
     net = one_stage_net()
     save(tmp_path / "weights.safetensors", net, net.config, {})
-    larger = OneStagePCAN(one_stage_config(input={"height": 192, "width": 320})).eval()
+    larger = YoloxPCAN(one_stage_config(input={"height": 192, "width": 320})).eval()
     load_weights(tmp_path / "weights.safetensors", larger)
     made = sparse(larger)
     with torch.inference_mode():
@@ -153,12 +154,12 @@ def test_several_cameras_see_what_each_sees_alone() -> None:
     torch.testing.assert_close(both[1][:detections], alone[0][1], atol=1e-5, rtol=1e-5)
 
 
-def exportable() -> OneStagePCAN:
+def exportable() -> YoloxPCAN:
     """Return a network whose graph is small."""
     return one_stage_net(one_stage_config(frame_attention={"em_steps": 1}, proposals={"nms_steps": 6}))
 
 
-def check_agreement(net: OneStagePCAN, folder: Path) -> None:
+def check_agreement(net: YoloxPCAN, folder: Path) -> None:
     coarse = {"boxes": 0.02, "roi_features": 0.02, "sheet": 0.02}  # numbers of up to some hundred
     for name, difference in agreement(net, folder, frames=2).items():
         assert difference < coarse.get(name, 2e-3), name
@@ -168,7 +169,7 @@ def test_exported_for_processors_it_computes_and_tracks_as_in_torch(tmp_path: Pa
     net = exportable()
     folder = export(net, tmp_path / "model")
     check_agreement(net, folder)
-    trackers = [Tracker(OnnxEngine(folder)), Tracker(TorchEngine(net.config, net))]
+    trackers = [Tracker(OnnxEngine(folder)), Tracker(TorchEngine(net))]
     clip = SyntheticDrive(0, 3, HEIGHT, WIDTH)
     ours, theirs = ([answer.tracks.instances for answer in predict_clip(t, clip)] for t in trackers)
     assert sum(map(len, ours)) > 0
@@ -186,7 +187,7 @@ def test_exported_for_tensorrt_it_computes_what_torch_computes(tmp_path: Path) -
 def test_the_preset_builds_it_and_is_remembered_by_a_checkpoint() -> None:
     config = load_config(PRESET)
     net = make_net(config)
-    assert isinstance(net, OneStagePCAN)
+    assert isinstance(net, YoloxPCAN)
     assert config_from_dict(config_to_dict(config)) == config
     assert sum(p.numel() for p in net.parameters()) * 2 < 5_000_000  # bytes in 16 bits
     assert fit_image((720, 1280), config.input).fill == (114, 114, 114)

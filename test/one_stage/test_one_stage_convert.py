@@ -18,7 +18,7 @@ from pcan_model.cli.convert import main
 from pcan_model.core.config import load_config
 from pcan_model.factory import make_net
 from pcan_model.model.checkpoint import CheckpointError, load_header
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.training.one_stage.convert_yolox import load_yolox
 
 published = pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED} is not here")
@@ -47,7 +47,7 @@ def free_size(path: Path) -> onnxruntime.InferenceSession:
 @published
 def test_every_number_of_the_published_network_comes_out_at_three_sizes() -> None:
     net = make_net(replace(load_config("pcan_street"), classes=tuple(COCO))).eval()
-    assert isinstance(net, OneStagePCAN)
+    assert isinstance(net, YoloxPCAN)
     load_yolox(net, PUBLISHED, rows=list(range(80)))
     session = free_size(PUBLISHED)
     for height, width in ((416, 416), (384, 640), (160, 288)):
@@ -64,7 +64,7 @@ def test_every_number_of_the_published_network_comes_out_at_three_sizes() -> Non
 
 @published
 def test_our_classes_take_the_rows_of_coco_and_a_rider_never_wins_untaught() -> None:
-    net = OneStagePCAN(load_config("pcan_street"))
+    net = YoloxPCAN(load_config("pcan_street"))
     load_yolox(net, PUBLISHED)
     graph = onnx.load(PUBLISHED).graph
     row = numpy_helper.to_array(next(t for t in graph.initializer if t.name == "head.cls_preds.1.weight"))
@@ -112,7 +112,7 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path, make, what: str) ->
     path = tmp_path / "other.onnx"
     make(path)
     with pytest.raises(CheckpointError, match=what):
-        load_yolox(OneStagePCAN(one_stage_config()), path)
+        load_yolox(YoloxPCAN(one_stage_config()), path)
 
 
 def test_the_command_says_which_configuration_fits(

@@ -13,7 +13,7 @@ from torch import Tensor
 from pcan_model.core.config import ConfigError
 from pcan_model.factory import make_pass
 from pcan_model.one_stage.cells import Cells, decode_cells, grid
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import STRIDES
 from pcan_model.training.one_stage.assignment import assign_cells
 from pcan_model.training.one_stage.detection_losses import detection_losses, paired_overlap
@@ -31,7 +31,7 @@ PARTS = {
 PLACES = grid([(HEIGHT // s, WIDTH // s) for s in STRIDES], STRIDES)
 
 
-def staged(stage: str) -> tuple[OneStagePCAN, TrainingPass]:
+def staged(stage: str) -> tuple[YoloxPCAN, TrainingPass]:
     net = one_stage_net(one_stage_config(train={"stage": stage}))
     made = make_pass(net)
     assert type(made) is STAGES[stage]
@@ -93,7 +93,7 @@ def test_the_detector_learns_at_its_own_rate() -> None:
 
 def test_a_stage_of_the_other_detector_is_refused() -> None:
     for net in (one_stage_net(one_stage_config(train={"stage": "joint"})), small_net()):
-        if not isinstance(net, OneStagePCAN):
+        if not isinstance(net, YoloxPCAN):
             continue
         with pytest.raises(ConfigError, match="expected regions or memory or whole"):
             make_pass(net)

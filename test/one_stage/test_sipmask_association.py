@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.sipmask import random_boxes
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.association import (
     NONE,
     AssociatedObjects,
@@ -14,9 +15,8 @@ from pcan_model.sipmask.association import (
     results,
     track,
 )
-from pcan_model.sipmask.config import AssociationConfig
 
-CONFIG = AssociationConfig()
+CONFIG = SipMaskConfig()
 
 
 def found(

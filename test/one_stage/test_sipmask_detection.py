@@ -12,11 +12,12 @@ from support.sipmask import random_boxes
 torch = pytest.importorskip("torch")
 
 from pcan_model.sipmask.boxes import cell_points, overlap  # noqa: E402
-from pcan_model.sipmask.config import STRIDES, DetectionConfig  # noqa: E402
 from pcan_model.sipmask.decode import best_cells, candidates, detect  # noqa: E402
 from pcan_model.sipmask.head import HeadMaps  # noqa: E402
 from pcan_model.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
-from pcan_model.sipmask.suppression import fast_nms  # noqa: E402
+from pcan_model.sipmask.parity.public import LIMITS  # noqa: E402
+from pcan_model.sipmask.strides import STRIDES  # noqa: E402
+from pcan_model.sipmask.suppression import DetectionLimits, fast_nms  # noqa: E402
 
 
 def iou(a: np.ndarray, b: np.ndarray, extra: int = 0) -> np.float32:
@@ -28,7 +29,7 @@ def iou(a: np.ndarray, b: np.ndarray, extra: int = 0) -> np.float32:
         return np.float32(shared) / np.float32(areas[0] + areas[1] - shared)
 
 
-def slow_nms(boxes: np.ndarray, scores: np.ndarray, config: DetectionConfig) -> list[tuple[int, int]]:
+def slow_nms(boxes: np.ndarray, scores: np.ndarray, config: DetectionLimits) -> list[tuple[int, int]]:
     found = []
     for label in range(scores.shape[1]):
         ranked = sorted(range(len(boxes)), key=lambda i: -scores[i, label])[: config.per_class]
@@ -43,7 +44,7 @@ def slow_nms(boxes: np.ndarray, scores: np.ndarray, config: DetectionConfig) -> 
 def test_fast_nms_is_the_plain_loop(seed: int) -> None:
     boxes = random_boxes(80, seed, size=30)
     scores = np.random.default_rng(seed).uniform(0, 1, (80, 4)).astype(np.float32).round(2)  # with ties
-    config = DetectionConfig(per_class=50, score=0.2, count=60)
+    config = replace(LIMITS, per_class=50, score=0.2, count=60)
     rows, labels = fast_nms(torch.from_numpy(boxes), torch.from_numpy(scores), config)
     assert list(zip(rows.tolist(), labels.tolist(), strict=True)) == slow_nms(boxes, scores, config)
 
@@ -51,12 +52,12 @@ def test_fast_nms_is_the_plain_loop(seed: int) -> None:
 def test_a_suppressed_box_still_suppresses() -> None:
     boxes = torch.tensor([[0, 0, 10, 10], [2, 0, 12, 10], [5, 0, 15, 10]], dtype=torch.float32)
     assert overlap(boxes[0], boxes[2], extra=0) < 0.5 < overlap(boxes[1], boxes[2], extra=0)
-    rows, _ = fast_nms(boxes, torch.tensor([[0.9], [0.8], [0.7]]), DetectionConfig())
+    rows, _ = fast_nms(boxes, torch.tensor([[0.9], [0.8], [0.7]]), LIMITS)
     assert rows.tolist() == [0]
 
 
 def test_nothing_above_the_threshold_is_nothing() -> None:
-    rows, labels = fast_nms(torch.rand(5, 4), torch.full((5, 3), 0.03), DetectionConfig(score=0.03))
+    rows, labels = fast_nms(torch.rand(5, 4), torch.full((5, 3), 0.03), replace(LIMITS, score=0.03))
     assert not len(rows) and not len(labels)
 
 
@@ -83,7 +84,7 @@ def maps_of(size: tuple[int, int], classes: int = 2, seed: int = 0) -> HeadMaps:
 
 
 def test_detections_are_where_their_cells_say() -> None:
-    config = replace(DetectionConfig(), per_level=20)
+    config = replace(LIMITS, per_level=20)
     maps = maps_of((64, 96))
     chosen = candidates(maps, 0, (60, 90), 0.5, config)
     found = detect(maps, 0, chosen, config)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.sipmask import SMALL, small_sipmask, target
+from support.sipmask import small_sipmask, target
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.sipmask.config import TargetConfig  # noqa: E402
+from pcan_model.core.sipmask_config import SipMaskConfig  # noqa: E402
 from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss  # noqa: E402
 from pcan_model.sipmask.embeddings import centre_cells, embeddings  # noqa: E402
 from pcan_model.sipmask.losses import SipMaskLosses, assign_batch, losses  # noqa: E402
@@ -51,9 +51,9 @@ def test_the_class_loss_is_the_focal_loss_per_positive_and_image() -> None:
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
         chance, weight = (p[i, j], 0.25) if (i, j) == (0, 1) else (1 - p[i, j], 0.75)
         total -= weight * (1 - chance) ** 2 * chance.log()
-    loss = class_loss(logits, labels, torch.ones(2, dtype=torch.bool), 3, TargetConfig())
+    loss = class_loss(logits, labels, torch.ones(2, dtype=torch.bool), 3, SipMaskConfig())
     torch.testing.assert_close(loss, total / 4)
-    ignored = class_loss(logits, labels, torch.tensor([True, False]), 3, TargetConfig())
+    ignored = class_loss(logits, labels, torch.tensor([True, False]), 3, SipMaskConfig())
     assert 0 < ignored < loss
 
 
@@ -128,7 +128,7 @@ def step(net: SipMask, targets: list[GroundTruth], images: torch.Tensor | None =
     maps = net(images)
     reference = net.head.track_map(net.levels(images.flip(3))[0])
     mirrored = [target([[96 - b[2], b[1], 96 - b[0], b[3]] for b in t.boxes.tolist()], SIZE) for t in targets]
-    return losses(maps, reference, targets, mirrored, net.config)
+    return losses(maps, reference, targets, mirrored, net.config.sipmask)
 
 
 def test_an_image_without_objects_teaches_background_only() -> None:
@@ -144,14 +144,14 @@ def test_an_image_without_objects_teaches_background_only() -> None:
 
 
 def test_as_the_public_code_an_image_without_objects_is_refused() -> None:
-    net = small_sipmask(reference=True)
+    net = small_sipmask(sipmask={"reference": True})
     with pytest.raises(ValueError, match="image 1: expected objects, got none"):
         step(net, [target(SCENE, SIZE), target([], SIZE)])
 
 
 @pytest.mark.parametrize("reference", [False, True])
 def test_boxes_without_area_leave_masks_and_matches_out(reference: bool) -> None:
-    net = small_sipmask(reference=reference)
+    net = small_sipmask(sipmask={"reference": reference})
     with torch.no_grad():
         net.head.box.weight.zero_()
         net.head.box.bias.zero_()
@@ -167,11 +167,11 @@ def test_boxes_without_area_leave_masks_and_matches_out(reference: bool) -> None
 def test_training_starts_from_boxes_that_have_an_area() -> None:
     net, scene = small_sipmask(), [target(SCENE, SIZE)]
     maps = net(40 * torch.randn(1, 3, *SIZE))
-    batch = assign_batch(maps, scene, net.config)
+    batch = assign_batch(maps, scene, net.config.sipmask)
     assert len(batch.kept[0].cells) == len(batch.targets[0].positive) > 4
-    public = small_sipmask(head=replace(SMALL.head, box_bias=0.0))
+    public = small_sipmask(sipmask={"box_bias": 0.0})
     maps = public(40 * torch.randn(1, 3, *SIZE))
-    assert len(assign_batch(maps, scene, public.config).kept[0].cells) < len(batch.kept[0].cells)
+    assert len(assign_batch(maps, scene, public.config.sipmask).kept[0].cells) < len(batch.kept[0].cells)
 
 
 def test_an_object_without_an_outline_teaches_no_mask() -> None:
@@ -183,6 +183,7 @@ def test_an_object_without_an_outline_teaches_no_mask() -> None:
 def test_a_small_network_learns_one_image_by_heart() -> None:
     from pcan_model.sipmask.decode import candidates, detect
     from pcan_model.sipmask.masks import crop_masks
+    from pcan_model.sipmask.suppression import detection_limits
 
     net, scene = small_sipmask(), target(SCENE, SIZE)
     torch.manual_seed(2)
@@ -195,9 +196,10 @@ def test_a_small_network_learns_one_image_by_heart() -> None:
         found = step(net, [scene], image)
         found.total().backward()
         optimiser.step()
+    limits = detection_limits(net.config)
     with torch.no_grad():
         maps = net.eval()(image)
-        result = detect(maps, 0, candidates(maps, 0, SIZE, 1.0, net.config.detection), net.config.detection)
+        result = detect(maps, 0, candidates(maps, 0, SIZE, 1.0, limits), limits)
         masks = crop_masks(maps.basis[0], result.coefficients, result.boxes / 2) > 0.5
     for index, box in enumerate(scene.boxes):
         row = int((result.boxes - box).abs().amax(1).argmin())

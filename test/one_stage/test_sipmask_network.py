@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch")
 from pcan_model.core.config import BackboneConfig  # noqa: E402
 from pcan_model.sipmask.alignment import FeatureAlignment, stop_outside  # noqa: E402
 from pcan_model.sipmask.backbone import sipmask_backbone  # noqa: E402
-from pcan_model.sipmask.config import ImageConfig  # noqa: E402
 from pcan_model.sipmask.image import ImageFit, fit_image, network_input  # noqa: E402
 from pcan_model.sipmask.names import load_public, public_names  # noqa: E402
+from pcan_model.sipmask.parity.public import PUBLIC  # noqa: E402
 
-RESNET = {"backbone": BackboneConfig(channels=16), "caffe": True}
+RESNET = {"backbone": BackboneConfig(channels=16, caffe=True)}
 
 
 def alignment() -> FeatureAlignment:
@@ -63,8 +63,7 @@ def test_sampling_is_the_operator_wherever_taps_lie(far: float) -> None:
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
     offsets = far * torch.randn(2, 36, 5, 7, dtype=torch.float64)
     expected = align.convolve(x, offsets)
-    align.sampled = True
-    torch.testing.assert_close(align.convolve(x, offsets), expected)
+    torch.testing.assert_close(align.convolve(x, offsets, sampled=True), expected)
 
 
 def test_without_offset_groups_nothing_is_aligned() -> None:
@@ -97,12 +96,12 @@ def test_boxes_learn_nothing_from_the_alignment() -> None:
 
 
 def test_a_caffe_resnet_halves_in_its_first_convolution_and_trains_no_normalisation() -> None:
-    backbone = sipmask_backbone(BackboneConfig(frozen=1), caffe=True)
+    backbone = sipmask_backbone(BackboneConfig(frozen=1, caffe=True))
     first = backbone.stages[1][0]  # type: ignore[index]
     assert (first.conv1.stride, first.conv2.stride) == ((2, 2), (1, 1))
     trained = [name for name, p in backbone.named_parameters() if p.requires_grad]
     assert trained and not any("bn" in name or name.startswith("stages.0") for name in trained)
-    plain = sipmask_backbone(BackboneConfig(frozen=1), caffe=False)
+    plain = sipmask_backbone(BackboneConfig(frozen=1))
     first = plain.stages[1][0]  # type: ignore[index]
     assert (first.conv1.stride, first.conv2.stride) == ((1, 1), (2, 2))
 
@@ -180,15 +179,15 @@ def test_a_wrong_public_state_names_the_tensor(change: dict[str, tuple[int] | No
 def test_images_keep_their_proportions_and_are_padded_to_multiples_of_32(
     source: tuple[int, int], size: tuple[int, int], padded: tuple[int, int]
 ) -> None:
-    fit = fit_image(source, ImageConfig())
+    fit = fit_image(source, PUBLIC.input)
     assert (fit.size, fit.padded) == (size, padded)
     image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
-    assert network_input(fit.resize(image), ImageConfig().mean).shape == (1, 3, *padded)
+    assert network_input(fit.resize(image), PUBLIC.input, bgr=True).shape == (1, 3, *padded)
 
 
 def test_the_network_sees_bgr_minus_the_mean_and_zeros_beside_it() -> None:
     image = np.full((30, 40, 3), (10, 20, 30), np.uint8)
-    pixels = network_input(image, SMALL.image.mean)
+    pixels = network_input(image, SMALL.input, bgr=True)
     assert pixels.shape == (1, 3, 32, 64)
     blue, green, red = pixels[0, :, 0, 0].tolist()
     assert (blue, green, red) == pytest.approx((30 - 102.9801, 20 - 115.9465, 10 - 122.7717), abs=1e-4)

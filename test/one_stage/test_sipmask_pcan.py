@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.sipmask import SMALL, random_boxes
+from support.sipmask import SMALL, random_boxes, small_sipmask_config
 
 torch = pytest.importorskip("torch")
 
@@ -16,22 +16,29 @@ from pcan_model.core.geometry import paste_mask  # noqa: E402
 from pcan_model.core.structures import Frame  # noqa: E402
 from pcan_model.inference.torch_engine import TorchEngine  # noqa: E402
 from pcan_model.model.frame_attention.factory import memory_shapes  # noqa: E402
+from pcan_model.model.pass_signature import grid_sample, sparse, static  # noqa: E402
+from pcan_model.model.passes import FramePass  # noqa: E402
 from pcan_model.sipmask.decode import candidates, detect  # noqa: E402
 from pcan_model.sipmask.embeddings import embeddings  # noqa: E402
 from pcan_model.sipmask.masks import crop_masks, enlarge, paste  # noqa: E402
-from pcan_model.sipmask.pcan import SipMaskFramePass, SipMaskPCAN, grid_sample, static  # noqa: E402
+from pcan_model.sipmask.pcan import SipMaskPCAN  # noqa: E402
 from pcan_model.sipmask.region_masks import region_masks  # noqa: E402
+from pcan_model.sipmask.suppression import detection_limits  # noqa: E402
 from pcan_model.tracking.tracker import Tracker  # noqa: E402
 
-CONFIG = small_config(proposals={"nms_steps": 1}, heads={"score_threshold": 0.03, "detections": 10})
+CONFIG = replace(
+    small_config(proposals={"nms_steps": 1}, heads={"score_threshold": 0.03, "detections": 10}),
+    detector="sipmask",
+    backbone=SMALL.backbone,
+    sipmask=SMALL.sipmask,
+)
 
 
-def pcan(seed: int = 0, **parts: dict[str, object]) -> SipMaskPCAN:
+def pcan(seed: int = 0, **parts: object) -> SipMaskPCAN:
     """Return a network of random weights whose scores are apart."""
     torch.manual_seed(seed)
-    config = replace(CONFIG, **{k: replace(getattr(CONFIG, k), **v) for k, v in parts.items()})
-    net = SipMaskPCAN(config, replace(SMALL, classes=len(CONFIG.classes)))
-    head = net.detector.head
+    net = SipMaskPCAN(small_sipmask_config(CONFIG, **parts))
+    head = net.head
     for layer in (head.classes, head.centre, head.coefficients, head.box, head.track):
         torch.nn.init.normal_(layer.weight, std=0.15)
     torch.nn.init.constant_(head.classes.bias, -2.0)
@@ -52,10 +59,10 @@ def full_memory(net: SipMaskPCAN) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 @torch.inference_mode()
 def test_with_a_memory_but_untrained_it_is_sipmask_bit_for_bit() -> None:
     net = pcan()
-    out = SipMaskFramePass(net)(image(), *full_memory(net))
-    maps = net.detector((image().float().permute(0, 3, 1, 2) - net.mean).flip(1))
-    config = replace(net.detector.config.detection, count=10)
-    plain = detect(maps, 0, candidates(maps, 0, (128, 192), 1.0, config), config)
+    out = FramePass(net)(image(), *full_memory(net))
+    maps = net.detector(net.normalise(image()))
+    limits = detection_limits(net.config)
+    plain = detect(maps, 0, candidates(maps, 0, (128, 192), 1.0, limits), limits)
     assert len(plain.boxes) == 10
     assert torch.equal(out[0], plain.boxes) and torch.equal(out[1], plain.scores)
     assert torch.equal(out[2], plain.labels)
@@ -71,7 +78,7 @@ def test_with_a_memory_but_untrained_it_is_sipmask_bit_for_bit() -> None:
 @torch.inference_mode()
 def test_a_trained_memory_changes_the_fine_levels_and_leaves_p6_and_p7_alone() -> None:
     net = pcan()
-    frame, memory = SipMaskFramePass(net), full_memory(net)
+    frame, memory = FramePass(net), full_memory(net)
     before = frame._remember(net.features(image()), *memory)[0]
     for module in net.frame_attention:
         torch.nn.init.normal_(module.fuse.weight, std=0.1)  # type: ignore[union-attr, arg-type]
@@ -85,7 +92,7 @@ def test_a_trained_memory_changes_the_fine_levels_and_leaves_p6_and_p7_alone() -
 def test_regions_read_by_sampling_are_those_of_roialign() -> None:
     net = pcan()
     memory = full_memory(net)
-    operator, samples = SipMaskFramePass(net)(image(), *memory), grid_sample(net).frame(image(), *memory)
+    operator, samples = FramePass(net)(image(), *memory), grid_sample(net).frame(image(), *memory)
     torch.testing.assert_close(operator[4], samples[4], atol=1e-4, rtol=1e-4)
 
 
@@ -113,10 +120,10 @@ def test_masks_on_regions_are_those_of_the_whole_image_but_at_the_border(seed: i
     assert np.mean(agreement) > 0.985 and min(agreement) > 0.9
 
 
-@pytest.mark.parametrize("signature", [static, grid_sample])
+@pytest.mark.parametrize("signature", [static, grid_sample, sparse])
 def test_the_tracker_runs_it_through_the_same_engine(signature: object) -> None:
     net = pcan(tracker={"init_score": 0.05, "track_score": 0.03, "match_score": 0.1})
-    tracker = Tracker(TorchEngine(net.config, net, signature))  # type: ignore[arg-type]
+    tracker = Tracker(TorchEngine(net, signature))  # type: ignore[arg-type]
     state, seen = tracker.start(), []
     for frame in range(4):
         pixels = np.roll(image()[0].numpy(), 2 * frame, 1)

@@ -8,11 +8,12 @@ from support.sipmask import target
 
 torch = pytest.importorskip("torch")
 
-from pcan_model.sipmask.config import STRIDES, TargetConfig  # noqa: E402
+from pcan_model.core.sipmask_config import SipMaskConfig  # noqa: E402
 from pcan_model.sipmask.losses import not_ignored  # noqa: E402
+from pcan_model.sipmask.strides import STRIDES  # noqa: E402
 from pcan_model.sipmask.targets import BACKGROUND, assign, centreness, image_cells  # noqa: E402
 
-CONFIG = TargetConfig()
+CONFIG = SipMaskConfig()
 SIZES = [(12, 20), (6, 10), (3, 5), (2, 3), (1, 2)]
 CELLS = image_cells(SIZES, CONFIG, torch.device("cpu"))
 

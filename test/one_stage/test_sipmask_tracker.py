@@ -11,12 +11,11 @@ from support.sipmask import small_sipmask
 torch = pytest.importorskip("torch")
 
 from pcan_model.core.structures import Frame, TrackState  # noqa: E402
-from pcan_model.sipmask.config import DetectionConfig, ImageConfig  # noqa: E402
 from pcan_model.sipmask.tracker import SipMaskTracker  # noqa: E402
 
 
 def tracker(*, overlap: bool = False, score: float = 0.03) -> SipMaskTracker:
-    net = small_sipmask(image=ImageConfig(96, 160), detection=DetectionConfig(score=score))
+    net = small_sipmask(input={"fit": "resize", "height": 96, "width": 160}, heads={"score_threshold": score})
     for layer in (net.head.classes, net.head.coefficients, net.head.track):
         torch.nn.init.normal_(layer.weight, std=0.2)
     torch.nn.init.constant_(net.head.classes.bias, -1.0)

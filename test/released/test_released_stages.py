@@ -88,7 +88,8 @@ def test_a_stage_that_the_form_does_not_have_is_refused() -> None:
         make_pass(small_released())
     paper = changed(load_config("pcan_street_tiny"), ["train.stage=masks"])
     with pytest.raises(
-        ConfigError, match=r"train\.stage: expected joint or heads or instance for variant paper, got 'masks'"
+        ConfigError,
+        match=r"train\.stage: expected joint or heads or instance for detector mask_rcnn, got 'masks'",
     ):
         make_pass(make_net(paper))
 

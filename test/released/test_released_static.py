@@ -62,9 +62,7 @@ def test_in_static_shapes_it_tracks_as_in_those_of_the_image(
     signature: MakeSignature, parts: dict[str, dict[str, object]]
 ) -> None:
     net, frames = fixed_released(**parts), dimmed()
-    same(
-        track(TorchEngine(net.config, net, signature), frames), track(ReleasedEngine(net.config, net), frames)
-    )
+    same(track(TorchEngine(net, signature), frames), track(ReleasedEngine(net.config, net), frames))
 
 
 def test_before_the_first_frame_memory_may_hold_anything(released_net: ReleasedPCAN) -> None:

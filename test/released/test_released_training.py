@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.released import small_batch, small_released_config
 
-from pcan_model.core.config import TrainConfig
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.pairs import PairDataset
 from pcan_model.factory import make_net, make_training

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from support.small import VALUES, small_net
 
 from pcan_model.cli import train
-from pcan_model.core.config import CLASSES, TrainConfig
+from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.sources import SourceError, read_sources

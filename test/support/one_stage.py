@@ -10,7 +10,7 @@ from support.small import HEIGHT, VALUES, WIDTH, _standardise, blocks
 from torch import nn
 
 from pcan_model.core.config import Config, config_from_dict
-from pcan_model.one_stage.network import OneStagePCAN, YoloxPyramid
+from pcan_model.one_stage.pcan import YoloxPCAN, YoloxPyramid
 from pcan_model.one_stage.yolox import Conv
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -31,10 +31,10 @@ def one_stage_config(**parts: dict[str, Any]) -> Config:
     return config_from_dict(values)
 
 
-def one_stage_net(config: Config | None = None, *, awake: bool = True, seed: int = 0) -> OneStagePCAN:
+def one_stage_net(config: Config | None = None, *, awake: bool = True, seed: int = 0) -> YoloxPCAN:
     """Return a network of random weights whose scores tell cells apart; awake: the modules work too."""
     torch.manual_seed(seed)
-    net = OneStagePCAN(config or one_stage_config())
+    net = YoloxPCAN(config or one_stage_config())
     with torch.no_grad():
         pixels = blocks(HEIGHT, WIDTH, seed=98)
         trunk = cast(YoloxPyramid, net.backbone)

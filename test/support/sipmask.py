@@ -10,17 +10,19 @@ import torch
 from numpy.typing import NDArray
 from support.shared import PARITY, present
 
-from pcan_model.core.config import BackboneConfig
-from pcan_model.sipmask.config import SipMaskConfig, SipMaskHeadConfig
+from pcan_model.core.config import BackboneConfig, Config
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.network import SipMask
+from pcan_model.sipmask.parity.public import PUBLIC
 from pcan_model.training.targets import GroundTruth
 
 SIPMASK = PARITY / "sipmask"
-SMALL = SipMaskConfig(
-    classes=3,
+SMALL = replace(
+    PUBLIC,
+    name="small_sipmask",
+    classes=("car", "person", "dog"),
     backbone=BackboneConfig(kind="mobilenet_v2", channels=16, frozen=0),
-    caffe=False,
-    head=SipMaskHeadConfig(norm_groups=4, alignment_groups=2, basis=8, hidden=32, embedding=16),
+    sipmask=SipMaskConfig(norm_groups=4, alignment_groups=2, basis=8, hidden=32, embedding=16),
 )
 
 
@@ -29,10 +31,16 @@ def recorded_file(name: str) -> Path:
     return present(SIPMASK / name)
 
 
+def small_sipmask_config(base: Config = SMALL, **parts: object) -> Config:
+    """Return the small configuration with some parts, or some of their fields, changed."""
+    changed = {k: replace(getattr(base, k), **v) if isinstance(v, dict) else v for k, v in parts.items()}
+    return replace(base, **changed)  # type: ignore[arg-type]
+
+
 def small_sipmask(seed: int = 0, **parts: object) -> SipMask:
     """Return a small network of random weights."""
     torch.manual_seed(seed)
-    return SipMask(replace(SMALL, **parts))  # type: ignore[arg-type]
+    return SipMask(small_sipmask_config(**parts))
 
 
 def target(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | None = None) -> GroundTruth:

@@ -173,6 +173,16 @@ def test_masks_never_overlap_and_the_surer_object_keeps_the_pixels() -> None:
     assert car.mask.area == 20 * 10 and van.mask.area == 30 * 28 - 10 * 8
 
 
+def test_masks_may_overlap_where_the_configuration_says_so() -> None:
+    under = replace(VAN, box=(20, 12, 50, 40), score=0.8)
+    tracker = Tracker(ScriptedEngine([[CAR, under]], small_config(overlap=True)))
+    _, tracks = tracker.step(tracker.start(), blank(0))
+
+    car, van = tracks.instances
+    assert (car.mask.full(64, 96) + van.mask.full(64, 96)).max() == 2
+    assert car.mask.area == 20 * 10 and van.mask.area == 30 * 28
+
+
 @pytest.mark.parametrize("stamps", [[0, 0, 0], [5, 4, 3], [0, 1e6, 2e6]])
 def test_time_may_stand_still_or_jump(stamps: list[float]) -> None:
     tracker = Tracker(ScriptedEngine([[CAR], [CAR.moved(4)], []], small_config(iou_weight=0.3)))

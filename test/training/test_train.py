@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from support.small import VALUES, small_batch, small_config, small_net
 
 from pcan_model.cli import evaluate, export, train
-from pcan_model.core.config import ConfigError, TrainConfig
+from pcan_model.core.config import ConfigError
+from pcan_model.core.train_config import TrainConfig
 from pcan_model.factory import make_training
 from pcan_model.model import checkpoint
 from pcan_model.synthetic.drive import write_drives

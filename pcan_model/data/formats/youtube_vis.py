@@ -54,7 +54,13 @@ def read_videos(file: Path, names: Sequence[str], on_error: OnError = raise_erro
     The files of the official val and test sets have no annotations, since these are private.
     Raises DataError if a key is missing, or no category matches a class.
     """
-    data = _load(file)
+    return parse_videos(_load(file), file, names, on_error)
+
+
+def parse_videos(
+    data: Mapping[str, Any], file: Path, names: Sequence[str], on_error: OnError
+) -> list[VideoEntry]:
+    """Read the videos of a file's content: videos, categories, and annotations or None, see `read_videos`."""
     table = categories_to_labels(data["categories"], names, file)
     hidden = data["annotations"] is None
     entries = read_all(lambda entry: _instance(entry, table, file), data["annotations"] or (), on_error)
@@ -214,19 +220,6 @@ class Tubes:
         return [
             self._annotation(tube, video, category_ids, number)
             for number, tube in enumerate(self._tubes.values(), start=first)
-        ]
-
-    def results(self, video: int, category_ids: Mapping[int, int] | Sequence[int]) -> list[dict[str, Any]]:
-        """Return the entries for a results file; an object's score is the mean over its frames."""
-        return [
-            {
-                "video_id": video,
-                "category_id": category_ids[tube.label],
-                "score": float(np.mean(tube.scores)),
-                "segmentations": self._masks(tube),
-            }
-            for tube in self._tubes.values()
-            if not tube.ignored
         ]
 
     def _masks(self, tube: TubeEntry) -> list[rle.Rle | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pcan_model.sipmask.association import Match, results
-from pcan_model.sipmask.config import ImageConfig
 from pcan_model.sipmask.decode import candidates, detect
 from pcan_model.sipmask.embeddings import embeddings
 from pcan_model.sipmask.head import HeadMaps
@@ -18,6 +18,7 @@ from pcan_model.sipmask.image import ImageFit, fit_image, network_input
 from pcan_model.sipmask.parity import tolerances
 from pcan_model.sipmask.parity.detection import check_clip_masks, scored
 from pcan_model.sipmask.parity.network import calls, check_maps
+from pcan_model.sipmask.parity.public import LIMITS, PUBLIC
 from pcan_model.sipmask.parity.recording import Recording, stats
 from pcan_model.sipmask.parity.tracking import BothRules, check_memory, objects
 from pcan_model.sipmask.parity.weights import generated_network
@@ -57,14 +58,14 @@ def _image(recording: Recording, scale: tuple[int, int] | None) -> tuple[ImageFi
     frame = recording.given("frame")  # BGR
     fit = ImageFit((frame.shape[0], frame.shape[1]), float(recording.arrays["scale_factor"]))
     if scale:
-        fit = fit_image(frame.shape, ImageConfig(width=scale[0], height=scale[1]))
+        fit = fit_image(frame.shape, replace(PUBLIC.input, width=scale[0], height=scale[1]))
     resized = fit.resize(frame)
     recording.check("resized", resized)
     recording.check("scale_factor", fit.factor, 1e-12)
     recording.check("ori_shape", fit.source)
     recording.check("img_shape", fit.size)
     recording.check("pad_shape", fit.padded)
-    return fit, network_input(np.ascontiguousarray(resized[..., ::-1]), ImageConfig().mean)
+    return fit, network_input(np.ascontiguousarray(resized[..., ::-1]), PUBLIC.input, bgr=True)
 
 
 def _check_features(
@@ -83,11 +84,10 @@ def _compare_objects(
     recording: Recording, both: BothRules, maps: HeadMaps, fit: ImageFit, *, first: bool
 ) -> None:
     """Compare detections, ids and masks."""
-    config = generated_network().config.detection
-    chosen = candidates(maps, 0, fit.size, fit.factor, config)
+    chosen = candidates(maps, 0, fit.size, fit.factor, LIMITS)
     recording.check("cand_boxes", chosen.boxes, tolerances.BOXES_CLIP)
     recording.check("cand_scores", chosen.scores, tolerances.SCORES_CLIP)
-    found = detect(maps, 0, chosen, config)
+    found = detect(maps, 0, chosen, LIMITS)
     dets = scored(found.boxes, found.scores)
     relative = np.array([*[1.0] * 4, tolerances.SCORES_CLIP / tolerances.BOXES_CLIP])  # of pixels
     recording.check("det_bboxes", dets, tolerances.BOXES_CLIP, scale=relative)

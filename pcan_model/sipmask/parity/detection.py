@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pcan_model.sipmask.config import STRIDES, DetectionConfig
 from pcan_model.sipmask.decode import candidates, detect
 from pcan_model.sipmask.head import HeadMaps
 from pcan_model.sipmask.masks import (
@@ -19,7 +18,9 @@ from pcan_model.sipmask.masks import (
     quadrant_logits,
 )
 from pcan_model.sipmask.parity import tolerances
+from pcan_model.sipmask.parity.public import LIMITS
 from pcan_model.sipmask.parity.recording import Recording
+from pcan_model.sipmask.strides import STRIDES
 from pcan_model.sipmask.suppression import fast_nms
 
 NMS_CASES = (
@@ -42,12 +43,12 @@ def compare_decoding(recording: Recording) -> None:
     coefficients = [torch.zeros(1, 128, *x.shape[-2:]) for x in logits]
     basis = torch.zeros(1, 32, height // 2, width // 2)
     maps = HeadMaps(logits, distances, centres, coefficients, basis, torch.zeros(1, 512, 1, 1))
-    config = DetectionConfig(score=float(recording.given("score_thr")))
+    limits = replace(LIMITS, score=float(recording.given("score_thr")))
     factor = float(recording.given("scale_factor"))
     factor = factor if recording.given("rescale") else 1.0
     size = recording.given("img_shape").tolist()
-    chosen = candidates(maps, 0, (size[0], size[1]), factor, config)
-    found = detect(maps, 0, chosen, config)
+    chosen = candidates(maps, 0, (size[0], size[1]), factor, limits)
+    found = detect(maps, 0, chosen, limits)
     recording.check("cand_index", chosen.cells)
     recording.check("cand_boxes", chosen.boxes, tolerances.BOXES_UNIT)
     recording.check("cand_scores_max", chosen.scores.amax(1), tolerances.SCORES_CLIP)
@@ -62,8 +63,8 @@ def compare_suppression(recording: Recording) -> None:
     for case in NMS_CASES:
         boxes, scores = (torch.from_numpy(recording.given(f"{case}_{x}")) for x in ("boxes", "scores"))
         limit, count, per_class = recording.given(f"{case}_thr_max_topk").tolist()
-        config = replace(DetectionConfig(), score=limit, count=int(count), per_class=int(per_class))
-        rows, labels = fast_nms(boxes, scores, config)
+        limits = replace(LIMITS, score=limit, count=int(count), per_class=int(per_class))
+        rows, labels = fast_nms(boxes, scores, limits)
         recording.check(f"{case}_det", scored(boxes[rows], scores[rows, labels]), tolerances.BOXES_UNIT)
         recording.check(f"{case}_labels", labels)
         recording.check(f"{case}_index", rows)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from pcan_model.sipmask.alignment import FeatureAlignment
-from pcan_model.sipmask.config import STRIDES
 from pcan_model.sipmask.head import HeadMaps, SipMaskHead
 from pcan_model.sipmask.parity import tolerances
 from pcan_model.sipmask.parity.recording import Recording, stats
 from pcan_model.sipmask.parity.weights import generated_network, random_maps
+from pcan_model.sipmask.strides import STRIDES
 
 
 def maps(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
@@ -165,6 +165,6 @@ def outputs(*modules: nn.Module) -> Iterator[list[Tensor]]:
 def fresh_head(kind: str) -> SipMaskHead:
     """Return a head of its own with generated weights."""
     net = generated_network()
-    head = SipMaskHead(net.config.classes, net.config.backbone.channels, net.config.head)
+    head = SipMaskHead(len(net.config.classes), net.config.backbone.channels, net.config.sipmask)
     head.load_state_dict(generated_network(kind).head.state_dict())
     return head

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.association import AssociatedObjects, Match, track
-from pcan_model.sipmask.config import AssociationConfig
 from pcan_model.sipmask.embeddings import centre_cells, embeddings
 from pcan_model.sipmask.parity import tolerances
 from pcan_model.sipmask.parity.recording import Recording
 from pcan_model.sipmask.parity.weights import random_maps
 
-CONFIG = AssociationConfig()
+CONFIG = SipMaskConfig()
 GENERATED = (512, 12, 20)  # shape of the tracking maps of `track_dense`
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcan_model.sipmask.config import SipMaskConfig, TargetConfig
+from pcan_model.core.sipmask_config import SipMaskConfig
 from pcan_model.sipmask.embeddings import centre_cells
 from pcan_model.sipmask.head import HeadMaps, SipMaskHead
 from pcan_model.sipmask.losses import Assigned, SipMaskLosses, assign_batch, losses, refuse_empty
@@ -33,7 +33,7 @@ REFERENCE_FAULTS = ("noobj_fault", "flat_fault", "outside")  # recorded as the p
 
 def compare_targets(recording: Recording) -> None:
     """Compare which cell learns what, of five images."""
-    sizes, config = level_sizes(*recording.given("input_hw").tolist()), TargetConfig()
+    sizes, config = level_sizes(*recording.given("input_hw").tolist()), SipMaskConfig()
     recording.check("level_sizes", sizes)
     cells = image_cells(sizes, config, torch.device("cpu"))
     recording.check("points_first3", torch.stack(_first_points(cells.points, sizes)).flatten(0, 1))

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcan_model.sipmask.config import SipMaskConfig
 from pcan_model.sipmask.names import load_public, public_names
 from pcan_model.sipmask.network import SipMask
+from pcan_model.sipmask.parity.public import PUBLIC
 
 KINDS = ("gen", "init", "open")  # far apart | a fresh training's | that with larger boxes
 FACTORS = (
@@ -111,7 +111,7 @@ def generated_network(kind: str = "gen") -> SipMask:
 
 
 def _generate(kind: str) -> SipMask:
-    net = SipMask(SipMaskConfig())
+    net = SipMask(PUBLIC)
     shapes = {public: tuple(net.state_dict()[own].shape) for public, own in public_names(net).items()}
     load_public(net, {name: torch.from_numpy(array) for name, array in generated(shapes, kind).items()})
     return net.eval()

@@ -1,1 +1,1 @@
-"""How one-stage PCAN gets its weights: the published detector, and what is trained on it here."""
+"""Training of one-stage PCAN on YOLOX: the published detector's weights, and stages."""

@@ -1,4 +1,4 @@
-"""Which cells of a one-stage detector answer for which true object: SimOTA (YOLOX, sec. 2)."""
+"""Assign cells to objects: SimOTA (YOLOX, sec. 2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAR = 1e5  # cost of a cell that is not both inside the box and near its centre
 def assign_cells(
     cells: Cells, places: Tensor, target: GroundTruth, image_index: int
 ) -> tuple[Tensor, Tensor]:
-    """Choose an object for each cell of one image.
+    """Assign the cells of one image to objects.
 
     cells    what the detector says of all images
     places   (A, 3)  column, row and stride, see `grid`
@@ -44,7 +44,7 @@ def assign_cells(
 
 
 def _reach(places: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Say of each cell and box (A, N) whether its middle lies inside, and whether near the box's centre."""
+    """Return for each cell and box (A, N) whether its centre is inside, and whether near the box centre."""
     middle = (places[:, :2] + 0.5) * places[:, 2:]
     inside = (middle[:, None] > boxes[None, :, :2]) & (middle[:, None] < boxes[None, :, 2:])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -64,7 +64,7 @@ def _class_cost(cells: Cells, near: Tensor, target: GroundTruth, image_index: in
 
 
 def _choose(cost: Tensor, iou: Tensor) -> tuple[Tensor, Tensor]:
-    """Give each object its cheapest cells, as many as its best overlaps add up to.
+    """Assign to each object its cells of lowest cost, as many as the sum of its best IoUs.
 
     cost, iou  (C, N)
     returns    rows (P,) of the chosen cells, and (P,) the object of each

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pcan_model.core.config import Config, ConfigError
 from pcan_model.model import checkpoint
 from pcan_model.model.checkpoint import CheckpointError
-from pcan_model.one_stage.network import OneStagePCAN, YoloxPyramid
+from pcan_model.one_stage.pcan import YoloxPCAN, YoloxPyramid
 
 COCO = {  # row of COCO's 80 classes for each of ours
     "pedestrian": 0, "rider": 0, "car": 2, "truck": 7, "bus": 5, "train": 6, "motorcycle": 3, "bicycle": 1,
@@ -45,8 +45,8 @@ def _numbers(tensor: onnx.TensorProto) -> NDArray[np.float32]:
     return numpy_helper.to_array(tensor).astype(np.float32)
 
 
-def load_yolox(net: OneStagePCAN, path: Path, rows: list[int] | None = None) -> None:
-    """Fill the detector of a network from the published file; all else stays as it is.
+def load_yolox(net: YoloxPCAN, path: Path, rows: list[int] | None = None) -> None:
+    """Load the published detector into a network; the other weights stay.
 
     rows  of the file's classes, one for each of the network's; None: as COCO orders them
     Raises CheckpointError naming the first convolution that does not fit.
@@ -78,8 +78,8 @@ def load_yolox(net: OneStagePCAN, path: Path, rows: list[int] | None = None) -> 
             layer.bias.copy_(bias)  # type: ignore[union-attr]
 
 
-def _convolutions(net: OneStagePCAN) -> list[tuple[str, nn.Conv2d]]:
-    """Return the detector's convolutions by name, in the order in which the file runs them."""
+def _convolutions(net: YoloxPCAN) -> list[tuple[str, nn.Conv2d]]:
+    """Return the detector's convolutions by name, in the order of the file."""
     trunk = cast(YoloxPyramid, net.backbone)
     parts: list[tuple[str, nn.Module]] = [
         ("backbone.darknet", trunk.darknet),
@@ -96,14 +96,14 @@ def _convolutions(net: OneStagePCAN) -> list[tuple[str, nn.Conv2d]]:
 
 
 def convert_yolox_file(source: Path, out: Path, config: Config) -> int:
-    """Write the weights of one-stage PCAN on a published detector; returns how many parameters they have.
+    """Write the weights of one-stage PCAN on a published detector; returns the number of parameters.
 
     Masks, embeddings and attention have their random start. Raises ConfigError for another detector.
     """
     if config.detector != "yolox":
         raise ConfigError(f"{config.name}: detector: expected yolox for {source.name}, got {config.detector}")
     torch.manual_seed(0)
-    net = OneStagePCAN(config)
+    net = YoloxPCAN(config)
     load_yolox(net, source)
     checkpoint.save(out, net, config, {"source": source.name})
     return sum(parameter.numel() for parameter in net.parameters())

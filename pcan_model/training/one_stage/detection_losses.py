@@ -1,4 +1,4 @@
-"""The losses of a one-stage detector: objectness of all cells, classes and boxes of those that answer."""
+"""Losses of a one-stage detector: objectness of all cells, classes and boxes of the positive cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely befor
 def detection_losses(
     cells: Cells, places: Tensor, targets: list[GroundTruth], before: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the losses of objectness, classes and boxes, each over the number of cells that answer.
+    """Return the losses of objectness, classes and boxes, each divided by the number of positive cells.
 
     places   (A, 3)  see `grid`
     before   (B, A)  best scores of the detector before training: labels miss much that is far, so an
@@ -44,7 +44,7 @@ def detection_losses(
 
 
 def _answers(found: Tensor, positive: Tensor, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:
-    """Return label (P,) and box (P, 4) that each cell should give."""
+    """Return the target label (P,) and box (P, 4) of each positive cell."""
     pairs = list(zip(targets, found, positive, strict=True))
     labels = [target.labels[index[chosen]] for target, index, chosen in pairs]
     boxes = [target.boxes[index[chosen]] for target, index, chosen in pairs]
@@ -52,7 +52,7 @@ def _answers(found: Tensor, positive: Tensor, targets: list[GroundTruth]) -> tup
 
 
 def paired_overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of boxes (P, 4) with the box of the same row."""
+    """Row-wise IoU of boxes (P, 4)."""
     sides = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0)
     shared = sides.prod(1)
     areas = sum((x[:, 2:] - x[:, :2]).prod(1) for x in (a, b))

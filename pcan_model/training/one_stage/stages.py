@@ -1,4 +1,4 @@
-"""The ways to train one-stage PCAN, each on what the one before has learnt.
+"""Training stages of one-stage PCAN on YOLOX, in order.
 
 regions  masks, embeddings and instance attention, on a detector that stays as it is and remembers nothing
 memory   these and frame attention, whose features the unchanged detector must find its objects in
@@ -17,7 +17,7 @@ from torchvision.ops import batched_nms
 from pcan_model.model.boxes import clip
 from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.one_stage.cells import Cells, decode_cells
-from pcan_model.one_stage.network import OneStagePCAN
+from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import LevelHead
 from pcan_model.training.losses import Losses
 from pcan_model.training.one_stage.detection_losses import detection_losses
@@ -33,27 +33,28 @@ PROPOSED = 0.05  # least score of a detection that is a region
 
 
 class RegionsStage(TrainingPass):
-    """Masks, embeddings and instance attention on the frozen detector; frame attention is not used."""
+    """Trains masks, embeddings and instance attention on the frozen detector, without frame attention."""
 
     trained: tuple[str, ...] = REGIONS
 
-    def __init__(self, net: OneStagePCAN) -> None:
+    def __init__(self, net: YoloxPCAN) -> None:
         super().__init__(net)
         self.detector = net
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.startswith(self.trained))
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips; arguments as for TrainingPass."""
         levels = self._look(images)
+        newest = self._newest(levels)
         with torch.no_grad():
-            boxes = proposed(self.detector, levels, self.detector.cells(levels))
+            boxes = proposed(self.detector, newest, self.detector.cells(newest))
         masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(zero, zero, zero, zero, masks, embedding, auxiliary, refined)
 
     def _look(self, images: Tensor) -> list[Tensor]:
-        """Return the pyramid of images, of which only P2 has anything to learn."""
+        """Return the pyramid of images; only P2 has gradients."""
         net = self.detector
         with torch.no_grad():
             finest, levels = net.trunk(images)
@@ -62,35 +63,38 @@ class RegionsStage(TrainingPass):
     def _region_losses(
         self, levels: list[Tensor], boxes: list[Tensor], targets: list[GroundTruth]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the losses of initial masks, of embeddings, their cosines, and of refined masks."""
+        """Return the losses of initial masks, embeddings, their cosines, and refined masks."""
         train, heads = self.net.config.train, self.net.config.heads
-        near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, targets, strict=True)]
-        regions = sample_regions(near, targets, train)
-        features = pool_by_level(levels, regions.boxes, regions.image_index, heads.box_size)
+        pairs = targets[: self._judged(len(targets))]
+        near = [torch.cat([own, jitter(target.boxes)]) for own, target in zip(boxes, pairs, strict=True)]
+        regions = sample_regions(near, pairs, train)
+        newest = self._newest(levels)
+        features = pool_by_level(newest, regions.boxes, regions.image_index, heads.box_size)
         masks, refined = self._mask_losses(levels, self._outlined(regions, targets), targets)
-        embedding, auxiliary = self._embedding_losses(features, regions, targets)
+        embedding, auxiliary = self._embedding_losses(features, regions, pairs)
         return masks, embedding, auxiliary, refined
 
 
 class MemoryStage(RegionsStage):
-    """Frame attention too: keys read the prototypes of their references."""
+    """Trains the frame attention too."""
 
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
     def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
-        """Compute the losses of B pairs; images (2B, H, W, 3) uint8 RGB, keys before references."""
+        """Compute the losses of B clips; arguments as for TrainingPass."""
         seen, before = self._see(images)
         levels = self._read_references(seen)
-        cells = self.detector.cells(levels)
-        places = self.detector.grid(levels)
-        objectness, classes, corners = detection_losses(cells, places, targets, before)
-        boxes = proposed(self.detector, levels, cells)
+        newest, judged = self._newest(levels), self._judged(len(targets))
+        cells = self.detector.cells(newest)
+        places = self.detector.grid(newest)
+        objectness, classes, corners = detection_losses(cells, places, targets[:judged], before[:judged])
+        boxes = proposed(self.detector, newest, cells)
         masks, embedding, auxiliary, refined = self._region_losses(levels, boxes, targets)
         zero = masks.detach() * 0
         return Losses(objectness, zero, classes, corners, masks, embedding, auxiliary, refined)
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return P2..P5 before a memory is read, and the best score of each cell without any, (B, A)."""
+        """Return P2..P5 before the memory is read, and the best score of each cell without it, (B, A)."""
         net = self.detector
         with torch.no_grad():
             finest, levels = net.trunk(images)
@@ -99,25 +103,25 @@ class MemoryStage(RegionsStage):
 
 
 class WholeStage(MemoryStage):
-    """The detector too, which is spared what it knew when this stage began (or went on)."""
+    """Trains the detector too; `before` are its scores when this stage began or was resumed."""
 
     trained: tuple[str, ...] = ("",)
-    _before: tuple[OneStagePCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
+    _before: tuple[YoloxPCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """See MemoryStage; the scores are those of the detector as it was."""
+        """See MemoryStage; the scores are those of the initial detector."""
         if not self._before:  # weights are loaded after a stage is made
             self._before = (deepcopy(self.detector).eval().requires_grad_(False),)
             wake(self.detector)
         (old,) = self._before
         with torch.no_grad():
             before = old.cells(old.features(images)).scores().amax(-1)
-        return self.detector.features(images), before
+        return self._features(images), before
 
 
 @torch.no_grad()
-def wake(net: OneStagePCAN) -> None:
-    """Let classes that COCO does not have, and that never win untaught, begin just below their model."""
+def wake(net: YoloxPCAN) -> None:
+    """Raise the bias of classes that COCO lacks, so that they start just below their COCO counterpart."""
     for head in net.heads:
         bias = cast(LevelHead, head).classes.bias
         assert bias is not None
@@ -125,8 +129,8 @@ def wake(net: OneStagePCAN) -> None:
 
 
 @torch.no_grad()
-def proposed(net: OneStagePCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
-    """Return what the detector finds in each image, at most `train.proposals` boxes (P, 4)."""
+def proposed(net: YoloxPCAN, levels: list[Tensor], cells: Cells) -> list[Tensor]:
+    """Return the detections of each image, at most `train.proposals` boxes (P, 4)."""
     size = 4 * levels[0].shape[-2], 4 * levels[0].shape[-1]
     boxes = clip(decode_cells(cells.offsets.float(), net.grid(levels)), size)
     scores, labels = cells.scores().float().max(-1)
@@ -140,7 +144,7 @@ def proposed(net: OneStagePCAN, levels: list[Tensor], cells: Cells) -> list[Tens
 
 
 def jitter(boxes: Tensor) -> Tensor:
-    """Return copies of boxes (N, 4) whose sides are moved a little, (COPIES * N, 4)."""
+    """Return jittered copies of boxes (N, 4), (COPIES * N, 4)."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(COPIES, 2)
     return boxes.repeat(COPIES, 1) + sides * JITTER * torch.randn_like(sides).clamp(-2, 2)
 

@@ -1,4 +1,4 @@
-"""PCAN on a one-stage detector: what the paper's modules need, and where the detector gives it.
+"""PCAN on YOLOX.
 
 A detector gives a pyramid of equal channels on strides 8, 16 and 32 (`levels`), on which frame attention
 works, and says of each cell which object it belongs to (`cells`). Regions for masks and embeddings are
@@ -7,13 +7,15 @@ read off the same pyramid with a level of stride 4 below it, which detection doe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
-from pcan_model.model.boxes import clip, suppress
+from pcan_model.model.boxes import clip
+from pcan_model.model.detector import Pool
+from pcan_model.model.found import Found, best_of
 from pcan_model.model.heads import EmbeddingHead, MaskHead
 from pcan_model.model.pcan import PCAN
 from pcan_model.one_stage.cells import Cells, decode_cells, grid
@@ -39,8 +41,8 @@ class YoloxPyramid(nn.Module):
         return finest, levels
 
 
-class OneStagePCAN(PCAN):
-    """PCAN with YOLOX as its detector; untrained, it finds exactly what the detector finds."""
+class YoloxPCAN(PCAN):
+    """PCAN with YOLOX as its detector; untrained, its detections are exactly YOLOX's."""
 
     def _make_detector(self, config: Config) -> None:
         channels, classes = config.backbone.channels, len(config.classes)
@@ -62,19 +64,19 @@ class OneStagePCAN(PCAN):
         return finest, levels
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn images (B, H, W, 3) uint8 into (B, 3, H, W); YOLOX takes the numbers as they are."""
+        """Turn images (B, H, W, 3) uint8 into (B, 3, H, W) without normalisation, as YOLOX expects."""
         return images.float().permute(0, 3, 1, 2)
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the detector's, which are trained at `train.backbone_rate`."""
+        """Return the detector's parameters, trained at `train.backbone_rate`."""
         return [*self.backbone.parameters(), *self.heads.parameters()]
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
-        """Add P3, after it has read its memory, to P2, from which small objects are pooled."""
+        """Add the fused P3 to P2, from which small objects are pooled."""
         return [levels[0] + twice(levels[1]), *levels[1:]]
 
     def cells(self, levels: list[Tensor]) -> Cells:
-        """Return what the detector says of each cell of P2..P5; it does not look at P2."""
+        """Return the detector's output for the cells of P3..P5."""
         per_level = [head(x) for head, x in zip(self.heads, levels[1:], strict=True)]
         classes, offsets, objectness = (
             torch.cat([part.flatten(2) for part in parts], 2).mT for parts in zip(*per_level, strict=True)
@@ -86,10 +88,8 @@ class OneStagePCAN(PCAN):
         sizes = [(level.shape[2], level.shape[3]) for level in levels[1:]]
         return grid(sizes, STRIDES).to(levels[0].device)
 
-    def detect(
-        self, levels: list[Tensor], pool: Callable[[Tensor, int], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the best D boxes, their scores and labels, and whether suppression settled.
+    def detect(self, levels: list[Tensor], pool: Pool, *, sampled: bool = False) -> Found:
+        """Return the best D detections.
 
         A cell has one class, its best; boxes of different classes never suppress each other. Rows without
         a detection are 0.
@@ -100,12 +100,6 @@ class OneStagePCAN(PCAN):
         size = config.input.height, config.input.width
         boxes = clip(decode_cells(cells.offsets[0, order], self.grid(levels)[order]), size)
         labels = labels[order]
-        keep, ok = suppress(boxes[None], labels[None], config.heads.nms_iou, config.proposals.nms_steps)
-        best, order = (best * keep[0]).topk(config.heads.detections)
-        found = best > config.heads.score_threshold
-        return boxes[order] * found[:, None], best * found, labels[order] * found, ok
-
-
-def make_pcan(config: Config) -> PCAN:
-    """Return the paper's form on the detector of the configuration, with random weights."""
-    return OneStagePCAN(config) if config.detector == "yolox" else PCAN(config)
+        found, _ = best_of(boxes, best, labels, config)
+        shown = found.scores > 0
+        return replace(found, boxes=found.boxes * shown[:, None], labels=found.labels * shown)
