@@ -31,6 +31,7 @@ from pcan_model.data.listed_times import timed_frames
 from pcan_model.data.registry import open_clip
 from pcan_model.data.street_clip import bikes
 from pcan_model.inference.backends import BACKENDS
+from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
@@ -64,7 +65,7 @@ class DemoOptions:
     topic: str = setting("", "image topic of the bag; the camera's without it")
     data: Path = setting(Path("data"), "folder for downloads")
     model: Path | None = setting(None, "folder of an exported model; models/pcan_street without it")
-    size: str = setting("", "input size of a model with several, such as 384x640; empty for the model's own")
+    size: str = setting("", DESCRIPTION)
     backend: str = setting("auto", "what runs the network", choices=BACKENDS)
     rate: float = setting(0.0, "play in real time at this multiple, drops and all", low=0.0)
     keep_bag: bool = setting(False, "keep the rosbag2 made of the video, as OUT/images")

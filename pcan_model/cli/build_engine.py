@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
 from pcan_model.core.fields import setting
+from pcan_model.inference.input_size import DESCRIPTION, LARGEST
 from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
 from pcan_model.inference.tensorrt.build import BuildOptions
@@ -37,6 +38,7 @@ class BuildEngineOptions:
     """The engines to build, and their cache."""
 
     model: Path | None = setting(None, "folder of an exported model")
+    size: str = setting(LARGEST, DESCRIPTION)
     engine_cache: Path = setting(default_cache(), "folder of the engines")
     capability: str | None = setting(None, "compute capability, such as 8.9 (default: that of the local GPU)")
     level: int = setting(3, "0 builds fast, 5 runs fast", low=0, high=5)
@@ -62,7 +64,7 @@ def _run(arguments: Sequence[str]) -> int:
         return _show(removed, cache, "removed ")
     if options.model is None:
         raise ModelError("expected the folder of a MODEL, --list or --prune; got none of them")
-    return _build(ModelFiles(options.model), bindings, cache, options)
+    return _build(ModelFiles(options.model, options.size), bindings, cache, options)
 
 
 def _build(files: ModelFiles, bindings: Bindings, cache: EngineCache, options: BuildEngineOptions) -> int:

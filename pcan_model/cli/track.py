@@ -21,6 +21,7 @@ from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip
 from pcan_model.data.registry import open_clip
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
+from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.tracking.tracker import Tracker
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
@@ -39,9 +40,7 @@ class TrackOptions:
 
     input: Path = field(metadata=about("video, image, folder of images, or bag"))
     model: Path | None = setting(None, "folder of an exported model (default: pcan_street)")
-    size: str = setting(
-        "", "input size of a model with several, such as 384x640; empty for the model's default"
-    )
+    size: str = setting("", DESCRIPTION)
     out: Path = setting(Path("tracks.mp4"), "video to write")
     sheet: Path | None = setting(None, "contact sheet (PNG) to write")
     backend: str = setting("auto", "inference backend", choices=BACKENDS)

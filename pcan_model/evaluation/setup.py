@@ -20,7 +20,7 @@ from pcan_model.core.fields import about, setting
 from pcan_model.core.tracker_config import Association
 from pcan_model.evaluation.predict import ClipPredictor, predict_clip
 from pcan_model.inference.backends import EngineOptions, open_engine
-from pcan_model.inference.input_size import parse_size
+from pcan_model.inference.input_size import DESCRIPTION, LARGEST, parse_size
 from pcan_model.tracking.tracker import Tracker
 
 OpenSetup = Callable[["Setup"], tuple[ClipPredictor, Config]]
@@ -39,9 +39,7 @@ class Setup:
         )
     )
     engine: Literal["torch", "onnx", "openvino"] = setting("torch", "inference engine")
-    size: str = setting(
-        "", "input size of a model with several, such as 384x640; empty for the model's default"
-    )
+    size: str = setting(LARGEST, DESCRIPTION)
     weights: Path | None = setting(None, "trained weights (.safetensors), for --engine torch")
     association: Association | None = setting(None, "association method (default: the configuration's)")
     without: tuple[str, ...] = setting((), "modules to disable (--engine torch)", choices=MODULES)
@@ -102,8 +100,8 @@ class Setup:
 
 
 def _sized(config: Config, size: str) -> Config:
-    """Return the configuration for another size of input, such as `384x640`; empty: as it is."""
-    if not size:
+    """Return the configuration for another size of input, such as `384x640`; empty and `largest`: its own."""
+    if size in ("", LARGEST):
         return config
     try:
         height, width = parse_size(size)

@@ -11,6 +11,7 @@ from pcan_model.core.engine import Engine
 from pcan_model.core.fields import faults, setting
 from pcan_model.inference import manifest
 from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.input_size import DESCRIPTION, LARGEST
 from pcan_model.inference.manifest import ModelError, ModelFiles
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class EngineOptions:
     precision: str = setting(
         "auto", "required precision of the exported model; auto accepts any", choices=PRECISIONS
     )
-    size: str = setting(
-        "", "input size of a model with several, such as 384x640; empty for the model's default"
-    )
+    size: str = setting("", f"{DESCRIPTION}, with TensorRT the largest")
     threads: int = setting(0, "CPU threads for inference, 0 for one per core", low=0, high=256)
     engine_cache: str = setting("", "folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines")
     engine_build: bool = setting(
@@ -136,6 +135,8 @@ def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Sou
     from pcan_model.inference.tensorrt.cache import default_cache
     from pcan_model.inference.tensorrt.engine_pair import Source
 
+    if not options.size:  # a GPU has the time for the most accurate
+        files = ModelFiles(files.folder, LARGEST)
     cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
     return Source(files, load_bindings(), cache, options.engine_build, say, in_tenths(say))
 

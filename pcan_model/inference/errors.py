@@ -1,6 +1,10 @@
-"""Errors from which an engine cannot recover by itself."""
+"""Errors of models and engines."""
 
 from __future__ import annotations
+
+
+class ModelError(ValueError):
+    """Invalid model folder; names the file, what was expected and what was found."""
 
 
 class UnrecoverableError(RuntimeError):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 STRIDE = 32  # of the coarsest pyramid level; both sides are multiples of it
-LARGEST = 8192  # pixels of a side
+LONGEST = 8192  # pixels of a side
+LARGEST = "largest"  # of a model's sizes
+DESCRIPTION = "input size of a model with several, such as 384x640, or largest; empty: the model's default"
 
 
 def size_text(height: int, width: int) -> str:
@@ -17,7 +19,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return height and width of a size such as `384x640`; raises ValueError for anything else."""
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(0 < side <= LARGEST and side % STRIDE == 0 for side in size):
+    if not all(0 < side <= LONGEST and side % STRIDE == 0 for side in size):
         raise ValueError(
             f"size: expected HEIGHTxWIDTH in multiples of {STRIDE}, such as 384x640; got {text!r}"
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Literal, get_args
 
-from pcan_model.core.config import Config, ConfigError, config_from_dict, config_to_dict
+from pcan_model.core.config import Config, config_to_dict
 from pcan_model.core.engine import CameraFormat
-from pcan_model.core.errors import shown
-from pcan_model.inference.input_size import parse_size, size_text
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.input_size import LARGEST, parse_size, size_text
+from pcan_model.inference.manifest_reader import ManifestReader, Names, read_json
 from pcan_model.inference.onnx_file import MalformedOnnx, read_onnx
 from pcan_model.model.pass_names import GRAPHS
 
@@ -24,16 +26,9 @@ Roi = Literal["roialign", "gridsample"]  # RoI pooling by operator, or by grid s
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ROI: tuple[Roi, ...] = get_args(Roi)
 NAME_BYTES = 255  # longest file name of common file systems
-MANIFEST_BYTES = 16 << 20  # size limit of a manifest
 GRAPH_BYTES = 2 << 30  # size limit of a graph, which is that of a protocol buffer
 HEADER_BYTES = 100 << 20  # size limit of a safetensors header, as in the library
 TENSOR_VALUES = 1 << 28  # size limit of a tensor, 1 GiB in fp32
-
-Names = Mapping[str, tuple[str, ...]]  # by pass, in the order of the graph
-
-
-class ModelError(ValueError):
-    """Invalid model folder; names the file, what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +65,13 @@ class ModelManifest:
         return size_text(self.config.input.height, self.config.input.width)
 
     def at(self, size: str) -> ModelManifest:
-        """Return the manifest with another of the model's sizes; raises ValueError that names them."""
-        if size == self.size:
+        """Return the manifest for one of the model's sizes; raises ValueError naming them.
+
+        size  such as `384x640`, `largest`, or empty for the default
+        """
+        if size == LARGEST:
+            size = max((self.size, *self.sizes), key=lambda text: math.prod(parse_size(text)))
+        if size in ("", self.size):
             return self
         if size not in self.sizes:
             raise ValueError(f"size: expected one of {', '.join((self.size, *self.sizes))}; got {size!r}")
@@ -82,8 +82,8 @@ class ModelManifest:
     @classmethod
     def read(cls, folder: Path) -> ModelManifest:
         """Read the manifest in a model folder; raises ModelError naming the key."""
-        values = _read_json(folder / MANIFEST)
-        reader = _Reader(folder / MANIFEST, values)
+        path = folder / MANIFEST
+        reader = ManifestReader(path, read_json(path))
         return cls(
             config=reader.config(),
             precision=reader.choice("precision", PRECISIONS),
@@ -125,7 +125,7 @@ class ModelFiles:
     All files must be in the folder itself, or be links into the folder that the manifest links to; no file
     that the manifest or a graph names is read from elsewhere. Raises ModelError otherwise.
 
-    size  of the input, such as `384x640`, of a model with several; empty: the default
+    size  of the input, such as `384x640`, of a model with several, or `largest`; empty: the default
     """
 
     def __init__(self, folder: Path, size: str = "") -> None:
@@ -136,8 +136,7 @@ class ModelFiles:
         self._roots = {folder.resolve(), self.manifest_path.resolve().parent}
         self.manifest = ModelManifest.read(folder)
         self._suffix = ""  # of the graphs' names
-        if size and size != self.manifest.size:
-            self._choose(size)
+        self._choose(size)
         if self.manifest.cameras > 1:
             self._require(*(f"{BATCH}{name}.onnx" for name in GRAPHS))
         self._check_hashes()
@@ -170,12 +169,14 @@ class ModelFiles:
         return hashlib.sha256("\n".join([sha256_of(self.graph(name)), *weights]).encode()).hexdigest()
 
     def _choose(self, size: str) -> None:
-        """Take the graphs of another size than the manifest's own."""
+        """Select the graphs of an input size."""
         try:
-            self.manifest = self.manifest.at(size)
+            chosen = self.manifest.at(size)
         except ValueError as error:
             raise ModelError(f"{self.manifest_path}: {error}") from error
-        self._suffix = f"_{size}"
+        if chosen.size == self.manifest.size:
+            return
+        self.manifest, self._suffix = chosen, f"_{chosen.size}"
         self._require(*(self.graph(name).name for name in GRAPHS))
 
     def _require(self, *names: str) -> None:
@@ -268,96 +269,3 @@ def classes_of(weights: Path) -> int:
             return len(json.loads(header["__metadata__"]["config"])["classes"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{weights}: expected a checkpoint of pcan-train, got another file") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MANIFEST_BYTES:
-            raise ModelError(f"{path}: expected at most {MANIFEST_BYTES} bytes, got {path.stat().st_size}")
-        values = json.loads(path.read_text())
-    except OSError as error:
-        raise ModelError(f"{path}: expected a manifest, got: {error.strerror}") from error
-    except RecursionError as error:
-        raise ModelError(f"{path}: expected JSON, got: too many levels") from error
-    except ModelError:
-        raise
-    except ValueError as error:
-        raise ModelError(f"{path}: expected JSON, got: {error}") from error
-    if not isinstance(values, dict) or "config" not in values:
-        raise ModelError(f"{path}: expected an object with the key 'config'")
-    return values
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads and validates the keys of a manifest; raises ModelError."""
-
-    path: Path
-    values: dict[str, Any]
-
-    def config(self) -> Config:
-        """Read the configuration of the network."""
-        try:
-            return config_from_dict(self.values["config"], f"{self.path}: config")
-        except ConfigError as error:
-            raise ModelError(str(error)) from error
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        """Read one of several words; the first is the default."""
-        value = self.values.get(key, choices[0])
-        if value not in choices:
-            self._fail(key, f"one of {', '.join(choices)}", value)
-        return str(value)
-
-    def text_or_none(self, key: str) -> str | None:
-        """Read an optional string."""
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, str):
-            self._fail(key, "a text", value)
-        return value
-
-    def number(self, key: str, *, least: int, default: int) -> int:
-        """Read a whole number."""
-        value = self.values.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            self._fail(key, f"a number from {least} up", value)
-        return int(value)
-
-    def sizes(self) -> tuple[str, ...]:
-        """Read the further sizes of the input."""
-        value = self.values.get("sizes", [])
-        if not isinstance(value, list) or not all(isinstance(size, str) for size in value):
-            self._fail("sizes", "a list of sizes such as 384x640", value)
-        try:
-            return tuple(size_text(*parse_size(size)) for size in value)
-        except ValueError:
-            self._fail("sizes", "a list of sizes such as 384x640", value)
-
-    def camera_format(self) -> CameraFormat | None:
-        """Read the format of the images that the graphs letterbox themselves."""
-        value = self.values.get("camera")
-        if value is None:
-            return None
-        try:
-            return CameraFormat(int(value["height"]), int(value["width"]), str(value["order"]))
-        except (KeyError, TypeError, ValueError):
-            self._fail("camera", "height, width and order", value)
-
-    def names(self, kind: str) -> Names:
-        """Read the names of every pass's `inputs` or `outputs`, in the order of the graph."""
-        value = self.values.get(kind)
-        names = {graph: value.get(graph) if isinstance(value, dict) else None for graph in GRAPHS}
-        for graph, own in names.items():
-            if not isinstance(own, list) or not all(isinstance(name, str) for name in own):
-                self._fail(f"{kind}: {graph}", "a list of names", own, "; export the model anew")
-        return {graph: tuple(own) for graph, own in names.items() if own is not None}
-
-    def hashes(self) -> Mapping[str, str]:
-        """Read the SHA-256 of every file."""
-        value = self.values.get("sha256", {})
-        if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
-            self._fail("sha256", "file: digest", value)
-        return dict(value)
-
-    def _fail(self, key: str, expected: str, got: object, remedy: str = "") -> NoReturn:
-        raise ModelError(f"{self.path}: {key}: expected {expected}, got {shown(got)}{remedy}")

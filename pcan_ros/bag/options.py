@@ -9,6 +9,7 @@ from typing import Literal
 from pcan_model.core.fields import about, setting
 from pcan_model.data.registry import FORMATS
 from pcan_model.inference.backends import BACKENDS
+from pcan_model.inference.input_size import DESCRIPTION, LARGEST
 
 Storage = Literal["mcap", "sqlite3"]
 
@@ -49,7 +50,7 @@ class LabelOptions:
     out: Path = field(metadata=about("bag to write"))
     topics: tuple[str, ...] = setting((), "image topics; the one with most images without it")
     model: Path | None = setting(None, "folder of an exported model; pcan_street without it")
-    size: str = setting("", "input size of a model with several, such as 384x640; empty for the model's own")
+    size: str = setting(LARGEST, DESCRIPTION)
     backend: str = setting("auto", "what runs the network", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
     storage: Storage = setting("mcap", "plugin of rosbag2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -228,6 +229,8 @@ def test_each_size_of_a_model_has_its_graphs_and_configuration(folder: Path) -> 
     assert own.graph("frame").name == "frame.onnx" and other.graph("frame").name == "frame_128x192.onnx"
     assert other.manifest.image_shape == (128, 192, 3) and own.manifest.image_shape != (128, 192, 3)
     assert ModelFiles(folder, own.manifest.size).config == own.config
+    largest = max((own, other), key=lambda files: math.prod(files.manifest.image_shape))
+    assert ModelFiles(folder, "largest").config == largest.config
 
 
 def test_a_size_that_a_model_does_not_have_is_refused_with_those_it_has(folder: Path) -> None:
