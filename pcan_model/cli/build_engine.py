@@ -12,8 +12,9 @@ from tqdm import tqdm
 from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
 from pcan_model.core.fields import setting
+from pcan_model.inference.errors import ModelError
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST
-from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
+from pcan_model.inference.manifest import BATCH, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
 from pcan_model.inference.tensorrt.build import BuildOptions
 from pcan_model.inference.tensorrt.cache import EngineCache, Entry, default_cache

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pcan_model.core.engine import Engine
 from pcan_model.core.fields import faults, setting
 from pcan_model.inference import manifest
-from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.errors import EngineLost, ModelError
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelFiles
 
 if TYPE_CHECKING:
     from pcan_model.inference.tensorrt.engine_pair import Source

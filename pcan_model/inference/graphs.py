@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pcan_model.core.config import Config
 from pcan_model.core.structures import Detections
-from pcan_model.inference.errors import WrongCamera
-from pcan_model.inference.manifest import BATCH, MANIFEST, ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError, WrongCamera
+from pcan_model.inference.manifest import BATCH, MANIFEST, ModelFiles
 from pcan_model.model.pass_names import DETECTIONS, NMS_OK, REFINED, REMEMBER, SLOTS, following
 
 ON_HOST = (*DETECTIONS, NMS_OK, REFINED)  # outputs copied to the host; all others stay on the device

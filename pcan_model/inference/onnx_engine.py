@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from pcan_model.inference.errors import ModelError
 from pcan_model.inference.graphs import ON_HOST, GraphSignature, Shape, signature_of
 from pcan_model.inference.host_engine import HostEngine
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.model.pass_names import GRAPHS
 
 PROVIDERS = {

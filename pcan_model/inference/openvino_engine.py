@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.inference.errors import ModelError
 from pcan_model.inference.graphs import GraphSignature, Shape, signature_of
 from pcan_model.inference.host_engine import HostEngine
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.model.pass_names import GRAPHS
 
 INSTALL = "openvino is not installed: pip install openvino==2026.4.1"

@@ -14,7 +14,8 @@ from pcan_model.core.config import Config
 from pcan_model.core.package_files import default_model
 from pcan_model.core.plain_values import renamed
 from pcan_model.core.tracker_config import TrackerConfig
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.node.parameters import (
     RENAMED,
     ParameterError,

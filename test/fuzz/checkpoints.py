@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pcan_model.core.config import Config, config_to_dict
-from pcan_model.inference.manifest import ModelError, classes_of
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import classes_of
 from pcan_model.model.checkpoint import CheckpointError, load_header
 
 EXPECTED = (CheckpointError,)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from support.squares import export_squares
 
-from pcan_model.inference.manifest import MANIFEST, ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import MANIFEST, ModelFiles
 
 EXPECTED = (ModelError,)
 FILES = (MANIFEST, "frame.onnx")

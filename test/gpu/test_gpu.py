@@ -17,7 +17,8 @@ import pytest
 from support.moving import track
 
 from pcan_model.core.structures import Frame, Tracks
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
 from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings

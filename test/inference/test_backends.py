@@ -16,7 +16,7 @@ from support.squares import export_squares, pixels
 from pcan_model.core.engine import EngineFacts
 from pcan_model.core.structures import Slots
 from pcan_model.inference.backends import EngineOptions, open_engine, open_for_cameras
-from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.errors import ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine, choose_provider
 
 if TYPE_CHECKING:

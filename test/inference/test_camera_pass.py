@@ -22,8 +22,8 @@ from pcan_model.core.structures import Frame, Slots, Tracks
 from pcan_model.export.camera_pass import CameraPass
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
-from pcan_model.inference.errors import WrongCamera
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError, WrongCamera
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model.checkpoint import load_weights

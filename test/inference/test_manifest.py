@@ -18,7 +18,8 @@ from support.squares import export_squares
 
 from pcan_model.core.config import Config, InputConfig, config_from_dict
 from pcan_model.core.engine import CameraFormat
-from pcan_model.inference.manifest import MANIFEST, ModelError, ModelFiles, ModelManifest
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import MANIFEST, ModelFiles, ModelManifest
 
 SHIPPED = Path(__file__).parents[2] / "models" / "pcan_street_tiny"
 NAMES = {"frame": ("image", "mem_k"), "instance": ("sheet", "slot")}

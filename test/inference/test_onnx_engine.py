@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 from support.squares import export_squares, pixels
 
 from pcan_model.core.structures import Frame, Slots, Tracks
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
 

@@ -202,7 +202,8 @@ def test_a_model_folder_with_a_huge_sparse_file_is_refused_unread(
     pytest.importorskip("onnx")
     from support.squares import export_squares
 
-    from pcan_model.inference.manifest import ModelError, ModelFiles
+    from pcan_model.inference.errors import ModelError
+    from pcan_model.inference.manifest import ModelFiles
 
     folder = export_squares(tmp_path / "model")
     manifest = json.loads((folder / "manifest.json").read_text())

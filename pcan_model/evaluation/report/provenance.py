@@ -16,7 +16,8 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from pcan_model.core.config import ConfigError
 from pcan_model.data.files import visible_below
 from pcan_model.evaluation.setup import Setup
-from pcan_model.inference.manifest import ModelError, ModelManifest
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelManifest
 
 PACKAGES = ("numpy", "scipy", "trackeval", "pycocotools", "torch", "onnxruntime", "openvino")
 

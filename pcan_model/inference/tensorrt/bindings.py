@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.errors import ModelError
 
 FLAVOURS = (
     "tensorrt",

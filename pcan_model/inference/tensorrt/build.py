@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.errors import ModelError
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.logger import make_logger
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from pcan_model.core.engine import EngineFacts
-from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.errors import EngineLost, ModelError
 from pcan_model.inference.graphs import check_fit, features_of
-from pcan_model.inference.manifest import BATCH, ModelError, ModelFiles
+from pcan_model.inference.manifest import BATCH, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Progress
 from pcan_model.inference.tensorrt.cache import EngineCache

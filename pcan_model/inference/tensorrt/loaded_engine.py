@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pcan_model.inference.errors import EngineLost
+from pcan_model.inference.errors import EngineLost, ModelError
 from pcan_model.inference.graphs import GraphSignature, Shape, signature_of
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Progress, build_engine
 from pcan_model.inference.tensorrt.cache import EngineCache, EngineKey

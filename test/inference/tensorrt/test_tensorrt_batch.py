@@ -17,8 +17,7 @@ from support.squares import pixels
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Slots, Tracks
-from pcan_model.inference.errors import EngineLost
-from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.errors import EngineLost, ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
 from pcan_model.tracking.tracker import Tracker

@@ -14,7 +14,8 @@ from support.fake_tensorrt import FakeTensorRt
 from support.squares import export_squares
 
 from pcan_model.cli import build_engine as build_command
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, in_tenths
 from pcan_model.inference.tensorrt.cache import MANIFEST, PLAN, EngineCache, EngineKey, default_cache

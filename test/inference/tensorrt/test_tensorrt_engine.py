@@ -14,8 +14,7 @@ from support.moving import moving_blocks, track
 from support.squares import pixels
 from support.telltale import export_telltale
 
-from pcan_model.inference.errors import EngineLost
-from pcan_model.inference.manifest import ModelError
+from pcan_model.inference.errors import EngineLost, ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine
 
 

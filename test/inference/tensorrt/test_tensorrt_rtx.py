@@ -12,7 +12,8 @@ import pytest
 
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
-from pcan_model.inference.manifest import ModelError, ModelFiles
+from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, build_engine, parse
 from pcan_model.inference.tensorrt.cache import EngineCache
