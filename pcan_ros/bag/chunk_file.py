@@ -172,7 +172,7 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
     """Build a record of numbers and arrays; ValueError where a number is of another type."""
     values: dict[str, Any] = {}
     for key, hint in get_type_hints(kind).items():
-        if hint not in (int, float):
+        if hint not in (int, float, bool):
             values[key] = arrays[f"{name}.{key}"]
         elif type(numbers[key]) is hint:
             values[key] = numbers[key]
