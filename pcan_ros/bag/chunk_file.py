@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import numpy as np
@@ -27,6 +27,7 @@ from pcan_model.core.structures import Detections, State, Track
 Arrays = dict[str, NDArray[Any]]
 Record = TypeVar("Record")
 HEADER, TRACKS = "header", "tracks"  # names of the JSON text and of the serialised messages, as bytes
+PLAIN = {int, float, type(None)}  # what JSON holds of a record
 BROKEN = (  # what the library raises of other files
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, RuntimeError),
     *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
@@ -172,9 +173,10 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
     """Build a record of numbers and arrays; ValueError where a number is of another type."""
     values: dict[str, Any] = {}
     for key, hint in get_type_hints(kind).items():
-        if hint not in (int, float, bool):
+        kinds = set(get_args(hint)) or {hint}  # int | None has two
+        if not kinds <= PLAIN:
             values[key] = arrays[f"{name}.{key}"]
-        elif type(numbers[key]) is hint:
+        elif type(numbers[key]) in kinds:
             values[key] = numbers[key]
         else:
             raise ValueError(f"{kind.__name__}.{key}: {numbers[key]!r}")
