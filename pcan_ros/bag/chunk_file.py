@@ -11,10 +11,10 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import numpy as np
@@ -174,7 +174,9 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
     values: dict[str, Any] = {}
     for key, hint in get_type_hints(kind).items():
         kinds = set(get_args(hint)) or {hint}  # int | None has two
-        if not kinds <= PLAIN:
+        if get_origin(hint) is Mapping:  # numbers by class, which are texts in JSON
+            values[key] = {int(label): float(value) for label, value in numbers[key].items()}
+        elif not kinds <= PLAIN:
             values[key] = arrays[f"{name}.{key}"]
         elif type(numbers[key]) in kinds:
             values[key] = numbers[key]
