@@ -162,7 +162,8 @@ def _pack(record: Any, name: str, arrays: Arrays) -> dict[str, Any]:
     """Put a record's arrays into `arrays`; returns its numbers by field."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     arrays.update({f"{name}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)})
-    return {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
+    plain = {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
+    return {k: _pack(v, f"{name}.{k}", arrays) if is_dataclass(v) else v for k, v in plain.items()}
 
 
 def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> tuple[Record, ...]:
@@ -176,6 +177,9 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
         kinds = set(get_args(hint)) or {hint}  # int | None has two
         if get_origin(hint) is Mapping:  # numbers by class, which are texts in JSON
             values[key] = {int(label): float(value) for label, value in numbers[key].items()}
+        elif inner := next(filter(is_dataclass, kinds), None):
+            entry = numbers[key]
+            values[key] = None if entry is None else _unpack(inner, entry, f"{name}.{key}", arrays)
         elif not kinds <= PLAIN:
             values[key] = arrays[f"{name}.{key}"]
         elif type(numbers[key]) in kinds:
