@@ -177,7 +177,7 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
         kinds = set(get_args(hint)) or {hint}  # int | None has two
         if get_origin(hint) is Mapping:  # numbers by class, which are texts in JSON
             values[key] = {int(label): float(value) for label, value in numbers[key].items()}
-        elif inner := next(filter(is_dataclass, kinds), None):
+        elif inner := next((each for each in kinds if is_dataclass(each) and isinstance(each, type)), None):
             entry = numbers[key]
             values[key] = None if entry is None else _unpack(inner, entry, f"{name}.{key}", arrays)
         elif not kinds <= PLAIN:
