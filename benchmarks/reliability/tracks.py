@@ -56,7 +56,7 @@ class LongDrive:
 
 def drive(frames: int) -> LongDrive:
     """Track that many frames, and account for every identity."""
-    engine = ScriptedEngine(Drive(frames), small_config(keep_lost=2))
+    engine = ScriptedEngine(Drive(frames), small_config(lost_frames=2))
     engine.slots, engine.remembered = Forgetful(), Forgetful()
     tracker, image = Tracker(engine), blank(0.0).image
     state, book, readings = tracker.start(), Identities(), Readings(os.getpid())

@@ -11,10 +11,10 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import numpy as np
@@ -27,6 +27,7 @@ from pcan_model.core.structures import Detections, State, Track
 Arrays = dict[str, NDArray[Any]]
 Record = TypeVar("Record")
 HEADER, TRACKS = "header", "tracks"  # names of the JSON text and of the serialised messages, as bytes
+PLAIN = {int, float, type(None)}  # what JSON holds of a record
 BROKEN = (  # what the library raises of other files
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, RuntimeError),
     *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
@@ -161,7 +162,8 @@ def _pack(record: Any, name: str, arrays: Arrays) -> dict[str, Any]:
     """Put a record's arrays into `arrays`; returns its numbers by field."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     arrays.update({f"{name}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)})
-    return {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
+    plain = {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
+    return {k: _pack(v, f"{name}.{k}", arrays) if is_dataclass(v) else v for k, v in plain.items()}
 
 
 def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> tuple[Record, ...]:
@@ -172,9 +174,15 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
     """Build a record of numbers and arrays; ValueError where a number is of another type."""
     values: dict[str, Any] = {}
     for key, hint in get_type_hints(kind).items():
-        if hint not in (int, float):
+        kinds = set(get_args(hint)) or {hint}  # int | None has two
+        if get_origin(hint) is Mapping:  # numbers by class, which are texts in JSON
+            values[key] = {int(label): float(value) for label, value in numbers[key].items()}
+        elif inner := next((each for each in kinds if is_dataclass(each) and isinstance(each, type)), None):
+            entry = numbers[key]
+            values[key] = None if entry is None else _unpack(inner, entry, f"{name}.{key}", arrays)
+        elif not kinds <= PLAIN:
             values[key] = arrays[f"{name}.{key}"]
-        elif type(numbers[key]) is hint:
+        elif type(numbers[key]) in kinds:
             values[key] = numbers[key]
         else:
             raise ValueError(f"{kind.__name__}.{key}: {numbers[key]!r}")
