@@ -7,7 +7,9 @@ from typing import Literal
 
 from pcan_model.core.fields import setting, share
 
-Stage = Literal["joint", "heads", "instance", "regions", "memory", "whole", "detector", "masks", "refinement"]
+Stage = Literal[
+    "joint", "heads", "instance", "regions", "memory", "classes", "whole", "detector", "masks", "refinement"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,9 @@ class TrainConfig:
 
     stage: Stage = setting(
         "joint",
-        "parameters to train: joint for all; heads, then instance (stages.py); regions, memory, then whole "
-        "with yolox; detector, memory, instance or joint with sipmask; detector, masks, then refinement for "
-        "the released variant",
+        "parameters to train: joint for all; heads, then instance (stages.py); regions, memory, classes, "
+        "then whole with yolox; detector, memory, instance or joint with sipmask; detector, masks, then "
+        "refinement for the released variant",
     )
     augment: Literal["strong", "flip"] = setting(
         "strong", "flip: horizontal flips only, of half of the clips (released)"

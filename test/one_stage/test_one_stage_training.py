@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from pcan_model.one_stage.cells import Cells, decode_cells, grid
 from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import STRIDES
 from pcan_model.training.one_stage.assignment import assign_cells
-from pcan_model.training.one_stage.detection_losses import detection_losses, paired_overlap
+from pcan_model.training.one_stage.detection_losses import detection_losses, new_class_loss, paired_overlap
 from pcan_model.training.one_stage.stages import STAGES, jitter, proposed
 from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth
 from pcan_model.training.trainer import make_optimizer
@@ -57,6 +57,60 @@ def test_images_without_objects_leave_every_loss_finite(stage: str) -> None:
     assert float(losses.masks.detach()) == float(losses.boxes.detach()) == 0
 
 
+def classes_stage() -> tuple[YoloxPCAN, TrainingPass]:
+    config = one_stage_config(train={"stage": "classes", "weight_decay": 0.0})
+    net = one_stage_net(replace(config, classes=("pedestrian", "rider", *config.classes[2:])))
+    return net, make_pass(net).train()
+
+
+def test_stage_classes_changes_the_rows_of_new_classes_and_nothing_else() -> None:
+    net, made = classes_stage()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    optimizer, batch = make_optimizer(net, net.config.train, 1e-2), small_batch()
+    for _ in range(2):
+        optimizer.zero_grad()
+        made(batch.images, batch.targets).total().backward()
+        optimizer.step()
+    for name, value in net.state_dict().items():
+        if name.startswith("heads.") and ".classes." in name:
+            rows = [k for k in range(len(value)) if k != 1]
+            assert torch.equal(value[rows], before[name][rows]) and not torch.equal(value[1], before[name][1])
+        else:
+            assert torch.equal(value, before[name]), name
+
+
+def test_stage_classes_without_a_new_class_or_with_decay_is_refused() -> None:
+    with pytest.raises(ConfigError, match="weight_decay: expected 0 with stage classes"):
+        staged("classes")
+    plain = one_stage_config(train={"stage": "classes", "weight_decay": 0.0})
+    with pytest.raises(ConfigError, match="stage classes: expected a class of rider, got none"):
+        make_pass(one_stage_net(replace(plain, classes=("car", "bus", "train", "truck"))))
+
+
+def test_the_loss_of_a_new_class_asks_it_to_win_where_it_is_and_to_lose_where_it_is_not() -> None:
+    new = torch.tensor([False, True])
+    place = int((PLACES[:, 2] == 16).nonzero()[0])
+    column, row, stride = PLACES[place]
+    corner = torch.stack([column, row]) * stride
+    box = torch.cat([corner, corner + stride])[None]
+
+    def loss(label: int, rider: float) -> float:
+        logits = torch.full((1, len(PLACES), 2), -3.0)
+        logits[..., 0], logits[..., 1] = 1.0, rider
+        cells = Cells(logits, torch.zeros(1, len(PLACES), 4), torch.zeros(1, len(PLACES)))
+        target = GroundTruth(
+            box,
+            torch.tensor([label]),
+            torch.tensor([1]),
+            torch.ones(1, HEIGHT, WIDTH, dtype=torch.bool),
+            torch.zeros(0, 4),
+        )
+        return float(new_class_loss(cells, PLACES, [target], new))
+
+    assert loss(1, 3.0) < loss(1, 0.9) < loss(1, -1.0)
+    assert loss(0, -1.0) < loss(0, 0.9) < loss(0, 3.0)
+
+
 def test_some_steps_on_one_batch_lower_the_loss() -> None:
     net, made = staged("whole")
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
@@ -95,7 +149,7 @@ def test_a_stage_of_the_other_detector_is_refused() -> None:
     for net in (one_stage_net(one_stage_config(train={"stage": "joint"})), small_net()):
         if not isinstance(net, YoloxPCAN):
             continue
-        with pytest.raises(ConfigError, match="expected regions or memory or whole"):
+        with pytest.raises(ConfigError, match="expected regions or memory or classes or whole"):
             make_pass(net)
 
 

@@ -11,6 +11,7 @@ from pcan_model.training.one_stage.assignment import assign_cells
 from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth
 
 BOX_WEIGHT = 5.0  # YOLOX's, of the overlap loss
+RARE = 4.0  # weight of the positive cells of a new class, which are few
 WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely before may well be an object
 
 
@@ -41,6 +42,29 @@ def detection_losses(
     own = decode_cells(cells.offsets[positive].float(), places.expand(len(targets), -1, -1)[positive])
     lost = (1 - paired_overlap(own, boxes).square()).sum()
     return objectness / count, classes / count, BOX_WEIGHT * lost / count
+
+
+def new_class_loss(cells: Cells, places: Tensor, targets: list[GroundTruth], new: Tensor) -> Tensor:
+    """Return the loss of classes added to a trained detector, over the number of positive cells.
+
+    Each new class is trained twice on every positive cell: by its own probability, and by its logit minus
+    the best logit of the other classes, since a cell takes the class with the best score.
+
+    places  (A, 3)  see `grid`
+    new     (K,) bool, the classes to train
+    """
+    found = torch.stack([assign_cells(cells, places, target, i)[0] for i, target in enumerate(targets)])
+    positive = found >= 0
+    labels, _ = _answers(found, positive, targets)
+    logits, rows = cells.classes[positive].float(), new.nonzero()[:, 0].to(found.device)
+    own, best = logits[:, rows], logits[:, ~new.to(found.device)].amax(1, keepdim=True).detach()
+    goal = (labels[:, None] == rows).float()
+    weight = 1 + (RARE - 1) * goal
+    losses = (
+        functional.binary_cross_entropy_with_logits(x, goal, weight, reduction="sum")
+        for x in (own, own - best)
+    )
+    return sum(losses, logits.sum() * 0) / positive.sum().clamp_min(1)
 
 
 def _answers(found: Tensor, positive: Tensor, targets: list[GroundTruth]) -> tuple[Tensor, Tensor]:

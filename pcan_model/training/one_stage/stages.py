@@ -2,6 +2,7 @@
 
 regions  masks, embeddings and instance attention, on a detector that stays as it is and remembers nothing
 memory   these and frame attention, whose features the unchanged detector must find its objects in
+classes  the rows of the last class layer for classes that COCO lacks (rider); everything else is unchanged
 whole    all, the detector at `train.backbone_rate`
 """
 
@@ -14,13 +15,15 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from pcan_model.core.config import ConfigError
 from pcan_model.model.boxes import clip
 from pcan_model.model.roi_pooling import pool_by_level
 from pcan_model.one_stage.cells import Cells, decode_cells
 from pcan_model.one_stage.pcan import YoloxPCAN
 from pcan_model.one_stage.yolox import LevelHead
 from pcan_model.training.losses import Losses
-from pcan_model.training.one_stage.detection_losses import detection_losses
+from pcan_model.training.one_stage.convert_yolox import UNKNOWN
+from pcan_model.training.one_stage.detection_losses import detection_losses, new_class_loss
 from pcan_model.training.roi_sampling import sample_regions
 from pcan_model.training.targets import GroundTruth
 from pcan_model.training.training_pass import TrainingPass
@@ -102,6 +105,48 @@ class MemoryStage(RegionsStage):
         return [net.lateral(finest), *levels], before
 
 
+class ClassesStage(MemoryStage):
+    """Trains the class scores that COCO lacks; those of all other classes stay equal bit for bit.
+
+    Needs `train.weight_decay` 0: decay would change the other rows of the layer.
+    """
+
+    def __init__(self, net: YoloxPCAN) -> None:
+        super().__init__(net)
+        self._new = torch.tensor([name in UNKNOWN for name in net.config.classes])
+        self._awake = False
+        if not self._new.any():
+            raise ConfigError(f"train.stage classes: expected a class of {', '.join(UNKNOWN)}, got none")
+        if net.config.train.weight_decay:
+            raise ConfigError(
+                f"train.weight_decay: expected 0 with stage classes, got {net.config.train.weight_decay}"
+            )
+        for parameter in net.parameters():
+            parameter.requires_grad_(False)
+        for head in net.heads:
+            for parameter in cast(LevelHead, head).classes.parameters():
+                parameter.requires_grad_(True)
+                parameter.register_hook(self._new_rows)
+
+    def forward(self, images: Tensor, targets: list[GroundTruth]) -> Losses:
+        """Compute the losses of B clips; arguments as for TrainingPass."""
+        if not self._awake:  # weights are loaded after a stage is made
+            wake(self.detector)
+            self._awake = True
+        with torch.no_grad():
+            levels = self._newest(self._read_references(self._see(images)[0]))
+        cells = self.detector.cells(levels)
+        loss = new_class_loss(
+            cells, self.detector.grid(levels), targets[: self._judged(len(targets))], self._new
+        )
+        zero = loss.detach() * 0
+        return Losses(zero, zero, loss, zero, zero, zero, zero, zero)
+
+    def _new_rows(self, gradient: Tensor) -> Tensor:
+        """Return the gradient of a class layer's weight or bias for the new classes only."""
+        return gradient * self._new.to(gradient.device).view(-1, *[1] * (gradient.dim() - 1))
+
+
 class WholeStage(MemoryStage):
     """Trains the detector too; `before` are its scores when this stage began or was resumed."""
 
@@ -149,4 +194,9 @@ def jitter(boxes: Tensor) -> Tensor:
     return boxes.repeat(COPIES, 1) + sides * JITTER * torch.randn_like(sides).clamp(-2, 2)
 
 
-STAGES: dict[str, type[RegionsStage]] = {"regions": RegionsStage, "memory": MemoryStage, "whole": WholeStage}
+STAGES: dict[str, type[RegionsStage]] = {
+    "regions": RegionsStage,
+    "memory": MemoryStage,
+    "classes": ClassesStage,
+    "whole": WholeStage,
+}
