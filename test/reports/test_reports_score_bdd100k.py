@@ -38,7 +38,7 @@ def bdd(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Return what scores frames of Scalabel."""
 
     def scored(truth: Any, output: Any) -> dict[str, Any]:
-        for name, data in (("truth", truth), ("output", output)):
+        for name, data in (("truth", truth), ("said", output)):
             (tmp_path / f"{name}.json").write_text(json.dumps(data))
         return score("bdd100k", tmp_path / "truth.json", tmp_path / "said.json")["summary"]
 

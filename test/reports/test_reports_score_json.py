@@ -40,7 +40,7 @@ def ap(tmp_path: Path) -> Callable[..., float]:
     """Return what scores labels and results of a format; None: sound ones."""
 
     def scored(kind: str, truth: Any = None, output: Any = None) -> float:
-        for name, data, sound in zip(("truth", "output"), (truth, output), DOCUMENTS[kind], strict=True):
+        for name, data, sound in zip(("truth", "said"), (truth, output), DOCUMENTS[kind], strict=True):
             (tmp_path / f"{name}.json").write_text(json.dumps(sound if data is None else data))
         found = score(kind, tmp_path / "truth.json", tmp_path / "said.json")
         return float(found["stats"]["AP50"])
@@ -173,7 +173,7 @@ BAD = {
         "youtube_vis",
         VIS | {"videos": [VIDEO, VIDEO]},
         None,
-        "id: expected one of its own",
+        "id: expected a unique one for each",
     ),
     "vis of no object": ("youtube_vis", None, [7], "entry 0: expected an object, got 7"),
     "vis of a dictionary": ("youtube_vis", None, {"results": []}, "expected a list in JSON, got dict"),
@@ -225,7 +225,7 @@ BAD = {
         "coco",
         COCO | {"annotations": [LABEL, LABEL]},
         None,
-        "id: expected one of its own",
+        "id: expected a unique one for each",
     ),
     "coco of no area": ("coco", coco(area="big"), None, "area: expected a number of pixels, got 'big'"),
     "coco of no image": ("coco", without(COCO, "images"), None, "images: expected a list, got NoneType"),

@@ -98,7 +98,7 @@ def test_the_track_seen_largest_is_drawn_unless_one_is_named() -> None:
     assert [k.track_id for k in choose(tracks, 1, 1, 1)] == [1]
     with pytest.raises(ConfigError, match=r"--track: expected one of \[1, 2\], got 7"):
         choose(tracks, 7, 3, 1)
-    with pytest.raises(ConfigError, match="something is tracked"):
+    with pytest.raises(ConfigError, match="tracked objects"):
         choose({}, None, 3, 1)
 
 
