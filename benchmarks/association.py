@@ -4,8 +4,8 @@
 
 renders synthetic drives that no training draws below --work, runs MODEL (an exported folder) once over them
 and over test/street_val (its images are in --images), keeps what it found, and replays the association with
-each row of VARIANTS. Masks are those of objects seen for the first time, whatever the variant. Stored results
-in --work are used again. `--only WORD` chooses rows, `--sets` clips, `--set tracker.KEY=VALUE` adds a row.
+each row of VARIANTS. Masks are those of objects seen for the first time, whatever the variant. What is below
+--work already is used again. `--only WORD` chooses rows, `--sets` clips, `--set KEY=VALUE` is one's own row.
 """
 
 from __future__ import annotations
@@ -44,12 +44,28 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST = 200_000  # seeds that no training and no other measurement draws
 DRIVES = {30: (7, 75), 5: (10, 50), 2: (10, 20)}  # frames a second: drives, frames of each
 STREET_RATE = 10.0  # frames a second of street_val's bursts, roughly
-REFERENCE: dict[str, Any] = {
+REFERENCE: dict[str, Any] = {  # the paper's rules with overlap, as the street presets had them before
     "motion": "mean", "camera_motion": False, "gate": 0.0, "motion_weight": 0.0, "least_cosine": -1.0,
     "match_classes": "same", "class_momentum": 1.0, "second_pass": "none", "iou_weight": 0.5,
-    "lost_frames": 10, "lost_seconds": 0.0, "confirm_frames": 1,
+    "lost_frames": 10, "lost_seconds": 0.0, "confirm_frames": 1, "confirm_score": 1.0,
 }  # fmt: skip
-VARIANTS: dict[str, dict[str, Any]] = {"reference": {}}
+STREET: dict[str, Any] = {  # as configs/pcan_street.yaml has them
+    "motion": "kalman", "camera_motion": True, "gate": 13.3, "lost_frames": 2, "lost_seconds": 2.0,
+    "confirm_frames": 2, "confirm_score": 0.8,
+}  # fmt: skip
+VARIANTS: dict[str, dict[str, Any]] = {
+    "reference": {},
+    "street": STREET,
+    "street without camera motion": STREET | {"camera_motion": False},
+    "street without gate": STREET | {"gate": 0.0},
+    "street without confirmed births": STREET | {"confirm_frames": 1},
+    "street, lost tracks kept 10 frames": STREET | {"lost_frames": 10, "lost_seconds": 0.0},
+    "street with motion in the similarity": STREET | {"motion_weight": 0.25, "iou_weight": 0.25},
+    "street with a second pass (weak)": STREET | {"second_pass": "weak"},
+    "street with a second pass (all)": STREET | {"second_pass": "all"},
+    "street with class votes": STREET | {"match_classes": "any", "class_momentum": 0.4},
+    "street, least cosine 0.5": STREET | {"least_cosine": 0.5},
+}
 
 
 class Recorder(Engine):
@@ -61,17 +77,17 @@ class Recorder(Engine):
         self.logits: list[np.ndarray[Any, Any]] = []
 
     def start(self, camera: int = 0) -> Any:
-        """Return the empty memory."""
+        """Return the engine's empty memory."""
         return self._engine.start(camera)
 
     def detect(self, image: Any, memory: Any) -> tuple[Detections, Any]:
-        """Detect the objects of an image, and store them."""
+        """Keep what the engine finds."""
         found, features = self._engine.detect(image, memory)
         self.found.append(found)
         return found, features
 
     def segment(self, features: Any, slots: Slots, memory: Any, *, remember: bool) -> tuple[Any, Any]:
-        """Segment every object as new, and store the masks."""
+        """Keep the masks, each as of an object that is new."""
         fresh = replace(slots, fresh=np.ones_like(slots.fresh))
         logits, after = self._engine.segment(features, fresh, memory, remember=remember)
         self.logits.append(logits[self.found[-1].rows])
@@ -105,11 +121,11 @@ class Replay(Engine):
         return 0
 
     def detect(self, image: Any, memory: int) -> tuple[Detections, Any]:
-        """Return the stored detections of a frame."""
+        """Return what was found in the frame."""
         return self._found[memory], None
 
     def segment(self, features: Any, slots: Slots, memory: int, *, remember: bool) -> tuple[Any, int]:
-        """Return the stored masks of a frame, and the next index."""
+        """Return the masks of the frame, and the index of the next."""
         return self._logits[memory].astype(np.float32), memory + 1
 
 
@@ -140,8 +156,8 @@ def main() -> None:
 
 def _variants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     own = {" ".join(row): dict(_setting(word) for word in row) for row in options.set}
-    known = {name: row for name, row in VARIANTS.items() if options.only in name}
-    return known | own if options.only else own or known
+    known = {name: row for name, row in VARIANTS.items() if any(word in name for word in options.only)}
+    return own or known
 
 
 def _setting(word: str) -> tuple[str, Any]:
@@ -226,7 +242,7 @@ def _options() -> argparse.Namespace:
     shared = ROOT.parent / "shared/data/street2_research/images"
     add("--images", type=Path, default=shared, help="of street_val (default: %(default)s)")
     add("--sets", nargs="+", default=["30Hz", "5Hz", "2Hz", "street_val"], help="clips (default: all)")
-    add("--only", default="", help="rows of VARIANTS with this in their name")
+    add("--only", nargs="+", default=[""], help="rows of VARIANTS with this in their name")
     add("--set", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="a row of one's own")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ from pcan_model.core.structures import Motion
 from pcan_model.tracking.camera_motion import CameraMotion
 
 PIXEL = 1.0  # px, of a detection's noise, whatever its size
-MEASURED = np.array([0.05, 0.05, 0.1, 0.1])  # of a detection, box sides; centre x, y, width, height
+MEASURED = np.array([0.1, 0.1, 0.2, 0.2])  # of a detection, box sides; centre x, y, width, height
 START = np.array([1.5, 0.75, 0.6, 0.6])  # of the velocity before it was seen, box sides a second
 DRIFT = np.array([1.0, 0.5, 0.5, 0.5])  # of the velocity within one second, box sides a second
 SHAKE = 0.2  # image widths a second that a camera may turn unseen
