@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any
@@ -162,7 +161,9 @@ class Track:
     stamp: float  # seconds, of the last detection
     hits: int = 1  # frames in which it was found
     shown: int | None = 0  # frame index from which on it is published; None: not confirmed yet
-    votes: Mapping[int, float] = field(default_factory=dict)  # running mean of the scores by class
+    votes: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros(0)
+    )  # by label: running mean of scores
     motion: Motion | None = None  # where a Kalman filter predicts boxes
 
 

@@ -130,7 +130,7 @@ def _begin(
         seen=frame,
         stamp=stamp,
         shown=None,
-        votes={label: score},
+        votes=_votes(np.zeros(0), label, score, 1.0),
         motion=motion.begin(found.boxes[row], stamp) if config.motion == "kalman" else None,
     )
 
@@ -145,11 +145,12 @@ def _continue(
     track, score = state.tracks[index], float(found.scores[row])
     share = config.momentum if found.scores[row] > np.float32(config.track_score) else 0.0
     embed = (1 - share) * track.embed + share * found.embeds[row]
-    votes = _votes(track, int(found.labels[row]), score, config.class_momentum)
+    label = int(found.labels[row])
+    votes = _votes(track.votes, label, score, config.class_momentum)
     return replace(
         track,
         box=found.boxes[row],
-        label=max(votes, key=votes.__getitem__),
+        label=label if votes[label] >= votes.max() else int(votes.argmax()),
         score=score,
         embed=embed.astype(np.float32),
         velocity=_velocity(track, found.boxes[row], stamp, config.velocity_momentum),
@@ -161,11 +162,12 @@ def _continue(
     )
 
 
-def _votes(track: Track, label: int, score: float, momentum: float) -> dict[int, float]:
-    """Return the running mean of the scores by class; the newest class comes first, and wins a draw."""
-    kept = {known: (1 - momentum) * vote for known, vote in track.votes.items()}
-    newest = kept.pop(label, 0.0) + momentum * score
-    return {label: newest, **kept}
+def _votes(votes: NDArray[np.float64], label: int, score: float, momentum: float) -> NDArray[np.float64]:
+    """Return the running mean of the scores by label, as long as the highest label needs."""
+    kept = np.zeros(max(len(votes), label + 1))
+    kept[: len(votes)] = (1 - momentum) * votes
+    kept[label] += momentum * score
+    return kept
 
 
 def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:

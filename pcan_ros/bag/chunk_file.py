@@ -11,10 +11,15 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+<<<<<<< HEAD
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+=======
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
+>>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 from uuid import UUID
 
 import numpy as np
@@ -118,6 +123,8 @@ def _pack_states(states: dict[str, tuple[State, float]] | None, arrays: Arrays) 
         name = f"state{number}"
         for k, leaf in enumerate(_leaves(state.memory)):
             arrays[f"{name}.memory{k}"] = _array_of(leaf)
+        if state.view is not None:
+            arrays[f"{name}.view"] = state.view
         packed.append(
             {
                 "topic": topic,
@@ -125,6 +132,7 @@ def _pack_states(states: dict[str, tuple[State, float]] | None, arrays: Arrays) 
                 "session": state.session.hex,
                 "next_id": state.next_id,
                 "frame_index": state.frame_index,
+                "last_frame": state.stamp,
                 "tracks": [_pack(t, f"{name}.track{k}", arrays) for k, t in enumerate(state.tracks)],
                 "unmatched": [
                     _pack(d, f"{name}.unmatched{k}", arrays) for k, d in enumerate(state.unmatched)
@@ -147,6 +155,8 @@ def _unpack_states(packed: Any, arrays: Arrays, empty: Any) -> dict[str, tuple[S
             unmatched=_unpack_all(Detections, values["unmatched"], f"{name}.unmatched", arrays),
             next_id=_whole(values["next_id"]),
             frame_index=_whole(values["frame_index"]),
+            stamp=None if values["last_frame"] is None else float(values["last_frame"]),
+            view=arrays.get(f"{name}.view"),
         )
         states[str(values["topic"])] = state, float(values["stamp"])
     return states
@@ -159,11 +169,19 @@ def _whole(value: Any) -> int:
 
 
 def _pack(record: Any, name: str, arrays: Arrays) -> dict[str, Any]:
-    """Put a record's arrays into `arrays`; returns its numbers by field."""
+    """Put a record's arrays into `arrays`; returns its numbers by field, and those of records inside it."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     arrays.update({f"{name}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)})
+<<<<<<< HEAD
     plain = {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
     return {k: _pack(v, f"{name}.{k}", arrays) if is_dataclass(v) else v for k, v in plain.items()}
+=======
+    return {
+        key: _pack(value, f"{name}.{key}", arrays) if is_dataclass(value) else value
+        for key, value in values.items()
+        if not isinstance(value, np.ndarray)
+    }
+>>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 
 
 def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> tuple[Record, ...]:
@@ -171,6 +189,7 @@ def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> 
 
 
 def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arrays) -> Record:
+<<<<<<< HEAD
     """Build a record of numbers and arrays; ValueError where a number is of another type."""
     values: dict[str, Any] = {}
     for key, hint in get_type_hints(kind).items():
@@ -187,6 +206,25 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
         else:
             raise ValueError(f"{kind.__name__}.{key}: {numbers[key]!r}")
     return kind(**values)
+=======
+    """Build a record of numbers, arrays and records; ValueError where a number is of another type."""
+    hints = get_type_hints(kind)
+    return kind(**{key: _unpack_field(hint, key, numbers, name, arrays) for key, hint in hints.items()})
+
+
+def _unpack_field(hint: Any, key: str, numbers: dict[str, Any], name: str, arrays: Arrays) -> Any:
+    if NoneType in get_args(hint):
+        if numbers[key] is None:
+            return None
+        (hint,) = (each for each in get_args(hint) if each is not NoneType)
+    if is_dataclass(hint):
+        return _unpack(hint, numbers[key], f"{name}.{key}", arrays)  # type: ignore[arg-type]
+    if hint not in (int, float):
+        return arrays[f"{name}.{key}"]
+    if type(numbers[key]) is not hint:
+        raise ValueError(f"{name}.{key}: {numbers[key]!r}")
+    return numbers[key]
+>>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 
 
 def _leaves(memory: Any) -> Iterator[Any]:

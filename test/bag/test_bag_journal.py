@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from dataclasses import fields
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,9 +26,12 @@ from pcan_ros.bag.chunk_file import Chunk, LabelAnswer, read_chunk, write_chunk
 from pcan_ros.bag.journal import Journal
 
 
-@pytest.fixture(scope="module")
-def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
-    return Tracker(OnnxEngine(export_squares(tmp_path_factory.mktemp("squares")), 1))
+@pytest.fixture(scope="module", params=["mean", "kalman"])
+def tracker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    engine = OnnxEngine(export_squares(tmp_path_factory.mktemp("squares")), 1)
+    moving = request.param == "kalman"
+    own = replace(engine.config.tracker, motion=request.param, camera_motion=moving, gate=13.3 * moving)
+    return Tracker(engine, replace(own, confirm_frames=1 + moving))
 
 
 def frame(number: int) -> Frame:
@@ -53,7 +56,9 @@ def same(one: Any, other: Any) -> None:
     for field in fields(one):
         ours, theirs = getattr(one, field.name), getattr(other, field.name)
         assert type(ours) is type(theirs), field.name
-        if isinstance(ours, np.ndarray):
+        if is_dataclass(ours):
+            same(ours, theirs)
+        elif isinstance(ours, np.ndarray):
             assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs), field.name
         else:
             assert ours == theirs, field.name
@@ -66,8 +71,9 @@ def test_a_chunk_comes_back_to_the_last_bit(tracker: Tracker, tmp_path: Path) ->
     assert read.answers == written.answers and read.states is not None and written.states is not None
     (state, stamp), (expected, _) = read.states["/a"], written.states["/a"]
     assert stamp == 0.3 and expected.tracks
-    for name in ("session", "next_id", "frame_index"):
+    for name in ("session", "next_id", "frame_index", "stamp"):
         assert getattr(state, name) == getattr(expected, name)
+    assert np.array_equal(state.view, expected.view)
     for part in ("tracks", "unmatched"):
         for ours, theirs in zip(getattr(state, part), getattr(expected, part), strict=True):
             same(ours, theirs)

@@ -54,7 +54,7 @@ def test_a_gate_of_13_3_keeps_99_of_100_true_pairs() -> None:
 
 
 def test_what_is_unseen_longer_may_be_farther_away() -> None:
-    known, beside = followed(10, 1, speed=0.0), (BOX + f32([25, 0, 25, 0]))[None]
+    known, beside = followed(10, 1, speed=0.0), (BOX + f32([32, 0, 32, 0]))[None]
 
     soon, late = (motion.distances(beside, [motion.predict(known, t)])[0, 0] for t in (1.1, 2.0))
 
