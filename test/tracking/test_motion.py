@@ -76,7 +76,7 @@ def test_a_box_follows_the_camera() -> None:
 
 
 def test_an_unknown_motion_of_the_camera_widens_where_the_box_may_be() -> None:
-    known, beside = followed(10, 1, speed=0.0), (BOX + f32([30, 0, 30, 0]))[None]
+    known, beside = followed(10, 1, speed=0.0), (BOX + f32([36, 0, 36, 0]))[None]
     unknown, still = CameraMotion(None, 640), CameraMotion(STILL, 640)
 
     sure, unsure = (
