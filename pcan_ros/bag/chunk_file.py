@@ -14,12 +14,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-<<<<<<< HEAD
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-=======
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
->>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 from uuid import UUID
 
 import numpy as np
@@ -172,16 +168,11 @@ def _pack(record: Any, name: str, arrays: Arrays) -> dict[str, Any]:
     """Put a record's arrays into `arrays`; returns its numbers by field, and those of records inside it."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     arrays.update({f"{name}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)})
-<<<<<<< HEAD
-    plain = {key: value for key, value in values.items() if not isinstance(value, np.ndarray)}
-    return {k: _pack(v, f"{name}.{k}", arrays) if is_dataclass(v) else v for k, v in plain.items()}
-=======
     return {
         key: _pack(value, f"{name}.{key}", arrays) if is_dataclass(value) else value
         for key, value in values.items()
         if not isinstance(value, np.ndarray)
     }
->>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 
 
 def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> tuple[Record, ...]:
@@ -189,24 +180,6 @@ def _unpack_all(kind: type[Record], entries: Any, name: str, arrays: Arrays) -> 
 
 
 def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arrays) -> Record:
-<<<<<<< HEAD
-    """Build a record of numbers and arrays; ValueError where a number is of another type."""
-    values: dict[str, Any] = {}
-    for key, hint in get_type_hints(kind).items():
-        kinds = set(get_args(hint)) or {hint}  # int | None has two
-        if get_origin(hint) is Mapping:  # numbers by class, which are texts in JSON
-            values[key] = {int(label): float(value) for label, value in numbers[key].items()}
-        elif inner := next((each for each in kinds if is_dataclass(each) and isinstance(each, type)), None):
-            entry = numbers[key]
-            values[key] = None if entry is None else _unpack(inner, entry, f"{name}.{key}", arrays)
-        elif not kinds <= PLAIN:
-            values[key] = arrays[f"{name}.{key}"]
-        elif type(numbers[key]) in kinds:
-            values[key] = numbers[key]
-        else:
-            raise ValueError(f"{kind.__name__}.{key}: {numbers[key]!r}")
-    return kind(**values)
-=======
     """Build a record of numbers, arrays and records; ValueError where a number is of another type."""
     hints = get_type_hints(kind)
     return kind(**{key: _unpack_field(hint, key, numbers, name, arrays) for key, hint in hints.items()})
@@ -224,7 +197,6 @@ def _unpack_field(hint: Any, key: str, numbers: dict[str, Any], name: str, array
     if type(numbers[key]) is not hint:
         raise ValueError(f"{name}.{key}: {numbers[key]!r}")
     return numbers[key]
->>>>>>> 08efe28 (The journal of pcan-bag label keeps motion, votes and the last view; docs of the association)
 
 
 def _leaves(memory: Any) -> Iterator[Any]:
