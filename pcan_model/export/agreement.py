@@ -56,7 +56,7 @@ def agreement(
 
 def clip_agreement(net: PCAN | ReleasedPCAN, folder: Path, clip: Clip, frames: int = 6) -> TrackAgreement:
     """Compare the tracks of the exported graphs with those of torch on the first frames of a clip."""
-    engines = Setup(str(folder), "onnx").make_engine(), make_engine(net)
+    engines = Setup(str(folder), "onnx", size="").make_engine(), make_engine(net)
     predicted, reference = (
         [prediction.tracks for prediction in islice(predict_clip(Tracker(engine), clip), frames)]
         for engine in engines
