@@ -185,7 +185,7 @@ def test_what_lies_beside_a_model_stays_when_it_is_exported_anew(
     monkeypatch.setattr(
         room,
         "_write_manifest",
-        lambda config, signature, folder, options: (folder / "manifest.json").write_text("new"),
+        lambda config, signature, folder, options, sizes: (folder / "manifest.json").write_text("new"),
     )
     for name in ("README.md", "manifest.json", "frame.onnx"):
         (tmp_path / "model").mkdir(exist_ok=True)

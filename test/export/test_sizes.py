@@ -26,9 +26,7 @@ def test_graphs_of_another_size_compute_what_the_network_of_that_size_does(tmp_p
     engine = OnnxEngine(folder, 1, size="64x96")
     other = same_weights(engine.config, folder / WEIGHTS)
     image = blocks(64, 96, seed=3)[0].numpy()
-    (found, _), (expected, _) = (
-        each.detect(image, each.start()) for each in (engine, TorchEngine(other.config, other))
-    )
+    (found, _), (expected, _) = (each.detect(image, each.start()) for each in (engine, TorchEngine(other)))
     assert len(found.scores) and np.allclose(found.scores, expected.scores, atol=1e-4)
     assert np.allclose(found.boxes, expected.boxes, atol=1e-2)
 

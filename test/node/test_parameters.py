@@ -24,7 +24,7 @@ from pcan_ros.node.throttle import Throttle
 
 NOT_HERE = {  # the network's size; the baseline of evaluation; what tracks carry along
     *("capacity", "association", "match_iou"),
-    *("motion", "camera_motion"),
+    *("motion", "camera_motion", "overlap"),
 }
 
 

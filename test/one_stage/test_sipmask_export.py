@@ -19,6 +19,7 @@ from pcan_model.core.config import Config
 from pcan_model.export.agreement import agreement
 from pcan_model.export.cameras import several
 from pcan_model.export.model_folder import export
+from pcan_model.export.options import ExportOptions
 from pcan_model.factory import make_engine, make_net
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import empty_memory
@@ -86,7 +87,7 @@ def test_for_processors_it_aligns_by_the_operator_and_tracks_as_in_torch(
 def test_for_tensorrt_it_aligns_by_sampling_and_the_stand_in_runs_it(
     net: SipMaskPCAN, tmp_path: Path, bench: Bench
 ) -> None:
-    folder = export(net, tmp_path / "model", roi="gridsample")
+    folder = export(net, tmp_path / "model", ExportOptions(roi="gridsample"))
     assert "DeformConv" not in operators(folder)
     check_agreement(net, folder)
     frames = moving_blocks(6)
