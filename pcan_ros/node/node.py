@@ -52,7 +52,7 @@ class TrackerNode(LifecycleNode):
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
-        add_services(self, reset=self.reset_tracks, enable=self.enable)
+        add_services(self, reset=self.reset_tracks, enable=self.enable, save=self.parameters.save)
         refuse_impossible(self)
         self.status = NodeStatus(self, self.parameters.settings.status_period, self.activity)
 
