@@ -19,6 +19,7 @@ OUTSIDE = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "examples/README.md",
     "models/pcan_street/README.md",
     "models/pcan_street_tiny/README.md",
 )

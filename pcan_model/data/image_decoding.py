@@ -47,7 +47,8 @@ SIXTEEN_BIT = {  # 8-bit encoding of the high bytes
     "bayer_gbrg16": "bayer_gbrg8",
     "bayer_grbg16": "bayer_grbg8",
 }
-BAYER = tuple(name for name in (*EIGHT_BIT, *SIXTEEN_BIT) if name.startswith("bayer"))
+ENCODINGS = (*EIGHT_BIT, *TWO_PLANES, *SIXTEEN_BIT)  # of Image messages that are read
+BAYER = tuple(name for name in ENCODINGS if name.startswith("bayer"))
 
 
 class BadImage(ValueError):
@@ -75,8 +76,7 @@ def _decode_raw(message: Any) -> NDArray[np.uint8]:
         return _decode_two_planes(message)
     encoding = SIXTEEN_BIT.get(message.encoding, message.encoding)
     if encoding not in EIGHT_BIT:
-        known = ", ".join((*EIGHT_BIT, *TWO_PLANES, *SIXTEEN_BIT))
-        raise BadImage(f"encoding: expected one of {known}; got {message.encoding!r}")
+        raise BadImage(f"encoding: expected one of {', '.join(ENCODINGS)}; got {message.encoding!r}")
     channels, conversion = EIGHT_BIT[encoding]
     depth = 2 if message.encoding in SIXTEEN_BIT else 1
     _check_size(message, channels * depth, message.height)

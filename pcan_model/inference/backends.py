@@ -22,6 +22,12 @@ PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
 PRECISIONS = ("auto", *manifest.PRECISIONS)
 
 Say = Callable[[str], None]
+Stopped = Callable[[], bool]
+
+
+def never() -> bool:
+    """Return that nothing is to stop."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +68,23 @@ class Opened:
     reason: str
 
 
-def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say = print) -> Opened:
-    """Return an engine for a number of cameras, batched if possible."""
+def open_for_cameras(
+    model: Path, options: EngineOptions, cameras: int, say: Say = print, stopped: Stopped = never
+) -> Opened:
+    """Return an engine for a number of cameras, batched if possible; `say`, `stopped` as in `open_engine`."""
     files = ModelFiles(model, options.size)
     fits, failure = cameras > 1 and files.manifest.cameras == cameras, ""
     if fits and options.batch_cameras and options.backend in ("auto", "tensorrt"):
         _check_precision(files, options.precision)
         try:
-            return Opened(_open_batch(files, options, say), f"tensorrt, {cameras} cameras in one launch")
+            return Opened(
+                _open_batch(files, options, say, stopped), f"tensorrt, {cameras} cameras in one launch"
+            )
         except (ModelError, EngineLost) as error:
             if options.backend == "tensorrt":
                 raise
             failure = str(error)
-    opened = open_engine(model, options, say)
+    opened = open_engine(model, options, say, stopped)
     if cameras == 1 or files.manifest.cameras == 1:
         return opened
     why = f"the model has graphs for {files.manifest.cameras} at once"
@@ -85,31 +95,32 @@ def open_for_cameras(model: Path, options: EngineOptions, cameras: int, say: Say
     return replace(opened, reason=f"{opened.reason}; {cameras} cameras in turn, {why}")
 
 
-def open_engine(model: Path, options: EngineOptions, say: Say = print) -> Opened:
+def open_engine(model: Path, options: EngineOptions, say: Say = print, stopped: Stopped = never) -> Opened:
     """Return an engine for an exported model; raises ModelError if it cannot be run with these options.
 
-    say  called with a line about slow steps, such as building a TensorRT engine
+    say      called with a line about slow steps, such as building a TensorRT engine
+    stopped  whether such a step is to end early, which raises BuildStopped
     """
     files = ModelFiles(model, options.size)
     _check_precision(files, options.precision)
     if options.backend != "auto":
-        return Opened(_open(options.backend, files, options, say), f"{options.backend}, as asked")
+        return Opened(_open(options.backend, files, options, say, stopped), f"{options.backend}, as asked")
     try:
-        engine = _open("tensorrt", files, options, say)
+        engine = _open("tensorrt", files, options, say, stopped)
         engine.start()  # fails here if the device has too little memory for one camera
         return Opened(engine, "tensorrt, the fastest that works here")
     except (ModelError, EngineLost) as error:
         why = str(error).removeprefix("backend: ")
-        return Opened(_open("onnxruntime", files, options, say), f"onnxruntime, because {why}")
+        return Opened(_open("onnxruntime", files, options, say, stopped), f"onnxruntime, because {why}")
 
 
-def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
+def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say, stopped: Stopped) -> Engine:
     """Import a backend on demand, so that the others need not be installed."""
     threads = options.threads or None
     if backend == "tensorrt":
         from pcan_model.inference.tensorrt.engine import TensorRtEngine
 
-        return TensorRtEngine(_tensorrt_source(files, options, say))
+        return TensorRtEngine(_tensorrt_source(files, options, say, stopped))
     if backend == "openvino":
         from pcan_model.inference.openvino_engine import OpenVinoEngine
 
@@ -123,13 +134,13 @@ def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say) -> 
     return OnnxEngine(files.folder, threads, options.provider, options.size)
 
 
-def _open_batch(files: ModelFiles, options: EngineOptions, say: Say) -> Engine:
+def _open_batch(files: ModelFiles, options: EngineOptions, say: Say, stopped: Stopped) -> Engine:
     from pcan_model.inference.tensorrt.batch_engine import TensorRtBatchEngine
 
-    return TensorRtBatchEngine(_tensorrt_source(files, options, say))
+    return TensorRtBatchEngine(_tensorrt_source(files, options, say, stopped))
 
 
-def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Source:
+def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say, stopped: Stopped) -> Source:
     from pcan_model.inference.tensorrt.bindings import load_bindings
     from pcan_model.inference.tensorrt.build import in_tenths
     from pcan_model.inference.tensorrt.cache import default_cache
@@ -138,7 +149,7 @@ def _tensorrt_source(files: ModelFiles, options: EngineOptions, say: Say) -> Sou
     if not options.size:  # a GPU has the time for the most accurate
         files = ModelFiles(files.folder, LARGEST)
     cache = Path(options.engine_cache).expanduser() if options.engine_cache else default_cache()
-    return Source(files, load_bindings(), cache, options.engine_build, say, in_tenths(say))
+    return Source(files, load_bindings(), cache, options.engine_build, say, in_tenths(say, stopped))
 
 
 def _check_precision(files: ModelFiles, wanted: str) -> None:

@@ -23,3 +23,7 @@ class WrongCamera(UnrecoverableError):
     """The camera images do not have the size that the model was exported for."""
 
     what = "the camera does not fit the model"
+
+
+class BuildStopped(RuntimeError):
+    """Somebody wants the process to stop while an engine is built."""

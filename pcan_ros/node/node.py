@@ -43,6 +43,7 @@ class TrackerNode(LifecycleNode):
         super().__init__("pcan_tracker", **options)
         self.parameters = NodeParameters(self, self._tune)
         self.enabled = True
+        self.stopped: Callable[[], bool] = lambda: False  # whether the process is to end; ends long steps
         self.pipeline: Pipeline | None = None
         self.tracker: Tracker | None = None
         self._topics: tuple[str, ...] = ()
@@ -52,7 +53,7 @@ class TrackerNode(LifecycleNode):
         self._throttle = Throttle()
         self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
         self._gone = self.create_guard_condition(self._give_up)
-        add_services(self, reset=self.reset_tracks, enable=self.enable)
+        add_services(self, reset=self.reset_tracks, enable=self.enable, save=self.parameters.save)
         refuse_impossible(self)
         self.status = NodeStatus(self, self.parameters.settings.status_period, self.activity)
 
@@ -66,7 +67,7 @@ class TrackerNode(LifecycleNode):
         if settings.sync != "none":
             message_filters(settings.sync)
         cameras = len(settings.cameras)
-        opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say)
+        opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say, self.stopped)
         self.parameters.adopt(opened.engine.config)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
@@ -124,10 +125,10 @@ class TrackerNode(LifecycleNode):
         self._halt()
         self._release()
 
-    def autostart(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+    def autostart(self) -> bool:
         """Configure and activate, as far as nobody has stopped it; return whether that worked."""
         transitions = (self.trigger_configure, self.trigger_activate)
-        return all(stopped() or go() == TransitionCallbackReturn.SUCCESS for go in transitions)
+        return all(self.stopped() or go() == TransitionCallbackReturn.SUCCESS for go in transitions)
 
     def close(self) -> None:
         """Stop the worker and destroy the node."""

@@ -16,8 +16,10 @@ from pcan_model.core.plain_values import renamed
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.errors import ModelError
 from pcan_model.inference.manifest import ModelFiles
+from pcan_ros.node.parameter_file import write_parameters
 from pcan_ros.node.parameters import (
     RENAMED,
+    ROS,
     ParameterError,
     Settings,
     parameters,
@@ -43,6 +45,7 @@ class NodeParameters:
         self._model, self._classes = config or Config(), config.classes if config else ()
         self._known = parameters(self._model.tracker)
         refuse_unknown(list(overrides), self._known)
+        self._overrides = dict(overrides)
         self._given = set(overrides)  # what somebody has set, which another model does not change
         self._node = node
         self._values = {name: _declare(node, parameter) for name, parameter in self._known.items()}
@@ -65,6 +68,19 @@ class NodeParameters:
             raise ParameterError(f"model: thresholds: {refused[0]}")
         self._given = given
         self._build(self._values)
+
+    def given(self) -> dict[str, Any]:
+        """Return what somebody has set, at the start or since, by name; not the clock and such."""
+        own = {name: value for name, value in self._values.items() if name in self._given}
+        others = self._given - {*self._known, *ROS}  # all qos_overrides
+        return own | {name: self._overrides[name].value for name in sorted(others)}
+
+    def save(self) -> Path:
+        """Write what somebody has set where `parameters_file` says, as `--params-file` reads it."""
+        name = self._node.get_fully_qualified_name().strip("/").replace("/", ".")
+        path = Path(self.settings.parameters_file or f"~/.ros/{name}.yaml").expanduser()
+        write_parameters(path, self.given())
+        return path
 
     def _build(self, values: dict[str, Any]) -> None:
         for name, value in values.items():

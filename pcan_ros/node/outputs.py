@@ -7,7 +7,7 @@ installed is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -23,6 +23,7 @@ from pcan_model.visualization.overlay import draw
 from pcan_model.visualization.render import bgr
 from pcan_ros.messages import label_image, to_image, to_tracks
 from pcan_ros.msg import TrackerStatus
+from pcan_ros.node.node_services import add_track_only
 from pcan_ros.node.outputs_foxglove import to_annotations
 from pcan_ros.node.outputs_images import to_jpeg
 from pcan_ros.node.outputs_markers import to_image_marker
@@ -30,6 +31,7 @@ from pcan_ros.node.outputs_vision import to_detections, to_label_info
 from pcan_ros.node.parameters import Settings
 from pcan_ros.node.pipeline import FrameResult
 from pcan_ros.node.throttle import Throttle
+from pcan_ros.node.track_choice import TrackChoice
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def missing_packages() -> dict[str, list[str]]:
 
 
 class Outputs:
-    """Publishes what one camera's images become."""
+    """Publishes what one camera's images become, of all its tracks or of those that were chosen."""
 
     def __init__(
         self,
@@ -130,6 +132,8 @@ class Outputs:
     ) -> None:
         """Offer the topics below a prefix, but for those that are `taken`: the node's own inputs."""
         self._node, self._prefix, self._classes, self._throttle = node, prefix, classes, throttle
+        self._choice = TrackChoice()
+        self._track_only = add_track_only(node, prefix, self._choice.choose)
         self._tracks = self._offer(TRACKS.topic, TRACKS.kind, depth=TRACKS.depth)
         self._status = self._offer(*STATUS, depth=5)
         self._labels = self._offer(*LABELS, depth=1, latched=True)
@@ -139,7 +143,8 @@ class Outputs:
 
     def publish_tracks(self, result: FrameResult, settings: Settings) -> Scene:
         """Publish the tracks of one image; return what its other messages are made of."""
-        scene = Scene(result, self._classes, settings)
+        chosen = replace(result, tracks=self._choice.narrow(result.tracks))
+        scene = Scene(chosen, self._classes, settings)
         self._publish(self._tracks, TRACKS.make(scene))
         return scene
 
@@ -160,7 +165,8 @@ class Outputs:
             self._publish(self._labels, to_label_info(self._classes, threshold, header))
 
     def destroy(self) -> None:
-        """Take the topics back."""
+        """Take the topics and the service back."""
+        self._node.destroy_service(self._track_only)
         others = (publisher for _, publisher in self._others)
         for publisher in (self._tracks, self._status, self._labels, *others):
             if publisher is not None:

@@ -93,6 +93,9 @@ class Settings:
         high=86_400.0,
         runtime=True,
     )
+    parameters_file: str = setting(
+        "", "where ~/save_parameters writes what has been set; empty for ~/.ros/<node>.yaml", runtime=True
+    )
     status_period: float = setting(
         1.0, "time between two messages on /diagnostics", unit="seconds", low=0.1, high=3600.0
     )

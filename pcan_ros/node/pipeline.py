@@ -13,12 +13,13 @@ from pcan_model.core.engine import Image
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import Frame, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
-from pcan_model.data.image_decoding import BadImage, decode
+from pcan_model.data.image_decoding import BadImage
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
+from pcan_ros.node.image_conversion import convert
 from pcan_ros.node.lens import Lens
 from pcan_ros.node.mailbox import Arrival, Mailbox
 
@@ -151,7 +152,7 @@ class Pipeline:
     def _prepare(self, arrival: Arrival) -> Ready:
         message, fitted = arrival.message, self._engine.camera_format
         order = fitted.order if fitted else "rgb"
-        image, info = decode(message, order), None
+        image, info = convert(message, order), None
         if self._lenses:
             image, info = self._lenses[arrival.camera].look(image, message.header)
         frame = Frame(image, stamp_seconds(message.header.stamp), order)

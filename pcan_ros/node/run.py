@@ -29,7 +29,8 @@ def run_node(stop: StopSignals) -> int:
         print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     try:
-        started = not node.parameters.settings.autostart or node.autostart(lambda: stop.wanted)
+        node.stopped = lambda: stop.wanted
+        started = not node.parameters.settings.autostart or node.autostart() or stop.wanted
         if started:
             spin(node, stop)
     finally:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from pcan_model.inference.errors import UnrecoverableError
+from pcan_model.inference.errors import BuildStopped, UnrecoverableError
 
 Self = TypeVar("Self", bound=LifecycleNode)
 
@@ -23,6 +23,9 @@ def reported(
     def run(self: Self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             transition(self)
+        except BuildStopped as error:
+            self.get_logger().info(f"{transition.__name__}: {error}")
+            return TransitionCallbackReturn.FAILURE
         except Exception as error:  # whatever it is, the node lives on
             expected = isinstance(error, (ValueError, OSError, UnrecoverableError))
             self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")

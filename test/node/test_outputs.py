@@ -29,6 +29,7 @@ from pcan_ros.node.outputs_images import to_jpeg
 from pcan_ros.node.outputs_markers import to_image_marker
 from pcan_ros.node.outputs_vision import to_detections, to_label_info
 from pcan_ros.node.parameters import Settings
+from pcan_ros.node.pipeline import FrameResult
 from pcan_ros.node.throttle import Throttle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,7 +141,7 @@ def test_a_message_that_cannot_be_made_costs_itself_only(monkeypatch: pytest.Mon
     monkeypatch.setattr(outputs, "OUTPUTS", (outputs.Output("overlay", "sensor_msgs/Image", broken),))
     node: Any = Node(said)
     camera = Outputs(node, "~", CLASSES, Throttle())
-    result: Any = SimpleNamespace(tracks=tracks(SQUARE), header=HEADER)
+    result: Any = FrameResult(0, HEADER, np.zeros((9, 9, 3), np.uint8), tracks(SQUARE), 0.0, 0.0, 0.0)
     camera.publish_others(camera.publish_tracks(result, Settings()))
     assert len(said) == 1 and said[0].startswith("~/overlay: not made: AttributeError('another version")
     assert node.sent["~/tracks"] and "~/overlay" not in node.sent
@@ -153,6 +154,7 @@ class Node:
         self.sent: dict[str, list[Any]] = {}
         self.get_logger = lambda: SimpleNamespace(warning=said.append)
         self.resolve_topic_name = lambda topic: topic
+        self.create_service = lambda kind, name, call: SimpleNamespace(kind=kind, name=name, call=call)
 
     def create_publisher(self, _: Any, topic: str, *__: Any, **___: Any) -> Any:
         return SimpleNamespace(

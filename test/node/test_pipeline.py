@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -182,7 +183,7 @@ def test_the_services_answer_what_became_of_their_requests() -> None:
 
     calls, asked, active = dict[str, Any](), list[bool](), [False, True]
     node: Any = SimpleNamespace(create_service=lambda kind, name, call: calls.update({name: call}))
-    add_services(node, reset=lambda: active.pop(0), enable=asked.append)
+    add_services(node, reset=lambda: active.pop(0), enable=asked.append, save=lambda: Path("file.yaml"))
     answers = [calls["~/reset"](services.Trigger.Request(), services.Trigger.Response()) for _ in range(2)]
     assert [answer.success for answer in answers] == [False, True]
     for wanted in (False, True):

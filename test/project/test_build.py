@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 ROOT = Path(__file__).resolve().parents[2]
-MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
+MESSAGES = sorted([*(ROOT / "msg").glob("*.msg"), *(ROOT / "srv").glob("*.srv")])
 OPTIONAL = {"vision_msgs", "foxglove_msgs", "tier4_perception_msgs", "autoware_perception_msgs"}
 NONE, RLE_COCO, BITMAP, MONO8 = range(4)
 
@@ -79,7 +79,7 @@ def encode(encoding: int, crop: NDArray[np.uint8]) -> bytes:
 
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.stem)
 def test_every_line_of_a_message_says_what_it_means(path: Path) -> None:
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if line.strip("-") and line[0] != "#"]
     bare = [line for line in lines if not re.search(r"\S.*\s# .{5,}", line)]
     assert lines and not bare
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import time
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +76,7 @@ class FakeTensorRt:
         self.builds: list[str] = []  # graphs
         self.refuses: set[str] = set()  # "builder", "parse", "build", "load", "context", "execute", "capture"
         self.spoils: set[str] = set()  # outputs that come out as no numbers
+        self.inner_steps, self.inner_pause = 1, 0.0  # of every build: how many, and seconds before each
         self.executed = 0
         self.launched_alone = 0  # executions that were put on a stream outside a capture
         self.timing_caches: list[bytes] = []  # as given to builds
@@ -144,14 +146,24 @@ class Builder:
     def create_builder_config(self) -> BuilderConfig:
         return BuilderConfig(self._module)
 
+    def _inner(self, monitor: Any) -> bool:
+        """Go through the inner steps; return whether nobody stopped the build."""
+        for step in range(self._module.inner_steps):
+            time.sleep(self._module.inner_pause)
+            if not monitor.step_complete("Inner", step):
+                return False
+        return True
+
     def build_serialized_network(self, network: Any, config: BuilderConfig) -> Any:
         if config.progress_monitor:
             config.progress_monitor.phase_start("Building", None, 2)
-            config.progress_monitor.phase_start("Inner", "Building", 5)
-            config.progress_monitor.step_complete("Inner", 0)
-            config.progress_monitor.step_complete("Building", 0)
+            config.progress_monitor.phase_start("Inner", "Building", self._module.inner_steps)
+            going = self._inner(config.progress_monitor)
+            going = going and config.progress_monitor.step_complete("Building", 0)
             config.progress_monitor.phase_finish("Inner")
             config.progress_monitor.phase_finish("Building")
+            if not going:
+                return None
         if "build" in self._module.refuses:
             self._logger.log(Severity.ERROR, "Could not find any implementation\n for node conv1")
             return None

@@ -49,3 +49,11 @@ class TimeSynchronizer(ApproximateTimeSynchronizer):
 
     def __init__(self, inputs: Sequence[SimpleFilter], queue_size: int) -> None:
         super().__init__(inputs, queue_size, 0.0)
+
+
+class Subscriber(SimpleFilter):
+    """Hands on the messages of a topic."""
+
+    def __init__(self, node: Any, kind: Any, topic: str, *, qos_profile: Any = 10) -> None:
+        super().__init__()
+        node.create_subscription(kind, topic, self.signalMessage, qos_profile)

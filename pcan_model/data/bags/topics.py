@@ -8,11 +8,10 @@ from rosbags.interfaces import Connection
 
 from pcan_model.data.bags.message_types import COMPRESSED, IMAGE
 from pcan_model.data.bags.reading import Bag, BagError
-from pcan_model.data.image_decoding import EIGHT_BIT, SIXTEEN_BIT, TWO_PLANES
+from pcan_model.data.image_decoding import ENCODINGS
 
 COLOUR, MONO, DEEP, UNKNOWN, DEPTH = range(5)  # kinds of images, in order of preference
 MONOCHROME = ("mono8", "8UC1", "mono16")
-KNOWN = {*EIGHT_BIT, *SIXTEEN_BIT, *TWO_PLANES}  # supported encodings
 
 
 def image_topic(bag: Bag, topic: str) -> Connection:
@@ -56,4 +55,4 @@ def _kind(encoding: str) -> int:
         return DEEP
     if pixels in MONOCHROME:
         return MONO
-    return COLOUR if pixels in KNOWN or pixels in ("jpeg", "jpg", "png") else UNKNOWN
+    return COLOUR if pixels in ENCODINGS or pixels in ("jpeg", "jpg", "png") else UNKNOWN

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pcan_model.inference.errors import ModelError
+from pcan_model.inference.errors import BuildStopped, ModelError
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.logger import make_logger
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of a phase, the steps done and all steps."""
+"""Called with the name of a phase, the steps done and all steps; what it raises ends the build."""
 
 
-def in_tenths(say: Callable[[str], None]) -> Progress:
-    """Return a progress callback that reports a line after every tenth of a phase."""
+def in_tenths(say: Callable[[str], None], stopped: Callable[[], bool] = lambda: False) -> Progress:
+    """Return a progress callback that reports a line after every tenth of a phase.
+
+    stopped  whether the build is to end; then the callback raises BuildStopped
+    """
     reported: dict[str, int] = {}
 
     def report(phase: str, done: int, steps: int) -> None:
+        if stopped():
+            raise BuildStopped("the build of an engine was stopped")
         before, reported[phase] = reported.get(phase, 0), 10 * done // max(steps, 1)
         if reported[phase] > before:
             say(f"{phase}: {10 * reported[phase]} % done")
@@ -61,10 +66,13 @@ def build_engine(
     network, parser = parse(bindings, builder, onnx, logger)
     config = _configure(bindings, builder, options)
     cache = _attach_timing_cache(bindings, config, timing_cache)
-    if progress:
-        config.progress_monitor = _monitor(trt, progress)
+    monitor = _monitor(trt, progress) if progress else None
+    if monitor:
+        config.progress_monitor = monitor
     plan = builder.build_serialized_network(network, config)
     del parser  # which owns the weights of the network
+    if monitor and monitor.error:
+        raise monitor.error
     if plan is None:
         raise ModelError(f"{onnx}: {bindings.title} cannot build it: {logger.reason()}")
     return Built(bytes(memoryview(plan)), bytes(memoryview(cache.serialize())) if cache else b"")
@@ -114,29 +122,44 @@ def _attach_timing_cache(bindings: Bindings, config: Any, content: bytes) -> Any
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:
-    """Return a trt.IProgressMonitor that reports the outermost phases."""
+    """Return a trt.IProgressMonitor that reports the outermost phases at every step, also of inner ones."""
 
     class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
+            self.error: BaseException | None = None  # that the callback raised
             self._steps: dict[str, int] = {}
+            self._last = ("", 0, 0)  # what was reported last
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             """Record the start of a phase."""
             if parent_phase is None:
                 self._steps[phase_name] = num_steps
-                progress(phase_name, 0, num_steps)
+                self._report(phase_name, 0)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            """Report a step; returns True to continue the build."""
+            """Report a step; returns whether to continue the build."""
             if phase_name in self._steps:
-                progress(phase_name, step + 1, self._steps[phase_name])
-            return True
+                return self._report(phase_name, step + 1)
+            return self._call(*self._last)
 
         def phase_finish(self, phase_name: str) -> None:
             """Report the end of a phase."""
-            steps = self._steps.pop(phase_name, None)
-            if steps is not None:
-                progress(phase_name, steps, steps)
+            if phase_name in self._steps:
+                self._report(phase_name, self._steps[phase_name])
+                del self._steps[phase_name]
+
+        def _report(self, phase: str, done: int) -> bool:
+            self._last = (phase, done, self._steps[phase])
+            return self._call(*self._last)
+
+        def _call(self, phase: str, done: int, steps: int) -> bool:
+            """Keep what the callback raises: an exception must not pass through TensorRT."""
+            try:
+                if self.error is None:
+                    progress(phase, done, steps)
+            except BaseException as error:
+                self.error = error
+            return self.error is None
 
     return Monitor()

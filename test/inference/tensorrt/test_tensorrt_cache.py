@@ -14,7 +14,7 @@ from support.fake_tensorrt import FakeTensorRt
 from support.squares import export_squares
 
 from pcan_model.cli import build_engine as build_command
-from pcan_model.inference.errors import ModelError
+from pcan_model.inference.errors import BuildStopped, ModelError
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, in_tenths
@@ -146,7 +146,31 @@ def test_a_graph_that_needs_a_plugin_is_refused_with_the_command_that_helps(
 def test_a_build_reports_its_outer_phases(store: Store, files: ModelFiles) -> None:
     STEPS.clear()
     store.provider.load(files, "frame", build=True)
-    assert STEPS == [("Building", 0, 2), ("Building", 1, 2), ("Building", 2, 2)]
+    steps = [("Building", 0, 2), ("Building", 0, 2), ("Building", 1, 2), ("Building", 2, 2)]
+    assert steps == STEPS, "the second at a step of an inner phase"
+
+
+@pytest.mark.parametrize("error", [BuildStopped("stopped"), KeyboardInterrupt()])
+def test_what_the_report_raises_ends_the_build_at_the_next_step(
+    store: Store, files: ModelFiles, error: BaseException
+) -> None:
+    def report(*_: object) -> None:
+        raise error
+
+    store.trt.inner_steps = 1000
+    store.trt.inner_pause = 1.0
+    provider = replace(store.provider, progress=report)
+    with pytest.raises(type(error)):
+        provider.load(files, "frame", build=True)
+    assert not store.trt.builds and not store.cache.entries()
+
+
+def test_a_build_that_is_to_stop_says_so() -> None:
+    stop = [False, True]
+    report = in_tenths(print, stopped=lambda: stop.pop(0))
+    report("Building", 0, 40)
+    with pytest.raises(BuildStopped, match="the build of an engine was stopped"):
+        report("Building", 1, 40)
 
 
 def test_progress_is_told_once_a_tenth_and_anew_for_the_next_engine() -> None:

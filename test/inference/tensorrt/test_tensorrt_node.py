@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from lifecycle_msgs.msg import Transition
 from pcan_ros.msg import TrackedInstanceArray
 from sensor_msgs.msg import Image
 from support.batched import export_batched
-from support.robot import image, robot
+from support.robot import PATIENCE, image, new_domain, robot
 from support.squares import export_squares, pixels
+
+from pcan_ros.client.process import NodeProcess
 
 CAR = 2
 CUDART = """
@@ -49,6 +53,8 @@ class Spoils(set):
 
 module = FakeTensorRt(device)
 module.spoils = Spoils()
+if fault() == "slow build":
+    module.inner_steps, module.inner_pause = 1200, 0.05
 
 def __getattr__(name):
     return getattr(module, name)
@@ -78,6 +84,23 @@ def given(tmp_path: Path) -> dict[str, object]:
 @pytest.fixture
 def squares(tmp_path: Path) -> Path:
     return export_squares(tmp_path / "squares")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_long_build_and_the_node(
+    fault: Path, squares: Path, given: dict[str, object], number: int
+) -> None:
+    fault.write_text("slow build")  # for a minute
+    parameters = given | {"model": str(squares)}
+    with NodeProcess(parameters, {"ROS_DOMAIN_ID": str(new_domain())}) as process:
+        end = time.monotonic() + PATIENCE
+        while "building it" not in process.log() and time.monotonic() < end and process.alive():
+            time.sleep(0.05)
+        os.kill(process.pid, number)
+        code, log = process.wait(PATIENCE), process.log()
+    assert code == 0 and "building it" in log, log
+    assert not re.search("ERROR|Traceback|FATAL", log), log
+    assert not list(Path(str(given["engine_cache"])).glob("*/*.plan"))
 
 
 def test_it_tracks_and_a_failing_device_makes_it_inactive(
