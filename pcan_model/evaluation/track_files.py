@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pcan_model.core import rle
 from pcan_model.core.atomic_write import atomic_file, atomic_folder
 from pcan_model.core.errors import DataError, UserError
 from pcan_model.data.files import write_image
-from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.formats import bdd100k, cvat, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks
 from pcan_model.evaluation.metrics.comparison import Objects, objects_of
 from pcan_model.evaluation.predictions import tubes_of
@@ -195,6 +196,28 @@ def _coco(path: Path, recording: Recording) -> Iterator[Write]:
 
 
 @contextmanager
+def _cvat(path: Path, recording: Recording) -> Iterator[Write]:
+    masks: dict[int, dict[int, dict[str, str]]] = {}  # by track and frame
+    votes: dict[int, Counter[str]] = {}
+    sizes: list[tuple[int, int]] = []
+
+    def write(frame: TrackedFrame) -> None:
+        sizes.append((frame.tracks.height, frame.tracks.width))
+        if sizes[-1] != sizes[0]:
+            raise DataError(path, frame.name, f"an image of {sizes[0]}, as the first", sizes[-1])
+        for each, label in zip(frame.objects, frame.labels, strict=True):
+            if each.mask.area:
+                masks.setdefault(each.track_id, {})[frame.index] = cvat.encode_mask(each.mask)
+                votes.setdefault(each.track_id, Counter())[label] += 1
+
+    with _text(path) as out:
+        yield write
+        tracks = [cvat.MaskTrack(n, votes[n].most_common(1)[0][0], found) for n, found in masks.items()]
+        size = sizes[0] if sizes else (0, 0)
+        out.write(cvat.encode(tracks, recording.classes, name=recording.name, frames=len(sizes), size=size))
+
+
+@contextmanager
 def _youtube_vis(path: Path, _: Recording) -> Iterator[Write]:
     found: list[Objects] = []
     with _text(path) as out:
@@ -243,6 +266,7 @@ TRACK_FILES = {
     "youtube_vis": TrackFile("results.json of YouTube-VIS, a mask per track and frame; no ids", _youtube_vis),
     "coco": TrackFile("COCO JSON of images, categories and annotations with track_id", _coco),
     "coco_results": TrackFile("list of detections for COCO's evaluation, with track_id", _coco_results),
+    "cvat": TrackFile("XML of CVAT for video 1.1, tracks of masks; one class per track, no scores", _cvat),
     "csv": TrackFile("a line per object: frame, time, id, class, score, box, velocity, run lengths", _csv),
     "masks": TrackFile("folder of 16-bit PNG, the track id of every pixel; no classes", _masks, folder=True),
 }

@@ -121,6 +121,16 @@ def test_coco_opens_as_a_data_set_and_its_detections_are_scored(
     assert tracks == [1, 2] * FRAMES
 
 
+def test_cvat_opens_as_a_data_set(frames: list[TrackedFrame], tmp_path: Path) -> None:
+    write("cvat", tmp_path / "annotations.xml", frames)
+    write_images(tmp_path / "images")
+    (clip,) = open_clips(tmp_path)
+    for frame in frames:
+        labels = clip.labels(frame.index)
+        assert np.array_equal(labels.masks(), frame.masks) and labels.ids.tolist() == frame.ids.tolist()
+        assert labels.labels.tolist() == frame.class_ids.tolist()
+
+
 def test_csv_loses_nothing(frames: list[TrackedFrame], tmp_path: Path) -> None:
     path = write("csv", tmp_path / "found.csv", frames)
     with path.open(newline="") as file:
