@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from pcan_model.core.package_files import SHIPPED_MODELS, default_model
 from pcan_model.inference.errors import ModelError
@@ -60,3 +61,11 @@ def test_without_the_hubs_library_the_error_says_what_to_install(monkeypatch: py
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="pip install huggingface_hub"):
         find_model("hf://me/street")
+
+
+@pytest.mark.parametrize("name", SHIPPED_MODELS)
+def test_every_shipped_model_has_a_card_in_the_form_of_the_hub(name: str) -> None:
+    _, head, text = (find_model(name) / "README.md").read_text().split("---\n", 2)
+    card = yaml.safe_load(head)
+    assert card["library_name"] == "pcan_ros" and card["license"] == "other" and card["license_name"]
+    assert text.lstrip().startswith("# Model card")
