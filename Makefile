@@ -12,7 +12,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu check fuzz format reference docs env train-env build clean
+.PHONY: help demo test test-gpu check fuzz format reference docs dist env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -70,6 +70,10 @@ docs: ## the documents as a site, into site/index.html (Python 3.11 or newer)
 	@$(ENVIRONMENT) docs
 	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet && echo "written: site/index.html"
 
+dist: ## the wheel and the source archive, checked, into dist/
+	@$(ENVIRONMENT) publish
+	@source tools/env.sh && rm -rf dist && python -m build --outdir dist . && python -m twine check --strict dist/*
+
 env: ## the whole environment: runtime, ROS 2, PyTorch, ModelOpt, OpenVINO, TensorRT-RTX, checkers
 	@$(ENVIRONMENT) runtime ros train quantize openvino tensorrt check
 
@@ -82,4 +86,4 @@ build: ## the ROS 2 package, by colcon, into install/
 	@source tools/env.sh && colcon build --symlink-install
 
 clean: ## remove what was built, but not .venv
-	rm -rf build install log demo site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build install log demo site dist .mypy_cache .ruff_cache .pytest_cache

@@ -31,6 +31,7 @@ SIZES = {  # what a stage adds, measured on x86-64
     "check": "100 MB",
     "fuzz": "110 MB",
     "docs": "170 MB: mkdocs-material",
+    "publish": "40 MB",
     "openvino": "180 MB",
     "quantize": "40 MB",
     "tensorrt": "270 MB: tests build engines with TensorRT-RTX, no GPU needed",

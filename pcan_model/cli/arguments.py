@@ -90,6 +90,8 @@ def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, 
         keywords["type"] = Path
     if entry.many:
         keywords["nargs"] = entry.length or ("+" if entry.required or entry.optional else "*")
+        if not positional and not entry.length:
+            keywords["action"] = _Gather
     elif positional and not entry.required:
         keywords["nargs"] = "?"
     if metavar or entry.unit:
@@ -99,6 +101,14 @@ def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, 
     elif not positional:
         keywords["required"] = True
     parser.add_argument(*names, **keywords)
+
+
+class _Gather(argparse.Action):
+    """Collects the values of an option that is given several times."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*(() if before is self.default else before), *values])
 
 
 def _help(entry: Setting) -> str:

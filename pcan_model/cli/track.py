@@ -1,4 +1,4 @@
-"""`pcan-track`: run the tracker on a video or folder, without ROS."""
+"""`pcan-track`: track a video, a folder, a camera or a stream, without ROS."""
 
 from __future__ import annotations
 
@@ -6,43 +6,66 @@ import pcan_model.inference.blas  # noqa: F401  before anything imports NumPy
 
 # isort: split
 import argparse
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from tqdm import tqdm
 
+from pcan_model.api.load import VideoTracker, load
+from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.fields import about, setting
-from pcan_model.core.package_files import default_model
-from pcan_model.core.stamps import seconds
-from pcan_model.core.structures import Frame, Tracks
-from pcan_model.data.clips import Clip
-from pcan_model.data.registry import open_clip
-from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
+from pcan_model.core.structures import Tracks
+from pcan_model.data.files import FileClip
+from pcan_model.data.footage import Footage, open_footage
+from pcan_model.data.live import LiveStream
+from pcan_model.evaluation.predictions import images_of
+from pcan_model.evaluation.submission import times_of
+from pcan_model.evaluation.track_files import TRACK_FILES, Recording, Target, Write, read_target, write_tracks
+from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
-from pcan_model.tracking.tracker import Tracker
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
+from pcan_model.visualization.window import window
 
 EXPLANATION = """\
-Track a video or a folder of images and draw the tracks.
+Track what a video, a folder of images, a bag, a camera or a stream shows; draw the tracks and write them.
 
   pcan-track street.mp4 --out tracks.mp4 --sheet tracks.png
   pcan-track drive/ --model models/robot --backend openvino
+  pcan-track street.mp4 --no-video --write kitti_mots:found/0001.txt coco:found.json
+  pcan-track 0 --show --no-video --classes car pedestrian
+  pcan-track rtsp://camera/stream --region "0,300 1280,300 1280,720 0,720" --write csv:found.csv
+
+A live stream is tracked until Ctrl-C, or q in the window; then all files are complete.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TrackOptions:
-    """The clip to track, the model, and the files to write."""
+    """The footage to track, the model, and the files to write."""
 
-    input: Path = field(metadata=about("video, image, folder of images, or bag"))
-    model: Path | None = setting(None, "folder of an exported model (default: pcan_street)")
+    input: str = field(metadata=about("video, image, folder of images, bag, number of a camera, or URL"))
+    model: str = setting(
+        "street", "street or street_tiny, folder of an exported model, or hf://OWNER/NAME on the hub"
+    )
     size: str = setting("", DESCRIPTION)
+    classes: tuple[str, ...] = setting((), "classes to track, such as car (default: all)")
+    region: str = setting(
+        "", "where objects are tracked: corners in pixels such as '0,600 1280,600 1280,720', or an image"
+    )
+    ignore: str = setting("", "where nothing is tracked, in the same form")
     out: Path = setting(Path("tracks.mp4"), "video to write")
+    video: bool = setting(True, "write the video")
     sheet: Path | None = setting(None, "contact sheet (PNG) to write")
+    write: tuple[str, ...] = setting((), "tracks to write, FORMAT:PATH")
+    show: bool = setting(False, "show the tracks in a window while they are made")
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
 
@@ -54,35 +77,94 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _track(arguments: Sequence[str]) -> int:
     options = read_options(TrackOptions, _parser().parse_args(arguments))
-    how = EngineOptions(options.backend, size=options.size, threads=options.threads)
-    opened = open_engine(options.model or default_model(), how)
-    tracker = Tracker(opened.engine)
-    clip = open_clip(options.input)
-    _check_outputs(options)
-    classes = tracker.engine.config.classes
-    render(track(tracker, clip), classes, rate=clip.rate, video=options.out, sheet=options.sheet)
-    print(f"written: {options.out}")
-    return report_problems("pcan-track", clip.problems())
+    targets = [read_target(text) for text in options.write]
+    tracker = _load(options)
+    footage = open_footage(options.input)
+    _check_outputs(options, targets)
+    with (
+        write_tracks(targets, _recording(footage, tracker.classes)) as write,
+        window(options.input) if options.show else nullcontext() as show,
+        _interruptible(footage) as stopped,
+    ):
+        frames = _written(tracker.track(footage), footage, write, stopped)
+        video = options.out if options.video else None
+        render(frames, tracker.classes, rate=footage.rate, video=video, sheet=options.sheet, show=show)
+    _report(options, targets, footage)
+    return report_problems("pcan-track", footage.problems())
 
 
-def track(tracker: Tracker, clip: Clip) -> Iterator[tuple[RgbImage, Tracks]]:
-    """Yield every image of a clip with its tracks."""
-    state = tracker.start()
-    for frame in tqdm(clip.frames(), total=clip.count, unit="frame"):
-        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)))
-        yield frame.image, tracks
+def _load(options: TrackOptions) -> VideoTracker:
+    return load(
+        options.model,
+        backend=options.backend,
+        size=options.size,
+        threads=options.threads,
+        classes=options.classes,
+        region=options.region,
+        ignore=options.ignore,
+    )
 
 
-def _check_outputs(options: TrackOptions) -> None:
+def _recording(footage: Footage, classes: tuple[str, ...]) -> Recording:
+    numbers = times_of(images_of(footage)) if isinstance(footage, FileClip) else ()
+    return Recording(footage.name, classes, numbers)
+
+
+def _written(
+    frames: Iterator[TrackedFrame], footage: Footage, write: Write, stopped: list[bool]
+) -> Iterator[tuple[RgbImage, Tracks]]:
+    """Write every frame to the files and pass it on, until told to stop."""
+    for frame in tqdm(frames, total=footage.count, unit="frame"):
+        write(frame)
+        yield frame.image, frame.tracks
+        if stopped:
+            return
+
+
+@contextmanager
+def _interruptible(footage: Footage) -> Iterator[list[bool]]:
+    """Yield a list that the first Ctrl-C fills, for a live stream; others are interrupted by it."""
+    stopped: list[bool] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped:  # the stream has stalled
+            signal.default_int_handler(number, frame)
+        stopped.append(True)
+
+    if not isinstance(footage, LiveStream):
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _report(options: TrackOptions, targets: Sequence[Target], footage: Footage) -> None:
+    written: list[Any] = [options.out] if options.video else []
+    for path in (*written, *filter(None, [options.sheet]), *(target.path for target in targets)):
+        print(f"written: {path}")
+    if isinstance(footage, LiveStream) and footage.skipped:
+        print(f"{footage.shown}: {footage.skipped} images were skipped for newer ones")
+
+
+def _check_outputs(options: TrackOptions, targets: Sequence[Target]) -> None:
     """Raise ValueError for an output that cannot be written, before the work starts."""
-    for out in filter(None, (options.out, options.sheet)):
-        if out.is_dir() or out.resolve() == options.input.resolve():
+    files = [options.sheet, *(target.path for target in targets)] + [options.out] * options.video
+    for out in filter(None, files):
+        if out.is_dir() or out.resolve() == Path(options.input).resolve():
             raise ValueError(f"{out}: expected the name of a file to write, got a folder or the input")
+    known = [out.resolve() for out in files if out is not None]
+    if twice := [str(out) for out in known if known.count(out) > 1]:
+        raise ValueError(f"{twice[0]}: expected a file of its own for each output, got several")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("pcan-track", EXPLANATION)
-    add_options(parser, TrackOptions, positional=("input",))
+    lines = "\n".join(f"  {name:14} {kind.about}" for name, kind in TRACK_FILES.items())
+    parser = command_parser("pcan-track", EXPLANATION, f"formats of --write:\n{lines}")
+    metavars = {"write": "FORMAT:PATH", "classes": "CLASS"}
+    add_options(parser, TrackOptions, positional=("input",), metavars=metavars)
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SHIPPED = "pcan_street"  # the default model
+SHIPPED_MODELS = {"street": SHIPPED, "street_tiny": "pcan_street_tiny"}  # folders of models/, by short name
 
 
 def shared(name: str) -> Path:

@@ -47,8 +47,8 @@ class ClipPredictions:
         return Video(_tubes(self.ground_truth), self.tubes())
 
     def tubes(self) -> tuple[Tube, ...]:
-        """Return the tracks as tubes: each of its most frequent class, with its mean score."""
-        return _tubes(by_majority(self.predicted))
+        """Return the tracks as tubes."""
+        return tubes_of(self.predicted)
 
 
 def collect_predictions(
@@ -99,6 +99,11 @@ def by_majority(frames: tuple[Objects, ...]) -> tuple[Objects, ...]:
     most = {number: counted.most_common(1)[0][0] for number, counted in votes.items()}
     labels = (np.array([most[number] for number in frame.ids.tolist()], np.int64) for frame in frames)
     return tuple(replace(frame, labels=own) for frame, own in zip(frames, labels, strict=True))
+
+
+def tubes_of(predicted: tuple[Objects, ...]) -> tuple[Tube, ...]:
+    """Return the tracks of T frames as tubes: each of its most frequent class, with its mean score."""
+    return _tubes(by_majority(predicted))
 
 
 def _tubes(frames: tuple[Objects, ...]) -> tuple[Tube, ...]:

@@ -21,6 +21,7 @@ from pcan_model.data.files import write_image
 from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks
 from pcan_model.data.formats.reading import read_json
+from pcan_model.evaluation.metrics.average_precision import Tube
 from pcan_model.evaluation.metrics.comparison import Objects
 from pcan_model.evaluation.predictions import ClipPredictions
 
@@ -64,7 +65,8 @@ def write_submission(
     results: list[dict[str, Any]] = []
     for number, predictions in enumerate(clips, start=1):
         if kind == "youtube_vis":
-            results += _youtube_vis(predictions, ids.videos.get(predictions.name, number), ids)
+            video = ids.videos.get(predictions.name, number)
+            results += youtube_vis_results(predictions.tubes(), video, ids.categories)
             continue
         frames = [
             labels_of(one, size) for one, size in zip(predictions.predicted, predictions.sizes, strict=True)
@@ -127,16 +129,21 @@ def _scalabel(
     write_bytes(path, json.dumps(entries).encode())
 
 
-def _youtube_vis(predictions: ClipPredictions, video: int, ids: VideoIds) -> list[dict[str, Any]]:
-    tubes = predictions.tubes()
-    categories = ids.categories or {tube.category: tube.category + 1 for tube in tubes}
+def youtube_vis_results(
+    tubes: Sequence[Tube], video: int, categories: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    """Return the entries of a video in results.json.
+
+    categories  ids by label, tracks of other classes are dropped; empty: label + 1
+    """
+    known = categories or {tube.category: tube.category + 1 for tube in tubes}
     return [
         {
             "video_id": video,
-            "category_id": categories[tube.category],
+            "category_id": known[tube.category],
             "score": tube.score,
             "segmentations": [rle and rle | {"counts": rle["counts"].decode("ascii")} for rle in tube.rles],
         }
         for tube in tubes
-        if tube.category in categories
+        if tube.category in known
     ]

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from pcan_model.core.geometry import Boxes, Letterbox, clip_boxes
 from pcan_model.core.structures import Detections
 
-INSIDE = 0.5  # share of a box in ignored regions above which the object is ignored
+INSIDE = 0.5  # share of a box in regions above which the object is inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """Parts of a camera's image where nothing is tracked, such as the bonnet."""
+    """Parts of a camera's image, such as the bonnet."""
 
     polygons: tuple[NDArray[np.int32], ...] = ()  # each (N, 2) x y, pixels of the image
-    images: tuple[NDArray[np.uint8], ...] = ()  # each (H, W), ignored where above 0; stretched over the image
+    images: tuple[NDArray[np.uint8], ...] = ()  # each (H, W), inside where above 0; stretched over the image
     _sums: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)  # by the image's size
 
     def share(self, boxes: Boxes, height: int, width: int) -> NDArray[np.float64]:
-        """Return which share of every box, (N, 4) in pixels of the image, is ignored; (N,)."""
+        """Return which share of every box, (N, 4) in pixels of the image, is inside; (N,)."""
         sums = self._sums.get((height, width))
         if sums is None:
             sums = self._sums[height, width] = self._summed(height, width)
@@ -32,13 +32,13 @@ class Regions:
         return np.asarray((sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]) / area, np.float64)
 
     def _summed(self, height: int, width: int) -> NDArray[np.int32]:
-        """Return the number of ignored pixels above and left of every corner, (height + 1, width + 1)."""
-        ignored = np.zeros((height, width), np.uint8)
+        """Return the number of pixels inside, above and left of every corner, (height + 1, width + 1)."""
+        inside = np.zeros((height, width), np.uint8)
         for polygon in self.polygons:
-            cv2.fillPoly(ignored, [polygon], 1)
+            cv2.fillPoly(inside, [polygon], 1)
         for image in self.images:
-            ignored |= cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-        return np.asarray(cv2.integral(ignored), np.int32)
+            inside |= cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        return np.asarray(cv2.integral(inside), np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,8 @@ class Admission:
 
     least_scores: NDArray[np.float32] | None = None  # (classes,) in [0, 1]; above 1: none of the class
     least_side: float = 0.0  # of a box's longer side, pixels of the image
-    ignored: Regions | None = None
+    ignored: Regions | None = None  # where nothing is tracked
+    inside: Regions | None = None  # the only part where objects are tracked; None: everywhere
 
     def admit(self, found: Detections, letterbox: Letterbox) -> Detections:
         """Return the detections that may be tracked; their boxes are in pixels of the network."""
@@ -59,6 +60,8 @@ class Admission:
             kept &= (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0.0) >= self.least_side
         if self.ignored is not None:
             kept &= self.ignored.share(boxes, *letterbox.source) <= INSIDE
+        if self.inside is not None:
+            kept &= self.inside.share(boxes, *letterbox.source) > INSIDE
         return found if kept.all() else found.take(kept)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -97,17 +97,28 @@ def render(
     classes: tuple[str, ...],
     *,
     rate: float,
-    video: Path,
+    video: Path | None,
     sheet: Path | None = None,
+    show: Callable[[RgbImage], bool] | None = None,
 ) -> None:
-    """Draw the tracks of every frame; frames without tracks (dropped) are written unchanged."""
+    """Draw the tracks of every frame; frames without tracks (dropped) are drawn unchanged.
+
+    show  called with every drawn image; returns whether to go on
+    """
+    if video is None and sheet is None and show is None:
+        for _ in frames:
+            pass
+        return
     sheet_tiles = Sheet()
-    with overlay_video(video, rate) as out:
+    with nullcontext() if video is None else overlay_video(video, rate) as out:
         for image, tracks in frames:
             drawn = image if tracks is None else draw(image, tracks, classes)
-            out.write(drawn)
+            if out is not None:
+                out.write(drawn)
             if sheet is not None:
                 sheet_tiles.offer(drawn)
+            if show is not None and not show(drawn):
+                break
     if sheet is not None:
         sheet_tiles.save(sheet)
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.tracking.admission import Admission, Regions
+from pcan_model.tracking.admission_text import (
+    REGION,
+    AdmissionError,
+    Region,
+    class_index,
+    least_scores,
+    parts,
+    read_region,
+    regions_of,
+)
 from pcan_ros.node.parameters import ParameterError, Settings
 
-NEVER = 2.0  # a score that no detection has
-REGION = "3 corners or more such as 0,600 1280,600 1280,720, or an image; 1: before it for camera 1 only"
+EXPECTED = f"{REGION}; 1: before it for camera 1 only"
 ENTRY = re.compile(r"(?:(\d+):)?\s*(.+)", re.DOTALL)
-POLYGON = re.compile(r"-?\d+,-?\d+(\s+-?\d+,-?\d+){2,}")
 
 
 def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, ...]:
@@ -24,23 +30,19 @@ def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, .
 
     classes  of the model
     """
-    scores = _scores(settings, classes)
     cameras = range(len(settings.cameras))
-    regions = _regions(settings.ignore, len(cameras))
+    try:
+        scores, regions = _scores(settings, classes), _regions(settings.ignore, len(cameras))
+    except AdmissionError as error:
+        raise ParameterError(str(error)) from error
     return tuple(Admission(scores, settings.min_size, regions[camera]) for camera in cameras)
 
 
 def _scores(settings: Settings, classes: Sequence[str]) -> NDArray[np.float32] | None:
     """Return the least score of every class, (classes,); None where nothing is asked for."""
-    kept = [_class("classes", name, classes) for name in _parts(settings.classes, ",")]
-    given = dict(_score(text, classes) for text in _parts(settings.class_scores, ","))
-    if not kept and not given:
-        return None
-    least = np.full(len(classes), NEVER if kept else 0.0, np.float32)
-    least[kept] = 0.0
-    for label, score in given.items():
-        least[label] = max(least[label], score)
-    return least
+    kept = [class_index(name, classes, "classes") for name in parts(settings.classes, ",")]
+    given = dict(_score(text, classes) for text in parts(settings.class_scores, ","))
+    return least_scores(kept, given, len(classes))
 
 
 def _score(text: str, classes: Sequence[str]) -> tuple[int, float]:
@@ -51,28 +53,16 @@ def _score(text: str, classes: Sequence[str]) -> tuple[int, float]:
         score = -1.0
     if not 0 <= score <= 1:
         raise ParameterError(f"class_scores: expected CLASS=SCORE from 0 to 1 such as car=0.5, got {text!r}")
-    return _class("class_scores", name, classes), score
-
-
-def _class(parameter: str, name: str, classes: Sequence[str]) -> int:
-    if name not in classes:
-        raise ParameterError(f"{parameter}: expected classes of {', '.join(classes)}; got {name!r}")
-    return list(classes).index(name)
+    return class_index(name, classes, "class_scores"), score
 
 
 def _regions(text: str, cameras: int) -> tuple[Regions | None, ...]:
-    polygons: list[list[NDArray[np.int32]]] = [[] for _ in range(cameras)]
-    images: list[list[NDArray[np.uint8]]] = [[] for _ in range(cameras)]
-    for entry in _parts(text, ";"):
+    found: list[list[Region]] = [[] for _ in range(cameras)]
+    for entry in parts(text, ";"):
         number, region = _entry(entry, cameras)
         for camera in range(cameras) if number is None else (number,):
-            if POLYGON.fullmatch(region):
-                corners = [[int(side) for side in corner.split(",")] for corner in region.split()]
-                polygons[camera].append(np.array(corners, np.int32))
-            else:
-                images[camera].append(_image(region))
-    pairs = zip(polygons, images, strict=True)
-    return tuple(Regions(tuple(p), tuple(i)) if p or i else None for p, i in pairs)
+            found[camera].append(read_region(region, "ignore", EXPECTED))
+    return tuple(regions_of(each) for each in found)
 
 
 def _entry(text: str, cameras: int) -> tuple[int | None, str]:
@@ -82,15 +72,3 @@ def _entry(text: str, cameras: int) -> tuple[int | None, str]:
     if found is None or (number is not None and number >= cameras):
         raise ParameterError(f"ignore: expected a camera from 0 to {cameras - 1}, got {text!r}")
     return number, found[2].strip()
-
-
-def _image(text: str) -> NDArray[np.uint8]:
-    path = Path(text).expanduser()
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if image is None:
-        raise ParameterError(f"ignore: expected {REGION}; got {text!r}")
-    return np.asarray(image, np.uint8)
-
-
-def _parts(text: str, separator: str) -> list[str]:
-    return [part.strip() for part in text.split(separator) if part.strip()]

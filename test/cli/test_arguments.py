@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pcan_model.cli import build_engine as build_command
 from pcan_model.cli import drive as render
 from pcan_model.cli.arguments import add_options, at_least, read_options
 from pcan_model.cli.score import ScoreOptions
+from pcan_model.core.fields import setting
 
 NONSENSE: dict[Callable[[list[str]], int], tuple[list[str], list[str]]] = {
     train.main: (
@@ -89,3 +91,27 @@ def test_drives_that_cannot_be_written_are_one_line(
     assert render.main(["--out", str(tmp_path / "file"), "--count", "1", "--length", "1"]) == 2
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pcan-drive")]
     assert "Not a directory" in error or "File exists" in error
+
+
+@dataclass(frozen=True)
+class Words:
+    """An option of several values with a default."""
+
+    words: tuple[str, ...] = setting(("default",), "some words")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], ("default",)),
+        (["--words", "a", "b"], ("a", "b")),
+        (["--words", "a", "--words", "b"], ("a", "b")),
+        (["--words"], ()),
+    ],
+)
+def test_an_option_of_several_values_may_be_given_several_times(
+    given: list[str], expected: tuple[str, ...]
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, Words)
+    assert read_options(Words, parser.parse_args(given)).words == expected

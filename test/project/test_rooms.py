@@ -21,6 +21,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "data",
     "synthetic",
     "visualization",
+    "api",
     "training",
     "released",
     "sipmask",
@@ -39,11 +40,13 @@ NO_TORCH = (
     "data",
     "synthetic",
     "visualization",
+    "api",
 )  # whole rooms, but for what is named here
 ALLOWED = {"pcan_model.visualization.attention_recorder"}  # runs the network in torch
 ROBOT = (  # what starts on the robot
     "pcan_ros.node.run",
     "pcan_ros.demo",
+    "pcan_model.api.load",
     "pcan_ros.bag.command",
     "pcan_model.cli.track",
     "pcan_model.cli.data",

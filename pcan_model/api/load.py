@@ -1,0 +1,82 @@
+"""Loads a model that tracks videos, cameras and images."""
+
+from __future__ import annotations
+
+import pcan_model.inference.blas  # noqa: F401  before anything imports NumPy
+
+# isort: split
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pcan_model.api.tracked_frame import TrackedFrame
+from pcan_model.core.structures import Frame
+from pcan_model.data.footage import Footage, Source, open_footage, seconds_of
+from pcan_model.inference.backends import EngineOptions, open_engine
+from pcan_model.inference.model_names import find_model
+from pcan_model.tracking.admission_text import read_admission
+from pcan_model.tracking.tracker import Tracker
+
+
+class VideoTracker:
+    """A loaded model; every call of `track` begins anew, without tracks."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the class names of the model."""
+        return tuple(self._tracker.engine.config.classes)
+
+    def track(self, source: Source) -> Iterator[TrackedFrame]:
+        """Track what a source shows, image by image.
+
+        source  a video, an image, a folder of images or a bag; a camera's number (0) or a URL (rtsp://…);
+                an iterable of images, (H, W, 3) uint8 RGB, or of Frame, which has a time
+
+        A live source yields its newest image and never waits for a slow reader. Raises DataError at once if
+        the source cannot be opened; warns at the end of a file that was cut off.
+        """
+        footage = open_footage(source)
+        return self._track(footage, warn=footage is not source)
+
+    def _track(self, footage: Footage, *, warn: bool) -> Iterator[TrackedFrame]:
+        state = self._tracker.start()
+        for each in footage.frames():
+            time = seconds_of(footage, each)
+            state, tracks = self._tracker.step(state, Frame(each.image, time))
+            yield TrackedFrame(each.image, time, each.number, each.name, tracks, self.classes)
+        for problem in footage.problems() if warn else ():
+            warnings.warn(problem, stacklevel=2)
+
+
+def load(
+    model: str | Path = "street",
+    *,
+    backend: str = "auto",
+    size: str = "",
+    threads: int = 0,
+    classes: Sequence[str] = (),
+    region: str = "",
+    ignore: str = "",
+) -> VideoTracker:
+    """Load a model for tracking; needs no torch.
+
+    model    street or street_tiny, which come with the package; the folder of an exported model; or
+             `hf://OWNER/NAME` on the Hugging Face hub
+    backend  onnxruntime, openvino or tensorrt; auto selects the fastest that works
+    size     input size of a model with several, such as 384x640, or largest; empty for the model's default
+    threads  CPU threads, 0 for one per core
+    classes  names of the classes to track; empty for all
+    region   where objects are tracked: corners such as "0,600 1280,600 1280,720" in pixels, or the path of
+             an image that is above 0 there; several separated by `;`, empty for everywhere
+    ignore   where nothing is tracked, in the same form
+
+    Raises ModelError for a model or an option that cannot be used, AdmissionError for an unknown class or an
+    unreadable region.
+    """
+    options = EngineOptions(backend, size=size, threads=threads)
+    engine = open_engine(find_model(model), options).engine
+    admission = read_admission(engine.config.classes, wanted=classes, region=region, ignore=ignore)
+    return VideoTracker(Tracker(engine, admissions=(admission,)))
