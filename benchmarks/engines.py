@@ -102,8 +102,8 @@ def timed(work: Callable[[], Result]) -> tuple[Result, Cost]:
 class Row:
     """An engine with its tracker and the times of its frames."""
 
-    def __init__(self, model: Path, backend: str, threads: int) -> None:
-        files = ModelFiles(model)
+    def __init__(self, model: Path, size: str, backend: str, threads: int) -> None:
+        files = ModelFiles(model, size)
         engine, self.loading = timed(lambda: open_engine(files, backend, threads))
         self.model, self.name, self.precision = model, f"{model.name} | {backend}", files.manifest.precision
         self.size = f"{files.config.input.height}x{files.config.input.width}"
@@ -142,10 +142,10 @@ def open_engine(files: ModelFiles, backend: str, threads: int) -> Engine:
     if backend == "openvino":
         from pcan_model.inference.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(files.folder, threads)
+        return OpenVinoEngine(files.folder, threads, files.manifest.size)
     from pcan_model.inference.onnx_engine import OnnxEngine
 
-    return OnnxEngine(files.folder, threads)
+    return OnnxEngine(files.folder, threads, size=files.manifest.size)
 
 
 def images(model: Path, count: int) -> Iterator[NDArray[np.uint8]]:
@@ -165,13 +165,24 @@ def main() -> int:
     print(f"| {' | '.join((*head, 'wall', 'end to end cpu', 'wall', 'loading, cpu s'))} |")
     print("|---" * (len(head) + 4) + "|")
     frames = {model: list(images(model, options.rounds + WARM)) for model in options.models}
-    rows = [Row(model, b, options.threads) for model in options.models for b in backends(model, options)]
+    rows = [
+        Row(model, size, backend, options.threads)
+        for model in options.models
+        for size in sizes(model)
+        for backend in backends(model, options)
+    ]
     for number in range(options.rounds + WARM):
         for row in rows:
             row.step(frames[row.model][number], number / 10)
     for row in rows:
         print(row.line(options.rounds))
     return 0
+
+
+def sizes(model: Path) -> tuple[str, ...]:
+    """Return the input sizes that a model has graphs for."""
+    manifest = ModelFiles(model).manifest
+    return manifest.size, *manifest.sizes
 
 
 def backends(model: Path, options: argparse.Namespace) -> list[str]:

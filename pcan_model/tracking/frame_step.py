@@ -144,7 +144,7 @@ def _masks(
 def _tracks(
     state: State, update: TrackUpdate, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
 ) -> Tracks:
-    """Return all confirmed tracks of this frame, in pixels of the cameran image."""
+    """Return all confirmed tracks of this frame, in pixels of the camera's image."""
     gone = [
         (track, kind, EMPTY_MASK)
         for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))

@@ -1,7 +1,7 @@
 """The tracker: `step(state, frame) -> (state, tracks)`, with the state as a value.
 
 A frame's path: letterbox -> engine.detect -> duplicates removed -> association -> track update and bank
-rows -> engine.segment -> masks in the cameran image, none overlapping -> tracks.
+rows -> engine.segment -> masks in the camera's image, none overlapping -> tracks.
 
 The camera's image may change its size between frames. Boxes are remembered in network pixels, so that
 another size of the same proportions goes unnoticed; other proportions move the remembered boxes once,
