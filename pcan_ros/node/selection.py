@@ -1,4 +1,4 @@
-"""What of the detections is tracked, as the parameters say it in texts."""
+"""Selection of the detections that are tracked, from the text of parameters."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from pcan_model.tracking.admission import Admission, Regions
 from pcan_ros.node.parameters import ParameterError, Settings
 
-NEVER = 2.0  # a score that no detection has
-REGION = "3 corners or more such as 0,600 1280,600 1280,720, or an image; 1: before it for camera 1 only"
+NEVER = 2.0  # above every score: excludes a class
+REGION = "3 corners or more such as 0,600 1280,600 1280,720, or an image; prefix 1: for camera 1 only"
 ENTRY = re.compile(r"(?:(\d+):)?\s*(.+)", re.DOTALL)
 POLYGON = re.compile(r"-?\d+,-?\d+(\s+-?\d+,-?\d+){2,}")
 
 
 def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, ...]:
-    """Return what every camera tracks; raises ParameterError for what cannot be read.
+    """Return the admission rules of every camera; raises ParameterError for invalid text.
 
-    classes  of the model
+    classes  class names of the model
     """
     scores = _scores(settings, classes)
     cameras = range(len(settings.cameras))
@@ -31,16 +31,16 @@ def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, .
 
 
 def _scores(settings: Settings, classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """Return the least score of every class, (classes,); None where nothing is asked for."""
-    kept = [_class("classes", name, classes) for name in _parts(settings.classes, ",")]
+    """Return the lowest score of every class, (classes,) float32; None without restrictions."""
+    selected = [_class("classes", name, classes) for name in _parts(settings.classes, ",")]
     given = dict(_score(text, classes) for text in _parts(settings.class_scores, ","))
-    if not kept and not given:
+    if not selected and not given:
         return None
-    least = np.full(len(classes), NEVER if kept else 0.0, np.float32)
-    least[kept] = 0.0
+    lowest = np.full(len(classes), NEVER if selected else 0.0, np.float32)
+    lowest[selected] = 0.0
     for label, score in given.items():
-        least[label] = max(least[label], score)
-    return least
+        lowest[label] = max(lowest[label], score)
+    return lowest
 
 
 def _score(text: str, classes: Sequence[str]) -> tuple[int, float]:
@@ -56,7 +56,7 @@ def _score(text: str, classes: Sequence[str]) -> tuple[int, float]:
 
 def _class(parameter: str, name: str, classes: Sequence[str]) -> int:
     if name not in classes:
-        raise ParameterError(f"{parameter}: expected classes of {', '.join(classes)}; got {name!r}")
+        raise ParameterError(f"{parameter}: expected one of {', '.join(classes)}; got {name!r}")
     return list(classes).index(name)
 
 
@@ -76,7 +76,7 @@ def _regions(text: str, cameras: int) -> tuple[Regions | None, ...]:
 
 
 def _entry(text: str, cameras: int) -> tuple[int | None, str]:
-    """Return the camera that a region is of, None for all, and the region."""
+    """Return the camera of a region, None for all cameras, and the region."""
     found = ENTRY.fullmatch(text)
     number = int(found[1]) if found and found[1] else None
     if found is None or (number is not None and number >= cameras):
