@@ -5,7 +5,7 @@
 renders synthetic drives that no training draws below --work, runs MODEL (an exported folder) once over them
 and over test/street_val (its images are in --images), keeps what it found, and replays the association with
 each row of VARIANTS. In all variants masks are those of new objects. Stored results in --work are used again.
-`--only WORD` chooses rows, `--sets` clips, `--set tracker.KEY=VALUE` adds a row.
+`--only WORD` chooses rows, `--sets` clips, `--set KEY=VALUE` adds a row.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _options() -> argparse.Namespace:
     add("--images", type=Path, default=shared, help="of street_val (default: %(default)s)")
     add("--sets", nargs="+", default=["30Hz", "5Hz", "2Hz", "street_val"], help="clips (default: all)")
     add("--only", nargs="+", default=[""], help="rows of VARIANTS with this in their name")
-    add("--set", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="a row of one's own")
+    add("--set", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="an additional row")
     return parser.parse_args()
 
 
