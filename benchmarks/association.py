@@ -1,11 +1,11 @@
-"""What each switch of the association costs and brings, on drives at 30, 5 and 2 Hz and on real streets.
+"""Measure the effect of each setting of the association, on drives at 30, 5 and 2 Hz and on real streets.
 
     python benchmarks/association.py MODEL --work /tmp/association
 
 renders synthetic drives that no training draws below --work, runs MODEL (an exported folder) once over them
 and over test/street_val (its images are in --images), keeps what it found, and replays the association with
-each row of VARIANTS. Masks are those of objects seen for the first time, whatever the variant. What is below
---work already is used again. `--only WORD` chooses rows, `--sets` clips, `--set KEY=VALUE` is one's own row.
+each row of VARIANTS. In all variants masks are those of new objects. Stored results in --work are used again.
+`--only WORD` chooses rows, `--sets` clips, `--set KEY=VALUE` adds a row.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 class Recorder(Engine):
-    """Passes everything on to an engine, and keeps what it says of each frame."""
+    """Wraps an engine and records its detections and masks of each frame."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.config, self.camera_format = engine, engine.config, engine.camera_format
@@ -94,7 +94,7 @@ class Recorder(Engine):
         return logits, after
 
     def write(self, path: Path) -> None:
-        """Save what was found, frame after frame."""
+        """Save the recorded frames."""
         names = ("boxes", "scores", "labels", "embeds")
         arrays = {name: np.concatenate([getattr(f, name) for f in self.found]) for name in names}
         counts = np.array([len(f) for f in self.found])
@@ -105,7 +105,7 @@ class Recorder(Engine):
 
 
 class Replay(Engine):
-    """Says once more what was recorded; its memory is the frame's index."""
+    """Replays recorded frames; its memory is the frame index."""
 
     def __init__(self, config: Any, path: Path) -> None:
         self.config = config
@@ -243,7 +243,7 @@ def _options() -> argparse.Namespace:
     add("--images", type=Path, default=shared, help="of street_val (default: %(default)s)")
     add("--sets", nargs="+", default=["30Hz", "5Hz", "2Hz", "street_val"], help="clips (default: all)")
     add("--only", nargs="+", default=[""], help="rows of VARIANTS with this in their name")
-    add("--set", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="a row of one's own")
+    add("--set", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="an additional row")
     return parser.parse_args()
 
 

@@ -164,7 +164,7 @@ def measure(kind: str, length: int, mode: str) -> float:
     frames = [(torch.randn(past_frames(kind, length) + 1, CHANNELS, h, w)) for h, w in SIZES]
     tiny = torch.randn(2, CHANNELS, 4, 4)
     with torch.set_grad_enabled(mode == "training"):
-        _run(modules, [tiny] * 3, mode)  # whatever libraries set up once
+        _run(modules, [tiny] * 3, mode)  # one-time initialisation of libraries
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         before = _resident("VmRSS")
         _run(modules, frames, mode)
@@ -211,7 +211,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for complexity.json and complexity.png")
-    parser.add_argument("--again", nargs="+", default=[], choices=KINDS, help="kinds measured anew; peaks "
+    parser.add_argument("--again", nargs="+", default=[], choices=KINDS, help="kinds to measure again; peaks "
                         "of others that complexity.json has are kept")  # fmt: skip
     parser.add_argument("--bytes", type=float, default=6e9, help="above these no memory is measured")
     parser.add_argument("--flops", type=float, default=3e11, help="above these no memory is measured")

@@ -4,7 +4,7 @@ A MODEL is an exported folder, such as models/pcan_street_tiny or what benchmark
 in 8 bits (pcan-export --precision int8) is a row of its own. All engines take turns on the same images, so
 that other work on the machine disturbs them alike. Two times are taken of every frame:
 
-  cpu   seconds of all threads of the process: what a frame needs, whatever else runs on the machine
+  cpu   seconds of all threads of the process: robust to other load on the machine
   wall  seconds until it was done: on a busy machine far above cpu / threads
 
 The lowest of the rounds counts: of disturbed runs it is the least disturbed. "end to end" is a JPEG of
@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 
 # isort: split
 

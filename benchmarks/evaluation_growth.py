@@ -1,7 +1,7 @@
 """Measure time and memory of `pcan-evaluate` by number of sequences.
 
 `python benchmarks/evaluation_growth.py --work /tmp/growth` renders short synthetic drives and evaluates 1, 2,
-4, … 32 of them, each number twice: answered anew, and scored again from the answers that are there.
+4, … 32 of them, each number twice: predicted and scored, and scored again from stored predictions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measure each part of a frame: `python benchmarks/frame_time.py --model models/pcan_street_tiny`.
 
 The network runs for real on every image; what it finds is then replaced by 20 moving objects of
-street sizes, so that association, masks and messages have a full street's work whatever the weights.
+street sizes, so that association, masks and messages have the load of a busy street with any weights.
 
 Times are CPU seconds of the process, all threads together: other work on the machine does not disturb them.
 On several cores the network's wall time is its CPU time divided by them, and all others stay on one, so the
@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 
 # isort: split
 

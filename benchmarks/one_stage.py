@@ -1,4 +1,4 @@
-"""One-stage PCAN beside two-stage PCAN and beside SipMask alone: `python benchmarks/one_stage.py`.
+"""Compare one-stage PCAN with two-stage PCAN and with SipMask: `python benchmarks/one_stage.py`.
 
 All networks have random weights, the same size of input and the same number of detections, all of which are
 tracked. Frames of all of them are taken in turn in one process and one thread; times are CPU seconds of the
@@ -46,7 +46,7 @@ WARM = 1  # frames of each network that are not counted
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one network needs for a frame."""
+    """Cost of a frame for one network."""
 
     name: str
     flops: int
@@ -55,7 +55,7 @@ class Cost:
 
 
 def prepared(name: str, size: tuple[int, int], detections: int) -> Config:
-    """Return a preset at one size of input, whose every detection is tracked."""
+    """Return a preset with a given input size that tracks every detection."""
     config = load_config(name)
     return replace(
         config,

@@ -1,4 +1,4 @@
-"""What a frame costs a GPU, on paper: `python benchmarks/roofline.py MODEL` reads an export's graphs.
+"""Predict the cost of a frame on GPUs: `python benchmarks/roofline.py MODEL` reads an exported model.
 
 No GPU was at hand: every time here is a PREDICTION. For each layer of frame.onnx and instance.onnx it counts
 

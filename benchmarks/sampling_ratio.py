@@ -2,7 +2,7 @@
 
     python benchmarks/sampling_ratio.py
 
-prints, for two networks that nobody trains anew, by how much the features of 1,000 proposals differ, and
+prints, for two networks without retraining, by how much the features of 1,000 proposals differ, and
 how alike they then track:
 
   the released form, on the recorded clip A (../shared/parity), with the weights that its recording was made

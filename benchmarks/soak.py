@@ -59,8 +59,8 @@ def _soak(node: object, client: object, options: argparse.Namespace) -> list[tup
         stamp = 1 + number * 0.05 - (500 if number == options.frames // 2 else 0)  # one loop of the bag
         if client.exchange(_message(images[number % len(images)], stamp), 30, node.alive) is None:
             sys.exit(f"frame {number}: no answer\n{node.log()}")
-        tracks += sum(len(answer.message.instances) for answer in client.answers)
-        client.answers.clear()
+        tracks += sum(len(reply.message.instances) for reply in client.replies)
+        client.replies.clear()
         client.statuses.clear()
     print(f"{options.frames} frames in {time.monotonic() - begin:.0f} s; {tracks} instances published")
     return readings

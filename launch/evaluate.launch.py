@@ -1,10 +1,10 @@
-"""Official numbers through the node, as on the robot: a data set is played to it clip by clip.
+"""Evaluation through the node: a data set is played to it clip by clip.
 
   ros2 launch pcan_ros evaluate.launch.py root:=/data/KITTI_MOTS split:=val
   ros2 launch pcan_ros evaluate.launch.py dataset:=bdd100k_seg_track root:=/data/bdd100k rate:=1.0
 
-The node is started by `pcan-evaluate` itself, which waits for it, plays in lock-step, and with `rate` again
-in real time. `--show-args` lists the arguments. Where the evaluation fails, so does launch.
+`pcan-evaluate` starts the node, plays the clips in lock-step, and with `rate` again in real time.
+`--show-args` lists the arguments. If the evaluation fails, so does the launch.
 """
 
 from __future__ import annotations
@@ -26,24 +26,26 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchContext, LaunchDescription
 
 MODEL = [FindPackageShare("pcan_ros"), "models", "pcan_street"]
-OPTIONS = {  # argument: option of pcan-evaluate, description; an empty argument is left out
-    "dataset": ("--format", "kind of data set, such as kitti_mots; recognised by its files if empty"),
-    "split": ("--split", "of the data set's own, such as val; everything labelled if empty"),
-    "rate": ("--rate", "play again in real time at this multiple, and say what that costs"),
-    "out": ("--out", "folder for report.html, report.json and the answers"),
+OPTIONS = {  # argument: option of pcan-evaluate, description; empty arguments are omitted
+    "dataset": ("--format", "format of the data set, such as kitti_mots; empty: recognised by its files"),
+    "split": ("--split", "split of the data set, such as val; empty: all labelled splits"),
+    "rate": ("--rate", "also play in real time at this multiple, and report the loss of accuracy"),
+    "out": ("--out", "folder for report.html, report.json and predictions"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Evaluate, print the table, and end."""
+    """Run the evaluation and shut down."""
     model = PathJoinSubstitution(MODEL)
     return LaunchDescription(
         [
-            PushLaunchConfigurations(),  # the arguments' values end with this file
+            PushLaunchConfigurations(),  # limits the arguments to this file
             DeclareLaunchArgument("root", description="folder of the data set"),
             DeclareLaunchArgument("model", default_value=model, description="folder of an exported model"),
             DeclareLaunchArgument("engine", default_value="onnx", description="onnx or openvino"),
-            DeclareLaunchArgument("videos", default_value="", description="only these clips, by spaces"),
+            DeclareLaunchArgument(
+                "videos", default_value="", description="names of clips, separated by spaces; empty: all"
+            ),
             *(
                 DeclareLaunchArgument(name, default_value="", description=text)
                 for name, (_, text) in OPTIONS.items()
@@ -60,14 +62,14 @@ def _evaluation(context: LaunchContext) -> list[ExecuteProcess]:
 
 
 def _end(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
-    """End launch, with exit code 1 where the evaluation failed; raising is what launch fails by."""
+    """Shut down; an exception makes launch exit with 1 if the evaluation failed."""
     if event.returncode and not context.is_shutdown:
         raise RuntimeError(f"pcan-evaluate failed with exit code {event.returncode}")
     return [Shutdown(reason="evaluated")]
 
 
 def arguments(context: LaunchContext) -> list[str]:
-    """Return what pcan-evaluate is started with."""
+    """Return the arguments of pcan-evaluate."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context).strip()

@@ -1,9 +1,9 @@
-"""Play a bag, track it and show it: each part where its package is installed.
+"""Play a bag, track it and display the result; parts whose package is not installed are skipped.
 
   ros2 launch pcan_ros show.launch.py bag:=drive
   ros2 launch pcan_ros show.launch.py bag:=drive view:=foxglove loop:=true
 
-The bag is played once the tracker is active. `--show-args` lists the arguments.
+The bag starts when the tracker is active. `--show-args` lists the arguments.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from pcan_model.core.package_files import shared
 from pcan_ros.show import (
     LAYOUT,
     ShownBag,
+    missing_reason,
     play_command,
     read_bag,
     tracker_arguments,
     view_of,
-    what_is_missing,
 )
 
-ARGUMENTS = {  # name: default (None: must be given), description
+ARGUMENTS = {  # name: default (None: required), description
     "bag": (None, "folder of a rosbag2 with a camera's images"),
-    "topic": ("", "image topic of the bag; the camera's if empty"),
-    "rate": ("1.0", "speed of playing"),
-    "loop": ("false", "begin again at the end"),
+    "topic": ("", "image topic of the bag; empty: the most likely camera topic"),
+    "rate": ("1.0", "playback rate"),
+    "loop": ("false", "play in a loop"),
     "view": ("rviz", "rviz, foxglove (the bridge for Foxglove and Lichtblick) or none"),
-    "model": ("", "folder of an exported model; the shipped one if empty"),
+    "model": ("", "folder of an exported model; empty: the default model"),
 }
 
 
@@ -68,13 +68,13 @@ def _parts(context: LaunchContext) -> list[Any]:
 
 
 def _tracker(bag: ShownBag, model: str) -> IncludeLaunchDescription:
-    arguments = tracker_arguments(bag, playing=what_is_missing("play") is None) | {"model": model}
+    arguments = tracker_arguments(bag, playing=missing_reason("play") is None) | {"model": model}
     source = PythonLaunchDescriptionSource(str(shared("launch/tracker.launch.py")))
     return IncludeLaunchDescription(source, launch_arguments=arguments.items())
 
 
 def _play(command: list[str]) -> list[Any]:
-    missing = what_is_missing("play")
+    missing = missing_reason("play")
     if missing:
         return [LogInfo(msg=f"show: {missing}")]
     player = ExecuteProcess(cmd=command, output="screen")
@@ -82,7 +82,7 @@ def _play(command: list[str]) -> list[Any]:
 
 
 def _view(view: str) -> list[Any]:
-    missing = None if view == "none" else what_is_missing(view)
+    missing = None if view == "none" else missing_reason(view)
     if missing:
         return [LogInfo(msg=f"show: {missing}")]
     if view == "rviz":

@@ -1,4 +1,4 @@
-"""`ros2 launch pcan_ros tracker.launch.py --show-args` lists the arguments."""
+"""Start the tracker node; `ros2 launch pcan_ros tracker.launch.py --show-args` lists the arguments."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pcan_ros.launch_arguments import DESCRIPTIONS, parameter_file, parameters_f
 
 FILE = [FindPackageShare("pcan_ros"), "config", "tracker.yaml"]
 PROFILE = (
-    "Fast DDS profile of the node: a file, none, or auto for the shipped one, which lets images above "
-    "512 KiB through, unless the environment already chooses Fast DDS's transports"
+    "Fast DDS profile of the node: a file, none, or auto for the installed one, which allows images above "
+    "512 KiB, unless the environment already selects Fast DDS transports"
 )
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Start one tracker node for all cameras; its arguments' values end with it."""
+    """Start one tracker node for all cameras."""
     return LaunchDescription(
         [
             PushLaunchConfigurations(),
@@ -42,7 +42,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument("name", default_value="pcan_tracker", description="name of the node"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument(
-            "parameters", default_value=PathJoinSubstitution(FILE), description="file with parameters"
+            "parameters", default_value=PathJoinSubstitution(FILE), description="parameter file"
         ),
         DeclareLaunchArgument("fastdds_profile", default_value="auto", description=PROFILE),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error"),

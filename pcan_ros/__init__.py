@@ -1,4 +1,4 @@
-"""The ROS 2 side of PCAN: what runs on the robot; needs no torch."""
+"""The ROS 2 package of PCAN: node, messages, bag tools and demo; does not need PyTorch."""
 
 from pkgutil import extend_path
 

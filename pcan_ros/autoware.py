@@ -1,7 +1,7 @@
-"""`ros2 run pcan_ros pcan_autoware`: tracks as the regions of interest that Autoware fuses with its lidars.
+"""`ros2 run pcan_ros pcan_autoware`: publishes tracks as regions of interest for Autoware's lidar fusion.
 
-One `rois0`, `rois1`, … for each topic of tracks, with the images' own stamps; needs
-tier4_perception_msgs and autoware_perception_msgs, which Autoware brings.
+Publishes `rois0`, `rois1`, …, one for each topic of tracks, with the stamps of the images. Requires
+tier4_perception_msgs and autoware_perception_msgs, which are part of Autoware.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pcan_model.core.errors import UserError
 from pcan_ros.node.stop_signals import StopSignals
 
 PROGRAM = "pcan_autoware"
-LABELS = {  # a class of a model: name in autoware_perception_msgs/ObjectClassification; others are UNKNOWN
+LABELS = {  # class of the model: label of autoware_perception_msgs/ObjectClassification; others are UNKNOWN
     "car": "CAR",
     "truck": "TRUCK",
     "bus": "BUS",
@@ -30,16 +30,16 @@ LABELS = {  # a class of a model: name in autoware_perception_msgs/ObjectClassif
     "rider": "PEDESTRIAN",
 }
 UNKNOWN = "UNKNOWN"
-EXAMPLE = "topics such as /pcan_tracker/tracks, or several by commas"
-FOUND = (0, 1)  # states of tracks that were found in this image: NEW, TRACKED
+EXAMPLE = "topics such as /pcan_tracker/tracks, or several separated by commas"
+FOUND = (0, 1)  # states of the tracks detected in this image: NEW, TRACKED
 
 
 class LabelError(UserError, ValueError):
-    """A mapping of labels that cannot be read."""
+    """An invalid mapping of classes to labels."""
 
 
 def labels_from(changes: Sequence[str]) -> dict[str, str]:
-    """Return LABELS with changes such as `train=TRUCK`."""
+    """Return LABELS updated with changes such as `train=TRUCK`."""
     from autoware_perception_msgs.msg import ObjectClassification
 
     labels = dict(LABELS)
@@ -54,7 +54,7 @@ def labels_from(changes: Sequence[str]) -> dict[str, str]:
 def to_objects(message: Any, labels: dict[str, str]) -> Any:
     """Return a TrackedInstanceArray as a tier4_perception_msgs/DetectedObjectsWithFeature.
 
-    labels  class name to the name of Autoware's label
+    labels  class name to Autoware's label
     """
     from tier4_perception_msgs.msg import DetectedObjectsWithFeature
 
@@ -78,14 +78,14 @@ def _object(instance: Any, label: str, size: tuple[int, int]) -> Any:
     return made
 
 
-def _pixels(start: float, length: float, most: int) -> tuple[int, int]:
-    """Return the first of the pixels that a side covers, and how many of them the image has."""
-    first = min(max(int(start), 0), most)
-    return first, max(min(ceil(start + length), most) - first, 0)
+def _pixels(start: float, length: float, size: int) -> tuple[int, int]:
+    """Return the first pixel and the number of pixels that an interval covers, clipped to the image."""
+    first = min(max(int(start), 0), size)
+    return first, max(min(ceil(start + length), size) - first, 0)
 
 
 def main() -> int:
-    """Run the bridge until it is told to stop; returns the exit code."""
+    """Run the bridge until it is stopped; returns the exit code."""
     stop = StopSignals()
     return run(PROGRAM, lambda _: _run(stop))
 
@@ -107,7 +107,7 @@ def _run(stop: StopSignals) -> int:
 
 
 def make_bridge(**options: Any) -> Any:
-    """Return the node; raises LabelError or ParameterError for a parameter that cannot be read."""
+    """Return the node; raises LabelError or ParameterError for an invalid parameter."""
     from rclpy.node import Node
     from rclpy.qos import QoSProfile
     from tier4_perception_msgs.msg import DetectedObjectsWithFeature
@@ -134,8 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     example = f"{PROGRAM} --ros-args -p tracks:=/pcan_tracker/tracks -p labels:=train=TRUCK"
     return argparse.ArgumentParser(
         PROGRAM,
-        description="Publish tracks as the regions of interest that Autoware fuses: rois0, rois1, …",
-        epilog=f"Example: {example}. tracks: topics by commas; labels: classes to Autoware's labels.",
+        description="Publish tracks as regions of interest for Autoware's lidar fusion: rois0, rois1, …",
+        epilog=f"Example: {example}. tracks: topics, separated by commas; labels: class to Autoware's label.",
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m pcan_ros.demo`: a video or bag through the real node over DDS; what it saw as video and report.
+"""`python -m pcan_ros.demo`: plays a video or bag through the node; writes overlay video and report.
 
 clip -> rosbag2 -> player -> DDS -> pcan_tracker -> DDS -> rosbag2 -> overlay, contact sheet, report
 """
@@ -43,11 +43,11 @@ from pcan_ros.client.report import RunReport, classes_of, percentiles_of
 from pcan_ros.environment import profile_settings
 from pcan_ros.messages import from_tracks
 
-START = 90.0  # seconds that the node may take to load its model
+START_TIMEOUT = 90.0  # seconds the node may take to load its model
 
 
 EXPLANATION = """\
-Play a video or a bag through the real node over DDS; write what it saw as video, sheet and report.
+Play a video or a bag through the node over DDS; write an overlay video, a contact sheet and a report.
 
   python -m pcan_ros.demo --out demo
   python -m pcan_ros.demo --video street.mp4 --backend openvino --set tracker.init_score=0.6
@@ -57,34 +57,36 @@ Play a video or a bag through the real node over DDS; write what it saw as video
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """One demonstration."""
+    """Options of the demo."""
 
     out: Path = setting(Path("demo"), "folder to write")
-    video: Path | None = setting(None, "video file or folder of images; a street clip without it")
+    video: Path | None = setting(None, "video file or folder of images; default: a street clip")
     bag: Path | None = setting(None, "rosbag2 with an image topic")
-    topic: str = setting("", "image topic of the bag; the camera's without it")
+    topic: str = setting("", "image topic of the bag; default: the most likely camera topic")
     data: Path = setting(Path("data"), "folder for downloads")
-    model: Path | None = setting(None, "folder of an exported model; models/pcan_street without it")
+    model: Path | None = setting(None, "folder of an exported model; default: models/pcan_street")
     size: str = setting("", DESCRIPTION)
-    backend: str = setting("auto", "what runs the network", choices=BACKENDS)
-    rate: float = setting(0.0, "play in real time at this multiple, drops and all", low=0.0)
-    keep_bag: bool = setting(False, "keep the rosbag2 made of the video, as OUT/images")
-    set: tuple[tuple[str, object], ...] = ()  # parameters of the node and their values
+    backend: str = setting("auto", "inference backend", choices=BACKENDS)
+    rate: float = setting(
+        0.0, "play in real time at this multiple of the recorded pace; 0: lock-step", low=0.0
+    )
+    keep_bag: bool = setting(False, "keep the rosbag2 made from the video, as OUT/images")
+    set: tuple[tuple[str, object], ...] = ()  # node parameters and their values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns the exit code."""
+    """Run the demo; returns the exit code."""
     return run("demo", _run, arguments)
 
 
 def _run(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     os.environ.update(profile_settings(os.environ))
-    return report_problems("demo", show(read_options(DemoOptions, parsed, set=tuple(parsed.set))))
+    return report_problems("demo", run_demo(read_options(DemoOptions, parsed, set=tuple(parsed.set))))
 
 
-def show(options: DemoOptions) -> tuple[str, ...]:
-    """Bring the input into a bag, play it, draw and report; returns what of the input was missing."""
+def run_demo(options: DemoOptions) -> tuple[str, ...]:
+    """Convert the input to a bag, play it, draw and report; returns the problems of the input."""
     out: Path = options.out
     model = options.model or default_model()
     classes = ModelFiles(model).config.classes
@@ -93,7 +95,7 @@ def show(options: DemoOptions) -> tuple[str, ...]:
         folder = out / "images" if options.keep_bag else Path(name) / "images"
         source, bag, missing = _input(options, folder)
         report, played = _play(options, model, source, bag)
-        found = [(p.stamp, p.answer.raw) for p in played if p.answer]
+        found = [(p.stamp, p.reply.raw) for p in played if p.reply]
         write_tracks(found, out / "tracks")
         _draw(bag, played, classes, out)
     write_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
@@ -103,7 +105,7 @@ def show(options: DemoOptions) -> tuple[str, ...]:
 
 
 def _input(options: DemoOptions, folder: Path) -> tuple[str, ImageBag, tuple[str, ...]]:
-    """Return the name of what is shown, a bag of it, and what is missing."""
+    """Return the name of the source, its images as a bag, and the problems found while reading it."""
     if options.bag:
         bag = ImageBag(options.bag, options.topic)
         return str(options.bag), bag, tuple(map(str, bag.losses))
@@ -114,7 +116,7 @@ def _input(options: DemoOptions, folder: Path) -> tuple[str, ImageBag, tuple[str
 
 
 def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tuple[RunReport, list[Played]]:
-    namespace = f"/pcan_demo_{os.getpid()}"  # nobody else's topics
+    namespace = f"/pcan_demo_{os.getpid()}"  # topics that no other process uses
     parameters = {
         "model": str(model.resolve()),
         "size": options.size,
@@ -131,24 +133,24 @@ def _play(options: DemoOptions, model: Path, source: str, bag: ImageBag) -> tupl
         ) as client,
     ):
         try:
-            client.find_node(START, node.alive)
-            records = _progress(bag.records(), bag.count, "through the node")
+            client.find_node(START_TIMEOUT, node.alive)
+            records = _progress(bag.records(), bag.count, "tracking")
             if options.rate:
                 played = play_in_time(records, client, node.alive, options.rate)
             else:
                 played = play_in_lockstep(records, client, node.alive)
         except ClientError as error:
-            raise ClientError(f"{error}; the node's last word: {_last_line(node.log())}") from error
+            raise ClientError(f"{error}; the node's last line of output: {_last_line(node.log())}") from error
         return _report(options, model, source, played, client), played
 
 
 def _report(
     options: DemoOptions, model: Path, source: str, played: list[Played], client: Client
 ) -> RunReport:
-    predictions = [p.answer for p in played if p.answer]
+    predictions = [p.reply for p in played if p.reply]
     duration = max((a.time for a in predictions), default=0.0) - min((p.sent for p in played), default=0.0)
-    classes = classes_of(answer.message for answer in predictions)
-    lockstep = "in lock-step (the next image when the last is answered)"
+    classes = classes_of(reply.message for reply in predictions)
+    lockstep = "in lock-step (each image is sent when the previous one has its tracks)"
     return RunReport(
         source=source,
         model=model.name,
@@ -166,16 +168,16 @@ def _report(
 
 
 def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Path) -> None:
-    """Draw what came back over the wire, not what was meant."""
-    answers = {nanoseconds(p.answer.message.header.stamp): p.answer.message for p in played if p.answer}
+    """Draw the tracks as received over DDS."""
+    replies = {nanoseconds(p.reply.message.header.stamp): p.reply.message for p in played if p.reply}
 
     def frames() -> Iterator[tuple[RgbImage, Tracks | None]]:
         for record in _progress(bag.records(), bag.count, "drawing"):
             try:
                 image = decode(record.message)
             except BadImage:
-                continue  # the node said so already
-            message = answers.get(record.stamp)
+                continue  # the node has reported it
+            message = replies.get(record.stamp)
             yield image, from_tracks(message) if message else None
 
     gaps = np.diff([p.stamp for p in played]) * 1e-9
@@ -218,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a node's parameter",
+        help="set a parameter of the node",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The environment that the node runs best in; what the user has set stays as it is."""
+"""Environment variables that the node is started with; what the user has set is kept."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from pathlib import Path
 from pcan_model.core.errors import UserError
 from pcan_model.core.package_files import shared
 
-TUNED = {  # keeps the pages of big images between frames: 17 % of a core becomes 5 % (720p, 30 Hz)
+TUNED = {  # malloc keeps the memory of large images: 5 % of a core, not 17 % (720p, 30 Hz)
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
 }
-PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # since Kilted, before
-TRANSPORTS = (*PROFILE_NAMES, "FASTDDS_BUILTIN_TRANSPORTS")  # whoever sets one has chosen transports
+PROFILE_NAMES = (
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+)  # since Kilted, before Kilted
+TRANSPORTS = (*PROFILE_NAMES, "FASTDDS_BUILTIN_TRANSPORTS")  # one set: the user chose transports
 AUTO, NONE = "auto", "none"
 
 
 class ProfileError(UserError, ValueError):
-    """A Fast DDS profile that is not there."""
+    """A Fast DDS profile that does not exist."""
 
 
 def missing_settings(environment: Mapping[str, str], profile: str = AUTO) -> dict[str, str]:
-    """Return the variables that a node started in this environment should get besides.
+    """Return the variables to add to this environment before starting a node.
 
-    profile  file with a Fast DDS profile; auto for the shipped one, which lets images above 512 KiB through,
-             unless the environment already chooses Fast DDS's transports; none to leave that alone
+    profile  file with a Fast DDS profile; auto: the installed one, which allows images above 512 KiB,
+             unless the environment already selects Fast DDS transports; none: no profile
     """
     tuned = {name: value for name, value in TUNED.items() if name not in environment}
     return tuned | _profile(environment, profile.strip().strip("'\""))
 
 
 def profile_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return only what lets large images through in a process that runs already."""
+    """Return the variables that allow large images in a process that is already running."""
     return _profile(environment, AUTO)
 
 
@@ -48,5 +51,5 @@ def _profile(environment: Mapping[str, str], profile: str) -> dict[str, str]:
 
 
 def _variable(environment: Mapping[str, str]) -> str:
-    """Return the variable that this distribution reads; Kilted warns of the old name."""
+    """Return the variable that this distribution reads; Kilted warns about the old name."""
     return PROFILE_NAMES[environment.get("ROS_DISTRO") in ("humble", "jazzy")]

@@ -1,4 +1,4 @@
-"""`pcan-evaluate` with `--via node`: clips played to a real node over DDS, beside those read from files."""
+"""`pcan-evaluate` including `--via node`, which plays the clips to a node over DDS."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def open_setup(setup: Setup) -> tuple[ClipPredictor, Config]:
-    """Load what a setup names; ROS is imported only where a node is asked for.
+    """Return the predictor and configuration of a setup; ROS is imported for `--via node` only.
 
-    Raises ConfigError when the setup cannot be run by a node.
+    Raises ConfigError for a setup that a node cannot run.
     """
     if setup.via != "node":
         return setup.open()

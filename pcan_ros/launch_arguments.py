@@ -1,4 +1,4 @@
-"""What the texts of launch arguments mean; knows no launch."""
+"""Parses the text of launch arguments; independent of the launch package."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ NAMES = (
     "autostart",
 )
 DESCRIPTIONS = {name: KNOWN[name].description for name in NAMES} | {
-    "cameras": f"{KNOWN['cameras'].description}; /camera/image_raw, or several by commas",
-    "use_sim_time": "take the time from /clock, as with `ros2 bag play --clock`",
+    "cameras": f"{KNOWN['cameras'].description}; /camera/image_raw, or several separated by commas",
+    "use_sim_time": "use the time on /clock, as published by `ros2 bag play --clock`",
 }
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number"}  # of what is no text
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}  # of arguments that are not text
 
 
 def parameters_from(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the node's parameters by name; an argument that is left empty is what the parameter file says.
+    """Return the node's parameters by name; an empty argument leaves the parameter file's value.
 
-    Raises ParameterError for a value that the node would refuse.
+    Raises ParameterError for a value that the node would reject.
     """
     return {name: _value(name, text.strip()) for name, text in texts.items() if text.strip()}
 
 
 def parameter_file(text: str) -> str:
-    """Return the path of a parameter file; raises ParameterError where there is none."""
+    """Return the path of a parameter file; raises ParameterError if it does not exist."""
     if not Path(text).expanduser().is_file():
         raise ParameterError(f"parameters: expected a file, got {text or 'nothing'}")
     return str(Path(text).expanduser())

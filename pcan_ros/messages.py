@@ -1,4 +1,4 @@
-"""Tracks to messages; stamps and frames are the image's own."""
+"""Conversion between tracks and messages; stamps and frame ids are those of the image."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LABEL_MAX = np.iinfo(np.uint16).max
 def to_tracks(
     tracks: Tracks, header: Any, classes: tuple[str, ...], *, encoding: Encoding, lost: bool = False
 ) -> TrackedInstanceArray:
-    """Return what one frame says as a message.
+    """Return the tracks of one frame as a message.
 
     header  the image's
-    lost    whether to include the tracks that were not found in this frame
+    lost    whether to include tracks that were not detected in this frame
     """
     instances = tracks.instances if lost else tracks.found()
     return TrackedInstanceArray(
@@ -39,7 +39,7 @@ def to_tracks(
 
 
 def to_instance(instance: TrackedInstance, classes: tuple[str, ...], encoding: Encoding) -> InstanceMessage:
-    """Return one tracked object as a message."""
+    """Return one tracked instance as a message."""
     x1, y1, x2, y2 = (float(side) for side in instance.box)
     return InstanceMessage(
         uuid=UUID(uuid=np.frombuffer(instance.uuid.bytes, np.uint8)),
@@ -61,9 +61,9 @@ def to_instance(instance: TrackedInstance, classes: tuple[str, ...], encoding: E
 
 
 def to_mask(mask: Mask, encoding: Encoding) -> InstanceMask:
-    """Return a mask as a message: where and how large it is, and its pixels unless the encoding is NONE.
+    """Return a mask as a message: its position and size, and its pixels unless the encoding is NONE.
 
-    An empty mask, of an object that was not found, says NONE and is 0 throughout.
+    The empty mask of an object that was not detected has the encoding NONE and zeros in all fields.
     """
     height, width = mask.crop.shape
     if not mask.crop.size:
@@ -80,7 +80,7 @@ def to_mask(mask: Mask, encoding: Encoding) -> InstanceMask:
 
 
 def from_tracks(message: Any) -> Tracks:
-    """Return what a message says of one frame; masks are decoded."""
+    """Return the tracks of a message; masks are decoded."""
     stamp = message.header.stamp
     return Tracks(
         stamp=stamp_seconds(stamp),
@@ -92,7 +92,7 @@ def from_tracks(message: Any) -> Tracks:
 
 
 def from_instance(message: Any) -> TrackedInstance:
-    """Return what a message says of one object."""
+    """Return one tracked instance of a message."""
     x, y, mask = message.x, message.y, message.mask
     return TrackedInstance(
         track_id=message.track_id,
@@ -124,16 +124,16 @@ def to_image(image: NDArray[Any], encoding: str, header: Any) -> Image:
 
 
 def to_bytes(data: Any) -> array.array[int]:
-    """Return a buffer as what rclpy takes fastest: `uint8[]` checks any other type item by item."""
+    """Return a buffer as an array, which rclpy accepts at once; it checks other types item by item."""
     values = array.array("B")
     values.frombytes(data)
     return values
 
 
 def label_image(tracks: Tracks) -> NDArray[np.uint16]:
-    """Return the track id of every pixel, (height, width), 0 where there is none.
+    """Return the track id of every pixel, (height, width); 0 is background.
 
-    Ids above 65535 do not fit 16 bits and wrap around, leaving 0 out.
+    Ids above 65535 do not fit into 16 bits; they wrap around to 1.
     """
     image = np.zeros((tracks.height, tracks.width), np.uint16)
     for instance in tracks.found():

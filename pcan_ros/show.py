@@ -1,4 +1,4 @@
-"""What `show.launch.py` starts to play a bag, track it and show it; knows no launch."""
+"""Commands and arguments of `show.launch.py`, which plays a bag, tracks it and displays the result."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pcan_model.core.errors import UserError
 from pcan_model.data.bags.files import ImageBag
 from pcan_model.data.bags.reading import Bag
 
-CAMERA = "/camera/image"  # what the bag's images are played as: the topic of config/foxglove_layout.json
+CAMERA = "/camera/image"  # topic that the bag's images are remapped to; config/foxglove_layout.json uses it
 SUFFIX = "/compressed"
 LAYOUT = "config/foxglove_layout.json"
 VIEWS = ("rviz", "foxglove", "none")
-PACKAGES = {  # part: the ROS package that it needs
+PACKAGES = {  # part: ROS package that it requires
     "play": "ros2bag",
     "rviz": "rviz2",
     "foxglove": "foxglove_bridge",
@@ -21,12 +21,12 @@ PACKAGES = {  # part: the ROS package that it needs
 
 
 class ShowError(UserError, ValueError):
-    """An argument that cannot be understood."""
+    """An invalid launch argument."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownBag:
-    """A bag and how its images come."""
+    """A bag and the form of its images."""
 
     path: Path
     topic: str  # of the images
@@ -35,7 +35,7 @@ class ShownBag:
 
 
 def read_bag(path: Path, topic: str = "") -> ShownBag:
-    """Return what a bag has to show; raises BagError where there are no images, or none on the topic."""
+    """Inspect a bag; raises BagError if it has no images, or none on the given topic."""
     images = ImageBag(path, topic)
     with Bag(path) as bag:
         has_clock = any(connection.topic == "/clock" for connection in bag.connections)
@@ -43,7 +43,7 @@ def read_bag(path: Path, topic: str = "") -> ShownBag:
 
 
 def tracker_arguments(bag: ShownBag, *, playing: bool) -> dict[str, str]:
-    """Return the arguments of tracker.launch.py; the time is the bag's where it is played here."""
+    """Return the arguments of tracker.launch.py; it uses the bag's time if the launch file plays the bag."""
     return {
         "cameras": CAMERA if playing else bag.topic.removesuffix(SUFFIX),
         "compressed": str(bag.compressed).lower(),
@@ -53,32 +53,32 @@ def tracker_arguments(bag: ShownBag, *, playing: bool) -> dict[str, str]:
 
 
 def play_command(bag: ShownBag, rate: str, loop: str) -> list[str]:
-    """Return the command that plays a bag; rate and loop are texts as arguments have them."""
+    """Return the command that plays a bag; rate and loop are launch arguments, as text."""
     target = CAMERA + SUFFIX if bag.compressed else CAMERA
     command = ["ros2", "bag", "play", str(bag.path), "--rate", str(_positive(rate))]
     command += [] if bag.has_clock else ["--clock"]
-    command += ["--loop"] if _truth(loop) else []
+    command += ["--loop"] if _boolean(loop) else []
     return [*command, "--remap", f"{bag.topic}:={target}"]
 
 
 def view_of(text: str) -> str:
-    """Return what to show with; raises ShowError unless it is one of VIEWS."""
+    """Return the viewer; raises ShowError unless it is one of VIEWS."""
     if text not in VIEWS:
         raise ShowError(f"view: expected one of {', '.join(VIEWS)}; got {text}")
     return text
 
 
-def what_is_missing(part: str) -> str | None:
-    """Return a line that says why a part is left out, None where its package is installed."""
+def missing_reason(part: str) -> str | None:
+    """Return why a part is skipped, or None if its package is installed."""
     package = PACKAGES[part]
     if installed(package):
         return None
     name = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
-    return f"{part} is left out: {package} is not installed: sudo apt-get install {name}"
+    return f"{part} is skipped: {package} is not installed: sudo apt-get install {name}"
 
 
 def installed(package: str) -> bool:
-    """Return whether ROS finds a package."""
+    """Return whether a ROS package is installed."""
     from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
     try:
@@ -98,7 +98,7 @@ def _positive(text: str) -> float:
     return number
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ShowError(f"loop: expected true or false, got {text}")
     return text == "true"

@@ -1,6 +1,6 @@
-"""`python -m pcan_ros.start pcan-bag …`: a command by its name, where a missing package is one line.
+"""`python -m pcan_ros.start pcan-bag …`: runs a command by name; a missing package is a one-line error.
 
-The commands' own modules import NumPy, pycocotools and more at their top, before their own errors are caught.
+The modules of the commands import NumPy, pycocotools and others before they can catch an import error.
 """
 
 from __future__ import annotations

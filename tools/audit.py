@@ -1,6 +1,6 @@
-"""Ask for known vulnerabilities of every pinned package, with pip-audit.
+"""Query known vulnerabilities of every pinned package, with pip-audit.
 
-`make check` runs it. Where no vulnerability service answers, it says so in one line and ends with 0, so that
+`make check` runs it. If no vulnerability service is reachable, it prints one line and exits with 0, so that
 a machine without a network can check the rest.
 """
 
@@ -21,11 +21,11 @@ OPTIONS = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "--format"
 
 
 class NoService(Exception):
-    """No vulnerability service answers; says why."""
+    """No vulnerability service is reachable."""
 
 
 def audit(pins: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is known of packages, `name==version` each: name, version and vulns, or skip_reason."""
+    """Return the results for packages `name==version`: name, version and vulns, or skip_reason."""
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "names.txt"
         names.write_text("\n".join(pins))
@@ -39,13 +39,13 @@ def audit(pins: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def pinned(text: str) -> list[str]:
-    """Return the pins of a requirements file, as they are."""
+    """Return the pins of a requirements file."""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 
 def check(pins: Sequence[str]) -> Iterator[str]:
-    """Yield a line for every vulnerability; NoService where not even the first package is known."""
+    """Yield a line for every vulnerability; raises NoService if the first package is not found."""
     probe = audit(pins[:1])
     if not probe or "skip_reason" in probe[0]:
         raise NoService(probe[0]["skip_reason"] if probe else "no answer")
@@ -57,7 +57,7 @@ def check(pins: Sequence[str]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print what was found; return the exit code."""
+    """Print the vulnerabilities; returns the exit code."""
     pins = pinned(PINS.read_text())
     try:
         lines = list(check(pins))

@@ -1,4 +1,4 @@
-"""Look for keys, tokens and passwords in the files that git tracks, with detect-secrets.
+"""Search the files that git tracks for keys, tokens and passwords, with detect-secrets.
 
 `make check` runs it. A line that only looks like a secret ends with `# pragma: allowlist secret`. The plugins
 that go by entropy are off: hashes of models and notebooks' images look the same to them.
@@ -13,11 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OFF = ("Base64HighEntropyString", "HexHighEntropyString")
-LONGEST = 2000  # bytes of a line; longer ones are weights, images and run lengths, which nobody types
+LONGEST = 2000  # bytes of a line; longer ones are weights, images and run lengths
 
 
 def faults(files: Sequence[Path]) -> list[str]:
-    """Return a line for every secret: its kind, and where."""
+    """Return a line for every secret: type and location."""
     from detect_secrets import SecretsCollection
     from detect_secrets.settings import default_settings
 
@@ -30,7 +30,7 @@ def faults(files: Sequence[Path]) -> list[str]:
 
 
 def tracked(root: Path) -> list[Path]:
-    """Return the files that git tracks or would track, but for those that no person writes."""
+    """Return the tracked and untracked files that git does not ignore, except generated ones."""
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
     files = [root / name for name in names if name]
@@ -42,7 +42,7 @@ def _is_typed(data: bytes) -> bool:
 
 
 def main() -> int:
-    """Print what was found; return the exit code."""
+    """Print the secrets; returns the exit code."""
     files = tracked(ROOT)
     lines = faults(files)
     print("\n".join(lines) if lines else f"no secrets in {len(files)} files")

@@ -165,12 +165,12 @@ def pip(stage: str, *arguments: str) -> None:
         print("\r\033[K", end="")
     if run.wait():
         errors = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
-        sys.exit("\n".join([*errors[-3:], f"{stage}: pip failed, all it said is in {log}"]))
+        sys.exit("\n".join([*errors[-3:], f"{stage}: pip failed; its output is in {log}"]))
     print(f"{stage}: done in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def fetch_bindings() -> None:
-    """Unpack the Python side of several TensorRTs (1.3 MB each) and of CUDA (34 MB), for tests of the API."""
+    """Unpack the Python bindings of several TensorRTs (1.3 MB each) and of CUDA (34 MB), for API tests."""
     wanted = [("tensorrt_bindings", "tensorrt-cu12-bindings", version) for version in BINDINGS]
     wanted += [("cuda_bindings", "cuda-bindings", version) for version in CUDA_BINDINGS]
     for place, package, version in wanted:
@@ -190,7 +190,7 @@ def mend_wheels() -> None:
     """Adapt the wheels' CMake files to this environment.
 
     They name folders of the machine that built them; and they export NumPy's folder as it is, which CMake
-    refuses when .venv lies in the source tree, as here.
+    rejects because .venv is in the source tree.
     """
     query = "import numpy, sysconfig; print(sysconfig.get_paths()['include'], numpy.get_include(), sep='\\n')"
     answer = subprocess.run([str(PYTHON), "-c", query], check=True, capture_output=True, text=True)

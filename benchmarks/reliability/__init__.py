@@ -1,1 +1,1 @@
-"""What the node, the commands and the tracker do under load, damage and time: docs/reliability.md."""
+"""Reliability of the node, the commands and the tracker under load and faults: docs/reliability.md."""

@@ -1,4 +1,4 @@
-"""Reliability, measured: `python -m benchmarks.reliability tracks`; docs/reliability.md has the figures.
+"""Measure reliability: `python -m benchmarks.reliability tracks`; figures are in docs/reliability.md.
 
 Each measurement prints its figures and ends with 1 where something is lost, half-written or growing.
 """
@@ -27,7 +27,7 @@ GROWTH = 8.0  # MB of resident memory after the warm-up; a leak of a small image
 
 
 def tracks(options: argparse.Namespace) -> bool:
-    """Track a long drive; no identity may be given twice."""
+    """Track a long drive; no identity may be assigned twice."""
     from benchmarks.reliability.tracks import drive
 
     done = drive(options.frames)
@@ -37,7 +37,7 @@ def tracks(options: argparse.Namespace) -> bool:
 
 
 def load(options: argparse.Namespace) -> bool:
-    """Send images of several cameras, far more than the node can process; none may be lost unsaid."""
+    """Send images of several cameras faster than the node can process them; none may be lost uncounted."""
     from benchmarks.reliability.load import overload
 
     with squares() as model:
@@ -53,7 +53,7 @@ def load(options: argparse.Namespace) -> bool:
 
 
 def incidents(options: argparse.Namespace) -> bool:
-    """Cameras that vanish and return, stamps and clocks that jump, images that change."""
+    """Cameras that disappear and return, stamps and clocks that jump, images that change."""
     from benchmarks.reliability.incidents import changing
 
     with squares() as model:
@@ -72,38 +72,38 @@ def _show(done: Outcome) -> bool:
     print(f"{done.rounds} rounds: {done.answered} of {done.expected} images tracked; exit code {done.code}")
     print(f"from sending to the answer: {milliseconds(done.waits)}")
     print(done.readings.text())
-    sound = done.answered == done.expected and not done.code and "Traceback" not in done.said
-    return sound and done.readings.growth < GROWTH
+    passed = done.answered == done.expected and not done.code and "Traceback" not in done.log
+    return passed and done.readings.growth < GROWTH
 
 
 def kills(options: argparse.Namespace) -> bool:
-    """Kill jobs at random moments, and let them go on."""
+    """Kill jobs at random times and resume them."""
     from benchmarks.reliability.damage import kills as kill
 
     return _each(lambda job, folder: kill(job, folder, options.rounds))
 
 
 def disks(options: argparse.Namespace) -> bool:
-    """Let jobs write where there is no room, or where nothing can be written."""
+    """Run jobs on full and on read-only disks."""
     from benchmarks.reliability import damage
 
     sizes = [step * options.bytes // 8 for step in range(9)]
-    sound = _each(lambda job, folder: damage.full_disk(job, folder, sizes))
-    sound &= _each(lambda job, folder: damage.on_small_disk(job, folder, 64 << 10))
-    return sound & _each(lambda job, folder: damage.on_small_disk(job, folder, 1 << 20, "ro"))
+    passed = _each(lambda job, folder: damage.full_disk(job, folder, sizes))
+    passed &= _each(lambda job, folder: damage.on_small_disk(job, folder, 64 << 10))
+    return passed & _each(lambda job, folder: damage.on_small_disk(job, folder, 1 << 20, "ro"))
 
 
 def _each(disturb: Callable[[Job, Path], Damage]) -> bool:
-    """Disturb every job; returns whether nothing is wrong."""
+    """Interrupt every job; returns whether there were no faults."""
     from benchmarks.reliability.jobs import jobs
 
-    sound = True
+    passed = True
     with TemporaryDirectory() as place:
         for job in jobs(Path(place)):
             done = disturb(job, Path(place) / job.name)
             print(done.text(), flush=True)
-            sound &= not done.faults
-    return sound
+            passed &= not done.faults
+    return passed
 
 
 @contextmanager
@@ -134,9 +134,9 @@ def main() -> int:
         for option, default in numbers.items():
             command.add_argument(f"--{option}", type=int, default=default)
     options, clock = parser.parse_args(), Clock()
-    sound = COMMANDS[options.command][0](options)
-    print(f"{'sound' if sound else 'NOT SOUND'}, in {clock.text()}")
-    return not sound
+    passed = COMMANDS[options.command][0](options)
+    print(f"{'passed' if passed else 'NOT SOUND'}, in {clock.text()}")
+    return not passed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cameras that send images to a real node over DDS, faster than it can process them, and its counts."""
+"""Cameras that send images to a node over DDS, and the counts of the node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pcan_ros.messages import to_image
 
 DEEP = QoSProfile(depth=1000, reliability=QoSReliabilityPolicy.RELIABLE)
 IMAGES = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
-PATIENCE = 30.0  # seconds for whatever should happen at once
+TIMEOUT = 30.0  # seconds to wait for events that should be immediate
 _domains = itertools.count(os.getpid() % 90 + 10)
 
 
@@ -63,26 +63,26 @@ class Cameras:
         self.publishers[camera].publish(message)
 
     def connected(self) -> bool:
-        """Return whether the node listens to every camera."""
+        """Return whether the node subscribes to every camera."""
         return all(publisher.get_subscription_count() for publisher in self.publishers)
 
     def vanish(self, camera: int) -> None:
-        """Take a camera away, as when its driver dies."""
+        """Remove a camera, as when its driver ends."""
         self.node.destroy_publisher(self.publishers[camera])
 
     def come_back(self, camera: int) -> None:
-        """Bring a camera back."""
+        """Add a removed camera again."""
         self.publishers[camera] = self.node.create_publisher(Image, self.topics[camera], IMAGES)
 
     def listen(self, seconds: float = 0.0) -> None:
-        """Take what has come, and what comes for a while."""
+        """Process received messages, and those that arrive for a duration."""
         end = time.monotonic() + seconds
         self._executor.spin_once(timeout_sec=seconds)
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=end - time.monotonic())
 
-    def until(self, done: Callable[[], Any], patience: float = PATIENCE) -> bool:
-        """Listen until something holds; False where it does not in time."""
+    def until(self, done: Callable[[], Any], patience: float = TIMEOUT) -> bool:
+        """Spin until a condition holds; returns False after the timeout."""
         end = time.monotonic() + patience
         while not done() and time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.02)
@@ -102,7 +102,7 @@ class Cameras:
 
 @contextmanager
 def running(model: Path, count: int = 1, **parameters: Any) -> Iterator[tuple[NodeProcess, Cameras]]:
-    """Start the node with some cameras, in a DDS domain of its own, and yield both, connected."""
+    """Start the node and some cameras in their own DDS domain; yields both, connected."""
     domain = next(_domains) % 100 + 1
     topics = [f"/camera{number}/image" for number in range(count)]
     outputs = ["/pcan_tracker"] if count == 1 else [f"/pcan_tracker/camera{k}" for k in range(count)]

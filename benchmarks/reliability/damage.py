@@ -1,4 +1,4 @@
-"""Jobs that are killed at random moments, or whose disk is full or read-only: nothing half-written."""
+"""Jobs that are killed at random times, or whose disk is full or read-only, leave no incomplete files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability.jobs import HalfWritten, Job, leftovers
+from benchmarks.reliability.jobs import IncompleteFile, Job, leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(slots=True)
 class Damage:
-    """What came of one job that was disturbed again and again."""
+    """Result of a job that was interrupted repeatedly."""
 
     name: str
     rounds: int = 0
@@ -30,20 +30,20 @@ class Damage:
     left: set[str] = field(default_factory=set)  # hidden files behind the end of the last run
 
     def text(self) -> str:
-        """Return it in lines."""
+        """Return the result as text."""
         what = f"{self.name}: {self.rounds} rounds, {self.disturbed} disturbed, {len(self.faults)} faults"
         return "\n".join([f"{what}, {len(self.left)} hidden files left", *self.faults])
 
 
 def run(job: Job, out: Path, largest: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a job to its end; `largest` is how many bytes a file may have, if there is a limit."""
+    """Run a job to its end; `largest` limits the size of a file, bytes."""
     limited = ["prlimit", f"--fsize={largest}"] if largest is not None else []
     command = [*limited, *job.command(out)]
     return subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False)
 
 
 def kills(job: Job, folder: Path, rounds: int, seed: int = 0) -> Damage:
-    """Kill a job at random moments; then let it end, and compare with one that was never disturbed."""
+    """Kill a job at random times, finish it, and compare the result with an uninterrupted run."""
     found, draw = Damage(job.name), random.Random(seed)
     began = time.monotonic()
     wanted = _whole(job, folder / "undisturbed")
@@ -57,7 +57,7 @@ def kills(job: Job, folder: Path, rounds: int, seed: int = 0) -> Damage:
 
 
 def full_disk(job: Job, folder: Path, sizes: list[int]) -> Damage:
-    """Run a job where no file may grow beyond a size, then where it may; a size for each round, bytes."""
+    """Run a job with a limit on the file size, in bytes for each round, then without a limit."""
     found, wanted = Damage(job.name), _whole(job, folder / "undisturbed")
     for number, size in enumerate(sizes):
         out = folder / f"full{number}" / "out"
@@ -70,7 +70,7 @@ def full_disk(job: Job, folder: Path, sizes: list[int]) -> Damage:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: int, options: str = "rw") -> Iterator[Path]:
-    """Yield a disk of that many bytes; OSError where this user may mount none."""
+    """Yield a disk with that many bytes; raises OSError if this user may not mount one."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -82,7 +82,7 @@ def small_disk(folder: Path, size: int, options: str = "rw") -> Iterator[Path]:
 
 
 def on_small_disk(job: Job, folder: Path, size: int, options: str = "rw") -> Damage:
-    """Run a job whose output lies on a disk that is too small, or read-only."""
+    """Run a job whose output is on a disk that is too small or read-only."""
     found = Damage(job.name)
     with small_disk(folder / f"{job.name}_{options}", size, options) as disk:
         done = run(job, disk / "out")
@@ -103,7 +103,7 @@ def _whole(job: Job, folder: Path) -> Any:
 
 
 def _kill(job: Job, out: Path, after: float) -> bool:
-    """Kill a job, and what it has started, after that many seconds; False where it was through by then."""
+    """Kill a job and its child processes after some seconds; returns False if it had finished before."""
     process = subprocess.Popen(
         job.command(out), cwd=ROOT, env=_environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -117,7 +117,7 @@ def _kill(job: Job, out: Path, after: float) -> bool:
 
 
 def _judge(done: subprocess.CompletedProcess[str], found: Damage) -> None:
-    """Note a run that failed with more than one line, or by a signal."""
+    """Record a run that failed with more than one line, or by a signal."""
     found.disturbed += done.returncode != 0
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.startswith("pcan-")]
     if (
@@ -129,15 +129,15 @@ def _judge(done: subprocess.CompletedProcess[str], found: Damage) -> None:
 
 
 def _close(job: Job, out: Path, wanted: Any, found: Damage) -> None:
-    """Check what is there, let the job end, and compare."""
+    """Check the files, finish the job, and compare the result."""
     found.rounds += 1
     with _noting(found):
         job.check(out)
         done = run(job, out)
         if done.returncode:
-            raise HalfWritten(f"cannot go on: {done.stderr[-500:]}")
+            raise IncompleteFile(f"could not resume: {done.stderr[-500:]}")
         if job.result(out) != wanted:
-            raise HalfWritten(f"{out}: another result than undisturbed")
+            raise IncompleteFile(f"{out}: another result than undisturbed")
     found.left |= set(leftovers(out.parent))
     if not found.faults:
         shutil.rmtree(out.parent)
@@ -147,7 +147,7 @@ def _close(job: Job, out: Path, wanted: Any, found: Damage) -> None:
 def _noting(found: Damage) -> Iterator[None]:
     try:
         yield
-    except (HalfWritten, OSError, ValueError, KeyError) as error:
+    except (IncompleteFile, OSError, ValueError, KeyError) as error:
         found.faults.append(f"{type(error).__name__}: {error}")
 
 

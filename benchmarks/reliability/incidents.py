@@ -1,4 +1,4 @@
-"""What happens to cameras and to the node on a robot, again and again; the node must go on as before."""
+"""Repeated incidents of cameras and of the node on a robot; the node must recover from all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.reliability.measures import Readings
 
 SIZES = ((64, 96), (48, 64), (120, 200), (64, 96))  # height, width
 JUMPS = (-500.0, 400.0)  # seconds
-PATIENCE = 20.0  # seconds for an answer
+TIMEOUT = 20.0  # seconds for an answer
 CYCLE = (
     Transition.TRANSITION_DEACTIVATE,
     Transition.TRANSITION_CLEANUP,
@@ -30,7 +30,7 @@ CYCLE = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of many repetitions."""
+    """Result of many repetitions."""
 
     rounds: int
     answered: int  # images tracked
@@ -38,11 +38,11 @@ class Outcome:
     waits: tuple[float, ...]  # seconds from sending to the answer
     readings: Readings
     code: int  # that the node ended with
-    said: str  # the node's log
+    log: str  # the node's log
 
 
 class Exchange:
-    """Sends an image of one camera and waits for its answer."""
+    """Sends an image of one camera and waits for its tracks."""
 
     def __init__(self, cameras: Cameras, alive: Callable[[], bool]) -> None:
         self._cameras, self._alive = cameras, alive
@@ -50,12 +50,12 @@ class Exchange:
         self.waits: list[float] = []
 
     def __call__(self, message: Image, *, again: float = 0.0) -> None:
-        """Expect an answer; send anew every `again` seconds, as a camera does, where that is not 0."""
+        """Wait for the tracks; sends the image again every `again` seconds unless that is 0."""
         self.expected += 1
         before, began = len(self._cameras.latencies), time.monotonic()
-        while time.monotonic() - began < PATIENCE and self._alive():
+        while time.monotonic() - began < TIMEOUT and self._alive():
             self._cameras.publishers[0].publish(message)
-            if self._cameras.until(lambda: len(self._cameras.latencies) > before, again or PATIENCE):
+            if self._cameras.until(lambda: len(self._cameras.latencies) > before, again or TIMEOUT):
                 self.answered += 1
                 self.waits.append(time.monotonic() - began)
                 return
@@ -64,7 +64,7 @@ class Exchange:
 def changing(
     model: Path, rounds: int, *, incidents: tuple[str, ...] = ("vanish", "jump", "size", "clock")
 ) -> Outcome:
-    """Let a camera vanish and return, its stamps and ROS's clock jump, and its images change, in turn."""
+    """In turn: a camera disappears and returns, stamps and the ROS clock jump, images change."""
     with running(model, use_sim_time=True, status_period=0.5) as (process, cameras):
         clock = cameras.node.create_publisher(Clock, "/clock", 10)
         cameras.until(clock.get_subscription_count)
@@ -75,15 +75,15 @@ def changing(
             if process.alive():
                 readings.take(number)
         code = process.stop()
-        said = process.log()
-    return Outcome(rounds, exchange.answered, exchange.expected, tuple(exchange.waits), readings, code, said)
+        log = process.log()
+    return Outcome(rounds, exchange.answered, exchange.expected, tuple(exchange.waits), readings, code, log)
 
 
 Tick = Callable[[float], Any]
 
 
 def _vanish(cameras: Cameras, exchange: Exchange, tick: Tick, now: float) -> float:
-    """Take the publisher away in the middle, and bring it back."""
+    """Remove the publisher and create it again."""
     exchange(picture(now))
     cameras.vanish(0)
     cameras.listen(0.2)
@@ -107,7 +107,7 @@ def _size(cameras: Cameras, exchange: Exchange, tick: Tick, now: float) -> float
 
 
 def _clock(cameras: Cameras, exchange: Exchange, tick: Tick, now: float) -> float:
-    """Set ROS's clock ahead and back, as a bag that is played in a loop does."""
+    """Set the ROS clock ahead and back, as a looping bag does."""
     tick(-5.0)  # refused by ROS itself
     for time_of_clock in (now, now + 5, now - 300, now):
         tick(time_of_clock)
@@ -126,12 +126,12 @@ def picture(seconds: float, *, height: int = 64, width: int = 96, encoding: str 
 
 
 def stamp(seconds: float) -> Time:
-    """Return a time of ROS."""
+    """Return a ROS time."""
     return Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
 
 
 def lifecycle(model: Path, cycles: int) -> Outcome:
-    """Bring the node down to unconfigured and up again, with an image in every tenth cycle."""
+    """Cycle the node through unconfigured and active, with an image in every tenth cycle."""
     with running(model) as (process, cameras):
         exchange, readings = Exchange(cameras, process.alive), Readings(process.pid)
         caller = cameras.node.create_client(ChangeState, "/pcan_tracker/change_state")
@@ -143,8 +143,8 @@ def lifecycle(model: Path, cycles: int) -> Outcome:
                 exchange(picture(1000.0 + number), again=0.1)
                 readings.take(number)
         code = process.stop()
-        said = process.log()
-    return Outcome(cycles, exchange.answered, exchange.expected, tuple(exchange.waits), readings, code, said)
+        log = process.log()
+    return Outcome(cycles, exchange.answered, exchange.expected, tuple(exchange.waits), readings, code, log)
 
 
 def _change(cameras: Cameras, caller: Any, transition: int) -> None:

@@ -1,4 +1,4 @@
-"""Work that takes a while and ends in files: building engines, labelling a bag, evaluating."""
+"""Long-running jobs that write files: building engines, labelling a bag, evaluating."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pcan_model.inference.tensorrt.cache import EngineCache
 SCORES = ("classes", "sum", "mean", "curves", "per_clip", "bdd100k", "youtube_vis")  # of a report
 
 
-class HalfWritten(Exception):
-    """A file that has its final name and is not whole."""
+class IncompleteFile(Exception):
+    """A file with its final name is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command, and what its output says."""
+    """A command and its output."""
 
     name: str
     words: tuple[str, ...]  # of the command, without its output
@@ -40,7 +40,7 @@ class Job:
 
 
 def jobs(folder: Path, images: int = 300) -> list[Job]:
-    """Write what the jobs work on into a folder, and return them."""
+    """Write the inputs of the jobs to a folder; returns the jobs."""
     model = str(export_squares(folder / "squares"))
     bag = write_bag(folder / "bag", drive(1 + i / 10 for i in range(images)))
     for number in range(4):
@@ -62,7 +62,7 @@ def _tracks(out: Path) -> list[Any]:
         types = bag.types()
         stored = list(bag.messages(["/pcan_tracker/tracks"]))
         if bag.losses:
-            raise HalfWritten(str(bag.losses[0]))
+            raise IncompleteFile(str(bag.losses[0]))
         messages = [types.deserialize_cdr(each.raw, each.connection.msgtype) for each in stored]
     return [
         (m.frame_index, [(i.track_id, i.state, i.x, i.y, bytes(i.mask.data)) for i in m.instances])
@@ -76,11 +76,11 @@ def _check_bag(out: Path) -> None:
 
 
 def _scores(out: Path) -> Any:
-    """Return the answers to every clip but for the seconds that they took, and the scores."""
+    """Return the scores, and the predictions of every clip without their durations."""
     report = json.loads((out / "report.json").read_text())
     clips = {path.name: json.loads(path.read_text()) for path in out.glob("sequences/*.json")}
-    answers = {name: [frame | {"seconds": 0} for frame in clip["frames"]] for name, clip in clips.items()}
-    return [report[key] for key in SCORES], answers
+    predictions = {name: [frame | {"seconds": 0} for frame in clip["frames"]] for name, clip in clips.items()}
+    return [report[key] for key in SCORES], predictions
 
 
 def _check_evaluation(out: Path) -> None:
@@ -88,11 +88,11 @@ def _check_evaluation(out: Path) -> None:
         try:
             json.loads(path.read_text())
         except ValueError as error:
-            raise HalfWritten(f"{path}: {error}") from error
+            raise IncompleteFile(f"{path}: {error}") from error
 
 
 def _engines(out: Path) -> list[str]:
-    """Return the names of the engines, which their keys decide."""
+    """Return the names of the engines, which contain their keys."""
     _check_engines(out)
     return [entry.folder.name for entry in EngineCache(out).entries()]
 
@@ -100,11 +100,11 @@ def _engines(out: Path) -> list[str]:
 def _check_engines(out: Path) -> None:
     broken = [entry.folder for entry in EngineCache(out).entries() if entry.key is None]
     if broken:
-        raise HalfWritten(str(broken[0]))
+        raise IncompleteFile(str(broken[0]))
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return hidden files and folders that an interrupted run has left."""
+    """Return the hidden files and folders of an interrupted run."""
     with contextlib.suppress(FileNotFoundError):
         return sorted(str(path.relative_to(folder)) for path in folder.rglob(".*"))
     return []

@@ -1,4 +1,4 @@
-"""Several cameras that together send far more than the node can process: memory, counts, latency."""
+"""Overload by several cameras: memory, counts and latency of the node."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from benchmarks.reliability.cameras import Cameras, pictures, running
 from benchmarks.reliability.measures import Readings
 
-TRIAL = 200  # images, each sent when the last is answered, which tell what the node can process
-EVERY = 40  # parts of the work after which memory is looked at
+TRIAL = 200  # images sent in lock-step to measure the rate of the node
+SAMPLES = 40  # memory measurements
 QUIET = 1.0  # seconds without a new result after which nothing waits any more
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What became of the images."""
+    """Counts of the images."""
 
     cameras: int
-    capacity: float  # images a second that the node answers one by one
+    capacity: float  # images per second in lock-step
     rate: float  # images a second that were sent
     sent: int
     received: int
@@ -32,12 +32,12 @@ class Overload:
 
     @property
     def unaccounted(self) -> int:
-        """Return how many received images are in no other count."""
+        """Return the number of received images that are in no other count."""
         return self.received - self.processed - self.dropped - self.bad
 
 
 def overload(model: Path, images: int, cameras: int, factor: float) -> Overload:
-    """Send images at `factor` times what the node can process."""
+    """Send images at `factor` times the rate that the node can process."""
     with running(model, cameras) as (process, sender):
         capacity = _capacity(sender)
         sender.latencies.clear()
@@ -53,7 +53,7 @@ def overload(model: Path, images: int, cameras: int, factor: float) -> Overload:
 
 
 def _capacity(sender: Cameras) -> float:
-    """Return images a second: each is sent when the last has been answered."""
+    """Return the images per second in lock-step."""
     messages, began = pictures(), 0.0
     for number in range(TRIAL):
         if number == TRIAL // 2:
@@ -68,14 +68,14 @@ def _send(sender: Cameras, images: int, rate: float, readings: Readings) -> None
     messages, began = pictures(), time.monotonic()
     for number in range(images):
         sender.send(number % len(sender.topics), messages[number % len(messages)])
-        if number % max(1, images // EVERY) == 0 or number == images - 1:
+        if number % max(1, images // SAMPLES) == 0 or number == images - 1:
             readings.take(number)
         ahead = began + (number + 1) / rate - time.monotonic()
         sender.listen(ahead if ahead > 0 else 0.0)
 
 
 def _settle(sender: Cameras) -> None:
-    """Listen until no result has come for a while."""
+    """Spin until no more results arrive."""
     last = -1
     while last != (last := sender.total("frames_processed")):
         sender.listen(QUIET)

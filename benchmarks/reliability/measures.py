@@ -1,4 +1,4 @@
-"""What is measured of a process while it works, and how a measurement is printed."""
+"""Measurements of a running process, and their text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at a process."""
+    """One sample of a process."""
 
     step: int  # of the work
     resident: float  # MB
@@ -23,14 +23,14 @@ class Reading:
 
 @dataclass(slots=True)
 class Readings:
-    """Looks at a process along its work."""
+    """Samples a process repeatedly."""
 
     pid: int
     warm: float = 0.1  # share of the work after which everything should stay as it is
     taken: list[Reading] = field(default_factory=list)
 
     def take(self, step: int) -> None:
-        """Look at the process now."""
+        """Take a sample."""
         place = Path(f"/proc/{self.pid}")
         resident = int((place / "statm").read_text().split()[1]) * PAGE / 1e6
         self.taken.append(
@@ -41,7 +41,7 @@ class Readings:
 
     @property
     def steady(self) -> list[Reading]:
-        """Return the looks after the warm-up."""
+        """Return the samples after the warm-up."""
         return [reading for reading in self.taken if reading.step >= self.warm * self.taken[-1].step]
 
     @property
@@ -50,7 +50,7 @@ class Readings:
         return self.steady[-1].resident - self.steady[0].resident
 
     def text(self) -> str:
-        """Return it in a line."""
+        """Return the measurement as a line of text."""
         first, half, last = self.steady[0], self.steady[len(self.steady) // 2], self.steady[-1]
         places = ", ".join(f"{each.resident:.1f} MB at {each.step}" for each in (first, half, last))
         return (
@@ -61,7 +61,7 @@ class Readings:
 
 
 class Clock:
-    """Seconds and processor time since it was made."""
+    """Wall time and CPU time since construction, seconds."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()

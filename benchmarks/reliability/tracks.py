@@ -1,4 +1,4 @@
-"""A long drive through the tracker, with an engine that follows a script: identities and memory."""
+"""A long drive with a scripted engine: identities and memory of the tracker."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pcan_model.core.structures import Frame, Tracks, TrackState
 from pcan_model.tracking.tracker import Tracker
 
 LANES, LIFE, GAP = 3, 23, 9  # objects at a time, frames that one is seen, and frames until the next comes
-EVERY = 50  # parts of the drive after which memory is looked at
+SAMPLES = 50  # memory measurements
 
 
 class Drive(Sequence[tuple[Thing, ...]]):
-    """In each lane an object crosses the image, then another one, which looks different."""
+    """In each lane objects with different appearance cross the image one after another."""
 
     def __init__(self, frames: int) -> None:
         self._frames = frames
@@ -38,15 +38,15 @@ class Drive(Sequence[tuple[Thing, ...]]):
 
 
 class Forgetful(list[Any]):
-    """A list that keeps nothing: a million frames' slots would be the growth that is looked for."""
+    """A list that stores nothing, so that the slots of a million frames do not appear as growth."""
 
     def append(self, item: Any) -> None:
-        """Forget it."""
+        """Discard the item."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongDrive:
-    """What a long drive came to."""
+    """Result of a long drive."""
 
     frames: int
     identities: int  # given
@@ -55,28 +55,28 @@ class LongDrive:
 
 
 def drive(frames: int) -> LongDrive:
-    """Track that many frames, and account for every identity."""
+    """Track a number of frames and check every identity."""
     engine = ScriptedEngine(Drive(frames), small_config(lost_frames=2))
     engine.slots, engine.remembered = Forgetful(), Forgetful()
     tracker, image = Tracker(engine), blank(0.0).image
-    state, book, readings = tracker.start(), Identities(), Readings(os.getpid())
+    state, identities, readings = tracker.start(), Identities(), Readings(os.getpid())
     for index in range(frames):
         state, tracks = tracker.step(state, Frame(image, index / 10))
-        book.note(tracks)
-        if index % max(1, frames // EVERY) == 0 or index == frames - 1:
+        identities.note(tracks)
+        if index % max(1, frames // SAMPLES) == 0 or index == frames - 1:
             readings.take(index)
-    return LongDrive(frames, book.highest, book.reused, readings)
+    return LongDrive(frames, identities.highest, identities.reused, readings)
 
 
 class Identities:
-    """Which identities live; all are given in order, so the highest says which were given before."""
+    """The active identities; they are assigned in order, so all up to the highest have been used."""
 
     def __init__(self) -> None:
         self.highest, self.reused = 0, 0
         self._living: set[int] = set()
 
     def note(self, tracks: Tracks) -> None:
-        """Account for the tracks of a frame."""
+        """Check the identities of the tracks of a frame."""
         for instance in tracks.instances:
             if instance.track_id not in self._living:
                 self.reused += instance.track_id <= self.highest

@@ -1,4 +1,4 @@
-"""Which detections of a camera may be tracked: by class, score, size and place in the image."""
+"""Filter of the detections of a camera by class, score, size and image region."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ INSIDE = 0.5  # share of a box in regions above which the object is inside
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """Parts of a camera's image, such as the bonnet."""
+    """Regions of the camera image, such as the bonnet."""
 
     polygons: tuple[NDArray[np.int32], ...] = ()  # each (N, 2) x y, pixels of the image
-    images: tuple[NDArray[np.uint8], ...] = ()  # each (H, W), inside where above 0; stretched over the image
-    _sums: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)  # by the image's size
+    images: tuple[NDArray[np.uint8], ...] = ()  # each (H, W), inside where above 0; resized to the image
+    _sums: dict[tuple[int, int], NDArray[np.int32]] = field(
+        default_factory=dict
+    )  # integral images by image size
 
     def share(self, boxes: Boxes, height: int, width: int) -> NDArray[np.float64]:
-        """Return which share of every box, (N, 4) in pixels of the image, is inside; (N,)."""
+        """Return the share inside of every box, (N, 4) in pixels of the image; (N,)."""
         sums = self._sums.get((height, width))
         if sums is None:
             sums = self._sums[height, width] = self._summed(height, width)
@@ -43,7 +45,7 @@ class Regions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Admission:
-    """Tells the detections of one camera that may be tracked; all of them, unless it is told otherwise."""
+    """Selects the detections of one camera that are tracked; by default all."""
 
     least_scores: NDArray[np.float32] | None = None  # (classes,) in [0, 1]; above 1: none of the class
     least_side: float = 0.0  # of a box's longer side, pixels of the image
@@ -51,7 +53,7 @@ class Admission:
     inside: Regions | None = None  # the only part where objects are tracked; None: everywhere
 
     def admit(self, found: Detections, letterbox: Letterbox) -> Detections:
-        """Return the detections that may be tracked; their boxes are in pixels of the network."""
+        """Return the detections to track; their boxes are in network pixels."""
         kept = np.ones(len(found), bool)
         if self.least_scores is not None:
             kept &= found.scores >= self.least_scores[found.labels]

@@ -1,7 +1,7 @@
-"""Which detection continues which track (pure functions on arrays).
+"""Association of detections with tracks (pure functions on arrays).
 
-Quasi-dense matching by appearance follows the rules of the released PCAN tracker (QDTrack's), in the terms
-of `TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by their overlap alone.
+Quasi-dense matching by appearance follows the released PCAN tracker (QDTrack), with the settings of
+`TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by overlap only.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from pcan_model.tracking import motion
 from pcan_model.tracking.camera_motion import CameraMotion
 
 NONE = -1  # a detection without a track: may start one, or stay unmatched
-OUT_OF_REACH = np.float32(-1e9)  # a logit that adds nothing to a softmax
-SUPPRESSED = -2  # too weak to continue the track it looks like, and not remembered either
+OUT_OF_REACH = np.float32(-1e9)  # a logit that contributes nothing to a softmax
+SUPPRESSED = -2  # too weak to continue the track that it resembles; does not become a backdrop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What detections are compared with: K tracks, then B earlier unmatched ones (QDTrack: backdrops)."""
+    """What detections are compared with: K tracks, then B unmatched detections (QDTrack: backdrops)."""
 
-    boxes: NDArray[np.float32]  # (K + B, 4) where the object should be now, network pixels
+    boxes: NDArray[np.float32]  # (K + B, 4) predicted to this frame, network pixels
     labels: NDArray[np.int64]  # (K + B,)
     embeds: NDArray[np.float32]  # (K + B, D)
     tracks: int  # K
 
 
 def unique_detections(found: Detections, config: TrackerConfig) -> Detections:
-    """Drop every box that overlaps a better one too much, whatever its class, by falling score.
+    """Remove boxes that overlap a better one of any class too much; returns the others by falling score.
 
-    Also a dropped box drops others. Weak boxes give way at the lower `backdrop_iou`.
+    A removed box also removes others. The threshold for weak boxes is the lower `backdrop_iou`.
     """
     found = found.take(np.argsort(-found.scores, kind="stable"))
     weak = found.scores < config.track_score
@@ -46,12 +46,12 @@ def unique_detections(found: Detections, config: TrackerConfig) -> Detections:
 
 
 def _overlaps_better(boxes: NDArray[np.float32], limit: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say which boxes overlap an earlier one by more than their limit, (N,)."""
+    """Return which boxes overlap an earlier one by more than their limit, (N,)."""
     return cast(NDArray[np.bool_], np.tril(box_iou(boxes, boxes) > limit[:, None], -1).any(1))
 
 
 def candidates(tracks: Sequence[Track], unmatched: Sequence[Detections], stamp: float) -> Candidates:
-    """Gather what this frame's detections may match; tracks move on, unmatched detections stand still.
+    """Return the candidates for the detections of this frame: predicted tracks, and unmatched detections.
 
     tracks  at least one
     """
@@ -67,7 +67,7 @@ def candidates(tracks: Sequence[Track], unmatched: Sequence[Detections], stamp: 
 
 
 def predict(track: Track, stamp: float) -> NDArray[np.float32]:
-    """Return where a track's box should be at `stamp`, (4,); time does not run backwards."""
+    """Return the predicted box of a track at `stamp`, (4,); an earlier stamp counts as no time passed."""
     if track.motion is not None:
         return motion.box_of(motion.predict(track.motion, stamp))
     shift = track.velocity * max(0.0, stamp - track.stamp)
@@ -75,7 +75,7 @@ def predict(track: Track, stamp: float) -> NDArray[np.float32]:
 
 
 def moved(track: Track, stamp: float, camera: CameraMotion | None) -> Track:
-    """Return a track whose filter, if it has one, has gone on to `stamp`."""
+    """Return a track with its motion filter, if any, predicted to `stamp`."""
     if track.motion is None:
         return track
     return replace(track, motion=motion.predict(track.motion, stamp, camera))
@@ -89,7 +89,7 @@ def match(
     stamp: float,
     config: TrackerConfig,
 ) -> NDArray[np.int64]:
-    """Return for each detection of time `stamp` its index in `tracks`, NONE or SUPPRESSED, (N,)."""
+    """Return the index in `tracks` of each detection at `stamp`, NONE or SUPPRESSED, (N,)."""
     if not len(found) or not tracks:
         return np.full(len(found), NONE, np.int64)
     if config.association == "sort_iou":
@@ -105,9 +105,9 @@ def match(
 def match_by_overlap(
     found: Detections, tracks: Sequence[Track], *, stamp: float, config: TrackerConfig
 ) -> NDArray[np.int64]:
-    """Match boxes with moved-on tracks so that the sum of overlaps is largest (SORT, Bewley et al. 2016).
+    """Match boxes with predicted tracks, maximising the sum of overlaps (SORT, Bewley et al. 2016).
 
-    A running mean velocity stands in for SORT's Kalman filter; pairs that overlap too little part again.
+    A running mean velocity replaces SORT's Kalman filter; pairs with too little overlap are discarded.
 
     found    (N), N > 0, and at least one track
     returns  (N,)  track index or NONE
@@ -125,7 +125,7 @@ def match_by_overlap(
 
 
 def _distances(found: Detections, tracks: Sequence[Track]) -> NDArray[np.float64] | None:
-    """Return how far detections are from what a filter predicts, (N, K); None where there is none."""
+    """Return squared Mahalanobis distances to the predicted tracks, (N, K); None without motion filters."""
     motions = [track.motion for track in tracks if track.motion is not None]
     return motion.distances(found.boxes, motions) if len(motions) == len(tracks) else None
 
@@ -133,7 +133,7 @@ def _distances(found: Detections, tracks: Sequence[Track]) -> NDArray[np.float64
 def within_reach(
     found: Detections, known: Candidates, config: TrackerConfig, apart: NDArray[np.float64] | None
 ) -> NDArray[np.bool_] | None:
-    """Return which pairs place and looks allow at all, (N, K + B); None: every one.
+    """Return which pairs position and appearance allow, (N, K + B); None: all.
 
     apart  (N, K)  of `_distances`
     """
@@ -155,13 +155,13 @@ def similarity(
     apart: NDArray[np.float64] | None = None,
     reach: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Return how well detections and candidates fit, (N, K + B) in [0, 1].
+    """Return the similarity of detections and candidates, (N, K + B) in [0, 1].
 
-    The weighted mean of appearance, box overlap and, where a filter predicts, the likelihood of the place;
-    0 out of reach and between different classes, unless any match.
+    It is the weighted mean of appearance, box overlap and, with motion filters, the likelihood of the
+    position; 0 for pairs out of reach and, unless any class matches, for different classes.
 
     apart  (N, K)      of `_distances`
-    reach  (N, K + B)  of `within_reach`; what is out of reach does not compete by its looks either
+    reach  (N, K + B)  of `within_reach`; pairs out of reach do not compete in the softmax either
     """
     weight = config.motion_weight if apart is not None else 0.0
     score = APPEARANCE[config.similarity](found.embeds, known.embeds, reach)
@@ -175,7 +175,7 @@ def similarity(
 
 
 def _likelihood(apart: NDArray[np.float64], overlap: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how likely each place is beside the best one, (N, K + B); overlap stands in for backdrops."""
+    """Return likelihoods of positions relative to the best one, (N, K + B); for backdrops the overlap."""
     likely = overlap.copy()
     likely[:, : apart.shape[1]] = np.exp(-apart / 8)  # a standard deviation along each of the 4 axes: 0.61
     return likely
@@ -196,14 +196,14 @@ def bisoftmax(
 def softmax(
     a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """Return the softmax of the dot products over what is known and in reach, (N, M)."""
+    """Return the softmax of the dot products over the candidates in reach, (N, M)."""
     return _softmax(_logits(a, b, reach), 1)
 
 
 def cosine(
     a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """Return the cosine of the angle between embeddings, (N, M), whatever is in reach."""
+    """Return the cosine similarity of embeddings, (N, M); ignores `reach`."""
     a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
     return cast(NDArray[np.float32], a @ b.T)
 
@@ -226,9 +226,9 @@ def _softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 def assign(
     score: NDArray[np.float32], confidence: NDArray[np.float32], tracks: int, config: TrackerConfig
 ) -> NDArray[np.int64]:
-    """Let every detection, the surest first, take the free track it fits best.
+    """Assign each detection, by falling score, to the most similar free track.
 
-    A detection that fits an earlier unmatched one best gets no track: it may be clutter seen before.
+    A detection that is most similar to an earlier unmatched one gets no track: it may be clutter.
 
     score      (N, K + B)  similarity, rows by falling confidence
     confidence (N,)        detection scores
@@ -255,9 +255,9 @@ def second_pass(
     config: TrackerConfig,
     reach: NDArray[np.bool_] | None,
 ) -> NDArray[np.int64]:
-    """Let detections that are left continue tracks that are left, the largest overlap first.
+    """Match the remaining detections with the remaining tracks, by falling overlap.
 
-    BYTE's second pass (Zhang et al. 2022): an object that is half hidden is a weak detection in its place.
+    BYTE's second pass (Zhang et al. 2022): an occluded object is a weak detection at the predicted position.
 
     assigned (N,)        of `assign`
     reach    (N, K + B)  of `within_reach`
@@ -281,7 +281,7 @@ def second_pass(
 
 
 def unmatched_detections(found: Detections, assigned: NDArray[np.int64], config: TrackerConfig) -> Detections:
-    """Return the detections without a track that overlap no better box.
+    """Return the detections without a track that do not overlap a better box.
 
     assigned (N,)  NONE where a detection neither continued nor started a track
     """

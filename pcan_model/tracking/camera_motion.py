@@ -1,7 +1,7 @@
-"""How the camera moved between two images: corners followed by sparse optical flow, and what fits most.
+"""Camera motion between two images: sparse optical flow of corners, and a robust fit.
 
-Only what is outside the tracked boxes is followed. The fit is a similarity (shift, turn, scale), by RANSAC;
-where too few corners agree, the camera's motion is unknown.
+Only corners outside the tracked boxes are used. The fit is a similarity transform (shift, rotation, scale)
+by RANSAC; if too few corners agree, the motion of the camera is unknown.
 """
 
 from __future__ import annotations
@@ -16,23 +16,27 @@ from numpy.typing import NDArray
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Frame
 
-WIDTH = 320  # px, of the image that is looked at
-CORNERS, QUALITY, APART = 200, 0.01, 7  # at most; least strength beside the strongest; px between two
+WIDTH = 320  # px, of the image for optical flow
+CORNERS, QUALITY, APART = (
+    200,
+    0.01,
+    7,
+)  # largest number; least strength relative to the strongest; least distance, px
 WINDOW, LEVELS = (15, 15), 4  # of the flow
 AGREE = 2.0  # px; corners closer to the fit agree with it
-LEAST, SHARE = 12, 0.4  # corners that have to agree, and their share
+LEAST, SHARE = 12, 0.4  # least number and share of corners that agree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraMotion:
-    """Where a point of the last image is in this one, in network pixels."""
+    """Transform of points from the previous image to this one, network pixels."""
 
     matrix: NDArray[np.float64] | None  # (2, 3) affine; None: unknown
     width: float  # of the image, network pixels
 
 
 def small_view(frame: Frame) -> NDArray[np.uint8]:
-    """Return an image small and grey, (h, WIDTH)."""
+    """Return a small grey image, (h, WIDTH)."""
     height, width = frame.image.shape[:2]
     size = WIDTH, max(1, round(height * WIDTH / width))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
@@ -46,10 +50,10 @@ def camera_motion(
     boxes: NDArray[np.float32],
     letterbox: Letterbox,
 ) -> CameraMotion:
-    """Return how the image moved.
+    """Return the motion of the camera.
 
-    before, now  (h, WIDTH) small views; of other shapes, or None: nothing is known
-    boxes        (K, 4) of tracks in the earlier image, network pixels
+    before, now  (h, WIDTH) small views; the motion is unknown if the shapes differ or `before` is None
+    boxes        (K, 4) of tracks in the previous image, network pixels
     """
     width = float(letterbox.size[1])
     if before is None or before.shape != now.shape:

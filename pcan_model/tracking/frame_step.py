@@ -1,4 +1,4 @@
-"""The step of one camera's frame on the host: before, between and after the two passes of the network."""
+"""The tracking step of one frame on the host: before, between and after the two network passes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from pcan_model.tracking.track_management import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A frame as the network takes it."""
+    """A frame as input of the network."""
 
     frame: Frame
-    letterbox: Letterbox  # how the camera's image and the network's fit together
-    image: Image  # (height, width, 3) RGB of Config.input, or as the camera sends it
-    view: NDArray[np.uint8] | None = None  # (h, w) small and grey, where the camera's motion is looked for
+    letterbox: Letterbox  # transform between camera image and network input
+    image: Image  # (height, width, 3) RGB of Config.input, or unchanged if the engine resizes it
+    view: NDArray[np.uint8] | None = None  # (h, w) small grey image for camera motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class FrameStep:
 
     network: Config
     config: TrackerConfig  # its capacity is the rows of the network's prototype bank
-    camera_format: CameraFormat | None = None  # images that the engine fits itself
+    camera_format: CameraFormat | None = None  # images that the engine resizes itself
 
     def __post_init__(self) -> None:
         rows = self.network.tracker.capacity
@@ -62,7 +62,7 @@ class FrameStep:
             )
 
     def prepare(self, frame: Frame) -> Prepared:
-        """Fit a frame into the network's input, unless the engine does."""
+        """Resize a frame to the network's input, unless the engine does."""
         letterbox = fit_image(frame.image.shape, self.network.input)
         view = small_view(frame) if self.config.camera_motion else None
         if self.camera_format is not None:
@@ -70,11 +70,11 @@ class FrameStep:
         return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")), view)
 
     def remembers(self, state: State) -> bool:
-        """Return whether the next frame enters the frame memory."""
+        """Return whether the next frame is added to the frame memory."""
         return state.frame_index % self.network.frame_attention.memory_interval == 0
 
     def associate(self, state: State, found: Detections, ready: Prepared) -> TrackUpdate:
-        """Match the detections with the tracks, and update these."""
+        """Match the detections with the tracks and update the tracks."""
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
@@ -84,7 +84,7 @@ class FrameStep:
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
     def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
-        """Return the tracks where their filters, if there are any, expect them in this frame."""
+        """Return the tracks with their motion filters, if any, predicted to this frame."""
         camera = None
         if ready.view is not None and state.tracks:
             boxes = np.stack([track.box for track in state.tracks])
@@ -92,17 +92,17 @@ class FrameStep:
         return tuple(moved(track, ready.frame.stamp, camera) for track in state.tracks)
 
     def slots(self, state: State, update: TrackUpdate) -> Slots:
-        """Choose the bank rows that the instance pass reads and writes."""
+        """Return the bank rows that the instance pass reads and writes."""
         detections = self.network.heads.detections
         return bank_slots(update, state.frame_index, detections=detections, capacity=self.config.capacity)
 
     def finish(
         self, state: State, ready: Prepared, update: TrackUpdate, logits: NDArray[np.float32], memory: Any
     ) -> tuple[State, Tracks]:
-        """Paste the masks; returns the state for the next frame, and every track of this one by its id.
+        """Paste the masks; returns the state for the next frame, and the tracks of this one ordered by id.
 
         logits  (D, m, m)  of the padded detections
-        memory  the engine's, after this frame
+        memory  of the engine after this frame
         """
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
@@ -130,7 +130,7 @@ class FrameStep:
 def _masks(
     update: TrackUpdate, logits: NDArray[np.float32], letterbox: Letterbox, *, overlap: bool
 ) -> tuple[Mask, ...]:
-    """Paste the masks of the shown tracks; unless `overlap`, the higher score keeps pixels where two meet.
+    """Paste the masks of the shown tracks; without `overlap` a pixel belongs to the highest score.
 
     logits  (D, m, m)  of the padded detections
     """
@@ -144,7 +144,7 @@ def _masks(
 def _tracks(
     state: State, update: TrackUpdate, masks: tuple[Mask, ...], stamp: float, letterbox: Letterbox
 ) -> Tracks:
-    """Return all confirmed tracks of this frame, in pixels of the camera's image."""
+    """Return all confirmed tracks of this frame, in pixels of the camera image."""
     gone = [
         (track, kind, EMPTY_MASK)
         for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))
@@ -163,7 +163,7 @@ def _tracks(
 def _instance(
     track: Track, kind: TrackState, mask: Mask, state: State, stamp: float, letterbox: Letterbox
 ) -> TrackedInstance:
-    """Return a track as published; one that was not found is where its motion takes it."""
+    """Return a track as published; the box of one that was not detected is predicted."""
     box = letterbox.to_image(predict(track, stamp))
     return TrackedInstance(
         track_id=track.track_id,

@@ -1,8 +1,8 @@
-"""How boxes move: a Kalman filter of constant velocity for centre and size, in seconds.
+"""Motion of boxes: a constant-velocity Kalman filter for centre and size, in seconds.
 
-The four numbers of a box are filtered one by one, which is what a joint filter with diagonal noise comes
-to. Velocity drifts as white noise in continuous time: steps of 1/30 s and of 1/2 s predict alike. Noise is
-in box sides (the root of the area), so that near and far objects are treated alike.
+The four numbers of a box are filtered separately, which is equivalent to a joint filter with diagonal noise.
+The acceleration is white noise in continuous time, so that the prediction does not depend on the frame rate.
+Noise is in box sides (the square root of the area), so that near and far objects are treated alike.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from pcan_model.core.structures import Motion
 from pcan_model.tracking.camera_motion import CameraMotion
 
-PIXEL = 1.0  # px, of a detection's noise, whatever its size
-MEASURED = np.array([0.1, 0.1, 0.2, 0.2])  # of a detection, box sides; centre x, y, width, height
-START = np.array([1.5, 0.75, 0.6, 0.6])  # of the velocity before it was seen, box sides a second
-DRIFT = np.array([1.0, 0.5, 0.5, 0.5])  # of the velocity within one second, box sides a second
-SHAKE = 0.2  # image widths a second that a camera may turn unseen
+PIXEL = 1.0  # px, noise of a detection that is independent of its size
+MEASURED = np.array([0.1, 0.1, 0.2, 0.2])  # noise of a detection, box sides; centre x, y, width, height
+START = np.array([1.5, 0.75, 0.6, 0.6])  # standard deviation of the initial velocity, box sides per second
+DRIFT = np.array([1.0, 0.5, 0.5, 0.5])  # change of the velocity within one second, box sides per second
+SHAKE = 0.2  # image widths per second, motion of a camera if it is unknown
 
 
 def begin(box: NDArray[np.float32], stamp: float) -> Motion:
-    """Return the motion of a box (4,) seen for the first time."""
+    """Return the initial motion of a box, (4,)."""
     numbers = _numbers(box[None])[0]
     spread = np.stack([_noise(numbers), START * _side(numbers)], 1)
     covariance = np.zeros((4, 2, 2))
@@ -33,9 +33,9 @@ def begin(box: NDArray[np.float32], stamp: float) -> Motion:
 
 
 def predict(motion: Motion, stamp: float, camera: CameraMotion | None = None) -> Motion:
-    """Return the motion at a later time; time does not run backwards.
+    """Return the motion predicted to `stamp`; an earlier stamp counts as no time passed.
 
-    camera  how the image moved since, where that is looked at
+    camera  motion of the camera since then; None: not estimated
     """
     elapsed = max(0.0, stamp - motion.stamp)
     step = np.array([[1.0, elapsed], [0.0, 1.0]])
@@ -47,7 +47,7 @@ def predict(motion: Motion, stamp: float, camera: CameraMotion | None = None) ->
 
 
 def _carried(motion: Motion, camera: CameraMotion, elapsed: float) -> Motion:
-    """Let a motion follow the camera's; where that is unknown, the centre may be anywhere near."""
+    """Apply the motion of the camera; if it is unknown, the variance of the centre grows."""
     mean, covariance = motion.mean.copy(), motion.covariance.copy()
     if camera.matrix is None:
         covariance[:2, 0, 0] += (SHAKE * camera.width * elapsed) ** 2
@@ -61,7 +61,7 @@ def _carried(motion: Motion, camera: CameraMotion, elapsed: float) -> Motion:
 
 
 def correct(motion: Motion, box: NDArray[np.float32]) -> Motion:
-    """Return the motion after a detection (4,) of its own time."""
+    """Return the motion updated with a detection, (4,), at its stamp."""
     numbers = _numbers(box[None])[0]
     total = motion.covariance[:, 0, 0] + _noise(motion.mean[:, 0]) ** 2
     gain = motion.covariance[:, :, 0] / total[:, None]

@@ -17,19 +17,19 @@ from pcan_model.tracking.association import NONE, unmatched_detections
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackUpdate:
-    """The tracks as one frame leaves them; F were found in it."""
+    """The tracks after one frame; F were detected in it."""
 
-    found: tuple[Track, ...]  # (F,) seen in this frame, by falling score
+    found: tuple[Track, ...]  # (F,) detected in this frame, by falling score
     rows: NDArray[np.int64]  # (F,) row of each in the engine's padded outputs
     kept_rows: NDArray[np.int64]  # rows of all detections without duplicates, tracked or not
-    lost: tuple[Track, ...]  # not seen, may come back
-    removed: tuple[Track, ...]  # unseen for too long, or made room for new ones
-    unmatched: Detections  # detections that belong to no track
+    lost: tuple[Track, ...]  # not detected, may return
+    removed: tuple[Track, ...]  # not detected for too long, or replaced by new ones
+    unmatched: Detections  # detections without a track
     next_id: int
 
     @property
     def shown(self) -> list[tuple[Track, int]]:
-        """Return the found tracks that are confirmed, by falling score, with their rows."""
+        """Return the detected tracks that are confirmed, by falling score, with their rows."""
         return [(t, r) for t, r in zip(self.found, self.rows.tolist(), strict=True) if t.shown is not None]
 
     @property
@@ -46,7 +46,7 @@ def update_tracks(
     stamp: float,
     config: TrackerConfig,
 ) -> TrackUpdate:
-    """Carry the tracks over one frame, also an empty one.
+    """Update the tracks with the detections of one frame, which may be empty.
 
     found     (N)   detections without duplicates, by falling score
     assigned  (N,)  index into state.tracks, NONE or SUPPRESSED
@@ -70,18 +70,18 @@ def update_tracks(
 
 
 def unchanged_tracks(state: State, found: Detections) -> TrackUpdate:
-    """Leave the tracks as they are in a frame without detections: none ages (the released code's rule)."""
+    """Return the tracks unchanged, as the released code does in a frame without detections."""
     return TrackUpdate((), found.rows, found.rows, state.tracks, (), found, state.next_id)
 
 
 def _unseen(
     state: State, assigned: NDArray[np.int64], busy: int, stamp: float, config: TrackerConfig
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
-    """Split the tracks that nothing matched into lost ones and removed ones.
+    """Split the unmatched tracks into lost and removed ones.
 
-    A track is removed when its time is up; the longest lost ones also when the bank is full.
+    A track is removed when it has expired; if the bank is full, also those that were lost longest.
 
-    busy  bank rows that this frame's own objects need; never more than the capacity
+    busy  bank rows of the objects of this frame; at most the capacity
     """
     seen = set(assigned.tolist())
     unseen = [track for k, track in enumerate(state.tracks) if k not in seen]
@@ -92,13 +92,13 @@ def _unseen(
 
 
 def _expired(track: Track, frame: int, stamp: float, config: TrackerConfig) -> bool:
-    """Return whether a track was unseen for long enough in frames and in seconds."""
+    """Return whether a track was lost for long enough, both in frames and in seconds."""
     unseen = max(0.0, stamp - track.stamp)
     return frame - track.seen >= config.lost_frames and unseen >= config.lost_seconds
 
 
 def _confirmed(track: Track, state: State, stamp: float, config: TrackerConfig) -> Track:
-    """Let a track be shown from now on, if it was found often enough or nothing could confirm it sooner."""
+    """Confirm a track that was detected often enough, has a high score, or follows a long frame interval."""
     if track.shown is not None:
         return track
     alone = state.stamp is None or stamp - state.stamp > config.confirm_gap
@@ -138,9 +138,9 @@ def _begin(
 def _continue(
     state: State, index: int, found: Detections, row: int, stamp: float, config: TrackerConfig
 ) -> Track:
-    """Continue a track by a detection: box and score replaced, embedding averaged, the class by vote.
+    """Update a track with a detection: box and score are replaced, embeddings averaged, classes voted.
 
-    A detection too weak to match by its looks (second pass) leaves the embedding as it is.
+    A weak detection of the second pass does not change the embedding.
     """
     track, score = state.tracks[index], float(found.scores[row])
     share = config.momentum if found.scores[row] > np.float32(config.track_score) else 0.0
@@ -171,9 +171,9 @@ def _votes(votes: NDArray[np.float64], label: int, score: float, momentum: float
 
 
 def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:
-    """Return the running mean of the box centre's motion, (2,) pixels per second.
+    """Return the running mean velocity of the box centre, (2,) pixels per second.
 
-    The first measure counts whole; where time stands still or runs back there is none.
+    The first measurement is used unweighted; without elapsed time there is none.
     """
     elapsed = stamp - track.stamp
     if elapsed <= 0:
@@ -187,9 +187,9 @@ def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: fl
 def bank_slots(update: TrackUpdate, frame: int, *, detections: int, capacity: int) -> Slots:
     """Return which bank row each padded detection reads, and which detection writes each row.
 
-    Only tracked detections own a row; all others are fresh and write nothing.
+    Only tracked detections own a row; the others are fresh and write nothing.
 
-    frame       index of this frame: a track that began in it has nothing to read yet
+    frame       index of this frame: a track that begins in it has nothing to read
     detections  D, padded rows of the engine
     capacity    M, rows of the bank
     """

@@ -1,11 +1,11 @@
 """The tracker: `step(state, frame) -> (state, tracks)`, with the state as a value.
 
-A frame's path: letterbox -> engine.detect -> duplicates removed -> association -> track update and bank
-rows -> engine.segment -> masks in the camera's image, none overlapping -> tracks.
+The path of a frame: letterbox -> engine.detect -> removal of duplicates -> association -> track update and
+bank rows -> engine.segment -> disjoint masks in the camera image -> tracks.
 
-The camera's image may change its size between frames. Boxes are remembered in network pixels, so that
-another size of the same proportions goes unnoticed; other proportions move the remembered boxes once,
-which costs overlap and motion one frame, while appearance goes on matching.
+The size of the camera image may change between frames. Boxes are stored in network pixels, so that a change
+of size without a change of proportions has no effect; other proportions shift the stored boxes once, which
+affects overlap and motion for one frame, but not appearance.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Part = Literal["preprocess", "network", "association", "masks"]
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one step went, seconds."""
+    """Durations of the parts of one step, seconds."""
 
     preprocess: float = 0.0  # letterbox
     network: float = 0.0  # both passes
     association: float = 0.0  # removing duplicates, matching, track update
-    masks: float = 0.0  # pasting, overlaps, making the tracks
+    masks: float = 0.0  # pasting, removing overlaps, creating the tracks
 
     @property
     def total(self) -> float:
@@ -43,31 +43,35 @@ class Timings:
 
 
 class Stopwatch:
-    """Takes the times of a step, if one is passed in; `timings` are the last step's."""
+    """Measures the parts of a step; `timings` are those of the last step."""
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
         self.start()
 
     def start(self) -> None:
-        """Begin a step anew."""
+        """Start measuring a step."""
         self.timings = Timings()
         self._since = self._clock()
 
     def lap(self, part: Part) -> None:
-        """Book the time since the last lap on a part."""
+        """Add the time since the last lap to a part."""
         now = self._clock()
         spent: float = getattr(self.timings, part) + now - self._since
         self.timings, self._since = replace(self.timings, **{part: spent}), now
 
 
 class Tracker:
-    """PCAN's tracking of one or several cameras by one engine; holds no state."""
+    """Tracks objects of one or several cameras with one engine; holds no state."""
 
     def __init__(
         self, engine: Engine, config: TrackerConfig | None = None, admissions: Sequence[Admission] = ()
     ) -> None:
-        """Take an engine, thresholds (its own if None), and what each camera tracks (everything if empty)."""
+        """Create a tracker.
+
+        config      thresholds; None: those of the engine's model
+        admissions  which detections each camera tracks; empty: all
+        """
         self.engine, self._admissions = engine, admissions
         self.config = config or engine.config.tracker
         self._frame_step = FrameStep(engine.config, self.config, engine.camera_format)
@@ -77,16 +81,16 @@ class Tracker:
         return State(self.engine.start(camera), session or uuid4())
 
     def prepare(self, frame: Frame) -> Prepared:
-        """Fit a frame into the network's input; may be done before its turn to `step`."""
+        """Resize a frame to the network's input; may be called ahead of `step`."""
         return self._frame_step.prepare(frame)
 
     def step(
         self, state: State, frame: Frame | Prepared, stopwatch: Stopwatch | None = None
     ) -> tuple[State, Tracks]:
-        """Track the objects of one frame of one camera; `state` stays as it is.
+        """Track the objects in one frame of one camera; `state` is not changed.
 
-        stopwatch  takes the times of the parts, if given
-        returns    the state for the next frame, and every track of this one by its id
+        stopwatch  measures the parts, if given
+        returns    the state for the next frame, and the tracks of this one in the order of their ids
         """
         return self.step_cameras({0: state}, {0: frame}, stopwatch)[0]
 
@@ -96,10 +100,10 @@ class Tracker:
         frames: Mapping[int, Frame | Prepared],
         stopwatch: Stopwatch | None = None,
     ) -> dict[int, tuple[State, Tracks]]:
-        """Track one frame of each of some cameras: in one launch where the engine can, else in turn.
+        """Track one frame of each of several cameras: as a batch if the engine supports it, else in turn.
 
-        states   of these cameras at least
-        returns  for each camera with a frame what `step` returns
+        states   by camera, at least of the cameras with a frame
+        returns  the result of `step` by camera
         """
         stopwatch = stopwatch or Stopwatch()
         stopwatch.start()
@@ -111,7 +115,7 @@ class Tracker:
         return after
 
     def warm_up(self) -> None:
-        """Track a black image: an engine's first run is the slowest, and shows whether it runs at all."""
+        """Track a black image: the first run of an engine is the slowest, and shows whether it works."""
         size = self.engine.camera_format or self.engine.config.input
         ready = self.prepare(Frame(np.zeros((size.height, size.width, 3), np.uint8), 0.0))
         cameras = range(self.engine.cameras_at_once)
@@ -121,7 +125,7 @@ class Tracker:
     def _step(
         self, states: Mapping[int, State], frames: Mapping[int, Frame | Prepared], stopwatch: Stopwatch
     ) -> dict[int, tuple[State, Tracks]]:
-        """Run both passes once for all the frames; all mappings are by camera."""
+        """Run both passes once for all frames; all mappings are by camera."""
         step = self._frame_step
         ready = {c: self.prepare(f) if isinstance(f, Frame) else f for c, f in frames.items()}
         stopwatch.lap("preprocess")

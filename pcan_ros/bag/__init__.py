@@ -1,1 +1,1 @@
-"""`pcan-bag`: bags made of data sets and videos, looked through, and labelled by the tracker."""
+"""`pcan-bag`: makes bags from data sets and videos, inspects them, and labels them with the tracker."""

@@ -1,4 +1,4 @@
-"""The calibration of a camera: none, a file of ROS's camera_calibration, or a KITTI calibration."""
+"""Camera calibrations: files of ROS's camera_calibration, and KITTI calibrations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pcan_model.core.numbers import whole
 from pcan_model.core.yaml_text import YamlTextError, read_yaml
 from pcan_model.data.bags.reading import BagError
 
-MATRICES = {  # field: key in the file, numbers
+MATRICES = {  # field: key in the file, number of values
     "d": ("distortion_coefficients", None),
     "k": ("camera_matrix", 9),
     "r": ("rectification_matrix", 9),
@@ -21,9 +21,9 @@ MATRICES = {  # field: key in the file, numbers
 
 
 def read_camera_info(path: Path) -> CameraInfo:
-    """Read a calibration; a KITTI `calib` file (lines `P2: …`) gives camera 2's projection.
+    """Read a calibration; of a KITTI `calib` file (lines `P2: …`) the projection of camera 2.
 
-    Raises BagError: `file: key: expected …, got …`.
+    Raises BagError if the file is invalid.
     """
     try:
         values = read_yaml(path)
@@ -32,7 +32,7 @@ def read_camera_info(path: Path) -> CameraInfo:
     if isinstance(values, dict) and ("P2" in values or "P_rect_02" in values):
         return _kitti(path, str(values.get("P2", values.get("P_rect_02"))))
     if not isinstance(values, dict) or "camera_matrix" not in values:
-        raise BagError(f"{path}: camera_matrix: expected one, got keys {list(values or ())}")
+        raise BagError(f"{path}: camera_matrix: expected this key, got keys {list(values or ())}")
     info = CameraInfo(
         width=_side(path, "image_width", values),
         height=_side(path, "image_height", values),
@@ -45,9 +45,9 @@ def read_camera_info(path: Path) -> CameraInfo:
 
 
 def sized(info: CameraInfo | None, height: int, width: int, header: Any) -> CameraInfo:
-    """Return a calibration for one image; without one, all zeros say so, as sensor_msgs defines it.
+    """Return a calibration for one image; all zeros, as sensor_msgs defines it, if there is none.
 
-    Raises BagError when the calibration is of another size.
+    Raises BagError if the calibration is for another image size.
     """
     info = info or CameraInfo()
     if info.width and (info.height, info.width) != (height, width):

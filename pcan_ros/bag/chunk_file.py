@@ -1,7 +1,7 @@
-"""A chunk of the journal as a file: NumPy arrays and JSON, so that reading one runs nothing.
+"""A chunk of the journal as a file: NumPy arrays and JSON, so that reading it executes no code.
 
-What an engine's memory holds is written as arrays, and made again beside an empty memory of the same engine,
-which says of what kind, shape and type each value has to be.
+The memory of an engine is written as arrays. It is restored with an empty memory of the same engine as the
+template, which gives the type, shape and dtype of each value.
 """
 
 from __future__ import annotations
@@ -29,66 +29,66 @@ Arrays = dict[str, NDArray[Any]]
 Record = TypeVar("Record")
 HEADER, TRACKS = "header", "tracks"  # names of the JSON text and of the serialised messages, as bytes
 PLAIN = {int, float, type(None)}  # what JSON holds of a record
-BROKEN = (  # what the library raises of other files
+INVALID = (  # what the libraries raise for invalid files
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, RuntimeError),
     *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 
-class NotKept(TypeError):
-    """A memory that only the process knows which made it, such as one on a device."""
+class NotSerializable(TypeError):
+    """A memory that cannot be serialised, such as one on a device."""
 
 
 @dataclass(frozen=True, slots=True)
-class LabelAnswer:
-    """What the tracker found in one image."""
+class LabelResult:
+    """The tracks of one image."""
 
     topic: str  # of the image
     tracks: bytes  # serialised TrackedInstanceArray; empty where the image could not be read
-    error: str = ""  # why not
+    error: str = ""  # why it could not be read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Answers in a row, and where the tracker stands after them."""
+    """Results of consecutive images, and the state of the tracker after them."""
 
-    answers: tuple[LabelAnswer, ...]
-    states: dict[str, tuple[State, float]] | None  # topic to state and last stamp in seconds; None: not kept
+    results: tuple[LabelResult, ...]
+    states: dict[str, tuple[State, float]] | None  # topic to state and last stamp in seconds; None: not saved
 
 
 def write_chunk(path: Path, chunk: Chunk) -> None:
-    """Save a chunk, without its states where their memories cannot be kept."""
-    arrays: Arrays = {TRACKS: _bytes(b"".join(answer.tracks for answer in chunk.answers))}
-    answers = [[answer.topic, len(answer.tracks), answer.error] for answer in chunk.answers]
+    """Save a chunk, without the states if their memories cannot be serialised."""
+    arrays: Arrays = {TRACKS: _bytes(b"".join(result.tracks for result in chunk.results))}
+    results = [[result.topic, len(result.tracks), result.error] for result in chunk.results]
     try:
         states = _pack_states(chunk.states, arrays)
-    except NotKept:
+    except NotSerializable:
         states = None
-    arrays[HEADER] = _bytes(json.dumps({"answers": answers, "states": states}).encode())
+    arrays[HEADER] = _bytes(json.dumps({"answers": results, "states": states}).encode())
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue(), durable=True)
 
 
 def read_chunk(path: Path, empty: Any) -> Chunk:
-    """Read a chunk; raises DataError where it is not one that `write_chunk` could have written.
+    """Read a chunk; raises DataError if the file is invalid.
 
-    empty  memory of the engine before the first frame
+    empty  memory of the engine before the first frame, as the template
     """
     try:
         _check_members(path)
         with np.load(path, allow_pickle=False) as file:
             arrays: Arrays = dict(file)
         header = json.loads(arrays[HEADER].tobytes())
-        answers = tuple(_unpack_answers(header["answers"], arrays[TRACKS].tobytes()))
-        return Chunk(answers, _unpack_states(header["states"], arrays, empty))
-    except BROKEN as error:
+        results = tuple(_unpack_results(header["answers"], arrays[TRACKS].tobytes()))
+        return Chunk(results, _unpack_states(header["states"], arrays, empty))
+    except INVALID as error:
         got = " ".join(str(error).split()) or type(error).__name__
         raise DataError(path, "chunk", "what `pcan-bag label` writes", got) from None
 
 
 def _check_members(path: Path) -> None:
-    """Raise ValueError for a compressed member, which could unpack to anything; np.savez writes none."""
+    """Raise ValueError for a compressed member, whose size is unbounded; np.savez writes none."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
@@ -99,19 +99,19 @@ def _bytes(data: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8)
 
 
-def _unpack_answers(entries: Sequence[Any], data: bytes) -> Iterator[LabelAnswer]:
+def _unpack_results(entries: Sequence[Any], data: bytes) -> Iterator[LabelResult]:
     place = 0
     for topic, length, error in entries:
         if not (isinstance(topic, str) and isinstance(error, str) and type(length) is int and length >= 0):
-            raise ValueError(f"an answer of {topic!r}, {length!r}, {error!r}")
-        yield LabelAnswer(topic, data[place : place + length], error)
+            raise ValueError(f"invalid entry {topic!r}, {length!r}, {error!r}")
+        yield LabelResult(topic, data[place : place + length], error)
         place += length
     if place != len(data):
-        raise ValueError(f"{len(data)} bytes of tracks, {place} named")
+        raise ValueError(f"{len(data)} bytes of tracks, {place} in the header")
 
 
 def _pack_states(states: dict[str, tuple[State, float]] | None, arrays: Arrays) -> list[Any] | None:
-    """Put the arrays of states into `arrays`; returns the rest as plain values."""
+    """Add the arrays of the states to `arrays`; returns the other values as JSON."""
     if states is None:
         return None
     packed = []
@@ -160,7 +160,7 @@ def _unpack_states(packed: Any, arrays: Arrays, empty: Any) -> dict[str, tuple[S
 
 def _whole(value: Any) -> int:
     if type(value) is not int:
-        raise ValueError(f"{value!r} for a whole number")
+        raise ValueError(f"expected an integer, got {value!r}")
     return value
 
 
@@ -200,7 +200,7 @@ def _unpack_field(hint: Any, key: str, numbers: dict[str, Any], name: str, array
 
 
 def _leaves(memory: Any) -> Iterator[Any]:
-    """Yield the values in a memory, a dataclass of values and tuples of them, in their order."""
+    """Yield the values in a memory, a dataclass of values and tuples of them, in order."""
     if is_dataclass(memory):
         for field in fields(memory):
             yield from _leaves(getattr(memory, field.name))
@@ -212,7 +212,7 @@ def _leaves(memory: Any) -> Iterator[Any]:
 
 
 def _rebuild(empty: Any, arrays: Iterator[NDArray[Any]]) -> Any:
-    """Return a memory like `empty` with other values, in the order of `_leaves`."""
+    """Return a memory structured like `empty` with other values, in the order of `_leaves`."""
     if is_dataclass(empty):
         parts = {field.name: _rebuild(getattr(empty, field.name), arrays) for field in fields(empty)}
         return type(empty)(**parts)  # type: ignore[misc]
@@ -220,23 +220,23 @@ def _rebuild(empty: Any, arrays: Iterator[NDArray[Any]]) -> Any:
         return tuple(_rebuild(item, arrays) for item in empty)
     known, array = _array_of(empty), next(arrays)
     if (array.shape, array.dtype) != (known.shape, known.dtype):
-        raise ValueError(f"a memory of {array.shape} {array.dtype} for {known.shape} {known.dtype}")
+        raise ValueError(f"memory: expected {known.shape} {known.dtype}, got {array.shape} {array.dtype}")
     return _value_like(empty, array)
 
 
 def _array_of(value: Any) -> NDArray[Any]:
-    """Return an array, or a runtime's value as one; NotKept for anything else."""
+    """Return an array, or a runtime's tensor as one; raises NotKept for anything else."""
     if isinstance(value, np.ndarray):
         return value
     if type(value).__name__ == "OrtValue":  # of ONNX Runtime
         return np.asarray(value.numpy())
     if type(value).__name__ == "Tensor" and isinstance(value.data, np.ndarray):  # of OpenVINO
         return value.data
-    raise NotKept(f"{type(value).__name__}: not kept between runs")
+    raise NotSerializable(f"{type(value).__name__}: cannot be saved between runs")
 
 
 def _value_like(value: Any, array: NDArray[Any]) -> Any:
-    """Return an array as a value of the same runtime and device."""
+    """Return an array as a tensor of the same runtime and device as `value`."""
     if isinstance(value, np.ndarray):
         return array
     if type(value).__name__ == "OrtValue":

@@ -1,8 +1,8 @@
-"""`pcan-bag`: make, show and label rosbags."""
+"""`pcan-bag`: makes, shows and labels rosbags."""
 
 from __future__ import annotations
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 
 # isort: split
 import argparse
@@ -28,17 +28,17 @@ from pcan_ros.bag.options import LabelOptions, MakeOptions, ShowOptions
 from pcan_ros.bag.sheet import save_sheet
 
 EXPLANATION = """\
-Rosbags (rosbag2, mcap or sqlite3) made of data sets and videos, looked through, and labelled.
+Make rosbags (rosbag2, mcap or sqlite3) from data sets and videos, inspect them, and label them.
 
   pcan-bag make drive.mp4 --out drive            a video or a folder of images
   pcan-bag make bdd/ --videos b1c66a42 --out b1  a clip of a data set, with its ground truth
-  pcan-bag show drive --sheet drive.png          what is in it, what is wrong with it
+  pcan-bag show drive --sheet drive.png          its topics, images, tracks and damage
   pcan-bag label drive --out drive_tracks        a copy with tracks, overlay and label image
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `pcan-bag`; returns the exit code, 1 when something of a bag was lost."""
+    """Run `pcan-bag`; returns the exit code, 1 if part of a bag could not be read."""
     return run("pcan-bag", _run, arguments)
 
 
@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _make(options: MakeOptions) -> int:
-    from pcan_ros.bag.camera_info import read_camera_info  # only now: showing a bag needs no ROS
+    from pcan_ros.bag.camera_info import read_camera_info  # imported here: showing a bag needs no ROS
     from pcan_ros.bag.make import BagStyle, make_bag
 
     clips = open_clips(options.source, options.format, split=options.split, videos=options.videos)
@@ -99,7 +99,7 @@ def _label(options: LabelOptions) -> int:
         topics=options.topics,
         style=style,
         progress=lambda items, count, what: _progress(items, count, what, "message"),
-        tell=lambda line: print(f"pcan-bag: {line}", file=sys.stderr),
+        warn=lambda line: print(f"pcan-bag: {line}", file=sys.stderr),
     )
     resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
     print(f"written: {options.out}, {done.images} images tracked{resumed}")
@@ -122,15 +122,15 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-bag", EXPLANATION)
     commands = parser.add_subparsers(required=True, metavar="make|show|label", dest="command")
-    make = commands.add_parser("make", help="a data set, a video or images as a bag")
+    make = commands.add_parser("make", help="make a bag from a data set, a video or images")
     add_options(make, MakeOptions, positional=("source",), skip=("compressed",), metavars={"videos": "NAME"})
     known = settings_of(MakeOptions)["compressed"]
     make.add_argument("--compressed", nargs="?", choices=known.choices, const="jpeg", help=known.description)
-    show = commands.add_parser("show", help="what is in a bag, and what is wrong with it")
+    show = commands.add_parser("show", help="show the contents and the damage of a bag")
     add_options(show, ShowOptions, positional=("bag",), skip=("sheet",), metavars={"json": "FILE"})
     page = settings_of(ShowOptions)["sheet"].description
     show.add_argument("--sheet", "--out", type=Path, metavar="PNG", help=page)
-    label = commands.add_parser("label", help="a copy of a bag with tracks; goes on after a kill")
+    label = commands.add_parser("label", help="copy a bag and add tracks; resumes after an interruption")
     add_options(label, LabelOptions, positional=("bag",))
     return parser
 

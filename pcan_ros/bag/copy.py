@@ -1,4 +1,4 @@
-"""A bag copied message by message, with tracks, overlay and label image behind every image."""
+"""Copies a bag and adds tracks, overlay and label image after every image."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from pcan_model.data.bags.recovery import StoredMessage
 from pcan_model.data.image_decoding import decode
 from pcan_model.visualization.overlay import draw
 from pcan_model.visualization.render import bgr
-from pcan_ros.bag.chunk_file import LabelAnswer
+from pcan_ros.bag.chunk_file import LabelResult
 from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
 from pcan_ros.msg import TrackedInstanceArray
 
-NO_HASH = f"RIHS01_{'0' * 64}"  # of a type that the bag does not describe
+NO_HASH = f"RIHS01_{'0' * 64}"  # for types without a definition in the bag
 
 
 @dataclass(frozen=True, slots=True)
 class CopyStyle:
-    """What is written beside the copied messages."""
+    """What is written in addition to the copied messages."""
 
     storage: Storage = "mcap"
-    prefix: str = "/pcan_tracker"  # of the new topics, as the node has them
-    raw: bool = False  # images as Image; else JPEG (overlay) and PNG (label image)
-    images: bool = True  # whether there is an overlay and a label image at all
+    prefix: str = "/pcan_tracker"  # of the new topics, as published by the node
+    raw: bool = False  # write Image; else CompressedImage, JPEG (overlay) and PNG (label image)
+    images: bool = True  # write overlay and label image
 
     def topics(self, cameras: tuple[str, ...]) -> dict[str, str]:
-        """Return the prefix of each camera's new topics."""
+        """Return the prefix of the new topics by camera."""
         several = len(cameras) > 1
         return {c: f"{self.prefix}/camera{i}" if several else self.prefix for i, c in enumerate(cameras)}
 
     def check(self, bag: Bag, cameras: tuple[str, ...]) -> None:
-        """Raise BagError when the bag already has topics that would be written."""
+        """Raise BagError if the bag already has topics with the prefix."""
         for prefix in self.topics(cameras).values():
             taken = sorted(c.topic for c in bag.connections if c.topic.startswith(f"{prefix}/"))
             if taken:
@@ -53,20 +53,22 @@ def write_copy(
     messages: Iterable[StoredMessage],
     bag: Bag,
     writer: Writer,
-    answer: Callable[[str], LabelAnswer],
+    next_result: Callable[[str], LabelResult],
     cameras: tuple[str, ...],
     style: CopyStyle,
     classes: tuple[str, ...],
 ) -> None:
-    """Write every message as it is, and behind each camera's image what was found in it."""
+    """Copy every message unchanged, and write the tracks of an image after the image."""
     types = bag.types()
     same = {id(c): _add(writer, c, types) for c in bag.connections}
-    found = {c: _Found(writer, types, prefix, style, classes) for c, prefix in style.topics(cameras).items()}
+    found = {
+        c: _CameraTopics(writer, types, prefix, style, classes) for c, prefix in style.topics(cameras).items()
+    }
     for stored in messages:
         writer.write(same[id(stored.connection)], stored.time, stored.raw)
         topic = stored.connection.topic
         if topic in found:
-            predicted = answer(topic)
+            predicted = next_result(topic)
             if predicted.tracks:
                 found[topic].write(
                     types.deserialize_cdr(stored.raw, stored.connection.msgtype), predicted, stored.time
@@ -74,7 +76,7 @@ def write_copy(
 
 
 def _add(writer: Writer, connection: Connection, types: Any) -> Connection:
-    """Open a topic of the copy, with the source's own description of its type where there is one."""
+    """Open a topic of the copy, with the type definition of the source if it has one."""
     name, text = connection.msgtype, connection.msgdef.data
     known = name in types.types
     digest = connection.digest or (types.hash_rihs01(name) if known else NO_HASH)
@@ -91,7 +93,7 @@ def _add(writer: Writer, connection: Connection, types: Any) -> Connection:
     )
 
 
-class _Found:
+class _CameraTopics:
     """The new topics of one camera."""
 
     def __init__(
@@ -104,8 +106,8 @@ class _Found:
             names = (f"{prefix}/overlay{end}", f"{prefix}/label_image{end}")
             self._overlay, self._labels = (writer.add_connection(n, kind, typestore=types) for n in names)
 
-    def write(self, image: Any, predicted: LabelAnswer, time: int) -> None:
-        """Write what was found in one image."""
+    def write(self, image: Any, predicted: LabelResult, time: int) -> None:
+        """Write the tracks of one image."""
         self._writer.write(self._tracks, time, predicted.tracks)
         if not self._style.images:
             return

@@ -1,9 +1,8 @@
-"""Ground truth as the tracker's own message; `pcan_model.data.bags.labels` reads it.
+"""Ground truth as TrackedInstanceArray messages; `pcan_model.data.bags.labels` reads them.
 
-An instance is NEW in the frame where its object appears first, TRACKED afterwards; its score is 1, its
-velocity 0. Data sets may count ids for each class anew (KITTI-MOTS does); uuids tell them apart. Pixels
-that are neither object nor background are one more instance: `class_name` "ignore", `class_id` 65535,
-`track_id` 0.
+An instance is NEW in the first frame of its object, TRACKED afterwards; its score is 1, its velocity 0. Ids
+may be unique per class only, as in KITTI-MOTS; the uuids are unique. Pixels to ignore are an additional
+instance with `class_name` "ignore", `class_id` 65535 and `track_id` 0.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from pcan_model.data.clips import LabeledFrame
 from pcan_ros.messages import to_instance, to_tracks
 from pcan_ros.msg import TrackedInstanceArray
 
-SESSION = UUID("6f1f2d3c-0000-4000-8000-7063616e0000")  # names ground truth: the same in every bag
-STILL = np.zeros(2, np.float32)
+SESSION = UUID("6f1f2d3c-0000-4000-8000-7063616e0000")  # namespace of the uuids, the same in every bag
+ZERO_VELOCITY = np.zeros(2, np.float32)
 
 
-class Truth:
-    """Turns the labelled frames of one clip into messages, in order."""
+class GroundTruthMessages:
+    """Converts the labelled frames of one clip to messages, in order."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = tuple(classes)
-        self._born: dict[tuple[int, int], int] = {}  # class and id to the frame where it was first seen
+        self._first_frame: dict[tuple[int, int], int] = {}  # class and id to first frame
         self._index = 0
 
     def message(self, frame: LabeledFrame, header: Any) -> TrackedInstanceArray:
-        """Return the labels of the next frame."""
+        """Return the labels of the next frame as a message."""
         height, width = frame.image.shape[:2]
         things = zip(frame.masks, frame.labels, frame.ids, strict=True)
         instances = tuple(self._instance(crop(m), int(k), int(i)) for m, k, i in things)
         tracks = Tracks(0.0, height, width, self._index, instances)
         message = to_tracks(tracks, header, self._classes, encoding=Encoding.RLE_COCO)
         if frame.ignore.any():
-            ignored = self._made(crop(frame.ignore), 0, 0, TrackState.TRACKED, 0)
+            ignored = self._tracked(crop(frame.ignore), 0, 0, TrackState.TRACKED, 0)
             more = to_instance(ignored, (IGNORE_NAME,), Encoding.RLE_COCO)
             more.class_id = IGNORE_ID
             message.instances = [*message.instances, more]
@@ -50,11 +49,11 @@ class Truth:
         return message
 
     def _instance(self, mask: Mask, label: int, identity: int) -> TrackedInstance:
-        born = self._born.setdefault((label, identity), self._index)
-        state = TrackState.NEW if born == self._index else TrackState.TRACKED
-        return self._made(mask, label, identity, state, self._index - born)
+        first = self._first_frame.setdefault((label, identity), self._index)
+        state = TrackState.NEW if first == self._index else TrackState.TRACKED
+        return self._tracked(mask, label, identity, state, self._index - first)
 
-    def _made(self, mask: Mask, label: int, identity: int, state: TrackState, age: int) -> TrackedInstance:
+    def _tracked(self, mask: Mask, label: int, identity: int, state: TrackState, age: int) -> TrackedInstance:
         height, width = mask.crop.shape
         return TrackedInstance(
             track_id=identity,
@@ -65,13 +64,13 @@ class Truth:
             label=label,
             score=1.0,
             box=np.array([mask.x, mask.y, mask.x + width, mask.y + height], np.float32),
-            velocity=STILL,
+            velocity=ZERO_VELOCITY,
             mask=mask,
         )
 
 
 def crop(mask: NDArray[np.bool_]) -> Mask:
-    """Cut a whole image's mask, (H, W), to what is on."""
+    """Crop the mask of an image, (H, W), to its bounding box."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return EMPTY_MASK

@@ -1,7 +1,7 @@
-"""`pcan-bag label`: the tracker over the images of a bag; a copy of every message, and what was found.
+"""`pcan-bag label`: tracks the images of a bag and writes a copy of the bag with the tracks.
 
-First the tracking, whose answers go into a journal chunk by chunk: after a kill it goes on behind the last
-one. Then the copy, beside its final name, which it gets when it is whole.
+Tracking comes first. Its results go to a journal chunk by chunk, from which an interrupted run resumes. The
+copy is then written under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.files import visible
 from pcan_model.data.image_decoding import decode
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelAnswer
+from pcan_ros.bag.chunk_file import Chunk, LabelResult
 from pcan_ros.bag.copy import CopyStyle, write_copy
 from pcan_ros.bag.journal import Journal
 from pcan_ros.messages import to_tracks
 from pcan_ros.node.camera import TimeLimits, time_jump
 
-CHUNK = 25  # images between two saves
+CHUNK = 25  # images per chunk of the journal
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]  # items, how many, what is done
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]  # items, count, description
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """What `label_bag` did."""
+class LabelSummary:
+    """Result of `label_bag`."""
 
     images: int  # tracked
     resumed: int  # of them, tracked by an earlier run
-    refused: tuple[str, ...]  # why images could not be read, each reason once with its count
+    refused: tuple[str, ...]  # why images could not be read: each reason once, with its count
     losses: tuple[Loss, ...]  # of the source
 
 
@@ -55,14 +55,14 @@ def label_bag(
     topics: tuple[str, ...] = (),
     style: CopyStyle | None = None,
     progress: Progress = lambda items, count, what: items,
-    tell: Callable[[str], object] = print,
-) -> Labelled:
-    """Track the images of some topics (the camera's if none is named) and write the copy.
+    warn: Callable[[str], object] = print,
+) -> LabelSummary:
+    """Track the images of some topics (by default the most likely camera topic) and write the copy.
 
-    model  names weights and runtime: what another one answered before an interruption is not used
-    tell   takes in a line which part of an interrupted run cannot be used
+    model  identifies weights and runtime; a run with another one is not resumed
+    warn   receives a line about each part of an interrupted run that cannot be used
 
-    Raises BagError when a topic is not there, or when `out` is the source itself.
+    Raises BagError if a topic does not exist, or if `out` is the source.
     """
     style = style or CopyStyle()
     if out.resolve() == source.resolve():
@@ -74,46 +74,48 @@ def label_bag(
         style.check(bag, names)
         folder = out.with_name(f".{out.name}.part")
         job = _job(source, tracker, model, names)
-        journal = Journal(folder, job, tracker.start().memory, tell)
+        journal = Journal(folder, job, tracker.start().memory, warn)
         resumed = journal.done
         images = progress(bag.messages(names), sum(c.msgcount for c in chosen), "tracking")
         _track(images, tracker, journal, bag.types())
         partial = folder / out.name
         shutil.rmtree(partial, ignore_errors=True)
-        answers = _ByTopic(journal.answers())
+        results = _ByTopic(journal.results())
         with new_bag(partial, style.storage) as writer:
             messages = progress(bag.messages(), bag.count, "writing")
-            write_copy(messages, bag, writer, answers.next, names, style, tracker.engine.config.classes)
+            write_copy(messages, bag, writer, results.next, names, style, tracker.engine.config.classes)
         put_in_place(partial, out)
-        refused = _reasons(journal.answers())
-        tracked = [bool(answer.tracks) for answer in journal.answers()]
+        refused = _reasons(journal.results())
+        tracked = [bool(result.tracks) for result in journal.results()]
         shutil.rmtree(folder)
-        return Labelled(sum(tracked), sum(tracked[:resumed]), refused, tuple(bag.losses))
+        return LabelSummary(sum(tracked), sum(tracked[:resumed]), refused, tuple(bag.losses))
 
 
 def _track(images: Iterable[Any], tracker: Tracker, journal: Journal, types: Any) -> None:
-    """Answer the images that the journal does not know yet."""
+    """Track the images that are not in the journal yet."""
     states = dict(journal.states)
-    fresh: list[LabelAnswer] = []
+    pending: list[LabelResult] = []
     for index, stored in enumerate(images):
         if index < journal.done:
             continue
-        fresh.append(_answer(stored, tracker, states, types))
-        if len(fresh) == CHUNK:
-            journal.append(Chunk(tuple(fresh), dict(states)))
-            fresh = []
-    if fresh:
-        journal.append(Chunk(tuple(fresh), dict(states)))
+        pending.append(_track_image(stored, tracker, states, types))
+        if len(pending) == CHUNK:
+            journal.append(Chunk(tuple(pending), dict(states)))
+            pending = []
+    if pending:
+        journal.append(Chunk(tuple(pending), dict(states)))
 
 
-def _answer(stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]], types: Any) -> LabelAnswer:
-    """Track one image, as the node does; an image that cannot be read is left out."""
+def _track_image(
+    stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]], types: Any
+) -> LabelResult:
+    """Track one image as the node does; an unreadable image gives an error instead."""
     topic = stored.connection.topic
     try:
         message = types.deserialize_cdr(stored.raw, stored.connection.msgtype)
         image = decode(message)
-    except Exception as error:  # a broken message shows in many ways
-        return LabelAnswer(topic, b"", f"{topic}: {error}")
+    except Exception as error:  # a corrupt message raises many kinds of errors
+        return LabelResult(topic, b"", f"{topic}: {error}")
     stamp = stamp_seconds(message.header.stamp)
     state, last = states.get(topic, (None, None))
     if state is None or time_jump(last, stamp, TimeLimits()):
@@ -123,11 +125,11 @@ def _answer(stored: Any, tracker: Tracker, states: dict[str, tuple[State, float]
     predicted = to_tracks(
         tracks, _header(message.header), tracker.engine.config.classes, encoding=Encoding.RLE_COCO
     )
-    return LabelAnswer(topic, serialize_message(predicted))
+    return LabelResult(topic, serialize_message(predicted))
 
 
 def _header(header: Any) -> Any:
-    """Return a header of rosbags as one of ROS."""
+    """Convert a header of the rosbags library to std_msgs."""
     from builtin_interfaces.msg import Time
     from std_msgs.msg import Header
 
@@ -136,23 +138,23 @@ def _header(header: Any) -> Any:
 
 
 class _ByTopic:
-    """Hands out answers topic by topic, reading on only as far as needed."""
+    """Returns results by topic, reading no further than needed."""
 
-    def __init__(self, answers: Iterator[LabelAnswer]) -> None:
-        self._answers = answers
-        self._waiting: dict[str, deque[LabelAnswer]] = {}
+    def __init__(self, results: Iterator[LabelResult]) -> None:
+        self._results = results
+        self._waiting: dict[str, deque[LabelResult]] = {}
 
-    def next(self, topic: str) -> LabelAnswer:
-        """Return the next answer of a topic."""
+    def next(self, topic: str) -> LabelResult:
+        """Return the next result of a topic."""
         queue = self._waiting.setdefault(topic, deque())
         while not queue:
-            answer = next(self._answers)
-            self._waiting.setdefault(answer.topic, deque()).append(answer)
+            result = next(self._results)
+            self._waiting.setdefault(result.topic, deque()).append(result)
         return queue.popleft()
 
 
 def _job(source: Path, tracker: Tracker, model: str, topics: tuple[str, ...]) -> dict[str, Any]:
-    """Return what decides the answers: another source, model or setting begins anew."""
+    """Return everything that determines the results; another value starts a new run."""
     files = [source] if source.is_file() else [path for path in visible(source.iterdir()) if path.is_file()]
     return {
         "source": str(source.resolve()),
@@ -164,9 +166,9 @@ def _job(source: Path, tracker: Tracker, model: str, topics: tuple[str, ...]) ->
     }
 
 
-def _reasons(answers: Iterable[LabelAnswer]) -> tuple[str, ...]:
+def _reasons(results: Iterable[LabelResult]) -> tuple[str, ...]:
     counts: dict[str, int] = {}
-    for answer in answers:
-        if answer.error:
-            counts[answer.error] = counts.get(answer.error, 0) + 1
+    for result in results:
+        if result.error:
+            counts[result.error] = counts.get(result.error, 0) + 1
     return tuple(f"{reason} ({count} images)" for reason, count in counts.items())

@@ -1,4 +1,4 @@
-"""`pcan-bag make`: labelled clips, videos and images as the rosbag2 that their camera would have made."""
+"""`pcan-bag make`: writes labelled clips, videos and images as a rosbag2, as recorded from a camera."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcan_model.data.bags.message_types import CAMERA_INFO, CLOCK, COMPRESSED, I
 from pcan_model.data.clips import ClipFrame
 from pcan_model.visualization.render import bgr
 from pcan_ros.bag.camera_info import sized
-from pcan_ros.bag.ground_truth import Truth
+from pcan_ros.bag.ground_truth import GroundTruthMessages
 from pcan_ros.messages import to_bytes, to_image
 
 JPEG_QUALITY = 95
@@ -29,7 +29,7 @@ GROUND_TRUTH = "/ground_truth"
 
 @dataclass(frozen=True, slots=True)
 class BagStyle:
-    """How a bag holds its camera."""
+    """Topics and encodings of a bag."""
 
     storage: Storage = "mcap"
     encoding: str = "rgb8"  # rgb8, or jpeg or png: sensor_msgs/CompressedImage
@@ -39,7 +39,7 @@ class BagStyle:
 
     @property
     def info_topic(self) -> str:
-        """Return where image_transport expects the calibration: beside the images."""
+        """Return the camera_info topic, in the namespace of the images as image_transport expects."""
         return f"{self.topic.rpartition('/')[0]}/camera_info"
 
 
@@ -49,14 +49,14 @@ def make_bag(
     style: BagStyle | None = None,
     classes: Sequence[str] = CLASSES,
 ) -> int:
-    """Write the frames of a clip as a bag, atomically; returns how many.
+    """Write the frames of a clip as a bag, atomically; returns their number.
 
-    Topics: images, calibration, /clock, and /ground_truth where frames are labelled.
+    Topics: images, calibration, /clock, and /ground_truth if frames are labelled.
     """
     style, types, count = style or BagStyle(), our_types(), 0
     with bag_writer(folder, style.storage) as writer:
         topics = _Topics(writer, types)
-        ground_truth = Truth(classes)
+        ground_truth = GroundTruthMessages(classes)
         for frame in frames:
             header = Header(stamp=_time(frame.time), frame_id=style.frame)
             topics.write("/clock", CLOCK, frame.time, Clock(clock=header.stamp))
@@ -71,7 +71,7 @@ def make_bag(
 
 
 class _Topics:
-    """Opens a topic when its first message comes."""
+    """The topics of a bag, opened with their first message."""
 
     def __init__(self, writer: Any, types: Any) -> None:
         self._writer, self._types = writer, types

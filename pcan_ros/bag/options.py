@@ -1,4 +1,4 @@
-"""What the commands over bags are told; no ROS."""
+"""Options of the bag commands; independent of ROS."""
 
 from __future__ import annotations
 
@@ -16,44 +16,50 @@ Storage = Literal["mcap", "sqlite3"]
 
 @dataclass(frozen=True, slots=True)
 class MakeOptions:
-    """A bag made of a data set, a video or images."""
+    """Options of `pcan-bag make`."""
 
     source: Path = field(metadata=about("data set, video, or folder of images"))
-    out: Path = field(metadata=about("bag to write; a folder of bags for several clips"))
-    format: str = setting("auto", "of the data set; auto goes by its files", choices=("auto", *FORMATS))
-    split: str | None = setting(None, "of the data set's own, such as val; all that is labelled without it")
-    videos: tuple[str, ...] | None = setting(None, "only these clips of a data set; all without it")
-    storage: Storage = setting("mcap", "plugin of rosbag2")
-    compressed: Literal["jpeg", "png"] | None = setting(None, "as CompressedImage (jpeg if not said)")
-    rate: float = setting(0.0, "images a second; 0 for the source's, else 10", low=0.0)
-    topic: str = setting("/camera/image", "of the images")
-    frame: str = setting("camera", "frame_id")
-    calibration: Path | None = setting(None, "camera_calibration YAML or KITTI calib file for CameraInfo")
+    out: Path = field(metadata=about("bag to write; for several clips, a folder of bags"))
+    format: str = setting(
+        "auto", "format of the data set; auto: recognised by its files", choices=("auto", *FORMATS)
+    )
+    split: str | None = setting(None, "split of the data set, such as val; default: all labelled splits")
+    videos: tuple[str, ...] | None = setting(None, "names of clips of a data set; default: all")
+    storage: Storage = setting("mcap", "storage plugin of rosbag2")
+    compressed: Literal["jpeg", "png"] | None = setting(
+        None, "write CompressedImage in this format (jpeg if none is given)"
+    )
+    rate: float = setting(
+        0.0, "images per second; 0 for the rate of the source, or 10 if it has none", low=0.0
+    )
+    topic: str = setting("/camera/image", "image topic")
+    frame: str = setting("camera", "frame_id of every header")
+    calibration: Path | None = setting(None, "camera_calibration YAML or KITTI calib file, for CameraInfo")
 
 
 @dataclass(frozen=True, slots=True)
 class ShowOptions:
-    """A bag looked through."""
+    """Options of `pcan-bag show`."""
 
-    bag: Path = field(metadata=about("rosbag2 folder, or one of its files; need not be whole"))
-    json: Path | None = setting(None, "write the report as JSON, too")
-    sheet: Path | None = setting(None, "page of images with their tracks")
-    topic: str = setting("", "images of the page; the topic with most without it")
-    tracks: str = setting("", "tracks of the page; the topic that fits most images without it")
+    bag: Path = field(metadata=about("rosbag2 folder, or one of its files; may be damaged"))
+    json: Path | None = setting(None, "also write the report as JSON")
+    sheet: Path | None = setting(None, "contact sheet to write: images with their tracks")
+    topic: str = setting("", "image topic of the contact sheet; default: the most likely camera topic")
+    tracks: str = setting("", "track topic of the contact sheet; default: the one that matches most images")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """A copy of a bag with tracks."""
+    """Options of `pcan-bag label`."""
 
-    bag: Path = field(metadata=about("rosbag2 with images; need not be whole"))
+    bag: Path = field(metadata=about("rosbag2 with images; may be damaged"))
     out: Path = field(metadata=about("bag to write"))
-    topics: tuple[str, ...] = setting((), "image topics; the one with most images without it")
-    model: Path | None = setting(None, "folder of an exported model; pcan_street without it")
+    topics: tuple[str, ...] = setting((), "image topics; default: the most likely camera topic")
+    model: Path | None = setting(None, "folder of an exported model; default: models/pcan_street")
     size: str = setting(LARGEST, DESCRIPTION)
-    backend: str = setting("auto", "what runs the network", choices=BACKENDS)
+    backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
-    storage: Storage = setting("mcap", "plugin of rosbag2")
-    prefix: str = setting("/pcan_tracker", "of the new topics")
-    raw: bool = setting(False, "overlay and label image as Image instead of CompressedImage, jpeg and png")
-    no_images: bool = setting(False, "tracks only")
+    storage: Storage = setting("mcap", "storage plugin of rosbag2")
+    prefix: str = setting("/pcan_tracker", "prefix of the new topics")
+    raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
+    no_images: bool = setting(False, "write tracks only")

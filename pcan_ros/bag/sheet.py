@@ -1,4 +1,4 @@
-"""The images of a bag on one page, with the tracks or the ground truth that it holds."""
+"""Contact sheet of a bag: images with the tracks or the ground truth that it holds."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pcan_model.visualization.render import evenly, save_image
 
 
 def save_sheet(path: Path, out: Path, *, topic: str = "", tracks: str = "") -> str:
-    """Draw frames evenly over a bag, and save the page; returns the topic of the tracks drawn, if any.
+    """Draw evenly spaced frames of a bag; returns the topic of the tracks drawn, empty if none.
 
-    topic   of the images, chosen by `image_topic` if empty
-    tracks  of the TrackedInstanceArrays, the one that fits most of these images if empty
+    topic   image topic; if empty, chosen by `image_topic`
+    tracks  topic of TrackedInstanceArrays; if empty, the one that matches most of these images
     """
     with Bag(path) as bag:
         types, images = bag.types(), image_topic(bag, topic)
-        named, predicted = _said(bag, images.topic, tracks)
+        named, predicted = _best_tracks(bag, images.topic, tracks)
         wanted, tiles = set(evenly(images.msgcount)), []
         for number, stored in enumerate(bag.messages([images.topic])):
             if number in wanted:
                 raw = predicted.get(header_stamp(stored.raw))
                 tiles.append(tile(number, _drawn(types, images.msgtype, stored.raw, raw)))
     if not tiles:
-        raise BagError(f"{path}: expected images for a contact sheet, could read none of {images.topic}")
+        raise BagError(f"{path}: expected images for a contact sheet, none of {images.topic} could be read")
     save_image(out, contact_sheet(tiles))
     return named
 
 
-def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
-    """Return the topic of tracks with the most stamps of the images, and its messages by stamp."""
+def _best_tracks(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
+    """Return the track topic that shares most stamps with the images, and its messages by stamp."""
     stamps: set[int] = set()
     found: dict[str, dict[int, bytes]] = {}
     wanted = [c.topic for c in bag.connections if c.msgtype == TRACKS and tracks in ("", c.topic)]
@@ -51,14 +51,14 @@ def _said(bag: Bag, images: str, tracks: str) -> tuple[str, dict[int, bytes]]:
 
 
 def _drawn(types: Any, kind: str, image_bytes: bytes, tracks_bytes: bytes | None) -> RgbImage:
-    """Return an image with its tracks; a black one where there is no image in the message."""
+    """Return an image with its tracks drawn; black if the message holds no readable image."""
     try:
         image = decode(types.deserialize_cdr(image_bytes, kind))
-    except Exception:  # a broken message shows in many ways, and the report tells of it
+    except Exception:  # a corrupt message raises many kinds of errors; `pcan-bag show` reports it
         return np.zeros((360, 640, 3), np.uint8)
     if tracks_bytes is None:
         return image
-    from pcan_ros.messages import from_tracks  # only now: to look at images alone needs no ROS
+    from pcan_ros.messages import from_tracks  # imported here: images alone need no ROS
 
     message = types.deserialize_cdr(tracks_bytes, TRACKS)
     names = {i.class_id: i.class_name for i in message.instances}

@@ -1,1 +1,1 @@
-"""The other side of the node: images sent to it over DDS, and what it publishes."""
+"""A client of the node: sends images over DDS and receives the tracks."""

@@ -1,4 +1,4 @@
-"""The other side of the node: sends it images over DDS and waits for what it answers."""
+"""A client of the node: sends images over DDS and waits for the tracks."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from sensor_msgs.msg import CompressedImage, Image
 from pcan_model.core.errors import UserError
 from pcan_ros.msg import TrackedInstanceArray, TrackerStatus
 
-SETTLE = 0.2  # seconds after discovery that the other side may need to know of us
-ANSWERS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
+DISCOVERY_DELAY = 0.2  # seconds until the node has discovered the client, too
+OUTPUT_QOS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 
 
 class ClientError(UserError, RuntimeError):
-    """The node is not there, or went away."""
+    """The node was not found, or has ended."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reply:
-    """What came back for one image."""
+    """The tracks received for one image."""
 
     message: TrackedInstanceArray
-    raw: bytes  # the message as it came over the wire
+    raw: bytes  # the serialised message
     time: float  # monotonic time of arrival, seconds
 
 
 class Client:
-    """Sends images to one camera of a node and collects tracks and status; spins in the caller's thread."""
+    """Sends images of one camera to a node, collects tracks and status; spins in the caller's thread."""
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ class Client:
         self.node = Node("pcan_client", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self.answers: list[Reply] = []
+        self.replies: list[Reply] = []
         self.statuses: list[TrackerStatus] = []
         policy = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
         kind, topic = (CompressedImage, f"{image_topic}/compressed") if compressed else (Image, image_topic)
         self._images = self.node.create_publisher(kind, topic, QoSProfile(depth=5, reliability=policy))
         self._tracks_topic = f"{outputs}/tracks"
         self.node.create_subscription(
-            TrackedInstanceArray, self._tracks_topic, self._on_tracks, ANSWERS, raw=True
+            TrackedInstanceArray, self._tracks_topic, self._on_tracks, OUTPUT_QOS, raw=True
         )
-        self.node.create_subscription(TrackerStatus, f"{outputs}/status", self.statuses.append, ANSWERS)
+        self.node.create_subscription(TrackerStatus, f"{outputs}/status", self.statuses.append, OUTPUT_QOS)
 
     def __enter__(self) -> Client:
         return self
@@ -74,7 +74,7 @@ class Client:
         self._context.try_shutdown()
 
     def wait(self, done: Callable[[], Any], timeout: float, alive: Callable[[], bool] = lambda: True) -> bool:
-        """Spin until `done`; False after the timeout, ClientError when the node is not alive any more."""
+        """Spin until `done`; returns False after the timeout, raises ClientError if the node has ended."""
         end = time.monotonic() + timeout
         while not done():
             if not alive():
@@ -86,19 +86,19 @@ class Client:
         return True
 
     def find_node(self, timeout: float, alive: Callable[[], bool] = lambda: True) -> None:
-        """Wait until the node listens to the images and offers tracks; ClientError when it does not."""
+        """Wait until the node subscribes to the images and offers tracks; ClientError after the timeout."""
         if not self.wait(self._connected, timeout, alive):
             raise ClientError(
-                f"after {timeout:.0f} s nobody subscribes to {self._images.topic_name}: is the node active?"
+                f"no subscriber to {self._images.topic_name} after {timeout:.0f} s: is the node active?"
             )
-        self.idle(SETTLE)
+        self.idle(DISCOVERY_DELAY)
 
     def idle(self, duration: float) -> None:
-        """Spin for a while."""
+        """Spin for a duration in seconds."""
         self.wait(lambda: False, duration)
 
     def send(self, message: Any) -> float:
-        """Publish an image, as a message or as its serialised bytes; return the monotonic time."""
+        """Publish an image, as a message or serialised; returns the monotonic time in seconds."""
         now = time.monotonic()
         self._images.publish(message)
         return now
@@ -106,15 +106,15 @@ class Client:
     def exchange(
         self, message: Any, timeout: float, alive: Callable[[], bool] = lambda: True
     ) -> Reply | None:
-        """Publish an image and wait for its tracks; None after the timeout."""
-        before = len(self.answers)
+        """Publish an image and wait for its tracks; returns None after the timeout."""
+        before = len(self.replies)
         self.send(message)
-        self.wait(lambda: len(self.answers) > before, timeout, alive)
-        return self.answers[before] if len(self.answers) > before else None
+        self.wait(lambda: len(self.replies) > before, timeout, alive)
+        return self.replies[before] if len(self.replies) > before else None
 
     def _connected(self) -> bool:
         return bool(self._images.get_subscription_count() and self.node.count_publishers(self._tracks_topic))
 
     def _on_tracks(self, raw: bytes) -> None:
         now = time.monotonic()
-        self.answers.append(Reply(deserialize_message(raw, TrackedInstanceArray), raw, now))
+        self.replies.append(Reply(deserialize_message(raw, TrackedInstanceArray), raw, now))

@@ -1,4 +1,4 @@
-"""The real node as a process of its own, started as on a robot."""
+"""Runs the node as a separate process, started as on a robot."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class NodeProcess:
         return self._process.poll() is None
 
     def stop(self, patience: float = 10.0) -> int:
-        """Interrupt the node as Ctrl-C does and return its exit code; kills it when that does not help."""
+        """Interrupt the node as Ctrl-C does and return its exit code; kills it after `patience` seconds."""
         if self.alive():
             self._process.send_signal(signal.SIGINT)
         try:
@@ -67,12 +67,12 @@ class NodeProcess:
             return self._process.wait()
 
     def wait(self, timeout: float) -> int:
-        """Wait for the node to end by itself and return its exit code."""
+        """Wait for the node to exit and return its exit code."""
         return self._process.wait(timeout)
 
 
 def node_environment() -> dict[str, str]:
-    """Return this environment, with this package importable and large images let through."""
+    """Return this environment with this package importable and a transport for large images."""
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
     own = {"PYTHONUNBUFFERED": "1", **missing_settings(os.environ)}

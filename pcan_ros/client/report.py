@@ -1,4 +1,4 @@
-"""What a run was like: counts, latencies, tracks per class."""
+"""Report of a run: frame counts, latencies, tracks per class."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SEEN = (TrackState.NEW, TrackState.TRACKED)
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """One class over a whole run."""
+    """Counts of one class over a run."""
 
     tracks: int  # different objects
-    instances: int  # objects found, summed over the frames
+    instances: int  # detections, summed over the frames
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyReport:
-    """In milliseconds."""
+    """Percentiles of a latency, milliseconds."""
 
     p50: float
     p95: float
@@ -31,23 +31,23 @@ class LatencyReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run of a clip through the node."""
+    """Results of playing a clip through the node."""
 
     source: str  # the video, folder or bag
     model: str
     backend: str
-    pacing: str  # in words
+    pacing: str  # lock-step or real time, as text
     frames_in: int  # images sent
-    frames_out: int  # images answered
-    frames_dropped: int  # images without an answer
-    frames_per_second: float  # answered, over the whole run
+    frames_out: int  # images with tracks
+    frames_dropped: int  # images without tracks
+    frames_per_second: float  # with tracks, over the whole run
     tracks: int  # different objects
-    classes: dict[str, ClassReport]  # those that occurred
+    classes: dict[str, ClassReport]  # those that occur
     round_trip_ms: LatencyReport | None  # from sending an image to receiving its tracks
     processing_ms: LatencyReport | None  # inside the node: from taking an image to publishing its tracks
 
     def text(self) -> str:
-        """Return it for people."""
+        """Return the report as text."""
         lines = [
             f"{self.source} -> {self.model} on {self.backend}, {self.pacing}",
             f"frames: {self.frames_in} in, {self.frames_out} out, {self.frames_dropped} dropped; "
@@ -64,7 +64,7 @@ class RunReport:
 
 
 def classes_of(messages: Iterable[Any]) -> dict[str, ClassReport]:
-    """Count tracks and found instances per class; a track is of the class it had most often."""
+    """Count tracks and detections per class; a track counts for its most frequent class."""
     votes: dict[bytes, Counter[str]] = {}
     instances: Counter[str] = Counter()
     for message in messages:
@@ -77,7 +77,7 @@ def classes_of(messages: Iterable[Any]) -> dict[str, ClassReport]:
 
 
 def percentiles_of(seconds: Iterable[float]) -> LatencyReport | None:
-    """Return median and 95th percentile in milliseconds; None of nothing."""
+    """Return median and 95th percentile in milliseconds; None without values."""
     found = percentiles((1e3 * value for value in seconds), (50, 95))
     return LatencyReport(*(round(p, 2) for p in found)) if found else None
 

@@ -1,4 +1,4 @@
-"""One camera's tracking: the state between frames, and when it starts anew."""
+"""The tracker state of one camera between frames, and when it is reset."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pcan_model.core.structures import State
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """How far the stamps of a camera may jump before its tracks are reset, in seconds."""
+    """Jumps between the stamps of a camera that reset its tracks, in seconds."""
 
-    back: float = 0.5  # a jump further back is a bag that loops, or a seek
-    ahead: float = 10.0  # after a longer gap the old tracks mean nothing; 0 for never
+    back: float = 0.5  # reset after a larger jump back: a looping bag, or a seek
+    ahead: float = 10.0  # reset after a longer gap; 0: never
 
 
 def time_jump(last: float | None, stamp: float, limits: TimeLimits) -> float:
-    """Return by how much time jumped beyond what is tolerated, else 0; back is negative, in seconds."""
+    """Return the jump in seconds if it exceeds the limits, else 0; a jump back is negative."""
     jump = 0.0 if last is None else stamp - last
     too_far = -jump > limits.back or 0 < limits.ahead < jump
     return jump if too_far else 0.0
@@ -26,7 +26,7 @@ def time_jump(last: float | None, stamp: float, limits: TimeLimits) -> float:
 
 @dataclass(slots=True)
 class Camera:
-    """The tracker's state of one camera; `begin` and `keep` are the worker's, `reset` any thread's."""
+    """The tracker state of one camera; the worker calls `begin` and `keep`, any thread calls `reset`."""
 
     limits: TimeLimits
     state: State | None = None
@@ -34,24 +34,24 @@ class Camera:
     _reset: Event = field(default_factory=Event)
 
     def reset(self) -> None:
-        """Forget all tracks before the next frame."""
+        """Discard all tracks before the next frame."""
         self._reset.set()
 
     def begin(self, stamp: float, start: Callable[[], State]) -> tuple[State, float]:
-        """Return the state for a frame captured at `stamp`, and how far time jumped.
+        """Return the state for a frame captured at `stamp`, and the time jump.
 
-        start    makes the state before the first frame
-        returns  0 for the jump unless it made the camera start anew; back is negative, in seconds
+        start    creates the state before the first frame
+        returns  state, and jump in seconds: 0 unless it reset the camera, negative for a jump back
         """
         if self._reset.is_set():
             self._reset.clear()
-            self.state = self._stamp = None  # however long ago the last frame was, it is forgotten
+            self.state = self._stamp = None  # no time jump is reported after a reset
         jump = time_jump(self._stamp, stamp, self.limits)
         if jump or self.state is None:
-            self.state = None  # its memory on the device is free for the new one
+            self.state = None  # frees its device memory for the new state
             self.state = start()
         return self.state, jump
 
     def keep(self, state: State, stamp: float) -> None:
-        """Take over the state that a frame left."""
+        """Store the state after a frame."""
         self.state, self._stamp = state, stamp

@@ -1,4 +1,4 @@
-"""What is wrong with a camera, judged and worded for /diagnostics."""
+"""Diagnostics of one camera: level and message for /diagnostics."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.offers import Offers
 from pcan_ros.node.statistics import CameraStatistics
 
-SILENCE = 3.0  # seconds without an image that are worth a warning
-DROPPED = 1 / 3  # share of the images that arrived lately, above which that is worth a warning
-ENOUGH = 6  # images to take a share of
-OFF_CLOCK = 60.0  # seconds between an image's stamp and the node's clock, more than any pipeline takes
+IMAGE_TIMEOUT = 3.0  # seconds without an image before a warning
+DROPPED_SHARE = 1 / 3  # share of the recent images before a warning
+MIN_IMAGES = 6  # least number of recent images for such a warning
+MAX_CLOCK_OFFSET = 60.0  # seconds between stamp and clock; no pipeline is that slow
 PROFILE_HINT = (
     "best effort drops every image above 512 KiB (640x270 rgb8) unless both sides use the Fast DDS profile "
     "share/pcan_ros/config/fastdds_shm.xml (FASTDDS_DEFAULT_PROFILES_FILE, before Kilted "
     "FASTRTPS_DEFAULT_PROFILES_FILE); or set reliability:=reliable where the camera publishes reliably"
 )
-ALONE_HINT = "sync:=approximate with a greater sync_slop, or sync:=none; or a camera has stopped"
+UNMATCHED_HINT = (
+    "sync:=approximate with a greater sync_slop, or sync:=none; or check whether a camera has stopped"
+)
 
 
 class Level(IntEnum):
@@ -34,26 +36,26 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What arrived lately."""
+    """Counts of the images that arrived recently."""
 
-    seconds: float = 0.0  # how long it took
+    seconds: float = 0.0  # length of the interval
     received: int = 0
-    replaced: int = 0  # of them, by newer ones before their turn
-    alone: int = 0  # of them, without those of the other cameras of their instant
+    replaced: int = 0  # of them, replaced by a newer image before tracking
+    unmatched: int = 0  # of them, without matching images of the other cameras
 
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """How the stamps of the images compare with the node's clock."""
+    """The node's clock, compared with the stamps of the images."""
 
     simulated: bool = False  # use_sim_time is set
-    stands: bool = False  # at 0: nobody has published /clock
-    behind: float | None = None  # seconds from the newest image's stamp to its result; None before any
+    stopped: bool = False  # at 0: nothing was received on /clock
+    behind: float | None = None  # seconds from the newest image's stamp to its result
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of one camera at one moment."""
+    """The condition of one camera at one time."""
 
     topic: str  # resolved name
     counts: Counts  # since activation
@@ -63,34 +65,34 @@ class Health:
     silence: float  # seconds since the last image or activation
     offers: Offers
     enabled: bool
-    last_error: str  # why the last bad image was bad
+    last_error: str  # why the last bad image could not be processed
     recent: Recent = Recent()
     clock: ClockState = ClockState()
 
 
-def judge(health: Health) -> tuple[Level, str]:
-    """Return how bad it is and what to do; all that is wrong at once, the worst level of it."""
+def summarize(health: Health) -> tuple[Level, str]:
+    """Return the highest level of all problems, and a message that names every problem and its remedy."""
     if not health.enabled:
         return Level.OK, "disabled by ~/enable"
-    found = list(_findings(health))
-    if not found:
+    problems = list(_problems(health))
+    if not problems:
         return Level.OK, "tracking"
-    return max(level for level, _ in found), "; ".join(text for _, text in found)
+    return max(level for level, _ in problems), "; ".join(text for _, text in problems)
 
 
-def _findings(health: Health) -> Iterator[tuple[Level, str]]:
+def _problems(health: Health) -> Iterator[tuple[Level, str]]:
     if health.new_bad:
         yield Level.ERROR, f"{health.new_bad} unreadable images: {health.last_error}"
-    if health.silence > SILENCE:
-        yield Level.WARN, _silent(health)
-    off_clock = _off_clock(health.clock)
-    if off_clock:
-        yield Level.WARN, off_clock
+    if health.silence > IMAGE_TIMEOUT:
+        yield Level.WARN, _no_image_cause(health)
+    clock_problem = _clock_problem(health.clock)
+    if clock_problem:
+        yield Level.WARN, clock_problem
     recent = health.recent
-    if recent.received >= ENOUGH and recent.alone > DROPPED * recent.received:
-        share = recent.alone / recent.received
-        yield Level.WARN, f"{share:.0%} of the images find no partners in the other cameras: {ALONE_HINT}"
-    if recent.received >= ENOUGH and recent.replaced > DROPPED * recent.received:
+    if recent.received >= MIN_IMAGES and recent.unmatched > DROPPED_SHARE * recent.received:
+        share = recent.unmatched / recent.received
+        yield Level.WARN, f"{share:.0%} of the images have no match in the other cameras: {UNMATCHED_HINT}"
+    if recent.received >= MIN_IMAGES and recent.replaced > DROPPED_SHARE * recent.received:
         arrive, track = recent.received / recent.seconds, (recent.received - recent.replaced) / recent.seconds
         share = recent.replaced / recent.received
         text = (
@@ -99,37 +101,37 @@ def _findings(health: Health) -> Iterator[tuple[Level, str]]:
         yield Level.WARN, text
 
 
-def _silent(health: Health) -> str:
-    """Tell the causes of silence apart: no publisher, other type, quality of service, camera, transport."""
-    topic, offers, began = health.topic, health.offers, health.counts.received > 0
+def _no_image_cause(health: Health) -> str:
+    """Return why no images arrive: no publisher, another type, quality of service, camera or transport."""
+    topic, offers, started = health.topic, health.offers, health.counts.received > 0
     if offers.remedy:
         return f"no image arrived: {offers.remedy}"
     if not offers.publishers:
-        return f"nobody publishes {topic}" + (" any more" if began else "")
+        return f"{topic} has no publisher" + (" any more" if started else "")
     if offers.unreliable == offers.publishers:
-        return f"{topic} is published best effort, this node asks for reliable: set reliability:=best_effort"
-    if began:
-        return f"the camera stopped: {topic} is advertised, its last image came {health.silence:.0f} s ago"
+        return f"{topic} is published best effort, this node requests reliable: set reliability:=best_effort"
+    if started:
+        return f"the camera stopped: {topic} is advertised, its last image arrived {health.silence:.0f} s ago"
     idle = f"{topic} is advertised, no image arrived for {health.silence:.0f} s"
-    return f"{idle}: either none is sent (ros2 topic hz), or the transport loses them: {PROFILE_HINT}"
+    return f"{idle}: either none is published (ros2 topic hz), or the transport drops them: {PROFILE_HINT}"
 
 
-def _off_clock(clock: ClockState) -> str:
-    if clock.simulated and clock.stands:
+def _clock_problem(clock: ClockState) -> str:
+    if clock.simulated and clock.stopped:
         return (
-            "use_sim_time is set, but nobody publishes /clock: ros2 bag play --clock, or use_sim_time:=false"
+            "use_sim_time is set, but /clock is not published: ros2 bag play --clock, or use_sim_time:=false"
         )
-    if clock.behind is None or abs(clock.behind) < OFF_CLOCK:
+    if clock.behind is None or abs(clock.behind) < MAX_CLOCK_OFFSET:
         return ""
     how = "behind" if clock.behind > 0 else "ahead of"
     hint = "" if clock.simulated else ": use_sim_time:=true for a bag (ros2 bag play --clock) or a simulation"
-    apart = f"the images' stamps are {abs(clock.behind):.3g} s {how} the node's clock"
-    return f"{apart}, latencies mean nothing{hint}"
+    apart = f"the stamps of the images are {abs(clock.behind):.3g} s {how} the node's clock"
+    return f"{apart}, so latencies are meaningless{hint}"
 
 
 def to_status(name: str, health: Health, camera: CameraStatistics, facts: dict[str, str]) -> DiagnosticStatus:
-    """Return one camera's diagnostics; `facts` are those of all cameras."""
-    level, message = judge(health)
+    """Return the diagnostics of one camera; `facts` are common to all cameras."""
+    level, message = summarize(health)
     values = {**facts, **_counts(health), **_latencies(camera)}
     return DiagnosticStatus(
         level=bytes([level]),
@@ -145,7 +147,7 @@ def _counts(health: Health) -> dict[str, str]:
         "frames received": str(health.counts.received),
         "frames processed": str(health.processed),
         "frames dropped": str(health.counts.dropped),
-        "frames without partners": str(health.counts.alone),
+        "frames without partners": str(health.counts.unmatched),
         "frames bad": str(health.bad),
     }
 

@@ -1,4 +1,4 @@
-"""The subscriptions of an active node: every camera's images and, where it is wanted, its calibration."""
+"""The subscriptions of an active node: the images of each camera and, on request, its calibration."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pcan_ros.node.in_step import QUEUE, CamerasInStep
 from pcan_ros.node.lens import Lens
 from pcan_ros.node.mailbox import Mailbox
 from pcan_ros.node.parameters import Settings
+from pcan_ros.node.synchronizer import QUEUE, ImageSynchronizer
 
 RELIABILITY = {
     "best_effort": QoSReliabilityPolicy.BEST_EFFORT,
@@ -24,21 +24,21 @@ RELIABILITY = {
 
 
 class Inputs:
-    """Puts what arrives into the mailbox, the images of one instant together where they are to be in step."""
+    """Puts images into the mailbox, matching images of several cameras together if `sync` is set."""
 
     def __init__(
         self, node: Node, topics: Sequence[str], settings: Settings, mailbox: Mailbox, lenses: Sequence[Lens]
     ) -> None:
         self.enabled = True  # else images are ignored
         self._node, self._settings, self._mailbox = node, settings, mailbox
-        self._in_step = None if settings.sync == "none" else self._synchronized(len(topics))
+        self._synchronizer = None if settings.sync == "none" else self._synchronized(len(topics))
         self.images = [self._subscribe_images(camera, topic) for camera, topic in enumerate(topics)]
         self._infos = [self._subscribe_info(topic, lens) for topic, lens in zip(topics, lenses, strict=False)]
 
     def clear(self) -> None:
-        """Forget the images that wait for those of the other cameras."""
-        if self._in_step is not None:
-            self._in_step.clear()
+        """Discard the images that wait for those of the other cameras."""
+        if self._synchronizer is not None:
+            self._synchronizer.clear()
 
     def destroy(self) -> None:
         """Unsubscribe."""
@@ -47,7 +47,7 @@ class Inputs:
 
     def _subscribe_images(self, camera: int, topic: str) -> Any:
         compressed = self._settings.compressed
-        depth = 1 if self._in_step is None else QUEUE
+        depth = 1 if self._synchronizer is None else QUEUE
         return self._node.create_subscription(
             CompressedImage if compressed else Image,
             f"{topic}/compressed" if compressed else topic,
@@ -61,26 +61,26 @@ class Inputs:
         return self._node.create_subscription(CameraInfo, info_topic(topic), lens.take, quality)
 
     def _on_image(self, camera: int, message: Any) -> None:
-        """Keep only the newest image, or those of the newest instant, until the worker is free."""
+        """Keep the newest image, or the newest matching images, until the worker is free."""
         if not self.enabled:
             return
-        if self._in_step is None:
+        if self._synchronizer is None:
             self._mailbox.put(camera, message, time.monotonic())
         else:
             self._mailbox.arrived(camera)
-            self._in_step.put(camera, message)
+            self._synchronizer.put(camera, message)
 
-    def _synchronized(self, cameras: int) -> CamerasInStep:
-        return CamerasInStep(
+    def _synchronized(self, cameras: int) -> ImageSynchronizer:
+        return ImageSynchronizer(
             cameras,
             self._settings.sync,
             self._settings.sync_slop,
             deliver=lambda messages: self._mailbox.put_together(messages, time.monotonic()),
-            lose=self._mailbox.lose,
+            count_unmatched=self._mailbox.count_unmatched,
             back=self._settings.time_jump_tolerance,
         )
 
 
 def info_topic(images: str) -> str:
-    """Return where image_transport expects a camera's calibration: beside its images."""
+    """Return the camera_info topic of an image topic, in the same namespace as image_transport expects."""
     return f"{images.rpartition('/')[0]}/camera_info"

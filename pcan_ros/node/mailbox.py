@@ -1,4 +1,4 @@
-"""The newest message of every camera, and nothing older: callbacks put, one worker takes in turn."""
+"""A mailbox with the newest message of each camera: callbacks put, one worker takes, cameras in turn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """A message and when it came."""
+    """A message and its time of arrival."""
 
     camera: int  # index into the list of cameras
     message: Any
@@ -19,20 +19,20 @@ class Arrival:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the messages of one camera; only the mailbox writes here."""
+    """Message counts of one camera; only the mailbox changes them."""
 
     received: int = 0
-    replaced: int = 0  # by a newer one before their turn, or by nothing
-    alone: int = 0  # left without the other cameras' images of their instant
+    replaced: int = 0  # by a newer one before tracking, or cleared
+    unmatched: int = 0  # without matching images of the other cameras
 
     @property
     def dropped(self) -> int:
-        """Return how many were not tracked though they could be read."""
-        return self.replaced + self.alone
+        """Return how many messages were not tracked, other than bad ones."""
+        return self.replaced + self.unmatched
 
 
 class Mailbox:
-    """One slot per camera; safe between threads."""
+    """One slot per camera; thread-safe."""
 
     def __init__(self, cameras: int) -> None:
         self._slots: list[Arrival | None] = [None] * cameras
@@ -42,31 +42,31 @@ class Mailbox:
         self._closed = False
 
     def put(self, camera: int, message: Any, now: float) -> None:
-        """Keep a message in place of the one that waits; counts what it replaces."""
+        """Store a message; counts the waiting one that it replaces."""
         with self._changed:
             self._counts[camera].received += 1
             self._place(camera, message, now)
 
     def put_together(self, messages: Sequence[Any], now: float) -> None:
-        """Keep a message of each camera, all at once; that they came, `arrived` has counted."""
+        """Store one message of each camera at once; `arrived` has counted them already."""
         with self._changed:
             for camera, message in enumerate(messages):
                 self._place(camera, message, now)
 
     def arrived(self, camera: int) -> None:
-        """Count a message that waits elsewhere for those of the other cameras."""
+        """Count a message that waits in the synchroniser."""
         with self._changed:
             self._counts[camera].received += 1
 
-    def lose(self, camera: int, number: int) -> None:
-        """Count messages that the other cameras have none for."""
+    def count_unmatched(self, camera: int, number: int) -> None:
+        """Count messages without matching ones of the other cameras."""
         with self._changed:
-            self._counts[camera].alone += number
+            self._counts[camera].unmatched += number
 
     def take(self, timeout: float, most: int = 1) -> list[Arrival]:
-        """Wait for a message and return it, the cameras in turn; nothing after the timeout or when closed.
+        """Wait for messages and remove them, cameras in turn; empty after the timeout or when closed.
 
-        most  how many cameras' messages are taken if they are there
+        most  largest number of messages to take, one per camera
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or any(self._slots), timeout)
@@ -77,19 +77,19 @@ class Mailbox:
             return taken
 
     def peek(self, most: int = 1) -> list[Arrival]:
-        """Return what `take` would return now, and leave it where newer ones may replace it."""
+        """Return what `take` would return now, without removing it; newer messages may replace it."""
         with self._changed:
             return self._turns(most)
 
     def clear(self) -> None:
-        """Throw away what waits; counts it like what is replaced."""
+        """Discard the waiting messages; they count as replaced."""
         with self._changed:
             for camera, waiting in enumerate(self._slots):
                 self._counts[camera].replaced += waiting is not None
                 self._slots[camera] = None
 
     def close(self) -> None:
-        """Wake whoever waits; nothing is handed out any more."""
+        """Wake the waiting thread; from now on `take` returns nothing."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -106,7 +106,7 @@ class Mailbox:
         self._changed.notify()
 
     def _turns(self, most: int) -> list[Arrival]:
-        """Return the messages of the first cameras after the last one that have any."""
+        """Return up to `most` waiting messages, in turn from the camera after the last one taken."""
         number = len(self._slots)
         turns = (self._slots[(self._last + step) % number] for step in range(1, number + 1))
         waiting = [arrival for arrival in turns if arrival is not None]

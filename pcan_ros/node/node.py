@@ -6,7 +6,7 @@ newest image, the pipeline's worker thread tracks and publishes.
 
 from __future__ import annotations
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 
 # isort: split
 import time
@@ -22,7 +22,6 @@ from pcan_model.core.stamps import stamp_seconds
 from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.node.in_step import message_filters
 from pcan_ros.node.inputs import Inputs, info_topic
 from pcan_ros.node.lens import Lens
 from pcan_ros.node.node_parameters import NodeParameters
@@ -32,12 +31,13 @@ from pcan_ros.node.outputs import Outputs, missing_packages
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import FrameResult, Pipeline
 from pcan_ros.node.statistics import CameraStatistics
+from pcan_ros.node.synchronizer import message_filters
 from pcan_ros.node.throttle import Throttle
-from pcan_ros.node.transitions import refuse_impossible, reported
+from pcan_ros.node.transitions import reject_invalid, reported
 
 
 class TrackerNode(LifecycleNode):
-    """Tracks and segments what cameras see."""
+    """Tracks and segments objects in the images of one or several cameras."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("pcan_tracker", **options)
@@ -51,10 +51,10 @@ class TrackerNode(LifecycleNode):
         self._outputs: list[Outputs] = []
         self._inputs: Inputs | None = None
         self._throttle = Throttle()
-        self.lost: UnrecoverableError | None = None  # why nothing is processed any more, if so
-        self._gone = self.create_guard_condition(self._give_up)
+        self.failure: UnrecoverableError | None = None  # set after a failure that stops all processing
+        self._failed = self.create_guard_condition(self._stop_after_failure)
         add_services(self, reset=self.reset_tracks, enable=self.enable, save=self.parameters.save)
-        refuse_impossible(self)
+        reject_invalid(self)
         self.status = NodeStatus(self, self.parameters.settings.status_period, self.activity)
 
     # Lifecycle
@@ -63,21 +63,23 @@ class TrackerNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load the model and open the topics."""
         settings = self.parameters.settings
-        self.lost, self._topics = None, self._resolved(settings.cameras)
+        self.failure, self._topics = None, self._resolved(settings.cameras)
         if settings.sync != "none":
             message_filters(settings.sync)
         cameras = len(settings.cameras)
-        opened = open_for_cameras(Path(settings.model), settings.engine, cameras, self._say, self.stopped)
+        opened = open_for_cameras(
+            Path(settings.model), settings.engine, cameras, self._announce, self.stopped
+        )
         self.parameters.adopt(opened.engine.config)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
         self.tracker.warm_up()
         config = opened.engine.config
-        infos = {info_topic(topic) for topic in self._topics}  # beside ~/image that is an input already
+        infos = {info_topic(topic) for topic in self._topics}  # inputs, such as ~/camera_info of ~/image
         self._outputs = [
             Outputs(self, prefix, config.classes, self._throttle, infos) for prefix in prefixes(cameras)
         ]
         for package, topics in missing_packages().items():
-            self.get_logger().info(f"{package} is not installed: not offered: {', '.join(topics)}")
+            self.get_logger().info(f"{package} is not installed; not published: {', '.join(topics)}")
         self._publish_labels()
         self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
 
@@ -86,12 +88,14 @@ class TrackerNode(LifecycleNode):
         """Start with no tracks and subscribe to the cameras."""
         settings = self.parameters.settings
         assert self.tracker is not None
-        if self.lost is not None:
-            raise type(self.lost)(f"{self.lost}; clean up and configure the node anew")
+        if self.failure is not None:
+            raise type(self.failure)(f"{self.failure}; clean up and configure the node again")
         known = self.parameters
         self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
-        cameras, in_step, lenses = len(self._topics), settings.sync != "none", self._lenses()
-        pipeline = Pipeline(self.tracker, cameras, settings.time_limits, self, lenses, in_step=in_step)
+        cameras, synchronized, lenses = len(self._topics), settings.sync != "none", self._lenses()
+        pipeline = Pipeline(
+            self.tracker, cameras, settings.time_limits, self, lenses, synchronized=synchronized
+        )
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
             for camera, topic in enumerate(self._topics)
@@ -106,39 +110,39 @@ class TrackerNode(LifecycleNode):
     @reported
     def on_deactivate(self) -> None:
         """Unsubscribe and let the worker finish."""
-        self._halt()
+        self._stop()
 
     @reported
     def on_cleanup(self) -> None:
-        """Close the topics and let go of the model."""
+        """Close the topics and release the model."""
         self._release()
 
     @reported
     def on_shutdown(self) -> None:
         """Stop from any state."""
-        self._halt()
+        self._stop()
         self._release()
 
     @reported
     def on_error(self) -> None:
-        """Give up what was begun."""
-        self._halt()
+        """Stop the pipeline and release the model."""
+        self._stop()
         self._release()
 
     def autostart(self) -> bool:
-        """Configure and activate, as far as nobody has stopped it; return whether that worked."""
+        """Configure and activate unless stopped; returns whether all transitions succeeded."""
         transitions = (self.trigger_configure, self.trigger_activate)
         return all(self.stopped() or go() == TransitionCallbackReturn.SUCCESS for go in transitions)
 
     def close(self) -> None:
         """Stop the worker and destroy the node."""
-        self._halt()
+        self._stop()
         self.destroy_node()
 
     # The pipeline's sink, called from its thread
 
     def on_result(self, result: FrameResult) -> None:
-        """Publish one processed image: tracks first, what is for people last."""
+        """Publish the results of one image: tracks first, images for people last."""
         outputs, camera = self._outputs[result.camera], self._statistics[result.camera]
         if result.jump:
             how = "went back" if result.jump < 0 else "jumped ahead"
@@ -147,35 +151,35 @@ class TrackerNode(LifecycleNode):
         scene = outputs.publish_tracks(result, self.parameters.settings)
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
-        latency = camera.book(taken=result.taken, now=now, age=age, network=result.network)
+        latency = camera.record(taken=result.taken, now=now, age=age, network=result.network)
         outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
         outputs.publish_others(scene)
 
     def on_bad(self, camera: int, error: Exception) -> None:
-        """Log what is wrong with an image, not for every image."""
+        """Log why an image could not be processed, at a limited rate."""
         reason = error if isinstance(error, ValueError) else repr(error)
         text = f"{self._statistics[camera].topic}: {reason}"
-        self._statistics[camera].book_bad(text)
+        self._statistics[camera].record_bad(text)
         if (admitted := self._throttle.admit(f"{camera} {str(error).split(':')[0]}", text)) is not None:
             self.get_logger().error(admitted)
 
-    def on_lost(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
-        """Let the node's own thread deactivate it: the worker, which calls, cannot wait for itself."""
+    def on_failure(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
+        """Request deactivation by the executor's thread: the worker, which calls this, cannot join itself."""
         for camera in cameras:
-            self._statistics[camera].book_bad(str(error))
-        self.lost = error
-        self._gone.trigger()
+            self._statistics[camera].record_bad(str(error))
+        self.failure = error
+        self._failed.trigger()
 
-    # What the services and the diagnostics ask for
+    # Called by services and diagnostics
 
     def reset_tracks(self) -> bool:
-        """Let every camera forget its tracks; return whether the node is active."""
+        """Reset the tracks of all cameras; returns whether the node is active."""
         if self.pipeline is not None:
             self.pipeline.reset()
         return self.pipeline is not None
 
     def enable(self, enabled: bool) -> None:
-        """Take images or ignore them, also those that wait; tracking starts anew when enabled again."""
+        """Process or ignore images, including waiting ones; enabling starts with no tracks."""
         changed, self.enabled = enabled != self.enabled, enabled
         if self._inputs is not None and self.pipeline is not None and changed:
             self._inputs.enabled = enabled
@@ -183,29 +187,29 @@ class TrackerNode(LifecycleNode):
             self.pipeline.discard()
 
     def activity(self) -> Activity:
-        """Return what the node is doing now."""
+        """Return the node's present activity."""
         cameras = self._statistics if self.pipeline is not None else ()
-        return Activity(self.parameters.settings, self._engine, cameras, self.enabled, self.lost)
+        return Activity(self.parameters.settings, self._engine, cameras, self.enabled, self.failure)
 
-    # The rest
+    # Internal
 
     @property
     def _engine(self) -> Engine | None:
         return self.tracker.engine if self.tracker else None
 
-    def _give_up(self) -> None:
-        """Become inactive rather than answer images with nothing or with garbage."""
-        if self.lost is not None and self.pipeline is not None:
-            self.get_logger().fatal(f"{self.lost.what}, the node becomes inactive: {self.lost}")
+    def _stop_after_failure(self) -> None:
+        """Deactivate the node after a failure, instead of publishing empty or wrong tracks."""
+        if self.failure is not None and self.pipeline is not None:
+            self.get_logger().fatal(f"{self.failure.what}, the node becomes inactive: {self.failure}")
             self.trigger_deactivate()
 
-    def _say(self, text: str) -> None:
-        """Log what takes long, before the node spins."""
+    def _announce(self, text: str) -> None:
+        """Report progress of configuring in the log and in the diagnostics."""
         self.get_logger().info(text)
         self.status.announce(text)
 
     def _resolved(self, topics: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the topics after remapping; raises ParameterError for what is no name of a topic."""
+        """Return the topics after remapping; raises ParameterError for an invalid topic name."""
         try:
             return tuple(self.resolve_topic_name(topic) for topic in topics)
         except RuntimeError as error:  # of rcl
@@ -231,7 +235,7 @@ class TrackerNode(LifecycleNode):
             known = self.parameters
             self.pipeline.tune(known.thresholds, known.settings.time_limits, known.admissions)
 
-    def _halt(self) -> None:
+    def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
         self._inputs = None
@@ -248,5 +252,5 @@ class TrackerNode(LifecycleNode):
 
 
 def prefixes(cameras: int) -> tuple[str, ...]:
-    """Return where each camera's outputs are: `~/tracks` of a single one, `~/camera0/tracks` of several."""
+    """Return the topic prefix of each camera: `~` of a single one, `~/camera0`, … of several."""
     return ("~",) if cameras == 1 else tuple(f"~/camera{camera}" for camera in range(cameras))

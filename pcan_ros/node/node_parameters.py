@@ -1,4 +1,4 @@
-"""Declares the parameters on a node, and takes changes at runtime."""
+"""Declares the node's parameters and applies changes at runtime."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pcan_ros.node.parameters import (
     ParameterError,
     Settings,
     parameters,
-    refuse_unknown,
+    reject_unknown,
     settings_from,
     thresholds_from,
 )
@@ -33,10 +33,10 @@ from pcan_ros.node.topic_list import topics_of
 
 
 class NodeParameters:
-    """The node's settings and thresholds as they are now."""
+    """The current settings and thresholds of the node."""
 
     def __init__(self, node: Node, on_change: Callable[[], None]) -> None:
-        overrides = node._parameter_overrides  # rclpy has no public way to see what nobody declared
+        overrides = node._parameter_overrides  # rclpy has no public access to undeclared overrides
         _rename(node, overrides)
         _list_cameras(overrides)
         model = overrides["model"].value if "model" in overrides else ""
@@ -44,9 +44,9 @@ class NodeParameters:
         config = _config(folder)
         self._model, self._classes = config or Config(), config.classes if config else ()
         self._known = parameters(self._model.tracker)
-        refuse_unknown(list(overrides), self._known)
+        reject_unknown(list(overrides), self._known)
         self._overrides = dict(overrides)
-        self._given = set(overrides)  # what somebody has set, which another model does not change
+        self._given = set(overrides)  # set by the user: kept when the model changes
         self._node = node
         self._values = {name: _declare(node, parameter) for name, parameter in self._known.items()}
         self._values["model"] = str(folder)
@@ -55,9 +55,9 @@ class NodeParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def adopt(self, model: Config) -> None:
-        """Take over thresholds and classes of the model that was loaded, but not what somebody has set.
+        """Adopt thresholds and classes of the loaded model, except for parameters that the user has set.
 
-        It may be another than was there, or could be read, when the node was made.
+        The model may have changed, or may not have been readable, when the node was created.
         """
         self._model, self._classes, self._known = model, model.classes, parameters(model.tracker)
         given = set(self._given)
@@ -92,7 +92,7 @@ class NodeParameters:
         self._values = values
 
     def _set(self, changes: list[Any]) -> SetParametersResult:
-        """Take changes at runtime, all or none; rclpy has refused unknown and read-only ones."""
+        """Apply changes at runtime, all or none; rclpy has rejected unknown and read-only parameters."""
         new = {change.name: change.value for change in changes if change.name in self._known}
         try:
             self._build({**self._values, **new})
@@ -105,7 +105,7 @@ class NodeParameters:
 
 
 def _config(folder: Path) -> Config | None:
-    """Return the model's configuration; None where it cannot be read, which configuring will say."""
+    """Return the model's configuration; None if it cannot be read, which on_configure reports."""
     try:
         return ModelFiles(folder).config
     except ModelError:
@@ -113,17 +113,17 @@ def _config(folder: Path) -> Config | None:
 
 
 def _rename(node: Node, overrides: dict[str, Any]) -> None:
-    """Put what was given under older names under today's, with one warning each."""
+    """Rename overrides with former parameter names, with one warning each."""
     given, old = renamed(dict(overrides), RENAMED)
     for name, new in old.items():
-        node.get_logger().warning(f"{name}: is called {new} now, and was read as that")
+        node.get_logger().warning(f"{name}: renamed to {new}; its value was used")
         given[new] = Parameter(new, value=given[new].value)
         del overrides[name]
     overrides.update(given)
 
 
 def _list_cameras(overrides: dict[str, Any]) -> None:
-    """Let a text stand for the list of cameras, as `-p cameras:=/front,/rear` gives it."""
+    """Convert cameras given as text, as in `-p cameras:=/front,/rear`, to a list."""
     if "cameras" in overrides and isinstance(overrides["cameras"].value, str):
         overrides["cameras"] = Parameter("cameras", value=topics_of(overrides["cameras"].value))
 

@@ -18,19 +18,19 @@ def add_services(
 ) -> None:
     """Offer `~/reset`, `~/save_parameters` (std_srvs/Trigger) and `~/enable` (std_srvs/SetBool).
 
-    reset   makes all cameras forget their tracks; returns whether the node is active
-    enable  takes images from now on, or ignores them
+    reset   resets the tracks of all cameras; returns whether the node is active
+    enable  processes images from now on, or ignores them
     save    writes the parameters; returns the file
     """
 
     def on_reset(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Forget all tracks of all cameras."""
+        """Reset the tracks of all cameras."""
         response.success = reset()
         response.message = "tracks are reset" if response.success else "not active: there are no tracks"
         return response
 
     def on_enable(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Take images or ignore them."""
+        """Process or ignore images."""
         enable(request.data)
         response.success = True
         response.message = "enabled" if request.data else "disabled: images are ignored"

@@ -1,4 +1,4 @@
-"""What the node reports: a status per image, and diagnostics every now and then."""
+"""Reports of the node: a status per image, and periodic diagnostics."""
 
 from __future__ import annotations
 
@@ -21,62 +21,62 @@ from pcan_ros.node.offers import offers_on
 from pcan_ros.node.parameters import Settings
 from pcan_ros.node.statistics import CameraStatistics, Latency
 
-RECENT = 5.0  # seconds that a warning of dropped images looks back
+RECENT_INTERVAL = 5.0  # seconds over which dropped images are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the node is doing at one moment."""
+    """What the node is doing at one time."""
 
     settings: Settings
     engine: Engine | None  # None: not configured
-    cameras: tuple[CameraStatistics, ...]  # none: not active
+    cameras: tuple[CameraStatistics, ...]  # empty: not active
     enabled: bool
-    lost: UnrecoverableError | None  # why nothing is processed any more, if so
+    failure: UnrecoverableError | None  # set after a failure that stops all processing
 
 
 @dataclass(slots=True)
 class LastReport:
-    """What the diagnostics reported last of one camera."""
+    """State of the previous diagnostics of one camera."""
 
-    time: float  # monotonic, of the newest image seen
+    time: float  # monotonic time when the newest image was noticed, seconds
     received: int = 0
     bad: int = 0
     counts: deque[tuple[float, Counts]] = field(default_factory=deque)  # monotonic time, over RECENT
 
     def recent(self, now: float, counts: Counts) -> Recent:
-        """Take note of the counts; return what arrived in the last seconds, nothing before that is over."""
+        """Add the counts; returns those of the last RECENT seconds, zeros before so much time has passed."""
         self.counts.append((now, counts))
-        while len(self.counts) > 2 and self.counts[1][0] <= now - RECENT:
+        while len(self.counts) > 2 and self.counts[1][0] <= now - RECENT_INTERVAL:
             self.counts.popleft()
         began, first = self.counts[0]
-        if now - began < RECENT:
+        if now - began < RECENT_INTERVAL:
             return Recent()
         return Recent(
             now - began,
             counts.received - first.received,
             counts.replaced - first.replaced,
-            counts.alone - first.alone,
+            counts.unmatched - first.unmatched,
         )
 
 
 class NodeStatus:
-    """Publishes /diagnostics from what the node is doing."""
+    """Publishes the node's activity on /diagnostics."""
 
     def __init__(self, node: Node, period: float, activity: Callable[[], Activity]) -> None:
-        """Take a node to publish by, the period in seconds, and what tells the node's activity."""
+        """Create the publisher and its timer; `period` in seconds, `activity` returns the node's activity."""
         self._node, self._activity = node, activity
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        always = Clock()  # the system's: problems are reported also while /clock stands still
+        always = Clock()  # system time, so that problems are reported while /clock is stopped
         node.create_timer(period, lambda: self._send(self._statuses()), clock=always)
         self.begin(0)
 
     def begin(self, cameras: int) -> None:
-        """Forget what was seen before an activation."""
+        """Reset the counts at activation."""
         self._last = [LastReport(time.monotonic()) for _ in range(cameras)]
 
     def announce(self, text: str) -> None:
-        """Publish what the node is busy with while it does not spin, such as building an engine."""
+        """Publish progress while the node does not spin, such as building an engine."""
         name = self._node.get_fully_qualified_name()
         self._send([DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=text)])
 
@@ -88,17 +88,17 @@ class NodeStatus:
     def _statuses(self) -> list[DiagnosticStatus]:
         name, now = self._node.get_fully_qualified_name(), self._activity()
         if not now.cameras:
-            level = DiagnosticStatus.ERROR if now.lost else DiagnosticStatus.OK
-            message = f"not active: {now.lost.what}: {now.lost}" if now.lost else "not active"
+            level = DiagnosticStatus.ERROR if now.failure else DiagnosticStatus.OK
+            message = f"not active: {now.failure.what}: {now.failure}" if now.failure else "not active"
             return [DiagnosticStatus(level=level, name=name, message=message)]
         facts = {"state": "active", "model": now.settings.model, **engine_facts(now.engine)}
         pairs = zip(now.cameras, self._last, strict=True)
         return [to_status(name, self._health(camera, last, now), camera, facts) for camera, last in pairs]
 
     def _health(self, camera: CameraStatistics, last: LastReport, now: Activity) -> Health:
-        counts, moment = camera.counts(), time.monotonic()
+        counts, time_now = camera.counts(), time.monotonic()
         if counts.received > last.received or not now.enabled:
-            last.time = moment
+            last.time = time_now
         new_bad = camera.bad - last.bad
         last.received, last.bad = counts.received, last.bad + new_bad
         compressed = now.settings.compressed
@@ -109,22 +109,22 @@ class NodeStatus:
             processed=camera.processed,
             bad=camera.bad,
             new_bad=new_bad,
-            silence=moment - last.time,
+            silence=time_now - last.time,
             offers=offers_on(self._node, topic, compressed=compressed),
             enabled=now.enabled,
             last_error=camera.last_error,
-            recent=last.recent(moment, counts),
+            recent=last.recent(time_now, counts),
             clock=self._clock(camera),
         )
 
     def _clock(self, camera: CameraStatistics) -> ClockState:
         simulated = bool(self._node.get_parameter("use_sim_time").value)
-        stands = self._node.get_clock().now().nanoseconds == 0
-        return ClockState(simulated, stands, camera.newest.pipeline if camera.newest else None)
+        stopped = self._node.get_clock().now().nanoseconds == 0
+        return ClockState(simulated, stopped, camera.newest.pipeline if camera.newest else None)
 
 
 def engine_facts(engine: Engine | None) -> dict[str, str]:
-    """Return what runs the network as keys and values of diagnostics."""
+    """Return the engine's facts as keys and values of diagnostics."""
     if engine is None:
         return {}
     return {**engine.facts.texts(), "nms converged": str(engine.nms_ok).lower()}

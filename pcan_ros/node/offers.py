@@ -1,4 +1,4 @@
-"""Who publishes what a camera is subscribed to, by the ROS graph."""
+"""Publishers on a camera's topic, from the ROS graph."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SUFFIX = "/compressed"
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What is offered on the topic of one camera."""
+    """The publishers on the topic of one camera."""
 
-    publishers: int = 0  # of the type that is subscribed
-    unreliable: int = 0  # of them, best effort where the node asks for reliable
-    remedy: str = ""  # for images that are there in another form than is subscribed; empty if none are
+    publishers: int = 0  # of the subscribed type
+    unreliable: int = 0  # of them, best effort while the node requests reliable
+    remedy: str = ""  # what to set if images are published in another form; empty if none are
 
 
 def offers_on(node: Node, topic: str, *, compressed: bool) -> Offers:
-    """Return what is offered to a camera.
+    """Return the publishers on a camera's topic.
 
-    topic       what is subscribed, with /compressed for compressed images
-    compressed  whether compressed images are wanted
+    topic       subscribed topic, including /compressed for compressed images
+    compressed  whether the subscription is for compressed images
     """
     wanted = COMPRESSED if compressed else RAW
     found = node.get_publishers_info_by_topic(topic)
@@ -37,7 +37,7 @@ def offers_on(node: Node, topic: str, *, compressed: bool) -> Offers:
 
 
 def _reliable(node: Node, topic: str) -> bool:
-    """Return whether the node asks for reliable images, by its parameter or a `qos_overrides`."""
+    """Return whether the node requests reliable images, by its parameter or by `qos_overrides`."""
     name = node.get_name(), node.get_namespace()
     found = node.get_subscriptions_info_by_topic(topic)
     own = [each.qos_profile for each in found if (each.node_name, each.node_namespace) == name]
@@ -45,7 +45,7 @@ def _reliable(node: Node, topic: str) -> bool:
 
 
 def _remedy(node: Node, topic: str, found: Sequence[TopicEndpointInfo], *, compressed: bool) -> str:
-    """Return what to set where the camera's images come in the other form, or another type."""
+    """Return what to set if the images are published in the other form, or as another type."""
     base = topic.removesuffix(SUFFIX)
     other = base if compressed else topic + SUFFIX
     kind, setting = (RAW, "compressed:=false") if compressed else (COMPRESSED, "compressed:=true")

@@ -1,7 +1,7 @@
-"""What one camera's images become: a table of topics, and the publishers of those that can be offered.
+"""The outputs of one camera: a table of topics, and their publishers.
 
-Whatever is not `always` is made only while somebody subscribes; a topic whose message package is not
-installed is left out.
+Outputs that are not `always` are computed only while there is a subscriber; a topic whose message
+package is not installed is not published.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pcan_ros.node.track_choice import TrackChoice
 
 @dataclass(frozen=True)
 class Scene:
-    """One processed image with all that messages are made of; what several of them need is made once."""
+    """One processed image and its tracks; what several messages share is computed once."""
 
     result: FrameResult
     classes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Scene:
 
     @cached_property
     def overlay(self) -> NDArray[np.uint8]:
-        """Return the image with its tracks, (H, W, 3) BGR."""
+        """Return the image with its tracks drawn, (H, W, 3) BGR."""
         return bgr(draw(self.result.image, self.result.tracks, self.classes))
 
 
@@ -57,11 +57,11 @@ class Scene:
 class Output:
     """One topic of a camera."""
 
-    topic: str  # below the camera's name
-    kind: str  # of its messages: package/name
+    topic: str  # relative to the camera's prefix
+    kind: str  # message type: package/name
     make: Callable[[Scene], Any]  # None: nothing to publish
     depth: int = 5  # of the publisher's queue
-    always: bool = False  # published without subscribers too
+    always: bool = False  # also published without subscribers
 
 
 def _tracks(s: Scene) -> Any:
@@ -100,7 +100,7 @@ KINDS = {each.topic: each.kind for each in (TRACKS, *OUTPUTS)} | dict((STATUS, L
 
 
 def message_type(kind: str) -> Any:
-    """Return the class of a message by package/name, or None where the package is not installed."""
+    """Return the message class of package/name, or None if the package is not installed."""
     package, name = kind.split("/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
@@ -111,7 +111,7 @@ def message_type(kind: str) -> Any:
 
 
 def missing_packages() -> dict[str, list[str]]:
-    """Return the packages of messages that are not installed, with the topics that are left out for it."""
+    """Return the message packages that are not installed, with the topics that require them."""
     missing: dict[str, list[str]] = {}
     for topic, kind in KINDS.items():
         if message_type(kind) is None:
@@ -120,7 +120,7 @@ def missing_packages() -> dict[str, list[str]]:
 
 
 class Outputs:
-    """Publishes what one camera's images become, of all its tracks or of those that were chosen."""
+    """Publishes the outputs of one camera, of all tracks or of the selected ones."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Outputs:
         throttle: Throttle,
         taken: Container[str] = (),
     ) -> None:
-        """Offer the topics below a prefix, but for those that are `taken`: the node's own inputs."""
+        """Create the publishers below a prefix, except for `taken` topics, which are inputs of the node."""
         self._node, self._prefix, self._classes, self._throttle = node, prefix, classes, throttle
         self._choice = TrackChoice()
         self._track_only = add_track_only(node, prefix, self._choice.choose)
@@ -142,30 +142,30 @@ class Outputs:
         self._others = [(each, publisher) for each, publisher in offered if publisher is not None]
 
     def publish_tracks(self, result: FrameResult, settings: Settings) -> Scene:
-        """Publish the tracks of one image; return what its other messages are made of."""
+        """Publish the tracks of one image; returns the scene for its other messages."""
         chosen = replace(result, tracks=self._choice.narrow(result.tracks))
         scene = Scene(chosen, self._classes, settings)
         self._publish(self._tracks, TRACKS.make(scene))
         return scene
 
     def publish_status(self, status: TrackerStatus) -> None:
-        """Publish how well the tracker keeps up."""
+        """Publish the counters and latencies after one image."""
         self._publish(self._status, status)
 
     def publish_others(self, scene: Scene) -> None:
-        """Publish whatever else somebody subscribes to."""
+        """Publish the other outputs that have subscribers."""
         for output, publisher in self._others:
             if publisher.get_subscription_count():
                 self._try(output, publisher, scene)
 
     def publish_labels(self, threshold: float) -> None:
-        """Publish the classes' names, for those as well who subscribe later."""
+        """Publish the class names, latched for late subscribers."""
         if self._labels is not None:
             header = Header(stamp=self._node.get_clock().now().to_msg())
             self._publish(self._labels, to_label_info(self._classes, threshold, header))
 
     def destroy(self) -> None:
-        """Take the topics and the service back."""
+        """Destroy the publishers and the service."""
         self._node.destroy_service(self._track_only)
         others = (publisher for _, publisher in self._others)
         for publisher in (self._tracks, self._status, self._labels, *others):
@@ -173,7 +173,7 @@ class Outputs:
                 self._node.destroy_publisher(publisher)
 
     def _offer(self, topic: str, kind: str, *, depth: int, latched: bool = False) -> Any:
-        """Return a publisher, reliable unless a `qos_overrides` says otherwise; None without its messages."""
+        """Return a publisher, reliable unless `qos_overrides` change it; None without its package."""
         message = message_type(kind)
         if message is None:
             return None
@@ -186,11 +186,11 @@ class Outputs:
         )
 
     def _try(self, output: Output, publisher: Any, scene: Scene) -> None:
-        """Publish one of the others; what is wrong with it costs this message only."""
+        """Publish one of the other outputs; an error affects this message only."""
         try:
             message = output.make(scene)
         except Exception as error:  # such as fields that another version of the package does not have
-            self._warn(publisher, f"not made: {error!r}")
+            self._warn(publisher, f"not created: {error!r}")
         else:
             if message is not None:
                 self._publish(publisher, message)

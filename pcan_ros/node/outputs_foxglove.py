@@ -1,4 +1,4 @@
-"""Tracks as annotations that Foxglove and Lichtblick draw over the camera's image."""
+"""Tracks as image annotations for Foxglove and Lichtblick."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pcan_model.core.structures import TrackedInstance, Tracks
 from pcan_model.visualization.outlines import Outline, polygons
 from pcan_model.visualization.overlay import FILL, caption, colour, ink
 
-TOLERANCE = 1.0  # pixels between an outline and its mask's own
+TOLERANCE = 1.0  # largest distance between outline and mask contour, pixels
 CENTRE = 0.5  # of a pixel: the upper left corner of the image is Foxglove's origin
 
 
 def to_annotations(tracks: Tracks, header: Any, classes: tuple[str, ...]) -> Any:
-    """Return the objects found in one image as a foxglove_msgs/ImageAnnotations: filled outlines, labels."""
+    """Return the tracks of one image as a foxglove_msgs/ImageAnnotations: filled outlines and labels."""
     from foxglove_msgs.msg import ImageAnnotations
 
     message, found, stamp = ImageAnnotations(), tracks.found(), header.stamp
-    if hasattr(message, "timestamp"):  # since 2026: says when even where nothing is drawn
+    if hasattr(message, "timestamp"):  # since 2026: the time of a message without annotations
         message.timestamp = stamp
     thickness, size = max(1.0, tracks.height / 480), max(10.0, tracks.height / 45)
     message.points = [

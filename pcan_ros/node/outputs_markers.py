@@ -1,4 +1,4 @@
-"""Tracks as visualization_msgs, which every ROS 2 installation has."""
+"""Tracks as visualization_msgs, which are part of every ROS 2 installation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pcan_model.core.structures import Tracks
 from pcan_model.visualization.outlines import polygons
 from pcan_model.visualization.overlay import colour
 
-TOLERANCE = 1.0  # pixels between an outline and its mask's own
+TOLERANCE = 1.0  # largest distance between outline and mask contour, pixels
 
 
 def to_image_marker(tracks: Tracks, header: Any) -> Any:
-    """Return the outlines of all objects found in one image as one visualization_msgs/ImageMarker.
+    """Return the outlines of all tracks of one image as one visualization_msgs/ImageMarker.
 
-    It is a LINE_LIST, two points and one colour a line, and replaces the one of the image before.
+    It is a LINE_LIST with two points and one colour per line; it replaces the previous image's marker.
     """
     from visualization_msgs.msg import ImageMarker
 

@@ -1,4 +1,4 @@
-"""Tracks as vision_msgs, which trackers, filters and viewers of other packages read."""
+"""Tracks as vision_msgs, for trackers, filters and viewers of other packages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pcan_model.core.structures import TrackedInstance, Tracks
 
 
 def to_detections(tracks: Tracks, header: Any) -> Any:
-    """Return the objects found in one image as a vision_msgs/Detection2DArray.
+    """Return the tracks of one image as a vision_msgs/Detection2DArray.
 
-    An id is the track's, a class the index that vision_msgs/LabelInfo gives the name of, both as text.
+    `id` is the track id and `class_id` the class index of vision_msgs/LabelInfo, both as text.
     """
     from vision_msgs.msg import Detection2DArray
 
@@ -32,7 +32,7 @@ def _detection(instance: TrackedInstance, header: Any) -> Any:
 
 
 def to_label_info(classes: tuple[str, ...], threshold: float, header: Any) -> Any:
-    """Return the classes' names as a vision_msgs/LabelInfo; `threshold` is the least score of an object."""
+    """Return the class names as a vision_msgs/LabelInfo; `threshold` is the lowest score of an object."""
     from vision_msgs.msg import LabelInfo, VisionClass
 
     named = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(classes)]

@@ -1,4 +1,4 @@
-"""The node's parameters: dataclass fields in, ROS parameters with descriptions and ranges out."""
+"""The node's parameters: dataclass fields as ROS parameters with descriptions and ranges."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.backends import EngineOptions
 from pcan_ros.node.camera import TimeLimits
 
-TRACKER = "tracker."  # prefix of TrackerConfig's fields; those are parameters that may change at runtime
-RENAMED = {"tracker.keep_lost": "tracker.lost_frames"}  # parameters' older names to today's
+TRACKER = "tracker."  # prefix of TrackerConfig's fields, those that may change at runtime
+RENAMED = {"tracker.keep_lost": "tracker.lost_frames"}  # former parameter name to present one
 ROS = ("use_sim_time", "start_type_description_service")  # rclpy's own, and all qos_overrides
 ENCODINGS = {
     "rle": Encoding.RLE_COCO,
@@ -25,12 +25,12 @@ ENCODINGS = {
 
 
 class ParameterError(UserError, ValueError):
-    """A parameter that is unknown or has a value that does not fit: names it and what was expected."""
+    """An unknown parameter or an invalid value; the message gives the name and the expectation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the node is started with."""
+    """Parameters of the node, other than those of the tracker."""
 
     model: str = setting("", "folder of the exported model; empty for the installed models/pcan_street")
     cameras: tuple[str, ...] = setting(
@@ -39,32 +39,41 @@ class Settings:
     )
     compressed: bool = setting(False, "subscribe to sensor_msgs/CompressedImage on <topic>/compressed")
     reliability: Literal["best_effort", "reliable"] = setting(
-        "best_effort", "of the image subscriptions; reliable for bags played in lock-step"
+        "best_effort", "QoS of the image subscriptions; reliable for bags played in lock-step"
     )
     sync: Literal["none", "exact", "approximate"] = setting(
-        "none", "of several cameras: track each one's newest image, or those of one instant together"
+        "none",
+        "grouping of several cameras: none tracks the newest image of each, exact and approximate track "
+        "images with matching stamps together",
     )
     sync_slop: float = setting(
-        0.02, "how far the stamps of one approximate instant may be apart", unit="seconds", low=0.0, high=10.0
+        0.02,
+        "largest difference of matching stamps, for sync approximate",
+        unit="seconds",
+        low=0.0,
+        high=10.0,
     )
     camera_info: Literal["none", "check", "rectify"] = setting(
         "none",
-        "the calibration beside a camera's images: compare it with them and pass it on; rectify them by it",
+        "use of a camera's calibration: check compares it with the images and republishes it; rectify also "
+        "rectifies the images",
     )
     engine: EngineOptions = field(default_factory=EngineOptions)
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
-        "rle", "how masks are sent, see msg/InstanceMask", runtime=True
+        "rle", "encoding of published masks, see msg/InstanceMask", runtime=True
     )
     publish_lost: bool = setting(
         False, "also publish tracks that are LOST or REMOVED in this frame", runtime=True
     )
-    classes: str = setting("", "names of the classes to track, by commas; empty for all", runtime=True)
+    classes: str = setting(
+        "", "names of the classes to track, separated by commas; empty for all", runtime=True
+    )
     class_scores: str = setting(
-        "", "a class's detections below a score are not tracked: car=0.5,pedestrian=0.4", runtime=True
+        "", "lowest score of a tracked detection by class: car=0.5,pedestrian=0.4", runtime=True
     )
     min_size: float = setting(
         0.0,
-        "objects whose box is shorter and narrower are not tracked",
+        "least length of the longer side of a box that is tracked",
         unit="pixels of the image",
         low=0.0,
         high=10_000.0,
@@ -72,14 +81,14 @@ class Settings:
     )
     ignore: str = setting(
         "",
-        "regions where nothing is tracked, by semicolons: corners as 0,600 1280,600 1280,720, or an image's "
-        "file, ignored where it is not black; 1: before one of camera 1 only",
+        "regions that are not tracked, separated by semicolons: corners as 0,600 1280,600 1280,720, or an "
+        "image file that is not black there; the prefix 1: limits a region to camera 1",
         runtime=True,
     )
-    jpeg_quality: int = setting(80, "of ~/overlay/compressed", low=1, high=100, runtime=True)
+    jpeg_quality: int = setting(80, "JPEG quality of ~/overlay/compressed", low=1, high=100, runtime=True)
     time_jump_tolerance: float = setting(
         0.5,
-        "how far a stamp may go back before the tracks are reset",
+        "jump back of the stamps above which the tracks are reset",
         unit="seconds",
         low=0.0,
         high=3600.0,
@@ -87,36 +96,34 @@ class Settings:
     )
     time_gap_limit: float = setting(
         10.0,
-        "time without an image after which the tracks are reset; 0 for never",
+        "gap between two images above which the tracks are reset; 0 for never",
         unit="seconds",
         low=0.0,
         high=86_400.0,
         runtime=True,
     )
     parameters_file: str = setting(
-        "", "where ~/save_parameters writes what has been set; empty for ~/.ros/<node>.yaml", runtime=True
+        "", "file that ~/save_parameters writes; empty for ~/.ros/<node>.yaml", runtime=True
     )
-    status_period: float = setting(
-        1.0, "time between two messages on /diagnostics", unit="seconds", low=0.1, high=3600.0
-    )
-    autostart: bool = setting(True, "configure and activate without a lifecycle manager")
+    status_period: float = setting(1.0, "period of /diagnostics", unit="seconds", low=0.1, high=3600.0)
+    autostart: bool = setting(True, "configure and activate at start, without a lifecycle manager")
 
     def __post_init__(self) -> None:
         if not self.cameras or not all(self.cameras):
             raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
         if len(set(self.cameras)) < len(self.cameras):
-            raise ParameterError(f"cameras: expected every topic once, got {list(self.cameras)}")
+            raise ParameterError(f"cameras: expected distinct topics, got {list(self.cameras)}")
         if self.sync != "none" and len(self.cameras) < 2:
             raise ParameterError(f"sync: expected none for a single camera, got {self.sync}")
 
     @property
     def time_limits(self) -> TimeLimits:
-        """Return how far stamps may jump before tracks are reset."""
+        """Return the time jumps above which tracks are reset."""
         return TimeLimits(self.time_jump_tolerance, self.time_gap_limit)
 
     @property
     def encoding(self) -> Encoding:
-        """Return the layout of published masks."""
+        """Return the encoding of published masks."""
         return ENCODINGS[self.mask_encoding]
 
 
@@ -126,21 +133,21 @@ class Parameter:
 
     name: str
     default: Any  # bool, int, float, str or list of str
-    field: Setting  # what is known of it
+    field: Setting  # description, unit, range and choices
 
     @property
     def description(self) -> str:
-        """Return what it means, with its unit."""
+        """Return the description, with its unit."""
         return self.field.text
 
     @property
     def read_only(self) -> bool:
-        """Return whether it can be set at the start only."""
+        """Return whether it can only be set at start."""
         return not self.field.runtime
 
     def check(self, value: Any) -> None:
-        """Raise ParameterError unless there is a value, one of the choices and inside the range."""
-        if value is None:  # what an empty list in a file is to ROS
+        """Raise ParameterError unless the value is one of the choices and within the range."""
+        if value is None:  # ROS's value for an empty list in a file
             raise ParameterError(f"{self.name}: expected a value such as {self.default!r}, got none")
         fault = self.field.fault(value)
         if fault:
@@ -148,7 +155,7 @@ class Parameter:
 
 
 def parameters(tracker: TrackerConfig) -> dict[str, Parameter]:
-    """Return every parameter of the node by name; the thresholds' defaults are the model's."""
+    """Return every parameter of the node by name; defaults of the thresholds are the model's."""
     thresholds = (p for p in _described(tracker, TRACKER) if not p.read_only)
     return {p.name: p for p in (*_described(Settings()), *thresholds)}
 
@@ -162,9 +169,9 @@ def settings_from(values: dict[str, Any]) -> Settings:
 
 
 def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfig:
-    """Return `base`, the model's, with the `tracker.*` values put in.
+    """Return `base`, the model's thresholds, updated with the `tracker.*` values.
 
-    Raises ParameterError where the model wants a matching that robots do not have.
+    Raises ParameterError if the model requires an association that the node does not support.
     """
     if base.association != "quasi_dense":
         raise ParameterError(f"model: association: expected quasi_dense, got {base.association}")
@@ -172,15 +179,15 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
     return replace(base, **own)
 
 
-def refuse_unknown(names: list[str], known: dict[str, Parameter]) -> None:
-    """Raise ParameterError for the first name that is not a parameter of this node."""
+def reject_unknown(names: list[str], known: dict[str, Parameter]) -> None:
+    """Raise ParameterError for the first unknown parameter."""
     for name in names:
         if name not in (*known, *ROS) and not name.startswith("qos_overrides."):
-            raise ParameterError(f"{name}: no such parameter; expected one of {', '.join(known)}")
+            raise ParameterError(f"{name}: unknown parameter; expected one of {', '.join(known)}")
 
 
 def _described(record: Any, prefix: str = "") -> Iterator[Parameter]:
-    """Yield the parameters of a dataclass in the order of its fields, and of the dataclasses in it."""
+    """Yield the parameters of a dataclass and of its nested dataclasses, in the order of the fields."""
     known = settings_of(type(record))
     for each in fields(record):
         value = getattr(record, each.name)

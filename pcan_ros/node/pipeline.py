@@ -1,4 +1,4 @@
-"""From message to tracks, in one worker thread that owns the engine; knows no ROS node."""
+"""From message to tracks, in a worker thread that owns the engine; independent of the ROS node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pcan_ros.node.image_conversion import convert
 from pcan_ros.node.lens import Lens
 from pcan_ros.node.mailbox import Arrival, Mailbox
 
-WAIT = 0.5  # seconds between looks at whether to stop
+WAIT = 0.5  # seconds between checks whether to stop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +35,14 @@ class FrameResult:
     image: Image  # (H, W, 3) RGB
     tracks: Tracks
     taken: float  # monotonic time when the worker took the image
-    jump: float  # seconds that time jumped if that made the camera start anew (back: < 0), else 0
-    network: float  # seconds in both passes of the network, of all cameras that were run at once
-    info: Any = None  # the camera's calibration with this header, None where none is known
+    jump: float  # time jump that reset the camera, seconds (back: < 0), else 0
+    network: float  # seconds in both passes of the network, for all cameras of the batch
+    info: Any = None  # the camera's calibration with this header, or None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """An image that was made ready for the network before its turn."""
+class PreparedImage:
+    """An image that is decoded and resized for the network."""
 
     arrival: Arrival
     prepared: Prepared
@@ -50,24 +50,23 @@ class Ready:
 
 
 class Sink(Protocol):
-    """Takes what comes out; called from the worker thread. Books of it are the sink's."""
+    """Receives results and errors, in the worker thread; responsible for the statistics."""
 
     def on_result(self, result: FrameResult) -> None:
-        """Take one processed image."""
+        """Receive one processed image."""
 
     def on_bad(self, camera: int, error: Exception) -> None:
-        """Take note of an image that could not be processed."""
+        """Receive the error of an image that could not be processed."""
 
-    def on_lost(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
-        """Take note that nothing will be processed any more, nor these cameras' images at hand."""
+    def on_failure(self, cameras: tuple[int, ...], error: UnrecoverableError) -> None:
+        """Receive an error that stops all processing; the current images of these cameras are lost."""
 
 
 class Pipeline:
-    """Tracks the newest image of every camera, in turn or at once, until it is stopped.
+    """Tracks the newest image of every camera, in turn or as a batch, until it is stopped.
 
-    Where the network runs on a device, the worker does not just wait for it: meanwhile it decodes and
-    fits the images whose turn is next, and begins their upload. If a newer one replaces such an image
-    before its turn, the newer one is tracked.
+    While the network runs on a device, the worker decodes and resizes the next images and starts their
+    upload. If a newer image arrives before its turn, the newer one is tracked instead.
     """
 
     def __init__(
@@ -78,47 +77,48 @@ class Pipeline:
         sink: Sink,
         lenses: Sequence[Lens] = (),
         *,
-        in_step: bool = False,
+        synchronized: bool = False,
     ) -> None:
-        """Take a tracker, what limits its cameras' stamps and what results go to.
+        """Create a pipeline that passes the results of a tracker to a sink.
 
-        lenses   of every camera, or none where calibrations are not asked for
-        in_step  whether all cameras' images are always put, and are to be tracked, together
+        limits        time jumps that reset a camera
+        lenses        calibration of every camera; empty if calibrations are not used
+        synchronized  whether the images of all cameras arrive, and are tracked, together
         """
         self.mailbox = Mailbox(cameras)
         self._cameras = tuple(Camera(limits) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
-        self._at_once = cameras if in_step else self._engine.cameras_at_once
+        self._at_once = cameras if synchronized else self._engine.cameras_at_once
         self._lenses = lenses
         self._stopping = False
-        self._ready: dict[int, Ready] = {}  # by camera
+        self._ready: dict[int, PreparedImage] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the worker thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the image at hand and end the thread."""
+        """Finish the current image and join the thread."""
         self._stopping = True
         self.mailbox.close()
         if self._thread.is_alive():
             self._thread.join()
 
     def reset(self) -> None:
-        """Let every camera forget its tracks before its next image."""
+        """Reset the tracks of every camera before its next image."""
         for camera in self._cameras:
             camera.reset()
 
     def discard(self) -> None:
-        """Forget all tracks, and the images that wait."""
+        """Discard all tracks and the waiting images."""
         self.reset()
         self.mailbox.clear()
 
     def tune(
         self, thresholds: TrackerConfig, limits: TimeLimits, admissions: Sequence[Admission] = ()
     ) -> None:
-        """Use other thresholds from the next image on, and track what is admitted; tracks stay."""
+        """Change thresholds, limits and admission from the next image on; tracks are kept."""
         self._tracker = Tracker(self._engine, thresholds, admissions)
         for camera in self._cameras:
             camera.limits = limits
@@ -132,13 +132,13 @@ class Pipeline:
         self._engine.meanwhile = None
 
     def _look_ahead(self) -> None:
-        """Make the images whose turn is next ready while the device is busy."""
+        """Prepare the next images while the device is busy."""
         for arrival in self.mailbox.peek(self._at_once):
             ready = self._ready.get(arrival.camera)
             if ready is None or ready.arrival is not arrival:
-                self._make_ready(arrival)
+                self._prepare_ahead(arrival)
 
-    def _make_ready(self, arrival: Arrival) -> None:
+    def _prepare_ahead(self, arrival: Arrival) -> None:
         state = self._cameras[arrival.camera].state
         try:
             self._ready[arrival.camera] = ready = self._prepare(arrival)
@@ -146,20 +146,20 @@ class Pipeline:
                 self._engine.stage(ready.prepared.image, state.memory)
         except EngineLost:
             raise
-        except Exception:  # it will come up again, and be reported, in its own turn
+        except Exception:  # raised and reported again when it is this image's turn
             self._ready.pop(arrival.camera, None)
 
-    def _prepare(self, arrival: Arrival) -> Ready:
+    def _prepare(self, arrival: Arrival) -> PreparedImage:
         message, fitted = arrival.message, self._engine.camera_format
         order = fitted.order if fitted else "rgb"
         image, info = convert(message, order), None
         if self._lenses:
-            image, info = self._lenses[arrival.camera].look(image, message.header)
+            image, info = self._lenses[arrival.camera].apply(image, message.header)
         frame = Frame(image, stamp_seconds(message.header.stamp), order)
-        return Ready(arrival, self._tracker.prepare(frame), info)
+        return PreparedImage(arrival, self._tracker.prepare(frame), info)
 
     def _try(self, arrivals: list[Arrival]) -> None:
-        """Process an image of one or several cameras; whatever is wrong, the next ones get their chance."""
+        """Process one image of each camera; after an error, processing continues with the next images."""
         taken = time.monotonic()
         ready = {each.arrival.camera: each for each in map(self._take, arrivals) if each is not None}
         try:
@@ -167,27 +167,27 @@ class Pipeline:
                 self._process(ready, taken)
         except UnrecoverableError as error:
             self._stopping = True
-            self._sink.on_lost(tuple(ready), error)
-        except Exception as error:  # the engine's state may be anything now: start these cameras anew
+            self._sink.on_failure(tuple(ready), error)
+        except Exception as error:  # the state may be inconsistent: reset these cameras
             for camera in ready:
                 self._cameras[camera].reset()
                 self._sink.on_bad(camera, error)
 
-    def _take(self, arrival: Arrival) -> Ready | None:
-        """Return an image that is ready for the network, or nothing where it cannot be read."""
+    def _take(self, arrival: Arrival) -> PreparedImage | None:
+        """Return a prepared image, or None if the image cannot be read."""
         ready = self._ready.pop(arrival.camera, None)
         if ready is not None and ready.arrival is arrival:
             return ready
         try:
             return self._prepare(arrival)
-        except Exception as error:  # BadImage, or what a library raises of it
+        except Exception as error:  # BadImage, or an error of a library
             if not isinstance(error, BadImage):
                 self._cameras[arrival.camera].reset()
             self._sink.on_bad(arrival.camera, error)
             return None
 
-    def _process(self, ready: dict[int, Ready], taken: float) -> None:
-        """Track one image of each camera and hand on what comes out."""
+    def _process(self, ready: dict[int, PreparedImage], taken: float) -> None:
+        """Track one image of each camera and pass the results to the sink."""
         stopwatch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():

@@ -1,8 +1,8 @@
-"""The tracker node's main program."""
+"""Main program of the tracker node."""
 
 from __future__ import annotations
 
-import pcan_model.inference.blas  # noqa: F401  before whatever loads NumPy
+import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 
 # isort: split
 import argparse
@@ -19,18 +19,22 @@ from pcan_ros.node.stop_signals import StopSignals
 
 
 def run_node(stop: StopSignals) -> int:
-    """Run the node until it is told to stop; returns the exit code, 1 when it cannot start."""
+    """Run the node until it is stopped; returns the exit code, 1 if it cannot start."""
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         _parser().parse_args(remove_ros_args()[1:])
         node = TrackerNode()
-    except (ValueError, ParameterException, RuntimeError) as error:  # RuntimeError: rcl's, of bad --ros-args
+    except (
+        ValueError,
+        ParameterException,
+        RuntimeError,
+    ) as error:  # RuntimeError: rcl's, for invalid --ros-args
         rclpy.try_shutdown()
         print(f"pcan_tracker: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     try:
-        node.stopped = lambda: stop.wanted
-        started = not node.parameters.settings.autostart or node.autostart() or stop.wanted
+        node.stopped = lambda: stop.requested
+        started = not node.parameters.settings.autostart or node.autostart() or stop.requested
         if started:
             spin(node, stop)
     finally:
@@ -43,6 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     example = "pcan_tracker --ros-args -p cameras:=\"['/camera/image_raw']\" -p tracker.init_score:=0.6"
     return argparse.ArgumentParser(
         "pcan_tracker",
-        description="Track and segment what cameras see: a ROS 2 lifecycle node that starts itself.",
-        epilog=f"Example: {example}. Everything is a parameter; config/tracker.yaml explains them.",
+        description="Track and segment objects in camera images: a ROS 2 lifecycle node.",
+        epilog=f"Example: {example}. All options are ROS parameters, described in config/tracker.yaml.",
     )

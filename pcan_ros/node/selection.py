@@ -1,4 +1,4 @@
-"""What of the detections is tracked, as the parameters say it in texts."""
+"""Selection of the detections that are tracked, from the text of parameters."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ENTRY = re.compile(r"(?:(\d+):)?\s*(.+)", re.DOTALL)
 
 
 def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, ...]:
-    """Return what every camera tracks; raises ParameterError for what cannot be read.
+    """Return the admission rules of every camera; raises ParameterError for invalid text.
 
-    classes  of the model
+    classes  class names of the model
     """
     cameras = range(len(settings.cameras))
     try:
@@ -39,7 +39,7 @@ def admissions(settings: Settings, classes: Sequence[str]) -> tuple[Admission, .
 
 
 def _scores(settings: Settings, classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """Return the least score of every class, (classes,); None where nothing is asked for."""
+    """Return the lowest score of every class, (classes,) float32; None without restrictions."""
     kept = [class_index(name, classes, "classes") for name in parts(settings.classes, ",")]
     given = dict(_score(text, classes) for text in parts(settings.class_scores, ","))
     return least_scores(kept, given, len(classes))
@@ -66,7 +66,7 @@ def _regions(text: str, cameras: int) -> tuple[Regions | None, ...]:
 
 
 def _entry(text: str, cameras: int) -> tuple[int | None, str]:
-    """Return the camera that a region is of, None for all, and the region."""
+    """Return the camera of a region, None for all cameras, and the region."""
     found = ENTRY.fullmatch(text)
     number = int(found[1]) if found and found[1] else None
     if found is None or (number is not None and number >= cameras):

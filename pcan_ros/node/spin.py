@@ -1,4 +1,4 @@
-"""Serving a node's callbacks until the process is told to stop."""
+"""Runs a node's callbacks until the process is stopped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pcan_ros.node.throttle import Throttle
 
 
 def spin(node: Node, stop: StopSignals) -> None:
-    """Serve callbacks until a stop is wanted."""
+    """Run callbacks until a stop signal."""
     throttle = Throttle()
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    stop.wake_by(node.create_guard_condition(lambda: None).trigger)
-    while not stop.wanted:
+    stop.on_request(node.create_guard_condition(lambda: None).trigger)
+    while not stop.requested:
         try:
             executor.spin_once()
-        except ValueError as error:  # rclpy's own callbacks raise for what anybody may send: a /clock below 0
-            if (text := throttle.admit("refused", f"a message was refused: {error}")) is not None:
+        except ValueError as error:  # rclpy's own callbacks raise for some messages: a negative /clock
+            if (text := throttle.admit("refused", f"a message was rejected: {error}")) is not None:
                 node.get_logger().error(text)
-    stop.wake_by(None)
+    stop.on_request(None)

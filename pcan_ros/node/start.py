@@ -1,6 +1,6 @@
-"""`ros2 run pcan_ros pcan_tracker`, or `python -m pcan_ros.node.start`: the node as a process of its own.
+"""`ros2 run pcan_ros pcan_tracker`, or `python -m pcan_ros.node.start`: runs the node.
 
-The stop signals are taken, and a missing package is one line, before whatever is imported for the node.
+Stop signals are handled, and a missing package is a one-line error, before the node's imports.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pcan_ros.node.stop_signals import StopSignals
 
 
 def main() -> int:
-    """Run the node until it is told to stop; returns the exit code."""
+    """Run the node until it is stopped; returns the exit code."""
     stop = StopSignals()
 
     def work(_: object) -> int:

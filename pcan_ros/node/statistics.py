@@ -1,4 +1,4 @@
-"""What became of a camera's images since activation, and how long they took: booked here only."""
+"""Counters and latencies of one camera since activation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pcan_model.core.percentiles import percentiles
 from pcan_ros.node.mailbox import Counts
 
-WINDOW = 200  # frames that the latency percentiles look back
+WINDOW = 200  # frames of the latency percentiles
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of one result, in seconds."""
+    """Latencies of one result, seconds."""
 
-    cyclic: float  # since the previous result, 0 in the first
+    cyclic: float  # since the previous result; 0 for the first
     processing: float  # from taking the image to publishing its tracks
     pipeline: float  # from the image's capture stamp to publishing its tracks
     network: float = 0.0  # in both passes of the network, host side included
@@ -24,7 +24,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Over the last frames, in seconds."""
+    """Percentiles over the last frames, seconds."""
 
     p50: float
     p95: float
@@ -32,18 +32,18 @@ class Percentiles:
 
 @dataclass(slots=True)
 class CameraStatistics:
-    """One camera's counters and latencies; the worker's thread books, any thread reads."""
+    """Counters and latencies of one camera; the worker thread records, any thread reads."""
 
     topic: str
-    counts: Callable[[], Counts]  # what arrived and was replaced, which the mailbox counts
+    counts: Callable[[], Counts]  # the mailbox's counts
     processed: int = 0
     bad: int = 0
-    last_error: str = ""  # why the last bad image was bad
+    last_error: str = ""  # why the last bad image could not be processed
     _latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _published: float | None = None  # monotonic time of the last result
 
-    def book(self, *, taken: float, now: float, age: float, network: float = 0.0) -> Latency:
-        """Book a published result.
+    def record(self, *, taken: float, now: float, age: float, network: float = 0.0) -> Latency:
+        """Record a published result.
 
         taken    monotonic time when the worker took the image
         now      monotonic time of publishing
@@ -57,8 +57,8 @@ class CameraStatistics:
         self._published = now
         return latency
 
-    def book_bad(self, error: str) -> None:
-        """Book an image that could not be processed."""
+    def record_bad(self, error: str) -> None:
+        """Record an image that could not be processed."""
         self.bad += 1
         self.last_error = error
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop, which interrupts nothing."""
+"""SIGINT and SIGTERM as a stop request that interrupts no code."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Takes the process's stop signals from its making on; a second one changes nothing.
+    """Receives the stop signals of the process from construction on; further signals have no effect.
 
-    A thread waits for them, and every thread made later lets them pass: no handler runs in the middle of
-    something, as Python's and rclpy's do.
+    A thread waits for them, and they are blocked in all threads created later: no handler interrupts
+    running code, as those of Python and rclpy do.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted = False
+        self._requested = False
         self._wake: Callable[[], None] | None = None
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         threading.Thread(target=self._wait, name="stop signals", daemon=True).start()
 
     @property
-    def wanted(self) -> bool:
-        """Return whether somebody wants the process to stop."""
-        return self._wanted
+    def requested(self) -> bool:
+        """Return whether a stop was requested."""
+        return self._requested
 
-    def wake_by(self, wake: Callable[[], None] | None) -> None:
-        """Call this when a stop is wanted, from another thread, or at once where it is already."""
+    def on_request(self, wake: Callable[[], None] | None) -> None:
+        """Call `wake` on a stop request, from another thread, or at once if one was received already."""
         with self._lock:
             self._wake = wake
-            if wake is not None and self._wanted:
+            if wake is not None and self._requested:
                 wake()
 
     def _wait(self) -> None:
         while True:
             signal.sigwait(STOPPING)
             with self._lock:
-                self._wanted = True
+                self._requested = True
                 if self._wake is not None:
                     self._wake()

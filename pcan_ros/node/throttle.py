@@ -1,4 +1,4 @@
-"""Log the same thing at most every few seconds."""
+"""Limits the rate of similar log messages."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 
 class Throttle:
-    """Lets a kind of message through once per period, and counts what it held back."""
+    """Passes one message of each kind per period and counts the suppressed ones."""
 
     def __init__(self, period: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._period, self._clock = period, clock
         self._last: dict[str, float] = {}
-        self._held: dict[str, int] = {}
+        self._suppressed: dict[str, int] = {}
 
     def admit(self, kind: str, text: str) -> str | None:
-        """Return a message, with how many of its kind were held back before it; None to hold it back."""
+        """Return the message with the number of suppressed ones before it, or None to suppress it."""
         now = self._clock()
         if kind in self._last and now - self._last[kind] < self._period:
-            self._held[kind] = self._held.get(kind, 0) + 1
+            self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return None
         self._last[kind] = now
-        held = self._held.pop(kind, 0)
-        return text + (f" ({held} more like this)" if held else "")
+        suppressed = self._suppressed.pop(kind, 0)
+        return text + (f" ({suppressed} more like this)" if suppressed else "")

@@ -1,4 +1,4 @@
-"""Several topics written as one text, as people type them on a command line."""
+"""Parses a list of topics given as text, as on a command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CAMERAS = "image topics such as /camera/image_raw, or several as /front/image,/r
 def topics_of(text: str, name: str = "cameras", example: str = CAMERAS) -> list[str]:
     """Return the topics of `/a`, `/a,/b`, `[/a, /b]` or `['/a', '/b']`; raises ParameterError otherwise.
 
-    name, example  of the parameter, for the error
+    name, example  of the parameter, for the error message
     """
     text = text.strip()
     topics: Any = _list(text) if text.startswith("[") else [part.strip() for part in text.split(",")]

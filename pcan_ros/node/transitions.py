@@ -1,4 +1,4 @@
-"""Lifecycle transitions that log why they fail."""
+"""Lifecycle transitions that log their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Self = TypeVar("Self", bound=LifecycleNode)
 def reported(
     transition: Callable[[Self], None],
 ) -> Callable[[Self, LifecycleState], TransitionCallbackReturn]:
-    """Turn what a transition raises into a logged FAILURE: rclpy swallows it without a word."""
+    """Log an exception of a transition and return FAILURE; rclpy discards it silently."""
 
     @wraps(transition)
     def run(self: Self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -26,7 +26,7 @@ def reported(
         except BuildStopped as error:
             self.get_logger().info(f"{transition.__name__}: {error}")
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # whatever it is, the node lives on
+        except Exception as error:  # the node survives any error
             expected = isinstance(error, (ValueError, OSError, UnrecoverableError))
             self.get_logger().error(f"{transition.__name__}: {error if expected else traceback.format_exc()}")
             return TransitionCallbackReturn.FAILURE
@@ -35,10 +35,10 @@ def reported(
     return run
 
 
-def refuse_impossible(node: LifecycleNode) -> None:
-    """Answer the request of a transition that the present state does not allow with a no.
+def reject_invalid(node: LifecycleNode) -> None:
+    """Reject requests for transitions that the present state does not allow.
 
-    Up to Jazzy rclpy raises it out of the executor, which ends the node.
+    Up to Jazzy, rclpy raises an exception out of the executor, which ends the node.
     """
     service = node._service_change_state
     change = service.callback
@@ -47,7 +47,7 @@ def refuse_impossible(node: LifecycleNode) -> None:
         try:
             return change(request, response)
         except RuntimeError as error:  # rcl's
-            node.get_logger().error(f"transition refused: {error}")
+            node.get_logger().error(f"transition rejected: {error}")
             response.success = False
             return response
 

@@ -1,4 +1,4 @@
-"""The journal of `pcan-bag label`: what is read back is what was written, and reading it runs nothing."""
+"""The journal of `pcan-bag label` is read as it was written, and reading it executes no code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pcan_model.core.errors import DataError
 from pcan_model.core.structures import Frame, State
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelAnswer, read_chunk, write_chunk
+from pcan_ros.bag.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
 from pcan_ros.bag.journal import Journal
 
 
@@ -46,9 +46,9 @@ def after(tracker: Tracker, frames: int) -> State:
     return tracker.step(state, Frame(pixels({}), frames / 10))[0]
 
 
-def chunk(state: State, answers: int = 2) -> Chunk:
-    said = tuple(LabelAnswer("/a", b"track%d" % k) for k in range(answers - 1))
-    return Chunk((*said, LabelAnswer("/a", b"", "/a: no image")), {"/a": (state, 0.3)})
+def chunk(state: State, results: int = 2) -> Chunk:
+    said = tuple(LabelResult("/a", b"track%d" % k) for k in range(results - 1))
+    return Chunk((*said, LabelResult("/a", b"", "/a: no image")), {"/a": (state, 0.3)})
 
 
 def same(one: Any, other: Any) -> None:
@@ -68,7 +68,7 @@ def test_a_chunk_comes_back_to_the_last_bit(tracker: Tracker, tmp_path: Path) ->
     written = chunk(after(tracker, 3))
     write_chunk(tmp_path / "c", written)
     read = read_chunk(tmp_path / "c", tracker.start().memory)
-    assert read.answers == written.answers and read.states is not None and written.states is not None
+    assert read.results == written.results and read.states is not None and written.states is not None
     (state, stamp), (expected, _) = read.states["/a"], written.states["/a"]
     assert stamp == 0.3 and expected.tracks
     for name in ("session", "next_id", "frame_index", "stamp"):
@@ -85,7 +85,7 @@ def test_a_chunk_comes_back_to_the_last_bit(tracker: Tracker, tmp_path: Path) ->
         assert type(ours) is type(theirs) and np.array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_tracking_goes_on_from_a_chunk_as_if_nothing_had_happened(tracker: Tracker, tmp_path: Path) -> None:
+def test_tracking_resumes_from_a_chunk_with_identical_results(tracker: Tracker, tmp_path: Path) -> None:
     state = after(tracker, 2)
     write_chunk(tmp_path / "c", chunk(state))
     states = read_chunk(tmp_path / "c", tracker.start().memory).states
@@ -111,7 +111,9 @@ class Trap:
 
 
 @pytest.mark.parametrize("form", ["pickle", "object array", "npy"])
-def test_a_crafted_chunk_runs_nothing_and_is_refused(tracker: Tracker, tmp_path: Path, form: str) -> None:
+def test_a_crafted_chunk_executes_nothing_and_is_rejected(
+    tracker: Tracker, tmp_path: Path, form: str
+) -> None:
     trap, path = Trap(tmp_path / "trapped"), tmp_path / "c"
     buffer = io.BytesIO()
     if form == "pickle":
@@ -127,7 +129,7 @@ def test_a_crafted_chunk_runs_nothing_and_is_refused(tracker: Tracker, tmp_path:
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_a_damaged_chunk_is_refused(tracker: Tracker, tmp_path: Path, place: float) -> None:
+def test_a_damaged_chunk_is_rejected(tracker: Tracker, tmp_path: Path, place: float) -> None:
     path = tmp_path / "c"
     write_chunk(path, chunk(after(tracker, 2)))
     whole = path.read_bytes()
@@ -162,7 +164,7 @@ def changed(path: Path, change: Any) -> None:
         lambda header, arrays: arrays.pop("state0.track0.box"),
     ],
 )
-def test_a_chunk_that_does_not_add_up_is_refused(tracker: Tracker, tmp_path: Path, change: Any) -> None:
+def test_an_inconsistent_chunk_is_rejected(tracker: Tracker, tmp_path: Path, change: Any) -> None:
     path = tmp_path / "c"
     write_chunk(path, chunk(after(tracker, 2)))
     changed(path, change)
@@ -174,7 +176,7 @@ def journal(folder: Path, empty: Any, told: list[str] | None = None) -> Journal:
     return Journal(folder, {"job": 1}, empty, (told if told is not None else []).append)
 
 
-def test_from_a_damaged_chunk_on_everything_is_made_again(tracker: Tracker, tmp_path: Path) -> None:
+def test_everything_from_a_damaged_chunk_on_is_tracked_again(tracker: Tracker, tmp_path: Path) -> None:
     empty, told = tracker.start().memory, list[str]()
     first = journal(tmp_path / "j", empty)
     for frames in (1, 2, 3):
@@ -186,10 +188,10 @@ def test_from_a_damaged_chunk_on_everything_is_made_again(tracker: Tracker, tmp_
     assert again.done == 2 and again.states["/a"][0].frame_index == 2
     assert len(told) == 1 and "000000002.chunk: chunk: expected" in told[0] and "tracked again" in told[0]
     assert [p.name for p in (tmp_path / "j").glob("*.chunk")] == ["000000000.chunk"]
-    assert len(list(again.answers())) == 2
+    assert len(list(again.results())) == 2
 
 
-def test_a_chunk_that_is_missing_ends_what_is_used(tracker: Tracker, tmp_path: Path) -> None:
+def test_chunks_after_a_missing_one_are_not_used(tracker: Tracker, tmp_path: Path) -> None:
     empty, told = tracker.start().memory, list[str]()
     first = journal(tmp_path / "j", empty)
     for frames in (1, 2, 3):
@@ -199,9 +201,9 @@ def test_a_chunk_that_is_missing_ends_what_is_used(tracker: Tracker, tmp_path: P
     assert told and "expected 000000002.chunk, got 000000004.chunk" in told[0]
 
 
-def test_a_memory_that_lives_on_a_device_is_not_kept_and_its_images_are_made_again(tmp_path: Path) -> None:
+def test_a_memory_on_a_device_is_not_saved_and_its_images_are_tracked_again(tmp_path: Path) -> None:
     state = State(memory=object(), session=uuid4())
     first = journal(tmp_path / "j", object())
     first.append(chunk(state))
-    assert [answer.tracks for answer in first.answers()] == [b"track0", b""]
+    assert [result.tracks for result in first.results()] == [b"track0", b""]
     assert journal(tmp_path / "j", object()).done == 0

@@ -1,4 +1,4 @@
-"""A labelled copy holds every message as it was and what the tracker said; a kill costs nothing but time."""
+"""A labelled copy holds every message unchanged and the tracks; an interrupted run loses only time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_copy_holds_every_message_and_tracks_overlay_and_label_image(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bag", "out"]
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped_and_ends_the_same(
+def test_an_interrupted_run_resumes_with_the_same_result(
     tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pcan_ros.bag.label, "CHUNK", 3)
@@ -140,22 +140,22 @@ def test_after_a_kill_nothing_has_the_final_name_and_the_next_run_resumes(
     assert said(tmp_path / "out") == said(tmp_path / "whole"), "as without the kill"
 
 
-def test_a_chunk_that_was_tampered_with_is_made_again(
+def test_a_manipulated_chunk_is_tracked_again(
     tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, told = write_bag(tmp_path / "bag", drive(STAMPS)), list[str]()
+    source, warnings = write_bag(tmp_path / "bag", drive(STAMPS)), list[str]()
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(pcan_ros.bag.label, "CHUNK", 3)
         patch.setattr(pcan_ros.bag.label, "write_copy", lambda *_: 1 / 0)
         label_bag(source, tmp_path / "out", tracker)
     (tmp_path / ".out.part" / "000000003.chunk").write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
-    done = label_bag(source, tmp_path / "out", tracker, tell=told.append)
-    assert (done.images, done.resumed) == (8, 3) and len(told) == 1 and "000000003.chunk" in told[0]
+    done = label_bag(source, tmp_path / "out", tracker, warn=warnings.append)
+    assert (done.images, done.resumed) == (8, 3) and len(warnings) == 1 and "000000003.chunk" in warnings[0]
     label_bag(source, tmp_path / "whole", tracker)
     assert said(tmp_path / "out") == said(tmp_path / "whole")
 
 
-def test_another_source_of_the_same_name_starts_anew(
+def test_another_source_of_the_same_name_starts_from_the_beginning(
     tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pcan_ros.bag.label, "CHUNK", 2)
@@ -169,7 +169,7 @@ def test_another_source_of_the_same_name_starts_anew(
     assert len(said(tmp_path / "out")) == 5
 
 
-def test_other_weights_do_not_go_on_with_the_answers_of_the_first(
+def test_other_weights_do_not_reuse_earlier_results(
     tmp_path: Path, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pcan_ros.bag.label, "CHUNK", 2)
@@ -191,7 +191,9 @@ def test_two_cameras_of_different_rates_have_tracks_of_their_own(tmp_path: Path,
     assert said(tmp_path / "one") == said(tmp_path / "out", "/pcan_tracker/camera0/tracks")
 
 
-def test_images_that_cannot_be_read_are_copied_counted_and_left_out(tmp_path: Path, tracker: Tracker) -> None:
+def test_images_that_cannot_be_read_are_copied_and_counted_but_not_tracked(
+    tmp_path: Path, tracker: Tracker
+) -> None:
     good = pixels({CAR: (10, 10)})
     source = write_bag(
         tmp_path / "bag",
@@ -210,7 +212,7 @@ def test_images_that_cannot_be_read_are_copied_counted_and_left_out(tmp_path: Pa
     assert [(m.image_height, m.image_width, m.frame_index) for m in tracks] == [(64, 96, 0), (32, 48, 1)]
 
 
-def test_where_nothing_can_be_tracked_the_command_says_so_and_ends_with_1(
+def test_the_command_ends_with_1_if_nothing_can_be_tracked(
     tmp_path: Path, squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     depth = [
@@ -224,7 +226,7 @@ def test_where_nothing_can_be_tracked_the_command_says_so_and_ends_with_1(
     assert "not read: /depth: encoding: expected one of" in printed and "(3 images)" in printed
 
 
-def test_the_camera_is_tracked_and_not_its_depth(tmp_path: Path, squares: Path) -> None:
+def test_the_colour_images_are_tracked_and_not_the_depth(tmp_path: Path, squares: Path) -> None:
     depth = [("/a_depth", s, image_message(pixels({}), s, encoding="16UC1")) for s in (*STAMPS, 2.0)]
     source = write_bag(tmp_path / "bag", [*depth, *drive(STAMPS)])
     words = ["label", str(source), "--out", str(tmp_path / "out"), "--model", str(squares), "--threads", "1"]
@@ -232,13 +234,13 @@ def test_the_camera_is_tracked_and_not_its_depth(tmp_path: Path, squares: Path) 
     assert len(said(tmp_path / "out")) == len(STAMPS)
 
 
-def test_a_looping_bag_and_a_seek_start_anew_as_in_the_node(tmp_path: Path, tracker: Tracker) -> None:
+def test_a_looping_bag_and_a_seek_reset_the_tracks_as_in_the_node(tmp_path: Path, tracker: Tracker) -> None:
     source = write_bag(tmp_path / "bag", drive([5.0, 5.1, 4.0, 4.1, 90.0]))
     label_bag(source, tmp_path / "out", tracker)
     assert [frame for frame, _ in said(tmp_path / "out")] == [0, 1, 0, 1, 0]
 
 
-def test_what_is_left_of_a_truncated_bag_becomes_a_whole_one(tmp_path: Path, tracker: Tracker) -> None:
+def test_the_rest_of_a_truncated_bag_becomes_an_intact_one(tmp_path: Path, tracker: Tracker) -> None:
     source = cut(write_bag(tmp_path / "bag", drive(1 + i / 10 for i in range(40))), 0.5)
     done = label_bag(source, tmp_path / "out", tracker)
     assert len(done.losses) == 2
@@ -247,7 +249,7 @@ def test_what_is_left_of_a_truncated_bag_becomes_a_whole_one(tmp_path: Path, tra
     assert stored(tmp_path / "out", ["/camera/image"]) == stored(source, ["/camera/image"])
 
 
-def test_wrong_wishes_are_refused_before_any_work(
+def test_invalid_options_are_rejected_before_tracking(
     tmp_path: Path, squares: Path, tracker: Tracker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write_bag(tmp_path / "bag", drive(STAMPS))

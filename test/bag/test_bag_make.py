@@ -1,4 +1,4 @@
-"""Clips and images as bags: stamps, images, calibration and labels come back as they went in."""
+"""Clips and images as bags: stamps, images, calibration and labels are read as they were written."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_clip_comes_back_from_its_bag_pixel_by_pixel_and_label_by_label(
             assert np.array_equal(getattr(back, field), getattr(frame, field)), (index, field)
 
 
-def test_a_bag_is_a_data_set_again_in_any_order_of_frames(tmp_path: Path) -> None:
+def test_a_bag_is_read_as_a_data_set_in_any_order_of_frames(tmp_path: Path) -> None:
     clip = Squares()
     make_bag(clip.frames(), tmp_path / "bag")
     (back,) = open_clips(tmp_path / "bag")
@@ -81,7 +81,7 @@ def test_a_bag_is_a_data_set_again_in_any_order_of_frames(tmp_path: Path) -> Non
     assert (bare.labelled, len(bare.frame(0).ids)) == (False, 0)
 
 
-def test_ground_truth_tells_new_objects_from_known_ones_and_boxes_are_the_masks(tmp_path: Path) -> None:
+def test_ground_truth_marks_new_objects_and_boxes_enclose_the_masks(tmp_path: Path) -> None:
     make_bag(Squares().frames(), tmp_path / "bag")
     truth = messages(tmp_path / "bag", "/ground_truth")
     cars = [next(i for i in m.instances if i.class_name == "car") for m in truth]
@@ -142,7 +142,7 @@ def test_a_folder_of_images_keeps_its_order_and_needs_no_labels(tmp_path: Path) 
     assert not messages(tmp_path / "bag", "/ground_truth")
 
 
-def test_a_video_that_was_cut_becomes_a_bag_of_what_is_left_and_is_named(
+def test_a_truncated_video_becomes_a_bag_and_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = cut_off(write_video(tmp_path / "v.mkv", "MJPG"), 0.5)
@@ -203,7 +203,9 @@ def test_a_calibration_is_read_and_must_fit_the_images(tmp_path: Path, capsys: p
     assert not (tmp_path / "no").exists()
 
 
-def test_what_is_there_and_no_bag_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_an_existing_folder_that_is_no_bag_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("all of it")
     with pytest.raises(BagError, match="is not a rosbag2: not replaced"):
@@ -212,7 +214,7 @@ def test_what_is_there_and_no_bag_is_not_replaced(tmp_path: Path, capsys: pytest
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis"], "no half of a bag stays behind"
 
 
-def test_an_independent_reader_opens_what_was_made(tmp_path: Path) -> None:
+def test_an_independent_reader_opens_the_bag(tmp_path: Path) -> None:
     reader = pytest.importorskip("mcap.reader")
     make_bag(Squares().frames(), tmp_path / "bag")
     with (tmp_path / "bag" / "bag.mcap").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Broken bags: what can be read is read, and what was lost is said."""
+"""Broken bags: everything readable is read, and every loss is reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stamps_of(path: Path) -> list[float]:
     return [record.stamp / 1e9 for record in ImageBag(path).records()]
 
 
-def test_a_whole_bag_has_no_problem(tmp_path: Path) -> None:
+def test_an_intact_bag_has_no_problem(tmp_path: Path) -> None:
     report = inspect(write_bag(tmp_path / "bag", drive(STAMPS)))
     topic = only(report)
     assert (topic.name, topic.type, topic.count) == ("/camera/image", IMAGE, 40)
@@ -49,7 +49,7 @@ def test_gaps_and_duplicate_and_backward_stamps_are_found(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_of_a_truncated_bag_the_beginning_is_read_in_order(tmp_path: Path, storage: str) -> None:
+def test_the_beginning_of_a_truncated_bag_is_read_in_order(tmp_path: Path, storage: str) -> None:
     bag = cut(write_bag(tmp_path / "bag", drive(STAMPS), storage=storage), 0.6)
     report = inspect(bag)
     read = only(report).count
@@ -83,7 +83,7 @@ def test_a_file_that_ends_before_its_first_message_is_one_clear_line(
         assert report.messages == 0 and report.losses
 
 
-def test_whatever_byte_an_mcap_is_cut_at_what_is_read_is_right(tmp_path: Path) -> None:
+def test_an_mcap_truncated_at_any_byte_is_read_correctly(tmp_path: Path) -> None:
     whole = write_bag(tmp_path / "whole", drive(STAMPS[:4]))
     data = (whole / "whole.mcap").read_bytes()
     counts = []
@@ -149,7 +149,7 @@ def damaged(bag: Path) -> Path:
     return bag
 
 
-def test_damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it(tmp_path: Path) -> None:
+def test_damage_in_the_middle_affects_no_later_messages(tmp_path: Path) -> None:
     report = inspect(damaged(tmp_path / "bag"))
     topic = only(report)
     assert topic.count == 54 and topic.end == pytest.approx(5.9)
@@ -157,7 +157,7 @@ def test_damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it(tmp_path: 
     assert any("read on behind the damage" in loss.effect for loss in report.losses)
 
 
-def test_behind_damage_the_next_file_of_a_bag_is_read_once(tmp_path: Path) -> None:
+def test_after_damage_the_next_file_of_a_bag_is_read_once(tmp_path: Path) -> None:
     bag = damaged(tmp_path / "bag_0")
     (bag / "metadata.yaml").unlink()
     later = write_bag(tmp_path / "bag_1", drive(8 + i / 10 for i in range(5)))
@@ -166,7 +166,7 @@ def test_behind_damage_the_next_file_of_a_bag_is_read_once(tmp_path: Path) -> No
     assert topic.count == 54 + 5 and topic.duplicate_stamps == topic.backward_stamps == 0
 
 
-def test_damaged_pages_of_sqlite_cost_their_messages_only(tmp_path: Path) -> None:
+def test_damaged_pages_of_sqlite_lose_their_messages_only(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "bag", drive(STAMPS), storage="sqlite3")
     file = bag / "bag.db3"
     data = bytearray(file.read_bytes())
@@ -179,7 +179,7 @@ def test_damaged_pages_of_sqlite_cost_their_messages_only(tmp_path: Path) -> Non
     assert topic.unreadable == 0 and report.losses
 
 
-def test_a_change_of_resolution_is_told(tmp_path: Path) -> None:
+def test_a_change_of_resolution_is_reported(tmp_path: Path) -> None:
     def messages():
         for index, (height, width) in enumerate([(64, 96)] * 3 + [(32, 48)] * 2):
             image = pixels({}, height=height, width=width)
@@ -201,7 +201,7 @@ def test_two_cameras_have_a_rate_each(tmp_path: Path) -> None:
     assert not any(topic.problems() for topic in report.topics)
 
 
-def test_wrong_encodings_and_broken_messages_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+def test_invalid_encodings_and_broken_messages_are_counted_and_the_first_is_reported(tmp_path: Path) -> None:
     good = pixels({CAR: (10, 10)})
     messages = [
         ("/camera/image", 1.0, image_message(good, 1.0)),

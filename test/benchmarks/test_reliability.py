@@ -27,13 +27,13 @@ def test_an_identity_that_comes_back_is_counted() -> None:
 
     from pcan_model.tracking.tracker import Tracker
 
-    book = Identities()
+    identities = Identities()
     for _ in range(2):  # a tracker that starts anew gives its first identity again
         tracker = Tracker(ScriptedEngine([[Thing(1, (5, 5, 20, 20))]]))
         _, tracks = tracker.step(tracker.start(), blank(1.0))
-        book.note(tracks)
-        book.note(Tracks(1.1, 64, 96, 1, ()))
-    assert (book.highest, book.reused) == (1, 1)
+        identities.note(tracks)
+        identities.note(Tracks(1.1, 64, 96, 1, ()))
+    assert (identities.highest, identities.reused) == (1, 1)
 
 
 def test_memory_that_grows_is_seen_and_percentiles_are_those_of_the_times() -> None:
@@ -64,15 +64,15 @@ def test_cameras_that_vanish_jump_and_change_are_tracked_on(squares: Path) -> No
     from benchmarks.reliability.incidents import changing
 
     done = changing(squares, 1)
-    assert (done.answered, done.expected, done.code) == (14, 14, 0), done.said
-    assert "Traceback" not in done.said and "time went back by" in done.said
+    assert (done.answered, done.expected, done.code) == (14, 14, 0), done.log
+    assert "Traceback" not in done.log and "time went back by" in done.log
 
 
 def test_the_node_survives_its_lifecycle(squares: Path) -> None:
     from benchmarks.reliability.incidents import lifecycle
 
     done = lifecycle(squares, 5)
-    assert (done.answered, done.expected, done.code) == (5, 5, 0), done.said
+    assert (done.answered, done.expected, done.code) == (5, 5, 0), done.log
     first, last = done.readings.taken[0], done.readings.taken[-1]
     assert (first.threads, first.files) == (last.threads, last.files)
 

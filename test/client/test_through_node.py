@@ -48,9 +48,9 @@ def setup_of(model: Path, **other: Any) -> Setup:
     return Setup(str(model), "onnx", threads=1, **other)
 
 
-def as_sent(answer: Prediction, classes: tuple[str, ...]) -> list[TrackedInstance]:
+def as_sent(reply: Prediction, classes: tuple[str, ...]) -> list[TrackedInstance]:
     """Return an answer as it is after a way through a message."""
-    message = to_tracks(answer.tracks, Header(), classes, encoding=Encoding.RLE_COCO)
+    message = to_tracks(reply.tracks, Header(), classes, encoding=Encoding.RLE_COCO)
     return list(from_tracks(message).instances)
 
 
@@ -120,10 +120,12 @@ def test_a_node_that_cannot_start_is_one_clear_line(
     monkeypatch.setattr(NodeProcess, "__init__", wrong)
     assert evaluate.main([*base, "--engine", "onnx", "--via", "node"]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "the node has ended; the node's last word" in error and "modle: no such parameter" in error
+    assert (
+        "the node has ended; the node's last line of output" in error and "modle: unknown parameter" in error
+    )
 
 
-def test_a_frame_without_an_answer_in_lockstep_is_no_result(
+def test_a_frame_without_tracks_in_lockstep_is_an_error(
     squares: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pcan_ros.client.client.Client.exchange", lambda *_, **__: None)
@@ -136,7 +138,7 @@ class Slow:
     """Stands in for a client whose node takes its time: every answer comes three looks after its image."""
 
     def __init__(self, keeps: set[int]) -> None:
-        self.answers: list[Any] = []
+        self.replies: list[Any] = []
         self._keeps, self._looks, self._waiting = keeps, 0, list[tuple[int, int]]()
 
     def idle(self, duration: float) -> None:
@@ -160,22 +162,22 @@ class Slow:
         for look, stamp in [w for w in self._waiting if w[0] <= self._looks]:
             self._waiting.remove((look, stamp))
             header = Header(stamp=Time(sec=stamp))
-            self.answers.append(
+            self.replies.append(
                 SimpleNamespace(message=SimpleNamespace(header=header), time=time.monotonic())
             )
 
 
 @pytest.mark.parametrize(("keeps", "answered"), [({1, 3}, [1, 3]), ({1}, [1]), (set(), [])])
-def test_a_run_in_real_time_waits_for_the_last_answer_and_says_which_images_got_none(
+def test_a_run_in_real_time_waits_for_the_last_tracks_and_reports_dropped_images(
     keeps: set[int], answered: list[int]
 ) -> None:
     records = [Record(0, s * 10**9, str(s).encode(), None) for s in (1, 2, 3)]
     played = play_in_time(records, Slow(keeps), lambda: True, 1e9)  # type: ignore[arg-type]
     assert [p.stamp // 10**9 for p in played] == [1, 2, 3]
-    assert [p.stamp // 10**9 for p in played if p.answer] == answered
+    assert [p.stamp // 10**9 for p in played if p.reply] == answered
 
 
-def test_images_that_share_a_stamp_are_sent_and_counted_each() -> None:
+def test_images_with_the_same_stamp_are_each_sent_and_counted() -> None:
     records = [Record(0, 10**9, b"1", None) for _ in range(2)]
     played = play_in_time(records, Slow({1}), lambda: True, 1e9)  # type: ignore[arg-type]
-    assert [bool(p.answer) for p in played] == [True, True]
+    assert [bool(p.reply) for p in played] == [True, True]

@@ -1,4 +1,4 @@
-"""Fuzz target: bags. Any storage file, and any metadata, is a report of what can be read, or BagError."""
+"""Fuzz target: bags. Any storage file and any metadata give a report, or BagError."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _bag(storage: str) -> dict[str, bytes]:
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield which file it is, then the file."""
+    """Yield the index of the file, then its bytes."""
     for storage, name in STORAGE.items():
         (file,) = (data for key, data in _bag(storage).items() if key.startswith("a."))
         yield bytes([NAMES.index(name)]) + file
@@ -36,7 +36,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def check(data: bytes, folder: Path) -> None:
-    """Inspect a storage file alone, or a sound bag with these metadata."""
+    """Inspect a storage file only, or a valid bag with these metadata."""
     name = NAMES[(data[0] if data else 0) % len(NAMES)]
     (folder / name).write_bytes(data[1:])
     if name != "metadata.yaml":

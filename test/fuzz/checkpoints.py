@@ -1,4 +1,4 @@
-"""Fuzz target: checkpoints. Any file has the header of one of ours, or is a CheckpointError."""
+"""Fuzz target: checkpoints. Any file has a valid header, or raises CheckpointError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPECTED = (CheckpointError,)
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield a checkpoint of one tensor, and headers alone."""
+    """Yield a checkpoint with one tensor, and headers only."""
     metadata = {"config": json.dumps(config_to_dict(Config())), "metrics": '{"sMOTSA": 0.5}'}
     tensor = {"weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
     for header in ({"__metadata__": metadata} | tensor, {"__metadata__": {"config": "{}"}}, {}):

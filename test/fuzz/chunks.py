@@ -1,4 +1,4 @@
-"""Fuzz target: the journal of `pcan-bag label`. Any chunk is answers and states, or DataError."""
+"""Fuzz target: the journal of `pcan-bag label`. Any chunk gives results and states, or DataError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.scripted_engine import Memory, ScriptedEngine, Thing, blank
 
 from pcan_model.core.errors import DataError
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelAnswer, read_chunk, write_chunk
+from pcan_ros.bag.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
 
 EXPECTED = (DataError,)
 EMPTY = (np.zeros((2, 3), np.float32), np.zeros(4, np.int64))
@@ -19,13 +19,13 @@ EMPTY = (np.zeros((2, 3), np.float32), np.zeros(4, np.int64))
 
 def seeds() -> Iterator[bytes]:
     """Yield a chunk without states and one with a track."""
-    answers = (LabelAnswer("/a", b"tracks"), LabelAnswer("/b", b"", "broken"))
+    results = (LabelResult("/a", b"tracks"), LabelResult("/b", b"", "broken"))
     tracker = Tracker(ScriptedEngine([[Thing(1, (5, 5, 20, 20))]]))
     state, _ = tracker.step(tracker.start(), blank(1.0))
     assert isinstance(state.memory, Memory)
     with tempfile.TemporaryDirectory() as folder:
         for states in (None, {"/a": (_with_memory(state), 1.0)}):
-            write_chunk(Path(folder) / "chunk", Chunk(answers, states))
+            write_chunk(Path(folder) / "chunk", Chunk(results, states))
             yield (Path(folder) / "chunk").read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Fuzz target: YAML. Any text is a configuration and a calibration, or an error of one line."""
+"""Fuzz target: YAML. Any text is a valid configuration or calibration, or a one-line error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXPECTED = (ConfigError,)
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield the presets, and what YAML can do besides."""
+    """Yield the presets, and other features of YAML."""
     for path in sorted(PRESETS.glob("*.yaml")):
         yield path.read_bytes()
     yield b"name: &a mine\nclasses: [*a, *a]\n"

@@ -1,4 +1,4 @@
-"""Fuzz target: images of messages. Any message is an RGB image of its size, or BadImage."""
+"""Fuzz target: images of messages. Any message gives an RGB image of its size, or BadImage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def check(data: bytes, folder: Path) -> None:
-    """Decode the bytes as an Image, or as a CompressedImage where the first is high."""
+    """Decode the bytes as an Image, or as a CompressedImage if the first byte is high."""
     kind, height, width, step, order = data[:5].ljust(5, b"\1")
     body = np.frombuffer(data[5:], np.uint8)
     if kind >= 128:

@@ -1,4 +1,4 @@
-"""Fuzz target: model folders. Any manifest and any graph is read, or is a ModelError."""
+"""Fuzz target: model folders. Any manifest and any graph is read, or raises ModelError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = (MANIFEST, "frame.onnx")
 
 @cache
 def _model() -> dict[str, bytes]:
-    """Return the files of the squares' model, without hashes so that a graph may differ."""
+    """Return the files of the model of `squares`, without hashes so that a graph may differ."""
     with tempfile.TemporaryDirectory() as folder:
         files = {path.name: path.read_bytes() for path in export_squares(Path(folder) / "model").iterdir()}
     camera = {"height": 9, "width": 9, "order": "rgb"}
@@ -28,13 +28,13 @@ def _model() -> dict[str, bytes]:
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield which file it is, then the file."""
+    """Yield the index of the file, then its bytes."""
     for number, name in enumerate(FILES):
         yield bytes([number]) + _model()[name]
 
 
 def check(data: bytes, folder: Path) -> None:
-    """Open a sound model with one file of these bytes."""
+    """Open a valid model with one file replaced by these bytes."""
     name = FILES[(data[0] if data else 0) % len(FILES)]
     for file, content in (_model() | {name: data[1:]}).items():
         (folder / file).write_bytes(content)

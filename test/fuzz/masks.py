@@ -1,4 +1,4 @@
-"""Fuzz target: decoders of masks. Any bytes are the mask that pycocotools has of them, or ValueError."""
+"""Fuzz target: decoders of masks. Any bytes give the mask of pycocotools, or ValueError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzz target: readers of labels and results. Any file is counted, or is a DataError."""
+"""Fuzz target: readers of labels and results. Any file is scored, or raises DataError."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _lines(mask: Rle) -> str:
 
 
 def documents() -> dict[str, tuple[str, str]]:
-    """Return sound labels and results of every format."""
+    """Return valid labels and results of every format."""
     tube = {"id": 1, "video_id": 7, "category_id": 4, "iscrowd": 0, "segmentations": [run(), None]}
     label = {"id": 1, "image_id": 5, "category_id": 3, "iscrowd": 0, "area": 90, "segmentation": run()}
     drive: list[dict[str, Any]] = [
@@ -54,14 +54,14 @@ DOCUMENTS = documents()
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield which file of which format it is, then the file."""
+    """Yield the index of file and format, then the bytes."""
     for number, kind in enumerate(KINDS):
         for side in range(2):
             yield bytes([2 * number + side]) + DOCUMENTS[kind][side].encode()
 
 
 def check(data: bytes, folder: Path) -> None:
-    """Score with one of the two files of these bytes.
+    """Score with one of the two files replaced by these bytes.
 
     TrackEval, which would take seconds, is not run: it sees lines only that were checked before.
     """

@@ -22,7 +22,7 @@ LIMITS = ("-timeout=30", "-rss_limit_mb=3072", "-max_len=20000", "-print_final_s
 
 
 def main() -> None:
-    """Fuzz until the time is over, or an input is found."""
+    """Fuzz until the time is over, or an input fails."""
     options = _options()
     sys.path[:0] = [str(ROOT), str(ROOT / "test")]
     with atheris.instrument_imports(include=OWN, enable_loader_override=False):
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _one(target: object, data: bytes) -> None:
-    """Check one input in a folder of its own; what the target expects to be refused is fine."""
+    """Check one input in a separate folder; expected errors of the target are accepted."""
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(*target.EXPECTED):  # type: ignore[attr-defined]
         target.check(data, Path(folder))  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Every fuzz target on its seeds and on what fuzzing has found: the right value, or the error it expects."""
+"""Every fuzz target with its seeds and with inputs found by fuzzing: a value, or the expected error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Autoware's regions of interest: made from tracks, and published by the bridge as its own process."""
+"""Autoware's regions of interest: converted from tracks, and published by the bridge process."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_a_region_has_the_tracks_box_score_and_label_and_the_images_stamp() -> N
     assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == (10, 20, 31, 40)
 
 
-def test_a_box_beyond_the_image_ends_with_it() -> None:
+def test_a_box_beyond_the_image_is_clipped() -> None:
     message = to_objects(tracks(found("car", x=-5.0, y=90.0), found("car", x=300.0, y=-90.0)), LABELS)
     left, outside = (each.feature.roi for each in message.feature_objects)
     assert (left.x_offset, left.width, left.y_offset, left.height) == (0, 26, 90, 10)
     assert (outside.x_offset, outside.width, outside.y_offset, outside.height) == (200, 0, 0, 0)
 
 
-def test_what_was_not_found_in_this_image_is_left_out() -> None:
+def test_tracks_that_were_not_detected_are_omitted() -> None:
     states = (TrackedInstance.NEW, TrackedInstance.TRACKED, TrackedInstance.LOST, TrackedInstance.REMOVED)
     message = to_objects(tracks(*(found("car", state=state) for state in states)), LABELS)
     assert len(message.feature_objects) == 2
@@ -65,7 +65,7 @@ def test_every_class_of_the_shipped_models_but_the_train_has_a_label() -> None:
     assert [each.object.classification[0].label for each in objects] == [7, 7, 1, 2, 3, 0, 5, 6]
 
 
-def test_labels_may_be_changed_and_wrong_ones_are_named() -> None:
+def test_labels_can_be_changed_and_invalid_ones_are_reported() -> None:
     assert labels_from(["train=TRUCK", ""])["train"] == "TRUCK"
     for wrong in ("train", "train=TRAIN", "=CAR", "train=label"):
         with pytest.raises(LabelError, match="labels: expected CLASS=LABEL such as train=TRUCK, got '"):
@@ -110,7 +110,9 @@ def test_it_explains_itself() -> None:
     run = subprocess.run(
         command, env=node_environment(), capture_output=True, text=True, timeout=60, check=True
     )
-    assert run.stdout.startswith("usage: pcan_autoware") and "tracks: topics by commas" in run.stdout
+    assert (
+        run.stdout.startswith("usage: pcan_autoware") and "tracks: topics, separated by commas" in run.stdout
+    )
 
 
 def test_a_wrong_parameter_is_one_line(message_packages: dict[str, str]) -> None:
@@ -120,7 +122,7 @@ def test_a_wrong_parameter_is_one_line(message_packages: dict[str, str]) -> None
     assert said == "pcan_autoware: labels: expected CLASS=LABEL such as train=TRUCK, got 'train=TRAIN'\n"
 
 
-def test_without_autowares_messages_it_says_what_is_missing() -> None:
+def test_without_autowares_messages_the_missing_packages_are_reported() -> None:
     process = start({"PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))})
     if process.poll() is None:
         try:

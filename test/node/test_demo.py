@@ -117,7 +117,7 @@ def test_wrong_inputs_are_one_clear_line(squares: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_clips_that_hold_nothing_are_refused(tmp_path: Path) -> None:
+def test_clips_without_images_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"layout: expected one of .*, got \[\]"):
         open_clip(tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"no video")
@@ -154,7 +154,7 @@ def test_track_writes_a_video_without_ros(squares: Path, folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("out", ["images", "folder"])
-def test_track_does_not_begin_what_it_could_not_write(
+def test_track_does_not_start_if_it_cannot_write(
     squares: Path, folder: Path, tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = {"images": folder, "folder": tmp_path}[out]

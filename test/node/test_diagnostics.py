@@ -1,4 +1,4 @@
-"""Each cause of trouble with a camera has a sentence of its own on /diagnostics."""
+"""Each problem of a camera has its own message on /diagnostics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from support.robot import Robot, image, robot
 from support.squares import export_squares, pixels
 
-from pcan_ros.node.diagnostics import ClockState, Health, Level, Recent, judge
+from pcan_ros.node.diagnostics import ClockState, Health, Level, Recent, summarize
 from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.node_status import LastReport
 from pcan_ros.node.offers import Offers
@@ -36,31 +36,39 @@ NEVER = {"silence": 9.0, "counts": Counts()}
     [
         ({}, 0, "tracking"),
         ({"enabled": False, "silence": 9.0}, 0, "disabled by ~/enable"),
-        ({**NEVER, "offers": Offers()}, 1, "nobody publishes /image"),
-        ({"silence": 9.0, "offers": Offers()}, 1, "nobody publishes /image any more"),
+        ({**NEVER, "offers": Offers()}, 1, "/image has no publisher"),
+        ({"silence": 9.0, "offers": Offers()}, 1, "/image has no publisher any more"),
         ({**NEVER, "offers": Offers(remedy="set compressed:=true")}, 1, "arrived: set compressed:=true"),
         ({**NEVER, "offers": Offers(1, unreliable=1)}, 1, "set reliability:=best_effort"),
-        ({"silence": 9.0}, 1, "the camera stopped: /image is advertised, its last image came 9 s ago"),
-        (NEVER, 1, "no image arrived for 9 s: either none is sent (ros2 topic hz), or the transport loses"),
+        ({"silence": 9.0}, 1, "the camera stopped: /image is advertised, its last image arrived 9 s ago"),
+        (
+            NEVER,
+            1,
+            "no image arrived for 9 s: either none is published (ros2 topic hz), or the transport drops",
+        ),
         (NEVER, 1, "best effort drops every image above 512 KiB"),
         ({"new_bad": 3, "last_error": "step: expected"}, 2, "3 unreadable images: step: expected"),
         ({"recent": Recent(5.0, 100, 40)}, 1, "40% of the images are dropped: 20.0 arrive per second, 12.0"),
         ({"recent": Recent(5.0, 100, 33)}, 0, "tracking"),
         ({"recent": Recent(5.0, 2, 1)}, 0, "tracking"),
-        ({"clock": ClockState(behind=1.8e9)}, 1, "1.8e+09 s behind the node's clock, latencies mean nothing"),
+        (
+            {"clock": ClockState(behind=1.8e9)},
+            1,
+            "1.8e+09 s behind the node's clock, so latencies are meaningless",
+        ),
         ({"clock": ClockState(behind=1.8e9)}, 1, "use_sim_time:=true"),
         ({"clock": ClockState(True, False, -1.8e9)}, 1, "1.8e+09 s ahead of the node's clock"),
-        ({"clock": ClockState(True, True)}, 1, "use_sim_time is set, but nobody publishes /clock"),
+        ({"clock": ClockState(True, True)}, 1, "use_sim_time is set, but /clock is not published"),
         ({"clock": ClockState(behind=2.0)}, 0, "tracking"),
     ],
 )
-def test_each_cause_is_told_apart(change: dict[str, Any], level: int, text: str) -> None:
-    got, message = judge(replace(WELL, **change))
+def test_each_cause_has_its_own_message(change: dict[str, Any], level: int, text: str) -> None:
+    got, message = summarize(replace(WELL, **change))
     assert got == level and text in message
 
 
-def test_several_faults_are_all_named_at_the_worst_level() -> None:
-    level, text = judge(replace(WELL, new_bad=1, last_error="step", recent=Recent(5.0, 100, 50)))
+def test_several_problems_are_all_reported_with_the_highest_level() -> None:
+    level, text = summarize(replace(WELL, new_bad=1, last_error="step", recent=Recent(5.0, 100, 50)))
     assert level == Level.ERROR
     assert "1 unreadable images: step; 50% of the images are dropped" in text
 
@@ -91,10 +99,10 @@ def until(r: Robot, reports: list[DiagnosticArray], text: str) -> None:
     r.until(lambda: reports and text in reports[-1].status[0].message, text)
 
 
-def test_images_in_the_other_form_are_pointed_out(squares: Path) -> None:
+def test_images_in_the_other_form_are_reported(squares: Path) -> None:
     with reporting(squares) as (r, reports):
         node = r.client.node
-        until(r, reports, "nobody publishes /camera")
+        until(r, reports, "/camera has no publisher")
         node.create_publisher(CompressedImage, "/camera/compressed", 1)
         until(r, reports, "no image arrived: /camera/compressed is published: set compressed:=true")
     with reporting(squares, compressed=True) as (r, reports):
@@ -102,21 +110,21 @@ def test_images_in_the_other_form_are_pointed_out(squares: Path) -> None:
         until(r, reports, "no image arrived: /camera is published: set compressed:=false")
 
 
-def test_a_topic_of_another_type_is_pointed_out(squares: Path) -> None:
+def test_a_topic_of_another_type_is_reported(squares: Path) -> None:
     with reporting(squares, cameras=["/camera/compressed"]) as (r, reports):
         r.client.node.create_publisher(CompressedImage, "/camera/compressed", 1)
         until(r, reports, "set cameras to /camera and compressed:=true")
 
 
-def test_a_reliability_that_an_override_asks_for_counts(squares: Path) -> None:
+def test_a_reliability_set_by_an_override_counts(squares: Path) -> None:
     override = {"qos_overrides./camera.subscription.reliability": "reliable"}
     with reporting(squares, reliability="best_effort", **override) as (r, reports):
         quality = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         r.client.node.create_publisher(Image, "/camera", quality)
-        until(r, reports, "/camera is published best effort, this node asks for reliable")
+        until(r, reports, "/camera is published best effort, this node requests reliable")
 
 
-def test_a_camera_that_stops_stamps_of_another_time_are_told_apart(squares: Path) -> None:
+def test_a_stopped_camera_and_stamps_of_another_time_are_distinguished(squares: Path) -> None:
     with reporting(squares) as (r, reports):
         camera = r.client.node.create_publisher(Image, "/camera", 5)
         r.until(camera.get_subscription_count, "subscribed")
@@ -124,12 +132,12 @@ def test_a_camera_that_stops_stamps_of_another_time_are_told_apart(squares: Path
         camera.publish(image(shown, time.time()))
         until(r, reports, "tracking")
         camera.publish(image(shown, 1.0))
-        until(r, reports, "s behind the node's clock, latencies mean nothing: use_sim_time:=true")
+        until(r, reports, "s behind the node's clock, so latencies are meaningless: use_sim_time:=true")
         until(r, reports, "the camera stopped: /camera is advertised")
         r.client.node.destroy_publisher(camera)
-        until(r, reports, "nobody publishes /camera any more")
+        until(r, reports, "/camera has no publisher any more")
 
 
-def test_simulated_time_without_a_clock_is_pointed_out(squares: Path) -> None:
+def test_simulated_time_without_a_clock_is_reported(squares: Path) -> None:
     with reporting(squares, use_sim_time=True) as (r, reports):
-        until(r, reports, "use_sim_time is set, but nobody publishes /clock")
+        until(r, reports, "use_sim_time is set, but /clock is not published")

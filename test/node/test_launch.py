@@ -1,4 +1,4 @@
-"""The launch files, by the real launch where it is installed; what they hand on, on stand-ins elsewhere."""
+"""The launch files, with ROS 2's launch if it is installed, otherwise with stand-ins."""
 
 from __future__ import annotations
 
@@ -114,14 +114,14 @@ def test_the_node_gets_its_parameters_and_an_environment_of_its_own(
     assert node.named["additional_env"] == TUNED
 
 
-def test_the_launch_files_describe_something(launch_file: Callable[[str], Any]) -> None:
+def test_the_launch_files_return_descriptions(launch_file: Callable[[str], Any]) -> None:
     for name in ("tracker", "evaluate", "show"):
         description = launch_file(name).generate_launch_description()
         assert description.values[0] if isinstance(description, Stub) else description.entities
 
 
 @pytest.mark.skipif(INSTALLED, reason="launch is installed: test_launched_show.py starts it itself")
-def test_show_plays_the_bag_once_the_tracker_is_active_and_leaves_out_what_is_missing(
+def test_show_plays_the_bag_when_the_tracker_is_active_and_skips_missing_packages(
     launch_file: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag = ShownBag(Path("drive"), "/front/image", compressed=False, has_clock=True)
@@ -149,7 +149,7 @@ def evaluation(launch_file: Callable[[str], Any]) -> Any:
     return launch_file("evaluate")
 
 
-def test_the_evaluation_that_is_launched_is_one_that_the_command_understands(evaluation: Any) -> None:
+def test_the_launched_evaluation_has_valid_arguments(evaluation: Any) -> None:
     values = {"model": "m", "engine": "onnx", "root": "/data", "videos": "", "dataset": ""}
     values |= {"split": "", "rate": "", "out": ""}
     command = ["m", "--engine", "onnx", "--via", "node", "--data", "/data"]

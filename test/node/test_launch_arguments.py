@@ -1,4 +1,4 @@
-"""Launch arguments as people type them become parameters, or one line that says what was expected."""
+"""Launch arguments become parameters, or a one-line error with the expected value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcan_ros.node.topic_list import topics_of
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_arguments_get_their_types_and_empty_ones_are_left_to_the_parameter_file() -> None:
+def test_arguments_get_their_types_and_empty_ones_keep_the_parameter_file() -> None:
     given = {"cameras": "['/a', '/b']", "threads": "2", "use_sim_time": "true", "model": "/models/mine"}
     assert parameters_from(dict.fromkeys(DESCRIPTIONS, "") | given) == {
         "model": "/models/mine",
@@ -29,7 +29,7 @@ def test_every_argument_is_a_parameter() -> None:
 
 
 @pytest.mark.parametrize("text", ["/a,/b", "/a, /b", "[/a, /b]", "['/a', '/b']", '["/a","/b"]', " /a,/b "])
-def test_several_cameras_are_written_as_one_likes(text: str) -> None:
+def test_several_cameras_can_be_written_in_several_ways(text: str) -> None:
     assert topics_of(text) == ["/a", "/b"]
 
 
@@ -41,7 +41,7 @@ def test_one_camera_needs_no_brackets(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["[", "[]", "['/a'", "/a]", "/a,", ",", "[/a, 3]", "[[/a]]", "['']", "/a /b", ""]
 )
-def test_a_broken_list_of_cameras_is_one_line(text: str) -> None:
+def test_an_invalid_list_of_cameras_is_a_one_line_error(text: str) -> None:
     with pytest.raises(ParameterError, match=r"cameras: expected image topics such as .*; got ") as error:
         topics_of(text)
     assert "\n" not in str(error.value)
@@ -58,12 +58,12 @@ def test_a_broken_list_of_cameras_is_one_line(text: str) -> None:
         ("backend", "abacus", "backend: expected one of auto, .* got 'abacus'"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_before_the_node_starts(name: str, text: str, line: str) -> None:
+def test_invalid_values_are_rejected_before_the_node_starts(name: str, text: str, line: str) -> None:
     with pytest.raises(ParameterError, match=line):
         parameters_from({name: text})
 
 
-def test_a_parameter_file_that_is_not_there_is_refused() -> None:
+def test_a_missing_parameter_file_is_rejected() -> None:
     file = str(ROOT / "config" / "tracker.yaml")
     assert parameter_file(file) == file
     with pytest.raises(ParameterError, match=r"parameters: expected a file, got /nowhere\.yaml"):
@@ -72,7 +72,7 @@ def test_a_parameter_file_that_is_not_there_is_refused() -> None:
         parameter_file("")
 
 
-def test_a_number_may_be_written_without_its_point() -> None:
+def test_a_float_may_be_written_as_an_integer() -> None:
     assert parameters_from({"sync_slop": "1"}) == {"sync_slop": 1.0}
     with pytest.raises(ParameterError, match="sync_slop: expected a number, got wide"):
         parameters_from({"sync_slop": "wide"})

@@ -1,4 +1,4 @@
-"""The real `ros2 launch` evaluates a data set through the node, and fails where the evaluation fails."""
+"""`ros2 launch` evaluates a data set through the node, and fails if the evaluation fails."""
 
 from __future__ import annotations
 

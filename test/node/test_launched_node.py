@@ -1,4 +1,4 @@
-"""The real `ros2 launch` starts the node: what it hands on, what it leaves alone, how it ends."""
+"""`ros2 launch` starts the node: its parameters, its environment, its end."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_squares(tmp_path_factory.mktemp("squares"))
 
 
-def test_a_camera_that_is_named_plainly_is_tracked_and_ctrl_c_ends_cleanly(
+def test_a_camera_given_without_brackets_is_tracked_and_ctrl_c_ends_cleanly(
     squares: Path, tmp_path: Path
 ) -> None:
     domain = new_domain()
@@ -73,8 +73,8 @@ def test_a_camera_that_is_named_plainly_is_tracked_and_ctrl_c_ends_cleanly(
         Client(image_topic="/camera/image_raw", outputs="/pcan_tracker", domain=domain) as client,
     ):
         client.find_node(PATIENCE, lambda: launch.process.poll() is None)
-        answer = client.exchange(image(pixels({2: (5, 10)}), 1.0), PATIENCE)
-        assert answer is not None and len(answer.message.instances) == 1
+        reply = client.exchange(image(pixels({2: (5, 10)}), 1.0), PATIENCE)
+        assert reply is not None and len(reply.message.instances) == 1
         launch.interrupt()
         assert launch.wait() == 0
     assert "process has finished cleanly" in launch.log()
@@ -91,7 +91,7 @@ def launched_with(folder: Path, parent: str) -> tuple[str, str]:
     return launch.log(), seen.read_text()
 
 
-def test_what_is_launched_next_sees_neither_the_nodes_environment_nor_its_arguments(tmp_path: Path) -> None:
+def test_later_actions_see_neither_the_nodes_environment_nor_its_arguments(tmp_path: Path) -> None:
     log, seen = launched_with(tmp_path, PARENT)
     before, after = map(json.loads, seen.splitlines())
     assert "process started" in log
@@ -113,9 +113,7 @@ def test_arguments_given_to_an_include_in_a_group_stay_in_it(tmp_path: Path) -> 
         ("fastdds_profile:=/nowhere.xml", "fastdds_profile: expected a file, auto or none"),
     ],
 )
-def test_an_argument_that_does_not_fit_is_one_line_and_fails(
-    tmp_path: Path, argument: str, line: str
-) -> None:
+def test_an_invalid_argument_is_a_one_line_error(tmp_path: Path, argument: str, line: str) -> None:
     with launched(tmp_path, "tracker.launch.py", argument) as launch:
         assert launch.wait() == 1
     errors = [text for text in launch.log().splitlines() if not text.startswith("[INFO]")]

@@ -1,4 +1,4 @@
-"""Masks and tracks over the wire and back."""
+"""Masks and tracks survive the conversion to messages and back."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_run_lengths_cover_the_crop_column_by_column() -> None:
         (9, b"", "expected one of 0 (NONE)"),
     ],
 )
-def test_bytes_that_do_not_fit_are_refused(encoding: int, data: bytes, said: str) -> None:
+def test_bytes_of_the_wrong_length_are_rejected(encoding: int, data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("(", r"\(").replace(")", r"\)")):
         decode_crop(Wire(encoding, 0, 0, 11, 7, data))
 
 
-def test_a_crop_beyond_the_image_is_refused() -> None:
+def test_a_crop_beyond_the_image_is_rejected() -> None:
     with pytest.raises(ValueError, match="inside 10x20"):
         decode(wire(blob(), Encoding.MONO8), HEIGHT, 10)
 
@@ -133,7 +133,7 @@ def test_tracks_survive_serialisation(encoding: Encoding) -> None:
     assert (lost.encoding, lost.area, lost.width, lost.height) == (Encoding.NONE, 0, 0, 0)
 
 
-def test_lost_tracks_are_left_out_unless_asked_for() -> None:
+def test_lost_tracks_are_omitted_by_default() -> None:
     pytest.importorskip("rclpy")
     from std_msgs.msg import Header
 

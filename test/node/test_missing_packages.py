@@ -1,4 +1,4 @@
-"""Each package that a robot may lack is one line that says what to install, before anything is tracked."""
+"""Each missing package on a robot is one line that names what to install, before tracking starts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def without(package: str, folder: Path, *command: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("program", ["pcan_tracker", "pcan-bag", "pcan-evaluate"])
-def test_a_program_without_pycocotools_is_one_line(program: str, tmp_path: Path) -> None:
+def test_a_program_without_pycocotools_ends_with_one_line(program: str, tmp_path: Path) -> None:
     run = without("pycocotools", tmp_path, program)
     line = f"{program}: needs pycocotools, which is not installed: pip install pycocotools\n"
     assert (run.returncode, run.stderr) == (2, line)
@@ -48,7 +48,7 @@ def test_a_program_without_pycocotools_is_one_line(program: str, tmp_path: Path)
     ("package", "install"),
     [("onnxruntime", "pip install onnxruntime"), ("openvino", "pip install openvino")],
 )
-def test_a_node_without_its_runtime_is_one_line(
+def test_a_node_without_its_runtime_ends_with_one_line(
     package: str, install: str, squares: Path, tmp_path: Path
 ) -> None:
     given = ["-p", f"model:={squares}", "-p", f"backend:={package}"]
@@ -60,7 +60,7 @@ def test_a_node_without_its_runtime_is_one_line(
 
 
 @pytest.mark.parametrize("package", ["trackeval", "scipy", "rosbags", "onnxruntime"])
-def test_an_evaluation_says_what_it_needs_before_it_tracks(
+def test_an_evaluation_reports_missing_packages_before_it_tracks(
     package: str, squares: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("trackeval")

@@ -1,4 +1,4 @@
-"""The node in its own process, over DDS."""
+"""The node as a process, over DDS."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def scene(step: int) -> np.ndarray:
     return pixels({CAR: (5 + 2 * step, 10), PERSON: (60, 20 + step)})
 
 
-def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Path) -> None:
+def test_every_image_gets_tracks_with_its_header_and_stable_ids(squares: Path) -> None:
     with robot(squares) as r:
-        answers = [r.track(image(scene(i), 10 + i / 10, frame="front")) for i in range(4)]
+        replies = [r.track(image(scene(i), 10 + i / 10, frame="front")) for i in range(4)]
 
-        assert [a.frame_index for a in answers] == [0, 1, 2, 3]
-        assert {a.header.frame_id for a in answers} == {"front"}
-        assert [a.header.stamp.nanosec for a in answers] == [0, 100_000_000, 200_000_000, 300_000_000]
-        names = {(i.track_id, i.class_name) for a in answers for i in a.instances}
+        assert [a.frame_index for a in replies] == [0, 1, 2, 3]
+        assert {a.header.frame_id for a in replies} == {"front"}
+        assert [a.header.stamp.nanosec for a in replies] == [0, 100_000_000, 200_000_000, 300_000_000]
+        names = {(i.track_id, i.class_name) for a in replies for i in a.instances}
         assert names == {(1, "car"), (2, "pedestrian")}
-        assert len({bytes(i.uuid.uuid) for a in answers for i in a.instances}) == 2
-        last = answers[-1]
+        assert len({bytes(i.uuid.uuid) for a in replies for i in a.instances}) == 2
+        last = replies[-1]
         car = next(i for i in last.instances if i.class_name == "car")
         wanted = np.all(scene(3) == (255, 0, 0), axis=2)
         assert np.array_equal(decode(car.mask, last.image_height, last.image_width), wanted)
@@ -55,7 +55,7 @@ def test_every_image_is_answered_with_its_own_header_and_stable_ids(squares: Pat
         assert "Traceback" not in r.process.log()
 
 
-def test_an_empty_image_is_answered_too(squares: Path) -> None:
+def test_an_empty_image_gets_a_message_too(squares: Path) -> None:
     with robot(squares) as r:
         assert len(r.track(image(scene(0), 1.0)).instances) == 2
         empty = r.track(image(pixels({}), 1.1))
@@ -63,7 +63,7 @@ def test_an_empty_image_is_answered_too(squares: Path) -> None:
         assert {i.track_id for i in r.track(image(scene(2), 1.2)).instances} == {1, 2}
 
 
-def test_bad_images_are_named_and_the_next_good_one_is_tracked(squares: Path) -> None:
+def test_bad_images_are_reported_and_the_next_good_one_is_tracked(squares: Path) -> None:
     good = scene(0)
     bad = {name: image(good, 1.0) for name in ("encoding", "step", "data", "size")}
     bad["encoding"].encoding = "32FC1"
@@ -79,7 +79,7 @@ def test_bad_images_are_named_and_the_next_good_one_is_tracked(squares: Path) ->
         assert r.process.log().count("encoding: expected") == 1
 
 
-def test_a_jump_back_in_time_starts_anew_and_says_so(squares: Path) -> None:
+def test_a_jump_back_in_time_resets_the_tracks_and_is_logged(squares: Path) -> None:
     with robot(squares) as r:
         first = [r.track(image(scene(i), 100 + i)) for i in range(2)]
         again = r.track(image(scene(0), 100.0))
@@ -89,7 +89,7 @@ def test_a_jump_back_in_time_starts_anew_and_says_so(squares: Path) -> None:
         r.until(lambda: "time went back by 1.000 s" in r.process.log(), "said")
 
 
-def test_a_seek_far_ahead_starts_anew_and_a_pause_does_not(squares: Path) -> None:
+def test_a_seek_far_ahead_resets_the_tracks_and_a_pause_does_not(squares: Path) -> None:
     with robot(squares) as r:
         stamps = (100.0, 109.5, 109.6, 300.0, 300.1)
         said = [r.track(image(scene(i), stamp)) for i, stamp in enumerate(stamps)]
@@ -110,8 +110,8 @@ def test_with_simulated_time_a_looping_bag_resets_once_and_latency_is_on_its_clo
             for step, stamp in enumerate(loop):
                 now = image(scene(step), stamp + 0.02).header.stamp
                 clock.publish(Clock(clock=now))
-                answer = r.track(image(scene(step), stamp))
-                assert answer.frame_index == step, f"round {number}"
+                reply = r.track(image(scene(step), stamp))
+                assert reply.frame_index == step, f"round {number}"
         r.until(lambda: r.process.log().count("time went back by 0.700 s") == 2, "said twice")
         r.until(lambda: len(r.client.statuses) == 24, "a status for every image")
         late = [s.pipeline_latency for s in r.client.statuses]
@@ -139,12 +139,12 @@ def test_two_cameras_keep_their_tracks_apart(squares: Path) -> None:
         right.find_node(PATIENCE, left.process.alive)
         for i in range(3):
             a = left.track(image(scene(i), 1 + i / 10, frame="left"))
-            answer = right.exchange(image(pixels({CAR: (70 - i, 40)}), 5.0 - i, frame="right"), PATIENCE)
-            assert answer is not None
-            assert (a.header.frame_id, answer.message.header.frame_id) == ("left", "right")
+            reply = right.exchange(image(pixels({CAR: (70 - i, 40)}), 5.0 - i, frame="right"), PATIENCE)
+            assert reply is not None
+            assert (a.header.frame_id, reply.message.header.frame_id) == ("left", "right")
             assert a.frame_index == i, "the other camera's jumps are its own"
-            assert answer.message.frame_index == 0
-            assert [len(a.instances), len(answer.message.instances)] == [2, 1]
+            assert reply.message.frame_index == 0
+            assert [len(a.instances), len(reply.message.instances)] == [2, 1]
 
 
 def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inactive(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inact
         overlays = r.collect(Image, "/pcan_tracker/overlay")
         r.client.idle(0.5)
         for encoding, turned in (("rgb8", pixels({BUS: (5, 10)})), ("bgr8", pixels({CAR: (6, 10)}))):
-            answer = r.track(image(turned, 1.0, encoding=encoding))
-            assert [i.class_name for i in answer.instances] == ["car"]
+            reply = r.track(image(turned, 1.0, encoding=encoding))
+            assert [i.class_name for i in reply.instances] == ["car"]
         r.until(lambda: len(overlays) == 2, "drawn")
         first, second = (np.frombuffer(o.data, np.uint8).reshape(64, 96, 3)[60, 90] for o in overlays)
         assert (first == second).all()
@@ -167,7 +167,7 @@ def test_a_camera_of_another_size_than_the_model_was_exported_for_makes_it_inact
         assert said in r.process.log() and "got 48 x 96: pcan-export --camera 48 96" in r.process.log()
 
 
-def test_images_are_published_while_somebody_subscribes(squares: Path) -> None:
+def test_images_are_published_while_there_are_subscribers(squares: Path) -> None:
     with robot(squares) as r:
         r.track(image(scene(0), 1.0))
         overlays = r.collect(Image, "/pcan_tracker/overlay")
@@ -181,7 +181,7 @@ def test_images_are_published_while_somebody_subscribes(squares: Path) -> None:
         assert overlays[0].header.stamp.sec == 2
 
 
-def test_deactivated_it_takes_no_images_and_activated_it_starts_anew(squares: Path) -> None:
+def test_a_deactivated_node_ignores_images_and_activation_resets_it(squares: Path) -> None:
     with robot(squares) as r:
         r.track(image(scene(0), 1.0))
         assert not r.change_state(Transition.TRANSITION_CONFIGURE), "an active node cannot be configured"
@@ -221,13 +221,13 @@ def test_thresholds_change_at_runtime_within_their_range(squares: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"modle": "x"}, "modle: no such parameter; expected one of model"),
+        ({"modle": "x"}, "modle: unknown parameter; expected one of model"),
         ({"mask_encoding": "png"}, "mask_encoding: expected one of rle, bitmap, mono8, none; got 'png'"),
         ({"tracker.init_score": 2.0}, "tracker.init_score out of range"),
         ({"model": "/nowhere"}, "/nowhere: no such folder"),
     ],
 )
-def test_a_wrong_start_ends_with_one_clear_line(
+def test_an_invalid_start_ends_with_one_clear_line(
     squares: Path, parameters: dict[str, object], said: str
 ) -> None:
     with robot(squares, connect=False, **parameters) as r:
@@ -236,7 +236,7 @@ def test_a_wrong_start_ends_with_one_clear_line(
         assert "Traceback" not in r.process.log()
 
 
-def test_compressed_images_are_read_and_broken_ones_named(squares: Path) -> None:
+def test_compressed_images_are_read_and_broken_ones_reported(squares: Path) -> None:
     bits = cv2.imencode(".png", scene(0)[..., ::-1])[1].tobytes()
     with robot(squares, compressed=True) as r:
         whole = CompressedImage(format="png", data=bits)
@@ -245,7 +245,7 @@ def test_compressed_images_are_read_and_broken_ones_named(squares: Path) -> None
         assert len(r.track(whole).instances) == 2
 
 
-def test_diagnostics_tell_how_well_it_works(squares: Path) -> None:
+def test_diagnostics_report_counts_and_latencies(squares: Path) -> None:
     with robot(squares, status_period=0.2) as r:
         reports = r.collect(DiagnosticArray, "/diagnostics")
         r.track(image(scene(0), time.time()))
@@ -265,7 +265,7 @@ def test_diagnostics_tell_how_well_it_works(squares: Path) -> None:
         assert "ONNX Runtime" in values["engine"] and "ms" in values["network latency p50 / p95"]
 
 
-def test_diagnostics_tell_of_the_transport_where_an_advertised_camera_never_sends(squares: Path) -> None:
+def test_diagnostics_mention_the_transport_if_an_advertised_camera_is_silent(squares: Path) -> None:
     with robot(squares, status_period=0.2) as r:
         reports = r.collect(DiagnosticArray, "/diagnostics")
         r.until(lambda: any("fastdds_shm.xml" in m.status[0].message for m in reports), "warned")
@@ -274,7 +274,7 @@ def test_diagnostics_tell_of_the_transport_where_an_advertised_camera_never_send
 def test_best_effort_delivers_a_large_image(squares: Path) -> None:
     large = image(pixels({CAR: (100, 100)}, size=200, height=720, width=1280), 1.0)
     with robot(squares, reliability="best_effort", reliable=False) as r:
-        answers = (r.client.exchange(large, 2.0, r.process.alive) for _ in range(5))
-        answer = next((a for a in answers if a), None)
-        assert answer is not None, r.process.log()
-        assert [i.width for i in answer.message.instances] == pytest.approx([200], abs=15)
+        replies = (r.client.exchange(large, 2.0, r.process.alive) for _ in range(5))
+        reply = next((a for a in replies if a), None)
+        assert reply is not None, r.process.log()
+        assert [i.width for i in reply.message.instances] == pytest.approx([200], abs=15)

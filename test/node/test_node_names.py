@@ -1,4 +1,4 @@
-"""The node inside this process: names of topics, quality of service, transitions."""
+"""The node in the test process: topic names, quality of service, transitions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pcan_model.inference.manifest import ModelFiles
 from pcan_ros.node import node_parameters
 from pcan_ros.node.node import TrackerNode
 from pcan_ros.node.parameters import ParameterError
-from pcan_ros.node.transitions import refuse_impossible
+from pcan_ros.node.transitions import reject_invalid
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_cameras_may_be_one_text(squares: Path, text: str, topics: list[str]) ->
         assert [subscription.topic_name for subscription in node._inputs.images] == topics
 
 
-def test_a_text_that_is_no_list_of_cameras_is_refused(squares: Path) -> None:
+def test_a_text_that_is_no_list_of_cameras_is_rejected(squares: Path) -> None:
     refused = pytest.raises(ParameterError, match=r"cameras: expected image topics such as .*; got /front,")
     with refused, tracker_node(squares, cameras="/front,"):
         pass
@@ -80,11 +80,11 @@ def test_a_namespace_and_a_name_move_every_topic(squares: Path) -> None:
             "/car/rear",
         ]
         topics = {name for name, _ in node.get_topic_names_and_types()}
-        wanted = {f"/car/eyes/camera{k}/{name}" for k in (0, 1) for name in ("tracks", "status")}
-        assert wanted <= topics
+        requested = {f"/car/eyes/camera{k}/{name}" for k in (0, 1) for name in ("tracks", "status")}
+        assert requested <= topics
 
 
-def test_a_camera_that_is_no_topic_is_named_before_the_model_is_loaded(squares: Path) -> None:
+def test_an_invalid_topic_is_reported_before_the_model_is_loaded(squares: Path) -> None:
     with tracker_node(squares, cameras=["a b"]) as node:
         assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
         assert node.tracker is None
@@ -92,7 +92,7 @@ def test_a_camera_that_is_no_topic_is_named_before_the_model_is_loaded(squares: 
             node._resolved(("a b",))
 
 
-def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
+def test_a_model_that_appears_later_sets_its_thresholds_except_for_those_of_the_user(
     squares: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "late"
@@ -104,13 +104,13 @@ def test_a_model_that_comes_later_brings_its_thresholds_and_keeps_what_was_set(
         assert node.set_parameters([changed])[0].successful
         for _ in range(2):
             assert node.autostart()
-            wanted = replace(own, lost_frames=7, momentum=0.25)
-            assert node.tracker.config == node.parameters.thresholds == wanted != TrackerConfig()
+            requested = replace(own, lost_frames=7, momentum=0.25)
+            assert node.tracker.config == node.parameters.thresholds == requested != TrackerConfig()
             assert node.get_parameter("tracker.init_score").value == own.init_score
             assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
 
 
-def test_a_parameter_is_read_under_its_older_name_with_one_warning(
+def test_a_parameter_with_a_former_name_is_read_with_one_warning(
     squares: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     old = {"bank_time": "tracker.lost_frames", "masks": "mask_encoding"}
@@ -119,7 +119,7 @@ def test_a_parameter_is_read_under_its_older_name_with_one_warning(
         assert node.get_parameter("tracker.lost_frames").value == 7 == node.parameters.thresholds.lost_frames
         assert node.parameters.settings.mask_encoding == "none", "today's name wins"
     said = capfd.readouterr().err
-    assert said.count("bank_time: is called tracker.lost_frames now, and was read as that") == 1
+    assert said.count("bank_time: renamed to tracker.lost_frames; its value was used") == 1
 
 
 def test_quality_of_service_can_be_overridden_and_survives_a_cleanup(squares: Path) -> None:
@@ -138,7 +138,7 @@ def test_quality_of_service_can_be_overridden_and_survives_a_cleanup(squares: Pa
             assert node.trigger_deactivate() == node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
 
 
-def test_shutdown_ends_an_active_node_and_what_comes_later_is_refused(squares: Path) -> None:
+def test_shutdown_ends_an_active_node_and_later_transitions_are_rejected(squares: Path) -> None:
     with tracker_node(squares) as node:
         assert node.autostart()
         assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
@@ -147,12 +147,12 @@ def test_shutdown_ends_an_active_node_and_what_comes_later_is_refused(squares: P
         assert node._service_change_state.callback(request, response).success is False
 
 
-def test_an_impossible_transition_is_a_no_where_rclpy_raises() -> None:
+def test_an_invalid_transition_is_rejected_where_rclpy_raises() -> None:
     def change(request: Any, response: Any) -> Any:
         raise RuntimeError("No transition matching 1 found for current state active")
 
     said: list[str] = []
     service, logger = SimpleNamespace(callback=change), SimpleNamespace(error=said.append)
-    refuse_impossible(SimpleNamespace(_service_change_state=service, get_logger=lambda: logger))
+    reject_invalid(SimpleNamespace(_service_change_state=service, get_logger=lambda: logger))
     assert service.callback(None, SimpleNamespace(success=True)).success is False
-    assert said == ["transition refused: No transition matching 1 found for current state active"]
+    assert said == ["transition rejected: No transition matching 1 found for current state active"]

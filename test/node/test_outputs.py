@@ -1,4 +1,4 @@
-"""Tracks as the messages of other packages, and the topics they are published on over DDS."""
+"""Tracks as messages of other packages, and their topics over DDS."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_outlines_of_all_objects_are_one_marker_of_lines_in_their_colours() 
     assert all(x1 == x2 or y1 == y2 for x1, y1, x2, y2 in lines), "the sides of rectangles"
 
 
-def test_quality_trades_bytes_for_the_picture() -> None:
+def test_a_higher_jpeg_quality_takes_more_bytes() -> None:
     picture = pixels({CAR: (16, 16), PERSON: (48, 32)})[..., ::-1] + np.random.default_rng(0).integers(
         0, 20, (64, 96, 1), np.uint8
     )
@@ -121,11 +121,11 @@ def test_quality_trades_bytes_for_the_picture() -> None:
 
 
 @pytest.mark.usefixtures("message_packages")
-def test_what_no_package_is_missing_for_is_offered() -> None:
+def test_outputs_with_installed_packages_are_published() -> None:
     assert missing_packages() == {}
 
 
-def test_a_missing_package_is_named_with_its_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         outputs, "KINDS", {"detections": "no_such_msgs/Array", "overlay": "sensor_msgs/Image"}
     )
@@ -133,7 +133,7 @@ def test_a_missing_package_is_named_with_its_topics(monkeypatch: pytest.MonkeyPa
     assert message_type("sensor_msgs/Image").__name__ == "Image"
 
 
-def test_a_message_that_cannot_be_made_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_one_output_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> Any:
         raise AttributeError("another version of the package")
 
@@ -143,7 +143,7 @@ def test_a_message_that_cannot_be_made_costs_itself_only(monkeypatch: pytest.Mon
     camera = Outputs(node, "~", CLASSES, Throttle())
     result: Any = FrameResult(0, HEADER, np.zeros((9, 9, 3), np.uint8), tracks(SQUARE), 0.0, 0.0, 0.0)
     camera.publish_others(camera.publish_tracks(result, Settings()))
-    assert len(said) == 1 and said[0].startswith("~/overlay: not made: AttributeError('another version")
+    assert len(said) == 1 and said[0].startswith("~/overlay: not created: AttributeError('another version")
     assert node.sent["~/tracks"] and "~/overlay" not in node.sent
 
 
@@ -176,7 +176,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_squares(tmp_path_factory.mktemp("squares"))
 
 
-def test_over_dds_every_output_comes_with_the_images_own_header(
+def test_over_dds_every_output_has_the_header_of_the_image(
     squares: Path, message_packages: dict[str, str]
 ) -> None:
     from foxglove_msgs.msg import ImageAnnotations
@@ -206,11 +206,11 @@ def test_over_dds_every_output_comes_with_the_images_own_header(
         assert "not installed" not in r.process.log() and "WARN" not in r.process.log()
 
 
-def test_without_the_packages_the_node_says_what_it_does_not_offer(squares: Path) -> None:
+def test_without_the_packages_the_node_logs_the_missing_topics(squares: Path) -> None:
     with robot(squares) as r:
         r.track(image(pixels({CAR: (5, 10)}), 1.0))
         topics = dict(r.client.node.get_topic_names_and_types())
         assert "/pcan_tracker/overlay/compressed" in topics
         if "/pcan_tracker/detections" in topics:
             pytest.skip("vision_msgs is installed")
-        assert "vision_msgs is not installed: not offered: detections, label_info" in r.process.log()
+        assert "vision_msgs is not installed; not published: detections, label_info" in r.process.log()

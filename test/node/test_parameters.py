@@ -1,4 +1,4 @@
-"""The node's parameters, slots and small parts, without ROS."""
+"""Parameters, mailbox and small parts of the node, without ROS."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from pcan_ros.node.parameters import (
     ParameterError,
     Settings,
     parameters,
-    refuse_unknown,
+    reject_unknown,
     settings_from,
     thresholds_from,
 )
 from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.throttle import Throttle
 
-NOT_HERE = {  # the network's size; the baseline of evaluation; what tracks carry along
-    *("capacity", "association", "match_iou"),
-    *("motion", "camera_motion", "overlap"),
-}
+NOT_HERE = {"capacity", "association", "match_iou", "motion", "camera_motion", "overlap"}  # fixed at start
 
 
 def test_every_field_is_a_described_parameter() -> None:
@@ -48,7 +45,7 @@ def test_thresholds_may_change_at_runtime_and_sizes_may_not() -> None:
     assert "tracker.capacity" not in known, "a size of the exported network"
 
 
-def test_values_outside_range_or_choice_are_refused_by_name() -> None:
+def test_values_outside_range_or_choices_are_rejected_by_name() -> None:
     known = parameters(TrackerConfig())
     with pytest.raises(ParameterError, match=r"tracker.momentum: expected 0.0 to 1.0, got 1.2"):
         known["tracker.momentum"].check(1.2)
@@ -56,12 +53,12 @@ def test_values_outside_range_or_choice_are_refused_by_name() -> None:
         known["backend"].check("abacus")
 
 
-def test_a_value_that_is_missing_is_refused_by_name() -> None:
+def test_a_missing_value_is_rejected_by_name() -> None:
     with pytest.raises(ParameterError, match=r"cameras: expected a value such as \['~/image'\], got none"):
         parameters(TrackerConfig())["cameras"].check(None)
 
 
-def test_the_baseline_that_needs_scipy_is_refused_on_a_robot() -> None:
+def test_the_baseline_that_needs_scipy_is_rejected_on_a_robot() -> None:
     assert "tracker.association" not in parameters(TrackerConfig())
     with pytest.raises(ParameterError, match="association: expected quasi_dense, got sort_iou"):
         thresholds_from({}, TrackerConfig(association="sort_iou"))
@@ -72,12 +69,12 @@ def test_defaults_are_inside_their_own_ranges() -> None:
         parameter.check(parameter.default)
 
 
-def test_an_unknown_name_is_refused() -> None:
+def test_an_unknown_name_is_rejected() -> None:
     known = parameters(TrackerConfig())
-    refuse_unknown(["model", "use_sim_time", "qos_overrides./a.subscription.depth"], known)
-    refuse_unknown(["start_type_description_service"], known)  # rclpy's own, from Jazzy on
-    with pytest.raises(ParameterError, match="modle: no such parameter; expected one of model"):
-        refuse_unknown(["modle"], known)
+    reject_unknown(["model", "use_sim_time", "qos_overrides./a.subscription.depth"], known)
+    reject_unknown(["start_type_description_service"], known)  # rclpy's own, from Jazzy on
+    with pytest.raises(ParameterError, match="modle: unknown parameter; expected one of model"):
+        reject_unknown(["modle"], known)
 
 
 def test_values_become_settings_and_thresholds() -> None:
@@ -105,7 +102,7 @@ def test_only_the_newest_message_is_kept_and_the_replaced_are_counted() -> None:
     assert (box.counts(0).received, box.counts(0).replaced) == (3, 2)
 
 
-def test_what_waits_can_be_thrown_away_and_counts_as_dropped() -> None:
+def test_waiting_messages_can_be_discarded_and_count_as_dropped() -> None:
     box = Mailbox(2)
     box.put(1, "waiting", 0.0)
     box.clear()
@@ -113,7 +110,7 @@ def test_what_waits_can_be_thrown_away_and_counts_as_dropped() -> None:
     assert [(c.received, c.replaced) for c in map(box.counts, range(2))] == [(0, 0), (1, 1)]
 
 
-def test_cameras_are_served_in_turn_however_fast_one_is() -> None:
+def test_cameras_are_served_in_turn_at_any_rates() -> None:
     box = Mailbox(3)
     served = []
     for _ in range(6):
@@ -124,7 +121,7 @@ def test_cameras_are_served_in_turn_however_fast_one_is() -> None:
     assert served == [0, 2, 0, 2, 0, 2]
 
 
-def test_all_cameras_that_have_a_message_are_served_at_once_if_asked() -> None:
+def test_all_waiting_messages_can_be_taken_at_once() -> None:
     box = Mailbox(3)
     for camera in (2, 0):
         box.put(camera, "new", 0.0)
@@ -141,7 +138,7 @@ def test_a_waiting_worker_wakes_for_a_message_and_for_the_end() -> None:
     assert box.take(5) == []
 
 
-def test_a_throttle_lets_one_of_a_kind_through_and_counts_the_rest() -> None:
+def test_a_throttle_passes_one_message_of_a_kind_and_counts_the_others() -> None:
     now = [0.0]
     throttle = Throttle(5.0, lambda: now[0])
     admitted = [throttle.admit(kind, "text") for kind in ("a", "a", "b", "a")]
@@ -150,11 +147,11 @@ def test_a_throttle_lets_one_of_a_kind_through_and_counts_the_rest() -> None:
     assert throttle.admit("a", "text") == "text (2 more like this)"
 
 
-def test_latency_percentiles_look_back_over_the_last_frames() -> None:
+def test_latency_percentiles_cover_the_last_frames() -> None:
     camera = CameraStatistics("/image", Counts)
     assert camera.percentiles("processing") is None
     for i in range(101):
-        camera.book(taken=0.0, now=i / 100, age=0.0)
+        camera.record(taken=0.0, now=i / 100, age=0.0)
     found = camera.percentiles("processing")
     assert camera.processed == 101
     assert found is not None

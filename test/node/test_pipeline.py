@@ -39,7 +39,7 @@ class Log:
             self.errors.append(f"{camera}: {error}")
             self.changed.notify()
 
-    def on_lost(self, cameras: tuple[int, ...], error: EngineLost) -> None:
+    def on_failure(self, cameras: tuple[int, ...], error: EngineLost) -> None:
         with self.changed:
             self.errors.append(f"lost: {cameras}: {error}")
             self.changed.notify()
@@ -87,7 +87,7 @@ def message(stamp: float) -> Any:
     )
 
 
-def test_a_failing_engine_costs_its_image_and_starts_the_camera_anew(
+def test_a_failing_engine_loses_its_image_and_resets_the_camera(
     pipeline: Pipeline, engine: Fragile, log: Log
 ) -> None:
     pipeline.mailbox.put(0, message(1.0), 0.0)
@@ -102,7 +102,7 @@ def test_a_failing_engine_costs_its_image_and_starts_the_camera_anew(
     assert [r.tracks.frame_index for r in log.results] == [0, 0]
 
 
-def test_a_lost_engine_ends_the_work_and_says_so_once(
+def test_a_lost_engine_stops_the_pipeline_and_is_reported_once(
     pipeline: Pipeline, engine: Fragile, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "broken", True)
@@ -124,7 +124,7 @@ def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline,
     assert [round(r.jump, 3) for r in log.results] == [0, 0, 0, -0.6]
 
 
-def test_time_that_passes_while_a_camera_is_reset_is_no_jump(pipeline: Pipeline, log: Log) -> None:
+def test_a_gap_after_a_reset_is_no_time_jump(pipeline: Pipeline, log: Log) -> None:
     for number, stamp in enumerate((5.0, 300.0, 100.0)):
         pipeline.mailbox.put(0, message(stamp), 0.0)
         log.wait(number + 1)
@@ -144,13 +144,15 @@ def test_time_that_passes_while_a_camera_is_reset_is_no_jump(pipeline: Pipeline,
         (5.0, 4.0, 10, -1),
     ],
 )
-def test_a_jump_is_what_lies_beyond_the_limits(
+def test_only_jumps_beyond_the_limits_count(
     last: float | None, stamp: float, ahead: float, jump: float
 ) -> None:
     assert time_jump(last, stamp, TimeLimits(0.5, ahead)) == jump
 
 
-def test_of_a_burst_the_newest_is_processed_and_the_rest_is_counted(pipeline: Pipeline, log: Log) -> None:
+def test_the_newest_image_of_a_burst_is_processed_and_the_others_are_counted(
+    pipeline: Pipeline, log: Log
+) -> None:
     for number in range(50):
         pipeline.mailbox.put(1, message(1 + number / 10), 0.0)
     while not log.results or log.results[-1].tracks.stamp < 5.9 - 1e-6:
@@ -167,7 +169,7 @@ def test_thresholds_take_effect_with_the_next_image(pipeline: Pipeline, engine: 
     assert log.results[0].tracks.instances == ()
 
 
-def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile, log: Log) -> None:
+def test_a_disabled_pipeline_does_not_track_the_waiting_image(engine: Fragile, log: Log) -> None:
     pipeline = Pipeline(Tracker(engine), 1, TimeLimits(), log)
     pipeline.mailbox.put(0, message(1.0), 0.0)
     pipeline.discard()
@@ -177,15 +179,15 @@ def test_once_disabled_not_even_the_image_that_waits_is_tracked(engine: Fragile,
     assert not log.results and pipeline.mailbox.counts(0).replaced == 1
 
 
-def test_the_services_answer_what_became_of_their_requests() -> None:
+def test_the_services_return_the_result_of_their_requests() -> None:
     services = pytest.importorskip("std_srvs.srv")
     from pcan_ros.node.node_services import add_services
 
     calls, asked, active = dict[str, Any](), list[bool](), [False, True]
     node: Any = SimpleNamespace(create_service=lambda kind, name, call: calls.update({name: call}))
     add_services(node, reset=lambda: active.pop(0), enable=asked.append, save=lambda: Path("file.yaml"))
-    answers = [calls["~/reset"](services.Trigger.Request(), services.Trigger.Response()) for _ in range(2)]
-    assert [answer.success for answer in answers] == [False, True]
+    replies = [calls["~/reset"](services.Trigger.Request(), services.Trigger.Response()) for _ in range(2)]
+    assert [reply.success for reply in replies] == [False, True]
     for wanted in (False, True):
         request = services.SetBool.Request(data=wanted)
         assert calls["~/enable"](request, services.SetBool.Response()).success

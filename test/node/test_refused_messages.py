@@ -1,4 +1,4 @@
-"""Messages that ROS itself refuses cost themselves only: the node says so and goes on."""
+"""Messages that ROS itself rejects are logged, and the node continues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_clock_and_a_stamp_below_zero_do_not_end_the_node(tmp_path: Path) -> N
     with robot(squares, use_sim_time=True) as r:
         clock = r.client.node.create_publisher(Clock, "/clock", 10)
         r.until(clock.get_subscription_count, "listening to /clock")
-        refused = "a message was refused: Seconds value must not be negative"
+        refused = "a message was rejected: Seconds value must not be negative"
 
         def said() -> bool:  # what is sent before the node is found is lost
             clock.publish(Clock(clock=Time(sec=-5)))
@@ -29,6 +29,6 @@ def test_a_clock_and_a_stamp_below_zero_do_not_end_the_node(tmp_path: Path) -> N
         for k, sec in enumerate((3, -5, -(2**31), 2**31 - 1)):
             message = image(pixels({2: (5 + k, 10)}), 1.0)
             message.header.stamp.sec = sec
-            answer = r.track(message)
-            assert answer.header.stamp.sec == sec and len(answer.instances) == 1
+            reply = r.track(message)
+            assert reply.header.stamp.sec == sec and len(reply.instances) == 1
         assert r.process.stop() == 0 and "Traceback" not in r.process.log()

@@ -1,4 +1,4 @@
-"""What the parameters classes, class_scores, min_size and ignore say, also while the node runs."""
+"""The parameters classes, class_scores, min_size and ignore, also at runtime."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def test_only_the_named_classes_are_tracked() -> None:
     assert kept(Settings(classes="car, truck")) == {"car", "truck"}
 
 
-def test_a_class_score_is_of_its_class_only() -> None:
+def test_a_class_score_applies_to_its_class_only() -> None:
     assert kept(Settings(class_scores="car=0.7,bus=0.5")) == set(CLASSES) - {"car"}
     assert kept(Settings(classes="car,bus", class_scores="car=0.7, train=0.1")) == {"bus"}
 
 
-def test_small_objects_are_left_out() -> None:
+def test_small_objects_are_ignored() -> None:
     assert kept(Settings(min_size=20.0)) and not kept(Settings(min_size=21.0))
 
 
-def test_regions_are_of_all_cameras_or_of_one(tmp_path: Path) -> None:
+def test_regions_apply_to_all_cameras_or_to_one(tmp_path: Path) -> None:
     polygon = "0,0 50,0 50,50 0,50"
     assert not kept(Settings(ignore=polygon))
     assert kept(Settings(cameras=TWO, ignore=f"1: {polygon};"), camera=0)
@@ -57,8 +57,8 @@ def test_regions_are_of_all_cameras_or_of_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (Settings(classes="car,lorry"), "classes: expected classes of pedestrian, .*; got 'lorry'"),
-        (Settings(class_scores="lorry=0.4"), "class_scores: expected classes of pedestrian, .*; got 'lorry'"),
+        (Settings(classes="car,lorry"), "classes: expected one of pedestrian, .*; got 'lorry'"),
+        (Settings(class_scores="lorry=0.4"), "class_scores: expected one of pedestrian, .*; got 'lorry'"),
         (Settings(class_scores="car"), "class_scores: expected CLASS=SCORE .*, got 'car'"),
         (Settings(class_scores="car=1.5"), "class_scores: expected CLASS=SCORE .*, got 'car=1.5'"),
         (Settings(class_scores="car=nan"), "class_scores: expected CLASS=SCORE .*, got 'car=nan'"),
@@ -67,12 +67,12 @@ def test_regions_are_of_all_cameras_or_of_one(tmp_path: Path) -> None:
         (Settings(ignore="2: 0,0 1,0 1,1"), "ignore: expected a camera from 0 to 0, got '2: 0,0 1,0 1,1'"),
     ],
 )
-def test_what_cannot_be_read_is_named(settings: Settings, said: str) -> None:
+def test_invalid_text_is_reported(settings: Settings, said: str) -> None:
     with pytest.raises(ParameterError, match=said):
         admissions(settings, CLASSES)
 
 
-def test_over_dds_they_change_while_the_node_runs_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+def test_over_dds_selections_change_at_runtime_and_invalid_ones_are_rejected(tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
     from rcl_interfaces.msg import ParameterType, ParameterValue
     from support.robot import image, robot

@@ -1,4 +1,4 @@
-"""The shipped Fast DDS profile where /dev/shm is as small as in a container."""
+"""The installed Fast DDS profile with a /dev/shm as small as in a container."""
 
 from __future__ import annotations
 

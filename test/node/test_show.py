@@ -1,4 +1,4 @@
-"""What show.launch.py plays, tracks and shows, and that the viewers' files name topics that exist."""
+"""Commands and arguments of show.launch.py, and the topics in the files of the viewers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest.importorskip("rclpy")
 from pcan_model.data.clips import ClipFrame
 from pcan_ros import show
 from pcan_ros.node.outputs import KINDS
-from pcan_ros.show import ShowError, ShownBag, play_command, tracker_arguments, view_of, what_is_missing
+from pcan_ros.show import ShowError, ShownBag, missing_reason, play_command, tracker_arguments, view_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = ShownBag(Path("drive"), "/front/image_raw", compressed=False, has_clock=False)
@@ -34,7 +34,7 @@ def test_images_are_played_as_the_layouts_camera_with_a_clock_unless_the_bag_has
     assert play_command(PACKED, "1", "true") == [*start, "--loop", "--remap", remapped]
 
 
-def test_the_tracker_gets_the_played_topic_or_where_nothing_is_played_the_bags_own() -> None:
+def test_the_tracker_gets_the_played_topic_or_without_a_player_that_of_the_bag() -> None:
     assert tracker_arguments(PACKED, playing=True)["cameras"] == "/camera/image"
     alone = tracker_arguments(PACKED, playing=False)
     assert (alone["cameras"], alone["compressed"], alone["use_sim_time"]) == (
@@ -47,7 +47,7 @@ def test_the_tracker_gets_the_played_topic_or_where_nothing_is_played_the_bags_o
 @pytest.mark.parametrize(
     ("rate", "loop"), [("fast", "false"), ("0", "false"), ("nan", "false"), ("1", "yes")]
 )
-def test_wrong_arguments_are_named(rate: str, loop: str) -> None:
+def test_invalid_arguments_are_reported(rate: str, loop: str) -> None:
     with pytest.raises(
         ShowError, match=r"(rate: expected a number above 0|loop: expected true or false), got"
     ):
@@ -56,18 +56,18 @@ def test_wrong_arguments_are_named(rate: str, loop: str) -> None:
         view_of("tv")
 
 
-def test_a_part_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_not_installed_is_skipped_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(show, "installed", lambda package: package == "rviz2")
-    assert what_is_missing("rviz") is None
-    line = "foxglove is left out: foxglove_bridge is not installed: sudo apt-get install ros-$ROS_DISTRO-"
-    assert what_is_missing("foxglove") == f"{line}foxglove-bridge"
+    assert missing_reason("rviz") is None
+    line = "foxglove is skipped: foxglove_bridge is not installed: sudo apt-get install ros-$ROS_DISTRO-"
+    assert missing_reason("foxglove") == f"{line}foxglove-bridge"
 
 
-def test_packages_are_looked_for_in_the_index() -> None:
+def test_packages_are_found_by_the_ament_index() -> None:
     assert show.installed("sensor_msgs") and not show.installed("no_such_package")
 
 
-def test_a_bag_tells_its_topic_form_and_clock(tmp_path: Path) -> None:
+def test_topic_form_and_clock_are_read_from_a_bag(tmp_path: Path) -> None:
     from pcan_ros.bag.make import make_bag
 
     frames = (ClipFrame(np.zeros((8, 8, 3), np.uint8), i, i * 10**8, f"{i}.png") for i in range(2))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time, and twice: the node ends with 0 and says nothing."""
+"""Ctrl-C and SIGTERM at any time, and twice: the node ends with 0 and prints nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bags that users have: of ROS 1, compressed as a whole or message by message, with or without metadata."""
+"""Bags of users: ROS 1, compressed files or messages, with or without metadata."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def test_a_ros_1_bag_is_recognised_and_the_command_that_converts_it_works(
     assert inspect(Path(convert.split()[-1])).messages == 3
 
 
-def test_every_command_says_that_a_bag_is_of_ros_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_reports_a_ros_1_bag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(ros1_bag(tmp_path / "drive.bag"))
 
     assert data_sets.main(["check", path]) == 1
@@ -101,7 +99,7 @@ def test_a_compressed_storage_file_is_read_without_metadata(
     assert len(clip) == 5 and clip.frame(4).image.shape == pixels({}).shape
 
 
-def test_a_file_that_is_there_both_ways_is_read_once(tmp_path: Path) -> None:
+def test_a_file_present_both_compressed_and_not_is_read_once(tmp_path: Path) -> None:
     folder = write_bag(tmp_path / "drive", drive(STAMPS))
     (file,) = folder.glob("*.mcap")
     pack(file.with_name(f"{file.name}.zstd"), file.read_bytes())
@@ -110,7 +108,7 @@ def test_a_file_that_is_there_both_ways_is_read_once(tmp_path: Path) -> None:
     assert inspect(folder).messages == 5
 
 
-def test_of_a_compressed_file_that_is_cut_off_the_beginning_is_read(tmp_path: Path) -> None:
+def test_the_beginning_of_a_truncated_compressed_file_is_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (96, 160, 3), np.uint8) for _ in STAMPS]
     messages = [("/c", t, image_message(image, t)) for t, image in zip(STAMPS, images, strict=True)]
@@ -128,7 +126,7 @@ def test_of_a_compressed_file_that_is_cut_off_the_beginning_is_read(tmp_path: Pa
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_messages_compressed_by_themselves_are_read_without_metadata(tmp_path: Path, storage: str) -> None:
+def test_individually_compressed_messages_are_read_without_metadata(tmp_path: Path, storage: str) -> None:
     plain = [(topic, time, zstd.compress(raw(message))) for topic, time, message in drive(STAMPS)]
     folder = write_bag(tmp_path / "drive", plain, storage=storage)
     (folder / "metadata.yaml").unlink()
@@ -140,7 +138,7 @@ def test_messages_compressed_by_themselves_are_read_without_metadata(tmp_path: P
     assert open_clips(folder)[0].frame(2).image.shape == pixels({}).shape
 
 
-def test_a_broken_compressed_message_costs_itself_only(tmp_path: Path) -> None:
+def test_a_broken_compressed_message_affects_no_other(tmp_path: Path) -> None:
     messages = [(topic, time, zstd.compress(raw(message))) for topic, time, message in drive(STAMPS)]
     messages[2] = (*messages[2][:2], messages[2][2][:40])
     folder = write_bag(tmp_path / "drive", messages)
@@ -152,7 +150,7 @@ def test_a_broken_compressed_message_costs_itself_only(tmp_path: Path) -> None:
     assert any("a compressed message is cut off" in str(loss) for loss in report.losses)
 
 
-def test_a_message_or_file_that_unpacks_beyond_all_measure_is_refused(
+def test_a_message_or_file_that_unpacks_beyond_its_bound_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed, "MOST_OF_MESSAGE", 10**6)

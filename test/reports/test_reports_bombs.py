@@ -1,4 +1,4 @@
-"""Small files that declare, or unpack to, more than any machine holds: refused, in little memory."""
+"""Small files that declare, or unpack to, excessive sizes are rejected with little memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def mcap(path: Path, *records: bytes) -> Path:
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
-def test_a_chunk_unpacks_to_what_it_declares_and_no_further(compression: str) -> None:
+def test_a_chunk_unpacks_to_at_most_its_declared_size(compression: str) -> None:
     data = PACKERS[compression](bytes(BIG))
     assert unpack_chunk(data, compression, BIG) == (bytes(BIG), True)
     out, whole = unpack_chunk(data, compression, 1000)
@@ -62,7 +62,7 @@ def test_a_chunk_unpacks_to_what_it_declares_and_no_further(compression: str) ->
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
 @pytest.mark.parametrize("declared", [100, 1 << 62])
-def test_a_chunk_that_declares_another_size_costs_itself_only(
+def test_a_chunk_with_a_wrong_size_affects_no_other(
     tmp_path: Path, compression: str, declared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed, "MOST_OF_CHUNK", 1 << 20)
@@ -122,7 +122,7 @@ def test_a_bag_whose_metadata_say_compressed_is_unpacked_within_bounds(
         "\x00",
     ],
 )
-def test_hostile_metadata_cost_themselves_only(tmp_path: Path, metadata: str) -> None:
+def test_hostile_metadata_do_not_affect_the_messages(tmp_path: Path, metadata: str) -> None:
     folder = write_bag(tmp_path / "bag", drive(STAMPS))
     (folder / "metadata.yaml").write_text(metadata)
     report = inspect(folder)
@@ -131,7 +131,7 @@ def test_hostile_metadata_cost_themselves_only(tmp_path: Path, metadata: str) ->
 
 
 @pytest.mark.parametrize("qos", ["[" * 5000, "- 5", "a: &a [*a]", "!!int ''", "- {history: {}}"])
-def test_hostile_qualities_of_service_cost_themselves_only(tmp_path: Path, qos: str) -> None:
+def test_hostile_qos_profiles_do_not_affect_the_messages(tmp_path: Path, qos: str) -> None:
     schema = record(
         3, struct.pack("<H", 1) + text("std_msgs/msg/String") + text("ros2msg") + text("string data")
     )
@@ -158,7 +158,7 @@ def png(width: int, height: int) -> bytes:
     )
 
 
-def test_a_small_png_of_far_too_many_pixels_is_refused_in_little_memory(tmp_path: Path) -> None:
+def test_a_small_png_of_far_too_many_pixels_is_rejected_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png(32_000, 16_000))  # 1.5 GB as RGB
     code = (
         "import sys, numpy as np; from types import SimpleNamespace as N\n"
@@ -175,7 +175,7 @@ def test_a_small_png_of_far_too_many_pixels_is_refused_in_little_memory(tmp_path
     assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) - before < 1_000_000  # kB
 
 
-def test_a_mask_beyond_any_image_is_refused_in_python() -> None:
+def test_a_mask_beyond_any_image_is_rejected_in_python() -> None:
     from types import SimpleNamespace
 
     from pcan_model.core.masks import decode, decode_crop
@@ -196,7 +196,7 @@ def test_a_mask_beyond_any_image_is_refused_in_python() -> None:
         ("weights.safetensors", "expected a checkpoint of pcan-train"),
     ],
 )
-def test_a_model_folder_with_a_huge_sparse_file_is_refused_unread(
+def test_a_model_folder_with_a_huge_sparse_file_is_rejected_unread(
     tmp_path: Path, name: str, said: str
 ) -> None:
     pytest.importorskip("onnx")

@@ -1,4 +1,4 @@
-"""`pcan-data check` goes on after any bad object, in every format, and names it."""
+"""`pcan-data check` reports every bad object and continues, in every format."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_a_label_that_lies_nowhere_is_named_left_out_and_never_painted(
+def test_a_label_outside_the_image_is_reported_and_skipped(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = bdd(tmp_path, OUTSIDE[name])
@@ -137,7 +137,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_check_goes_on_after_a_bad_label_and_others_refuse_it(tmp_path: Path, name: str) -> None:
+def test_check_continues_after_a_bad_label_and_other_commands_reject_it(tmp_path: Path, name: str) -> None:
     root = bdd(tmp_path, BAD[name])
     summary = found(root)
 
@@ -163,7 +163,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_parts_under_three_corners_are_left_out_and_named(
+def test_parts_with_fewer_than_three_corners_are_skipped_and_reported(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     segmentation, area = PARTS[name]
@@ -182,7 +182,7 @@ def test_parts_under_three_corners_are_left_out_and_named(
     [SQUARE, [SQUARE[:-1]], [["a"] * 6], [[1e9, 0, 0, 1e9, 5, 5]], [[None] * 6], 7, "08", {},
      {"size": [1, 2]}, run() | {"size": [48, 80]}, [[0, 0, 9e5, 0] * 4]],
 )  # fmt: skip
-def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation: Any) -> None:
+def test_an_invalid_mask_affects_only_its_object(tmp_path: Path, segmentation: Any) -> None:
     root = vis(tmp_path, segmentation, run(100))
     summary = found(root)
 
@@ -206,7 +206,7 @@ def test_a_mask_that_is_none_costs_only_its_object(tmp_path: Path, segmentation:
         ({"segmentations": 5}, "annotation 2: id, video_id, segmentations"),
     ],
 )
-def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+def test_check_continues_after_a_bad_annotation(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     root = vis(tmp_path, run(60), None, **more)
     summary = found(root)
 
@@ -215,7 +215,7 @@ def test_check_goes_on_after_a_bad_annotation(tmp_path: Path, more: dict[str, An
         open_clips(root)
 
 
-def test_check_goes_on_after_a_bad_value_of_an_image(tmp_path: Path) -> None:
+def test_check_continues_after_a_bad_value_of_an_image(tmp_path: Path) -> None:
     values = np.zeros(SIZE, np.uint16)
     values[:9], values[20:30] = 3001, 1001
     image_files(tmp_path / "kitti/image_02/0001", 1, ".png")
@@ -231,7 +231,7 @@ def test_check_goes_on_after_a_bad_value_of_an_image(tmp_path: Path) -> None:
         assert sum(map(sum, summary.areas.values())) == 1600 and summary.frames == 1
 
 
-def test_an_odd_file_never_costs_more_than_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_file_affects_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bdd(tmp_path)
     (tmp_path / "labels/deep.json").write_text("[" * 100_000)
     (tmp_path / "labels/long.json").write_text(f"[{'9' * 9999}]")

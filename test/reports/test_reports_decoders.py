@@ -1,4 +1,4 @@
-"""Decoders of masks and images: any input is the right value or a DataError, soon and within bounds."""
+"""Decoders of masks and images: any input gives a correct value or DataError, quickly and within bounds."""
 
 from __future__ import annotations
 

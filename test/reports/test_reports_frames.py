@@ -1,4 +1,4 @@
-"""Frames of KITTI-MOTS are known by their number, never by their place."""
+"""Frames of KITTI-MOTS are identified by their number, not by their position."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_every_mask_lies_on_the_car_that_is_drawn(tmp_path: Path, kind: str, nam
             np.testing.assert_array_equal(mask, frame.image[..., 0] > 128)
 
 
-def test_lines_of_frames_without_an_image_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_frames_without_an_image_are_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     root = write(tmp_path, [1, 2], "txt", [line(1), line(2), line(3), line(0)])
     summary = DatasetSummary()
     clips = open_clips(root, on_error=lambda error: summary.problems.append(str(error)))
@@ -91,9 +93,7 @@ def test_lines_of_frames_without_an_image_are_named(tmp_path: Path, caplog: pyte
         (f"{line(1)}\n{line(1)}", "line 2: id: expected once in a frame, got 1001 again"),
     ],
 )
-def test_check_leaves_out_a_bad_line_alone_and_training_stops_there(
-    tmp_path: Path, bad: str, message: str
-) -> None:
+def test_check_skips_a_bad_line_and_training_stops_there(tmp_path: Path, bad: str, message: str) -> None:
     root = write(tmp_path, [1, 2], "txt", [bad, line(1, 1002), "", line(2)])
     summary = DatasetSummary()
     clips = open_clips(root, on_error=lambda error: summary.problems.append(str(error)))
@@ -112,7 +112,7 @@ def test_a_frame_may_be_written_as_the_official_tool_reads_it(tmp_path: Path, te
     assert open_clips(root)[0].frame(0).ids.tolist() == [1001]
 
 
-def test_images_without_a_number_of_their_own_are_refused() -> None:
+def test_images_without_a_unique_number_are_rejected() -> None:
     assert frame_numbers([Path("a_7.png"), Path("000012.png")]) == [7, 12]
     with pytest.raises(DataError, match="expected one that ends in the number"):
         frame_numbers([Path("left.png")])

@@ -1,4 +1,4 @@
-"""Hidden files, such as macOS' `._x`, and names that lead elsewhere: nowhere read, listed or written."""
+"""Hidden files, such as macOS' `._x`, and names outside the folder are not read, listed or written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bitmask(value: int) -> np.ndarray:
     return image
 
 
-def test_scoring_sees_no_hidden_file_in_any_format(tmp_path: Path) -> None:
+def test_scoring_ignores_hidden_files_in_every_format(tmp_path: Path) -> None:
     pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
     mask = run()
     line = f"0 1001 1 {SIZE[0]} {SIZE[1]} {mask['counts']}\n"
@@ -71,7 +71,7 @@ def test_scoring_sees_no_hidden_file_in_any_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", ".."])
-def test_a_clip_whose_name_leads_out_of_the_output_is_not_written(tmp_path: Path, name: str) -> None:
+def test_a_clip_name_outside_the_output_folder_is_not_written(tmp_path: Path, name: str) -> None:
     label = {"id": "1", "category": "car", "rle": run()}
     drive = [{"name": "0.jpg", "videoName": name, "frameIndex": 0, "labels": [label]}]
     (tmp_path / "in/labels").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A JPEG is whole or not by one rule, for the node, bags and data sets alike."""
+"""Node, bags and data sets use the same rule for truncated JPEG files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ READERS = [by_node, by_data_set, by_track]
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("padding", PADDING)
-def test_a_whole_jpeg_is_read_whatever_follows_it(
+def test_a_complete_jpeg_is_read_with_any_trailing_bytes(
     tmp_path: Path, read: Callable[[bytes, Path], object], kind: str, padding: str
 ) -> None:
     assert np.shape(read(KINDS[kind] + PADDING[padding], tmp_path / "a.jpg")) == (90, 160, 3)
@@ -82,7 +82,7 @@ def test_a_whole_jpeg_is_read_whatever_follows_it(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.97, 1 - 1 / 5000])
 @pytest.mark.parametrize("padding", ["nothing", "8 KB of zeros"])
-def test_a_cut_jpeg_is_refused_by_everyone(
+def test_a_truncated_jpeg_is_rejected_everywhere(
     tmp_path: Path, read: Callable[[bytes, Path], object], kind: str, part: float, padding: str
 ) -> None:
     data = KINDS[kind][: int(len(KINDS[kind]) * part)] + PADDING[padding]
@@ -91,7 +91,7 @@ def test_a_cut_jpeg_is_refused_by_everyone(
         read(data, tmp_path / "a.jpg")
 
 
-def test_check_names_the_cut_image_and_goes_on(tmp_path: Path) -> None:
+def test_check_reports_the_truncated_image_and_continues(tmp_path: Path) -> None:
     for number, data in enumerate([PLAIN, PLAIN[:2000], PLAIN + bytes(999)]):
         (tmp_path / f"{number}.jpg").write_bytes(data)
 
@@ -103,7 +103,7 @@ def test_check_names_the_cut_image_and_goes_on(tmp_path: Path) -> None:
 
 @settings(max_examples=300, deadline=200)
 @given(some.binary(max_size=4000), some.integers(0, len(PLAIN)))
-def test_any_bytes_are_whole_or_not_and_never_an_error(data: bytes, cut: int) -> None:
+def test_any_bytes_are_complete_or_not_without_an_exception(data: bytes, cut: int) -> None:
     assert is_whole(PLAIN + data)
     assert is_whole(PLAIN[:cut] + data) in (True, False)
     assert not is_whole(PLAIN[:cut]) or cut == len(PLAIN)

@@ -1,4 +1,4 @@
-"""pcan-score on BDD100K's files that are almost right: the official value, or one line."""
+"""`pcan-score` with damaged BDD100K files: the official value, or a one-line error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_ignored_names_are_ignored_regions(bdd: Callable[..., dict[str, Any]], n
     assert bdd(truth, [frame(0, label("1", "car", 3))])["FN"] == 0
 
 
-def test_boxes_beside_masks_do_not_count_and_it_is_said(
+def test_labels_with_boxes_only_do_not_count_with_a_warning(
     bdd: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     box = {"id": "9", "category": "car", "box2d": {"x1": 1, "y1": 1, "x2": 9, "y2": 9}}
@@ -149,7 +149,7 @@ def bitmask(path: Path, size: tuple[int, int] = SIZE) -> None:
     write_image(path, pixels)
 
 
-def test_bitmasks_of_another_size_or_video_are_named_and_missing_ones_are_missed(
+def test_bitmasks_of_another_size_or_video_are_reported_and_missing_ones_count_as_misses(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for video in ("v", "w"):

@@ -1,4 +1,4 @@
-"""`pcan-score` on JSON (YouTube-VIS, COCO, BDD100K): the official value, or one line of what is wrong."""
+"""`pcan-score` with damaged JSON (YouTube-VIS, COCO, BDD100K): the official value, or a one-line error."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ FINE = {
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_what_can_be_derived_scores_as_if_it_were_there(ap: Callable[..., float], name: str) -> None:
+def test_missing_values_that_can_be_derived_do_not_change_the_scores(
+    ap: Callable[..., float], name: str
+) -> None:
     assert ap(*FINE[name]) == pytest.approx(1)
 
 
@@ -240,7 +242,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_derived_is_one_line(
+def test_missing_values_that_cannot_be_derived_are_one_line(
     tmp_path: Path, ap: Callable[..., float], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     kind, truth, output, message = BAD[name]
@@ -253,7 +255,7 @@ def test_what_cannot_be_derived_is_one_line(
 
 
 @pytest.mark.parametrize("segmentation", [[[1, 2, 3, 4]], [], [[1, 2]]])
-def test_an_object_without_any_outline_is_left_out_and_named(
+def test_an_object_without_an_outline_is_skipped_and_reported(
     ap: Callable[..., float], caplog: pytest.LogCaptureFixture, segmentation: list[Any]
 ) -> None:
     other = TUBE | {"id": 12, "segmentations": [segmentation, None]}
@@ -264,7 +266,7 @@ def test_an_object_without_any_outline_is_left_out_and_named(
     assert [record.message.count("expected polygons of 3 corners") for record in caplog.records] == [1, 1]
 
 
-def test_results_of_categories_that_the_labels_lack_do_not_count_and_it_is_said(
+def test_results_of_unlabelled_categories_do_not_count_with_a_warning(
     ap: Callable[..., float], caplog: pytest.LogCaptureFixture
 ) -> None:
     more = [COCO_RESULTS[0] | {"category_id": k} for k in (8, 8, 9)]

@@ -1,4 +1,4 @@
-"""`pcan-score` on lines (KITTI-MOTS, MOT Challenge): the official value, or one line of what is wrong."""
+"""`pcan-score` with damaged text (KITTI-MOTS, MOT Challenge): the official value, or a one-line error."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def by_trackeval(truth: Path, predicted: Path) -> dict[str, Any]:
     return dict(results["KittiMOTS"][predicted.name]["COMBINED_SEQ"])
 
 
-def test_the_numbers_are_trackevals_own(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
+def test_the_metrics_equal_trackevals(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
     found = kitti(SOUND)
     expected = by_trackeval(tmp_path / "gt", tmp_path / "said")
 
@@ -100,7 +100,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_what_means_the_same_scores_the_same(kitti: Callable[..., dict[str, Any]], name: str) -> None:
+def test_equivalent_files_have_equal_scores(kitti: Callable[..., dict[str, Any]], name: str) -> None:
     assert kitti(SAME[name]) == kitti(SOUND)
 
 
@@ -162,14 +162,16 @@ def test_a_sequence_without_results_is_missed_with_one_warning(
     assert len(caplog.records) == 2
 
 
-def test_no_folder_of_results_is_refused(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
+def test_a_missing_folder_of_results_is_rejected(
+    tmp_path: Path, kitti: Callable[..., dict[str, Any]]
+) -> None:
     kitti(SOUND)
     with pytest.raises(DataError, match="none: folder: expected results"):
         score("kitti_mots", tmp_path / "gt", tmp_path / "none")
 
 
 @pytest.mark.parametrize("text", ["0002 empty 0 ²", "0002 empty 0 -5", "0002", "", "0002 empty 0 999999999"])
-def test_a_bad_seqmap_is_refused(tmp_path: Path, kitti: Callable[..., dict[str, Any]], text: str) -> None:
+def test_a_bad_seqmap_is_rejected(tmp_path: Path, kitti: Callable[..., dict[str, Any]], text: str) -> None:
     kitti(SOUND)
     (tmp_path / "seqmap").write_text(text)
     with pytest.raises(DataError, match="seqmap: line"):
@@ -190,7 +192,7 @@ def test_a_sequence_of_the_seqmap_may_have_spaces_in_its_name(
 
 @pytest.mark.parametrize("name", ["../../evil", "/evil", "a/b", "..", ".hidden", "a\0b"])
 @pytest.mark.parametrize("kind", ["kitti_mots", "mot_challenge"])
-def test_a_sequence_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_sequence_name_outside_the_folder_is_rejected(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / "seqmap").write_text(f"{name} empty 000000 000005\n")
     if kind == "mot_challenge":
         (tmp_path / "seqmap").write_text(f"name\n{name}\n")
@@ -198,7 +200,7 @@ def test_a_sequence_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: 
         score(kind, tmp_path, tmp_path, tmp_path / "seqmap")
 
 
-def test_a_frame_beyond_the_seqmap_is_named(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
+def test_a_frame_beyond_the_seqmap_is_reported(tmp_path: Path, kitti: Callable[..., dict[str, Any]]) -> None:
     kitti(SOUND)
     (tmp_path / "seqmap").write_text("0002 empty 000000 000003\n")
     with pytest.raises(
@@ -251,7 +253,7 @@ def mot(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         [text.replace(f"{BOX}", "0.0,0e0,1e1,+10.") for text in WALKED],
     ],
 )
-def test_boxes_that_mean_the_same_score_the_same(
+def test_equivalent_boxes_have_equal_scores(
     mot: Callable[..., dict[str, Any]], predicted: str | list[str]
 ) -> None:
     assert mot(predicted) == mot(WALKED) and mot(WALKED)["HOTA/HOTA"]["mean"] == 1
@@ -275,7 +277,7 @@ def test_a_bad_box_is_one_line(mot: Callable[..., dict[str, Any]], bad: str | by
         mot(bad)
 
 
-def test_boxes_without_a_surface_count_as_false_and_it_is_said(
+def test_boxes_without_area_count_as_false_positives_with_a_warning(
     mot: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     found = mot([*WALKED, "1,8,5,5,-3,4,1"])

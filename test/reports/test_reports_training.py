@@ -1,4 +1,4 @@
-"""Training on few classes, no objects, empty clips: it learns, or says in one line what is wrong."""
+"""Training with few classes, no objects or empty clips works, or ends with a one-line error."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def scene(*classes: str) -> LabeledFrame:
 @pytest.mark.parametrize(
     "classes", [("car",), ("pedestrian",), ("car", "pedestrian"), ("car", "bus", "rider"), ()]
 )
-def test_pairs_come_of_any_set_of_classes_and_of_none(tmp_path: Path, classes: tuple[str, ...]) -> None:
+def test_pairs_are_sampled_with_any_set_of_classes_and_with_none(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
     write_clip(tmp_path, "v", [scene(*classes), scene(*classes)])
 
     pairs = read_sources([str(tmp_path)], [], SMALL, seed=0, length=12)
@@ -55,7 +57,7 @@ def test_half_of_the_frames_may_be_empty(tmp_path: Path) -> None:
     assert any(len(sample.ids) for k in range(8) for sample in pairs[k])
 
 
-def test_a_clip_of_no_frames_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_clip_without_frames_is_rejected_by_name(tmp_path: Path) -> None:
     write_clip(tmp_path, "full", [scene("car")])
     write_clip(tmp_path, "hollow", [])
     (tmp_path / "images/hollow").mkdir()
@@ -64,7 +66,7 @@ def test_a_clip_of_no_frames_is_refused_by_name(tmp_path: Path) -> None:
         read_sources([str(tmp_path)], [], SMALL, seed=0, length=1)
 
 
-def test_nothing_left_to_train_on_is_refused(tmp_path: Path) -> None:
+def test_training_without_data_is_rejected(tmp_path: Path) -> None:
     write_clip(tmp_path, "v", [scene("car")])
 
     with pytest.raises(SourceError, match="expected clips to train on"):
@@ -80,7 +82,7 @@ def command(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("classes", [("car",), ("car", "pedestrian"), ()])
-def test_a_step_is_learnt_of_any_set_of_classes_and_of_none(
+def test_a_step_is_trained_with_any_set_of_classes_and_with_none(
     tmp_path: Path, command: list[str], classes: tuple[str, ...]
 ) -> None:
     write_clip(tmp_path / "data", "v", [scene(*classes), scene(*classes)])
@@ -90,7 +92,7 @@ def test_a_step_is_learnt_of_any_set_of_classes_and_of_none(
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_an_image_that_cannot_be_read_is_one_line_whichever_process_meets_it(
+def test_an_unreadable_image_is_one_line_in_any_process(
     tmp_path: Path, command: list[str], workers: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write_clip(tmp_path / "data", "v", [scene(), scene()])
@@ -108,7 +110,7 @@ def test_an_image_that_cannot_be_read_is_one_line_whichever_process_meets_it(
     assert len(message) == 1 and "expected a readable image, got 8 other bytes" in message[0]
 
 
-def test_an_error_of_data_goes_through_processes_and_stays_one_short_line() -> None:
+def test_a_data_error_passes_between_processes_as_one_short_line() -> None:
     error = DataError("a.json", "labels", "a list", f"{'x' * 9_000}\nand more")
 
     again = pickle.loads(pickle.dumps(error))

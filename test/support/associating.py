@@ -1,4 +1,4 @@
-"""Detections by hand, and one frame associated, for tests of the association."""
+"""Hand-made detections and the association of one frame, for tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def detections(boxes: Any, scores: Any, labels: Any = None, embeds: Any = None) 
 def advance(
     state: State, found: Detections, frame: int, config: TrackerConfig
 ) -> tuple[list[int], State, Detections]:
-    """Associate one frame; returns the kept detections' ids counted from 0, the next state and those."""
+    """Associate one frame; returns ids of the kept detections from 0, next state, and detections."""
     found = unique_detections(found, config)
     state = replace(state, frame_index=frame)
     assigned = match(found, state.tracks, state.unmatched, stamp=float(frame), config=config)

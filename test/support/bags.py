@@ -1,4 +1,4 @@
-"""Small bags, whole and broken, written message by message."""
+"""Small bags, intact and broken, written message by message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Squares(DrawnClip):
         return self.length
 
     def draw(self, index: int) -> LabeledFrame:
-        """Draw a car that moves right, and a person that moves down and is gone from the fifth frame on."""
+        """Draw a car that moves right, and a person that moves down and is absent from the fifth frame on."""
         places = {CAR: (5 + 3 * index, 10)} | ({PERSON: (60, 20 + 2 * index)} if index < 4 else {})
         image = pixels(places)
         masks = [
@@ -78,7 +78,7 @@ def drive(stamps: Iterable[float], topic: str = "/camera/image") -> Iterator[tup
 
 
 def cut(bag: Path, share: float) -> Path:
-    """Cut the end off a bag's storage file; returns the bag."""
+    """Truncate the storage file of a bag; returns the bag."""
     (file,) = (path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])

@@ -1,4 +1,4 @@
-"""The stand-in networks for several cameras at once, made of as many copies of those for one."""
+"""Stand-in networks for a batch of cameras, composed of copies of those for one camera."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.squares import MEMORY, NEXT, OUTPUTS
 
 
 def export_batched(folder: Path, cameras: int) -> Path:
-    """Write the telltale networks, also for several cameras at once, and return the model's folder."""
+    """Write the telltale networks, also for a batch of cameras; returns the model folder."""
     telltale.export_telltale(folder)
     single = onnx.load(folder / "frame.onnx")
     save(several(single, cameras), folder / "batch_frame.onnx")
@@ -32,7 +32,7 @@ def export_batched(folder: Path, cameras: int) -> Path:
 
 
 def several(single: onnx.ModelProto, cameras: int) -> onnx.ModelProto:
-    """Return a frame network for several cameras: copies side by side, and what each remembers."""
+    """Return a frame network for several cameras: copies side by side, with the memory of each."""
     graph = single.graph
     parts = [compose.add_prefix(single, f"c{n}_").graph for n in range(cameras)]
     nodes = [node for n, part in enumerate(parts) for node in (*taken_apart(n), *part.node)]
@@ -71,7 +71,7 @@ def put_together(name: str, cameras: int) -> onnx.NodeProto:
 
 
 def remembered(old: str, new: str, rank: int, cameras: int) -> list[onnx.NodeProto]:
-    """The next memory of the cameras that remember, the old one of the others."""
+    """The next memory of the cameras that remember, the previous one of the others."""
     make = helper.make_node
     rows = [make("Unsqueeze", [f"c{n}_{new}", "axis"], [f"row{n}_{new}"]) for n in range(cameras)]
     stacked = make("Concat", [f"row{n}_{new}" for n in range(cameras)], [f"all_{new}"], axis=0)
@@ -81,7 +81,7 @@ def remembered(old: str, new: str, rank: int, cameras: int) -> list[onnx.NodePro
 
 
 def widened(value: onnx.ValueInfoProto, cameras: int, *, axis: bool) -> onnx.ValueInfoProto:
-    """Return an input or output with as many rows, or with an axis of cameras in front."""
+    """Return an input or output with N times the rows, or with a leading camera dimension."""
     kind, (*sides,) = value.type.tensor_type, (d.dim_value for d in value.type.tensor_type.shape.dim)
     shape = [cameras, *sides] if axis else [cameras * sides[0], *sides[1:]]
     return helper.make_tensor_value_info(value.name, kind.elem_type, shape)

@@ -1,4 +1,4 @@
-"""A stand-in device with its TensorRT, and drives that look through a camera with it."""
+"""A stand-in device with its TensorRT, and image sequences of a camera for it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Bench:
 
 
 class Drive:
-    """Looks through one camera with random images and random slots; the same for a seed."""
+    """A camera with random images and random slots, reproducible by its seed."""
 
     def __init__(self, engine: Engine, seed: int) -> None:
         self._engine, self._random = engine, np.random.default_rng(seed)
@@ -57,7 +57,7 @@ class Drive:
         return image
 
     def look(self) -> list[np.ndarray]:
-        """Process one frame and return all that comes out of it."""
+        """Process one frame and return all outputs."""
         random = self._random
         if random.random() < 0.02:
             self.memory = None

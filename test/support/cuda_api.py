@@ -1,4 +1,4 @@
-"""Say what CUDA's Python bindings have: run as a script, since a process can load one version only."""
+"""Print the API of CUDA's Python bindings; run as a script, since a process can load one version only."""
 
 from __future__ import annotations
 

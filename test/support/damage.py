@@ -1,4 +1,4 @@
-"""Files that are almost right: one value of a JSON document changed or gone, one byte of a text another."""
+"""Damaged files: JSON documents with changed or missing values, texts with changed bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @some.composite
 def damaged(draw: some.DrawFn, document: Any, most: int = 2) -> Any:
-    """Draw the document with one or more of its values replaced by junk, taken out or there twice."""
+    """Draw the document with one or more of its values replaced by junk, removed or duplicated."""
     document = copy.deepcopy(document)
     for _ in range(draw(some.integers(1, most))):
         if not (paths := places(document)):
@@ -46,7 +46,7 @@ def damaged(draw: some.DrawFn, document: Any, most: int = 2) -> Any:
 
 @some.composite
 def scratched(draw: some.DrawFn, text: str) -> bytes:
-    """Draw the text with some of its bytes cut out and others put in."""
+    """Draw the text with some bytes removed and others inserted."""
     data = text.encode()
     start = draw(some.integers(0, len(data)))
     gone = draw(some.integers(0, 12))

@@ -43,12 +43,12 @@ class cudaStreamCaptureMode(IntEnum):
 
 
 class Fault(Exception):
-    """What work on a stream ran into."""
+    """An error of work on a stream."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Something that a stream will do, and the memory that it touches."""
+    """A piece of work of a stream, and the memory that it accesses."""
 
     run: Run
     accesses: tuple[Access, ...] = ()
@@ -66,14 +66,14 @@ class Queue:
         return self.handle
 
     def drain(self, last: Work | None = None) -> None:
-        """Do the work, all of it or up to and with one piece."""
+        """Run all work, or up to and including one piece."""
         while self.work and (last is None or last in self.work):
             self.work.pop(0).run()
 
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """What an event stands for since it was last recorded."""
+    """The position of an event when it was last recorded."""
 
     queue: Queue
     work: Work  # which does nothing
@@ -109,7 +109,7 @@ class FakeCudart:
         self._handles = iter(range(1, 1 << 30))
 
     def __getattribute__(self, name: str) -> Any:
-        """Count every call and let it fail where a test wants it to."""
+        """Count every call and let it fail if a test requests it."""
         value = object.__getattribute__(self, name)
         if not name.startswith("cuda") or not callable(value) or isinstance(value, type):
             return value
@@ -262,7 +262,7 @@ class FakeCudart:
     # For the fake TensorRT and for tests
 
     def enqueue(self, stream: int, work: Work) -> cudaError_t:
-        """Put work on a stream, or into the graph that it records."""
+        """Enqueue work on a stream, or add it to the graph that is captured."""
         queue = self.streams.get(stream)
         if queue is None:
             return cudaError_t.cudaErrorInvalidResourceHandle
@@ -279,7 +279,7 @@ class FakeCudart:
         return cudaError_t.cudaSuccess
 
     def _do(self, work: Run) -> cudaError_t:
-        """Do pending work; what it runs into is there to stay."""
+        """Run pending work; errors are sticky."""
         try:
             work()
         except Fault:
@@ -304,5 +304,5 @@ class FakeCudart:
 
 
 def inside(side: dict[int, NDArray[np.uint8]], address: int, size: int) -> bool:
-    """Return whether some bytes lie in one live allocation."""
+    """Return whether some bytes are inside one live allocation."""
     return any(begin <= address and address + size <= begin + a.nbytes for begin, a in side.items())

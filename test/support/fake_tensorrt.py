@@ -66,7 +66,7 @@ class ComputeCapability(IntEnum):
 
 
 class FakeTensorRt:
-    """The module; its fields say what should fail, and count what was done."""
+    """The module; its fields configure failures and count calls."""
 
     ILogger, IProgressMonitor, MemoryPoolType = ILogger, IProgressMonitor, MemoryPoolType
     NetworkDefinitionCreationFlag, ComputeCapability = NetworkDefinitionCreationFlag, ComputeCapability
@@ -188,7 +188,7 @@ class OnnxParser:
 
 
 class Engine:
-    """An engine, and the graph that runs in its place."""
+    """An engine, and the ONNX graph that runs instead."""
 
     device_memory_size_v2 = 1 << 20
 

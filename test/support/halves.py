@@ -1,4 +1,4 @@
-"""An exported model in 16 bits, or what 8 bits leave of it, without exporting it again."""
+"""An exported model converted to 16 bits, or its unquantised part, without another export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pcan_model.export.precision import narrow
 
 
 def halve(folder: Path, target: Path) -> Path:
-    """Copy an exported model, let what is heavy and not rounded compute in 16 bits, and return the copy."""
+    """Copy an exported model and convert its unquantised heavy layers to 16 bits; returns the copy."""
     shutil.copytree(folder, target)
     narrow(target)
     manifest = json.loads((target / "manifest.json").read_text())

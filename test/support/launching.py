@@ -45,7 +45,7 @@ class Launch:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def wait(self) -> int:
-        """Wait for the end and return the exit code."""
+        """Wait for the process to end and return the exit code."""
         return self.process.wait(PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""The few lines of message_filters that matter here, for where it is not installed: exact and approximate."""
+"""Minimal message_filters, exact and approximate, for machines where it is not installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcan_model.core.stamps import nanoseconds
 
 
 class SimpleFilter:
-    """Passes messages on to what is registered."""
+    """Passes messages to registered callbacks."""
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[..., None]] = []
@@ -24,7 +24,7 @@ class SimpleFilter:
 
 
 class ApproximateTimeSynchronizer(SimpleFilter):
-    """Hands on what is at most `slop` seconds apart, the newest first, once."""
+    """Passes messages that are at most `slop` seconds apart, the newest first, once."""
 
     def __init__(self, inputs: Sequence[SimpleFilter], queue_size: int, slop: float) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ApproximateTimeSynchronizer(SimpleFilter):
 
 
 class TimeSynchronizer(ApproximateTimeSynchronizer):
-    """Hands on what has the very same stamp."""
+    """Passes messages with equal stamps."""
 
     def __init__(self, inputs: Sequence[SimpleFilter], queue_size: int) -> None:
         super().__init__(inputs, queue_size, 0.0)

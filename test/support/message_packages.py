@@ -99,7 +99,7 @@ ament_package()
 
 
 def built(cache: Path) -> Path:
-    """Return the prefix of what is not installed, built into a cache if it is not there yet."""
+    """Return the prefix of the packages that are not installed, building them into a cache if needed."""
     wanted = {name: messages for name, messages in PACKAGES.items() if not importlib.util.find_spec(name)}
     digest = hashlib.sha256(f"{wanted}{USES}{MANIFEST}{CMAKE}{sys.prefix}".encode()).hexdigest()[:12]
     folder = cache / digest
@@ -147,7 +147,7 @@ def _loads(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes of the test run out while one builds."""
+    """Lock out other processes of the test run during a build."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""A clip in which textured blocks drift, and a tracker over it."""
+"""A clip of drifting textured blocks, and its tracks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def moving_blocks(frames: int, height: int = 128, width: int = 192, seed: int = 
 
 
 def track(engine: Engine, frames: list[Frame]) -> list[Tracks]:
-    """Return what a tracker says of every frame."""
+    """Return the tracks of every frame."""
     tracker, said = Tracker(engine), []
     state = tracker.start(UUID(int=1))
     for frame in frames:

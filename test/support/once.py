@@ -1,4 +1,4 @@
-"""What is made once for all processes that run the tests."""
+"""Fixtures that are made once for all processes of a test run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that the first process to ask for it has filled, and the others wait for.
+    """Return a folder that the first process to request it fills, while the others wait.
 
     name  of the folder; the same name is the same content
     make  writes into the new folder that it is given the path of

@@ -1,4 +1,4 @@
-"""One-stage PCAN small enough for tests, and where the published detector lies."""
+"""One-stage PCAN small enough for tests, and the path of the published detector."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def one_stage_config(**parts: dict[str, Any]) -> Config:
 
 
 def one_stage_net(config: Config | None = None, *, awake: bool = True, seed: int = 0) -> YoloxPCAN:
-    """Return a network of random weights whose scores tell cells apart; awake: the modules work too."""
+    """Return a network of random weights with distinct scores; awake: the modules have an effect, too."""
     torch.manual_seed(seed)
     net = YoloxPCAN(config or one_stage_config())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A released form small enough that a test of the real thing takes a second."""
+"""The released variant, small enough for tests of a second."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def fixed_released(**parts: dict[str, Any]) -> ReleasedPCAN:
 
 
 def dimmed(count: int = 4) -> list[Frame]:
-    """Return a scene of 114 x 190 whose light goes down, so that tracks go on; at the end it jumps aside."""
+    """Return a scene of 114 x 190 that darkens, so that tracks continue, and jumps aside at the end."""
     scene = blocks(128, 208, seed=5)[0].numpy()
     cut = [scene[:114, :190] * (1 - 0.003 * i) for i in range(count - 1)] + [scene[:114, 3:193]]
     return [Frame(np.ascontiguousarray(pixels, np.uint8), i / 10) for i, pixels in enumerate(cut)]
 
 
 def small_released(seed: int = 0, **parts: dict[str, Any]) -> ReleasedPCAN:
-    """Return a small network of random weights whose scores, masks and embeddings are apart."""
+    """Return a small network of random weights with distinct scores, masks and embeddings."""
     torch.manual_seed(seed)
     net = ReleasedPCAN(small_released_config(**parts))
     with torch.no_grad():

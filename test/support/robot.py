@@ -1,4 +1,4 @@
-"""A node under test in its own process and its own DDS domain, and a client that talks to it."""
+"""A node under test in its own process and DDS domain, and its client."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Robot:
         self.process, self.client, self.domain = process, client, domain
 
     def track(self, message: Image) -> Any:
-        """Send an image and return the tracks that come back."""
-        answer = self.client.exchange(message, PATIENCE, self.process.alive)
-        assert answer is not None, f"no tracks came back; the node says:\n{self.process.log()}"
-        return answer.message
+        """Send an image and return its tracks."""
+        reply = self.client.exchange(message, PATIENCE, self.process.alive)
+        assert reply is not None, f"no tracks came back; the node says:\n{self.process.log()}"
+        return reply.message
 
     def until(self, done: Callable[[], Any], what: str) -> None:
-        """Wait until something holds."""
+        """Wait until a condition holds."""
         assert self.client.wait(done, PATIENCE, self.process.alive), f"not {what}:\n{self.process.log()}"
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
@@ -75,7 +75,7 @@ class Robot:
         return self.call(SetParameters, "set_parameters", request).results[0]
 
     def collect(self, kind: Any, topic: str, quality: QoSProfile | int = 10) -> list[Any]:
-        """Subscribe to a topic and return the list that its messages will be in."""
+        """Subscribe to a topic and return the list to which its messages are appended."""
         messages: list[Any] = []
         self.client.node.create_subscription(kind, topic, messages.append, quality)
         return messages

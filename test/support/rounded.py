@@ -1,4 +1,4 @@
-"""Exported models in 8 bits, without exporting the graphs anew for each precision."""
+"""Exported models in 8 bits, without another export of the graphs for each precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine that sees what a script tells it: the tracker's tests need no network."""
+"""An engine with scripted detections, so that tests of the tracker need no network."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Thing:
     label: int = 2
 
     def moved(self, x: float, y: float = 0.0) -> Thing:
-        """Return the same object elsewhere."""
+        """Return the same object at another position."""
         x1, y1, x2, y2 = self.box
         return replace(self, box=(x1 + x, y1 + y, x2 + x, y2 + y))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the scripted engine carries: frames seen, and the look that wrote each bank row."""
+    """The memory of the scripted engine: frames seen, and the appearance that wrote each bank row."""
 
     frame: int
     bank: NDArray[np.int64]  # (M,) look, -1 where nothing was written
@@ -53,7 +53,7 @@ def small_config(**tracker: Any) -> Config:
 
 @dataclass
 class ScriptedEngine(Engine):
-    """Finds script[i] in frame i (nothing after its end); every mask fills its box."""
+    """Detects script[i] in frame i (nothing after its end); every mask fills its box."""
 
     script: Sequence[Sequence[Thing]]
     config: Config = field(default_factory=small_config)

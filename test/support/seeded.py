@@ -1,4 +1,4 @@
-"""Weights that follow from their names alone, as the recorded runs of the released code had them.
+"""Weights generated from the names of the tensors, as in the recorded runs of the released code.
 
 Each tensor has its own generator, seeded with the crc32 of its name in the released checkpoint; the
 factors keep a random network's features and scores apart (the rule and why: ../shared/parity/README.md).
@@ -41,7 +41,7 @@ def seeded_state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 
 def seeded(name: str, shape: tuple[int, ...], norms: set[str]) -> Tensor:
-    """Return one tensor; `norms` are the layers that normalise."""
+    """Return one tensor; `norms` are the normalisation layers."""
     layer, _, kind = name.rpartition(".")
     if kind == "num_batches_tracked":
         return torch.zeros(shape, dtype=torch.int64)

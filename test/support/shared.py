@@ -1,4 +1,4 @@
-"""Data that is kept beside the repository, never inside: PCAN_SHARED, or ../shared.
+"""Data outside the repository: PCAN_SHARED, or ../shared.
 
 PCAN_PARITY may name another place for the recorded numbers of the released code.
 """
@@ -16,7 +16,7 @@ PARITY = Path(os.environ.get("PCAN_PARITY") or SHARED / "parity")  # recorded fr
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
-    """Return the mark of tests that are skipped where a file or folder of the shared data is absent."""
+    """Return the mark of tests that are skipped if a file or folder of the shared data is missing."""
     return pytest.mark.skipif(not path.exists(), reason=absent(path))
 
 

@@ -23,7 +23,7 @@ PATIENCE = 30.0  # seconds
 
 
 def spin_until(node: Node, done: Callable[[], bool], patience: float) -> bool:
-    """Handle what arrives until something holds; returns whether it does."""
+    """Spin until a condition holds; returns whether it does."""
     end = time.monotonic() + patience
     while not done() and time.monotonic() < end:
         rclpy.spin_once(node, timeout_sec=0.05)
@@ -31,7 +31,7 @@ def spin_until(node: Node, done: Callable[[], bool], patience: float) -> bool:
 
 
 def publish(count: int) -> None:
-    """Publish images once somebody listens."""
+    """Publish images once there is a subscriber."""
     node = rclpy.create_node("camera")
     publisher = node.create_publisher(Image, TOPIC, BEST_EFFORT)
     image = Image(height=720, width=1280, step=3840, encoding="rgb8", data=bytes(720 * 3840))

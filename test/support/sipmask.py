@@ -58,7 +58,7 @@ def target(boxes: list[list[float]], size: tuple[int, int], ids: list[int] | Non
 
 
 def random_boxes(count: int, seed: int, size: float = 100) -> NDArray[np.float32]:
-    """Return boxes (count, 4) with two corners anywhere, a few of them inverted or without area."""
+    """Return boxes (count, 4) with random corners, some of them inverted or without area."""
     random = np.random.default_rng(seed)
     corners = random.uniform(0, size, (count, 2, 2))
     boxes = np.concatenate([corners.min(1), corners.max(1)], 1).astype(np.float32)

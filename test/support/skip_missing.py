@@ -1,4 +1,4 @@
-"""A plugin for pytest: a test whose optional packages are not installed is skipped, by name, not failed.
+"""A pytest plugin: tests whose optional packages are not installed are skipped with the package's name.
 
 `colcon test` uses it on machines that have what the robot needs, without torch; `make test` does not.
 """
@@ -16,7 +16,7 @@ MISSING = re.compile(r"ModuleNotFoundError: (?:No module named '?([\w.]+)'?|impo
 
 
 def missing_package(text: str) -> str:
-    """Return the optional package that a traceback ends on; empty where it is another error."""
+    """Return the missing optional package of a traceback; empty for other errors."""
     found = MISSING.findall(text)
     name = next(filter(None, found[-1])).partition(".")[0] if found else ""
     return "" if name in (*OWN, *ROBOT) else name
@@ -24,7 +24,7 @@ def missing_package(text: str) -> str:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, object, None]:
-    """Skip a whole file that imports what is missing."""
+    """Skip a file that imports a missing package."""
     report = (yield).get_result()  # type: ignore[attr-defined]
     name = missing_package(str(report.longrepr)) if report.outcome == "failed" else ""
     if name:
@@ -36,7 +36,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, object, None]:
-    """Skip a test that needs what is missing while it runs, or in a fixture."""
+    """Skip a test that needs a missing package, also in a fixture."""
     report = (yield).get_result()  # type: ignore[attr-defined]
     error = call.excinfo.value if call.excinfo else None
     causes = (error, error.__cause__ if error else None)

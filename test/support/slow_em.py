@@ -1,4 +1,4 @@
-"""The released EM written as loops over numbers, to compare with."""
+"""Reference implementation of the released EM with scalar loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def slow_fit(features: Tensor, weight: Tensor | None, mu: Tensor, temperature: float, steps: int) -> Tensor:
-    """Run the EM of one region number by number, in float64."""
+    """Run the EM of one region with scalar loops, in float64."""
     x, means = features.double().numpy(), mu.double().numpy()
     counts = np.ones(len(x)) if weight is None else weight.double().numpy()
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The released tracker's rules once more, one detection and one number at a time, to compare with."""
+"""Reference implementation of the released tracker with scalar loops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Known:
 
 @dataclass
 class SlowTracker:
-    """Tracks by plain loops; `step` returns the kept rows by falling score and the id of each."""
+    """A tracker with plain loops; `step` returns the kept rows by falling score, with their ids."""
 
     config: TrackerConfig
     tracks: dict[int, Known] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A network, images and batches small enough that a test of the real thing takes a second."""
+"""A network, images and batches small enough for tests of a second."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def small_config(**parts: dict[str, Any]) -> Config:
 
 
 def small_net(config: Config | None = None, seed: int = 0) -> PCAN:
-    """Return a network of random weights, its zero-initialised parts awake and its scores apart."""
+    """Return a network of random weights, with nonzero initialisation and distinct scores."""
     torch.manual_seed(seed)
     net = PCAN(config or small_config())
     wake(net)
@@ -77,7 +77,7 @@ def few_steps() -> PCAN:
 
 
 def wake(net: PCAN) -> None:
-    """Let a random network tell images apart: what starts at zero moves, what it says has unit variance.
+    """Let a random network respond to images: no weights are zero, and outputs have unit variance.
 
     Untouched, random layers flatten all differences; scores are then alike, and ties decide what is compared.
     """
@@ -130,7 +130,7 @@ def _standardise(layer: nn.Conv2d | nn.Linear, output: torch.Tensor, spread: flo
 
 
 def small_truth(objects: int, shift: int = 0, seed: int = 0) -> GroundTruth:
-    """Return what an image with some rectangles shows; `shift` moves them to the right."""
+    """Return an image with some rectangles and its labels; `shift` moves them to the right."""
     random = np.random.default_rng(seed)
     boxes = np.zeros((objects, 4), np.float32)
     masks = np.zeros((objects, HEIGHT, WIDTH), bool)

@@ -1,4 +1,4 @@
-"""Who may touch which memory when: refuses work that no event and no waiting puts in order (vector clocks).
+"""Race detection with vector clocks: rejects accesses that no event or wait orders.
 
 Every stream counts its work. An event takes along what its stream knew when it was recorded; who waits
 for the event knows that too. Two accesses to one place, one of them writing, by streams (or the host) of
@@ -34,7 +34,7 @@ class StreamOrder:
         self._last: dict[Access, Clock] = {}  # by stream, the number of the last work with this access
 
     def work(self, stream: int, accesses: Iterable[Access]) -> None:
-        """Take note of new work on a stream; fails where something else may still be at its memory."""
+        """Record new work on a stream; fails if another stream may still access its memory."""
         clock = self._clocks.setdefault(stream, {})
         join(clock, self._clocks[HOST])  # the host gave the work, so whatever it waited for is done
         clock[stream] = clock.get(stream, 0) + 1
@@ -43,7 +43,7 @@ class StreamOrder:
             self._last.setdefault(access, {})[stream] = clock[stream]
 
     def check(self, stream: int, access: Access) -> None:
-        """Fail where an earlier access of another stream is not known to be over."""
+        """Fail if an earlier access of another stream is not known to be finished."""
         known = self._clocks[stream]
         for other, numbers in self._last.items():
             if access.meets(other):
@@ -54,7 +54,7 @@ class StreamOrder:
                     )
 
     def snapshot(self, stream: int) -> Clock:
-        """Return what a stream knows now, for an event."""
+        """Return the clock of a stream, for an event."""
         return dict(self._clocks.setdefault(stream, {}))
 
     def learn(self, stream: int, clock: Clock) -> None:
@@ -62,7 +62,7 @@ class StreamOrder:
         join(self._clocks.setdefault(stream, {}), clock)
 
     def forget(self, begin: int, end: int) -> None:
-        """Forget memory that was freed: its address may come back."""
+        """Remove freed memory: its address may be reused."""
         self._last = {a: n for a, n in self._last.items() if a.end <= begin or end <= a.begin}
 
 

@@ -1,4 +1,4 @@
-"""The squares' networks, changed so that every state shows: what is remembered is in the outputs.
+"""The networks of `squares`, changed so that their outputs reveal every state.
 
 Embeddings and features tell the frame memory, masks tell the prototype bank. A buffer that is read or
 written in the wrong turn changes what comes out, in this frame or in a later one.

@@ -1,4 +1,4 @@
-"""What our code uses of TensorRT, and a look at whether a real version has it; run as a script, prints JSON.
+"""Check that a real TensorRT has the API that our code uses; run as a script, prints JSON.
 
 `python tensorrt_api.py MODULE` imports real bindings, over stub libraries where NVIDIA's are not there:
 classes, methods, enums and docstrings are then the real ones, only nothing can be made.
@@ -64,7 +64,7 @@ def main(name: str) -> None:
 
 
 def lacking(trt: Any, table: dict[str, dict[str, int | None]]) -> list[str]:
-    """Return what is used and not there, or not with that many arguments."""
+    """Return the parts of the API that are missing, or that take another number of arguments."""
     found = []
     for kind, attributes in table.items():
         value: Any = trt

@@ -1,4 +1,4 @@
-"""`torchrun` target: trains, then each process leaves its weights and the pairs it saw (OUT/rank<n>.pt)."""
+"""`torchrun` target: trains, then each process saves its weights and its pairs (OUT/rank<n>.pt)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pcan_model.training.losses import Losses
 
 
 class Watched(trainer.Trainer):
-    """A trainer that remembers itself and its pairs."""
+    """A trainer that records itself and its pairs."""
 
     last: Watched
 

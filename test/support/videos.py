@@ -1,4 +1,4 @@
-"""Small videos of known frames, whole, cut off, and with headers that say something else."""
+"""Small videos of known frames: complete, truncated, and with wrong headers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drawn(number: int) -> NDArray[np.uint8]:
 
 
 def write_video(path: Path, code: str, frames: int = FRAMES) -> Path:
-    """Encode a video by its four letters; an `.mp4` has its index before its frames."""
+    """Encode a video with a FourCC; an `.mp4` has its index before its frames."""
     target = path.with_name(f"slow_{path.name}") if path.suffix == ".mp4" else path
     writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*code), RATE, (WIDTH, HEIGHT))
     assert writer.isOpened(), (code, path.suffix)
@@ -36,14 +36,14 @@ def write_video(path: Path, code: str, frames: int = FRAMES) -> Path:
 
 
 def cut_off(path: Path, share: float) -> Path:
-    """Keep the beginning of a file only."""
+    """Truncate a file."""
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     return path
 
 
 def announce(path: Path, frames: int) -> Path:
-    """Let the header of a Matroska file say that it lasts as long as so many frames."""
+    """Set the duration in the header of a Matroska file to a number of frames."""
     data = bytearray(path.read_bytes())
     place = data.index(DURATION) + len(DURATION)
     data[place : place + 8] = struct.pack(">d", frames / RATE * 1000)

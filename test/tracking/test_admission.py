@@ -1,4 +1,4 @@
-"""Which detections of a camera are tracked: by class, score, size and place in its image."""
+"""Filter of the detections of a camera by class, score, size and image region."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def admitted(admission: Admission, detections: Detections) -> list[int]:
 THREE = found((0, 0, 10, 20), (50, 50, 60, 55), (90, 60, 190, 98))
 
 
-def test_unless_told_otherwise_everything_is_admitted_as_it_is() -> None:
+def test_by_default_everything_is_admitted_unchanged() -> None:
     assert EVERYTHING.admit(THREE, HALF) is THREE
     assert len(EVERYTHING.admit(found(), HALF)) == 0
 
 
-def test_each_class_has_its_own_least_score() -> None:
+def test_each_class_has_its_own_lowest_score() -> None:
     assert admitted(Admission(np.array([0.5, 0.7, 0.6], np.float32)), THREE) == [0, 2]
 
 
@@ -51,7 +51,7 @@ def test_an_object_mostly_inside_a_polygon_is_ignored() -> None:
     assert admitted(Admission(ignored=Regions((nearer.astype(np.int32),))), THREE) == [0]
 
 
-def test_an_image_of_any_size_says_where_nothing_is_tracked() -> None:
+def test_an_image_of_any_size_defines_ignored_regions() -> None:
     left = np.zeros((2, 4), np.uint8)
     left[:, :2] = 255
     assert admitted(Admission(ignored=Regions(images=(left,))), THREE) == [2]

@@ -55,13 +55,13 @@ def test_bisoftmax_equals_the_slow_sum() -> None:
     np.testing.assert_allclose(bisoftmax(a, f32(b)), softmax_by_loops(a @ b.T), rtol=1e-5)
 
 
-def test_bisoftmax_bears_huge_embeddings() -> None:
+def test_bisoftmax_is_stable_for_huge_embeddings() -> None:
     a = np.eye(3, dtype=np.float32) * 1e4
 
     np.testing.assert_allclose(bisoftmax(a, a), np.eye(3))
 
 
-def test_duplicates_go_whatever_their_class_and_dropped_ones_drop_others() -> None:
+def test_duplicates_of_any_class_are_removed_and_removed_ones_remove_others() -> None:
     boxes = [[0, 0, 100, 10], [20, 0, 120, 10], [40, 0, 140, 10]]  # neighbours overlap by 2/3
 
     kept = unique_detections(
@@ -73,14 +73,14 @@ def test_duplicates_go_whatever_their_class_and_dropped_ones_drop_others() -> No
     assert first.rows.tolist() == [0], "the third overlaps only the dropped second"
 
 
-def test_weak_duplicates_go_at_a_lower_overlap() -> None:
+def test_weak_duplicates_are_removed_at_a_lower_overlap() -> None:
     boxes = [[0, 0, 100, 10], [40, 0, 140, 10]]  # overlap 60 / 140
 
     assert len(unique_detections(detections(boxes, [0.9, 0.31]), CONFIG)) == 2
     assert len(unique_detections(detections(boxes, [0.9, 0.29]), CONFIG)) == 1
 
 
-def test_the_surer_detection_takes_the_track_and_the_other_gets_none() -> None:
+def test_the_detection_with_the_higher_score_takes_the_track() -> None:
     score = f32([[0.6, 0.1], [0.9, 0.2]])
 
     assert assign(score, f32([0.9, 0.8]), 2, CONFIG).tolist() == [0, NONE]
@@ -91,11 +91,11 @@ def test_a_match_needs_more_than_the_least_similarity() -> None:
     assert assign(f32([[0.51]]), f32([0.9]), 1, CONFIG).tolist() == [0]
 
 
-def test_a_weak_detection_that_fits_a_track_is_suppressed() -> None:
+def test_a_weak_detection_that_resembles_a_track_is_suppressed() -> None:
     assert assign(f32([[0.9]]), f32([0.3]), 1, CONFIG).tolist() == [SUPPRESSED]
 
 
-def test_what_fits_a_backdrop_best_gets_no_track() -> None:
+def test_a_detection_most_similar_to_a_backdrop_gets_no_track() -> None:
     assert assign(f32([[0.6, 0.7]]), f32([0.9]), 1, CONFIG).tolist() == [NONE]
 
 
@@ -105,7 +105,7 @@ def test_different_classes_never_match() -> None:
     assert match(found, [track([0, 0, 9, 9], 0)], (), stamp=0, config=CONFIG).tolist() == [NONE]
 
 
-def test_overlap_tells_apart_what_looks_the_same() -> None:
+def test_overlap_separates_objects_of_equal_appearance() -> None:
     looks = np.eye(8, dtype=np.float32)[[0, 0]] * 10
     found = detections([[50, 0, 59, 9], [0, 0, 9, 9]], [0.9, 0.8], embeds=looks)
     tracks = [track([0, 0, 9, 9], 0), track([30, 0, 39, 9], 0, velocity=f32([10, 0]))]
@@ -143,7 +143,7 @@ def test_sort_iou_equals_trying_every_pairing() -> None:
     assert by_overlap(found, tracks, match_iou=0.0) == list(best)
 
 
-def test_sort_iou_looks_where_the_track_should_be_and_never_across_classes() -> None:
+def test_sort_iou_uses_predicted_boxes_and_never_matches_across_classes() -> None:
     tracks = [track([0, 0, 10, 10], 0, velocity=f32([50, 0]))]
 
     assert by_overlap(detections([[100, 0, 110, 10]], [0.9]), tracks, stamp=2.0) == [0]
@@ -152,7 +152,7 @@ def test_sort_iou_looks_where_the_track_should_be_and_never_across_classes() -> 
     assert by_overlap(detections([[0, 0, 10, 10]], [0.2]), tracks) == [NONE], "too weak to continue one"
 
 
-def test_sort_iou_does_not_look_at_the_embeddings() -> None:
+def test_sort_iou_ignores_the_embeddings() -> None:
     tracks = [track([0, 0, 10, 10], 0), track([50, 0, 60, 10], 1)]
     swapped = detections([[50, 0, 60, 10], [0, 0, 10, 10]], [0.9, 0.8])  # looks 0 and 1
 
@@ -167,7 +167,7 @@ def test_prediction_moves_a_box_by_its_velocity_and_never_back() -> None:
     np.testing.assert_allclose(predict(moving, 0.0), [0, 0, 4, 2])
 
 
-def test_backdrops_are_the_ownerless_that_overlap_no_better_box() -> None:
+def test_backdrops_are_unmatched_detections_that_overlap_no_better_box() -> None:
     boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [50, 0, 60, 10], [80, 0, 90, 10]]
     found = detections(boxes, [0.9, 0.6, 0.5, 0.4])
 

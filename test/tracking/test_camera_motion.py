@@ -1,4 +1,4 @@
-"""The camera's motion, from the image: what stands still tells it, and where nothing does, it is unknown."""
+"""Camera motion is estimated from the static background, and unknown without it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_pan_is_found_in_pixels_of_the_network() -> None:
     np.testing.assert_allclose(found.matrix, [[1, 0, 16], [0, 1, -6]], atol=0.4)
 
 
-def test_what_moves_inside_the_tracks_boxes_is_not_looked_at() -> None:
+def test_motion_inside_the_boxes_of_tracks_is_ignored() -> None:
     before, now = seen(60, 40), seen(60, 40)
     bus = scene(seed=1)[:HEIGHT, :240]
     before[:, :240], now[:, 20:260] = bus, bus  # it covers three quarters of the image
@@ -52,7 +52,7 @@ def test_what_moves_inside_the_tracks_boxes_is_not_looked_at() -> None:
     [None, np.full((HEIGHT, WIDTH), 90, np.uint8), scene(1)[:HEIGHT, :WIDTH], seen(0, 0)[:-2]],
     ids=["no earlier image", "nothing to see", "another place", "another shape"],
 )
-def test_where_nothing_fits_the_motion_is_unknown(before: NDArray[np.uint8] | None) -> None:
+def test_without_a_consistent_fit_the_motion_is_unknown(before: NDArray[np.uint8] | None) -> None:
     assert camera_motion(before, seen(60, 40), NOBODY, LETTERBOX).matrix is None
 
 

@@ -1,4 +1,4 @@
-"""The filter of a box: the same at every frame rate, sure of itself as often as it says."""
+"""The motion filter is independent of the frame rate, and its uncertainty is consistent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_gate_of_13_3_keeps_99_of_100_true_pairs() -> None:
     assert np.mean(apart <= 13.3) == pytest.approx(0.99, abs=0.003)
 
 
-def test_what_is_unseen_longer_may_be_farther_away() -> None:
+def test_uncertainty_grows_while_a_track_is_not_detected() -> None:
     known, beside = followed(10, 1, speed=0.0), (BOX + f32([32, 0, 32, 0]))[None]
 
     soon, late = (motion.distances(beside, [motion.predict(known, t)])[0, 0] for t in (1.1, 2.0))
@@ -61,7 +61,7 @@ def test_what_is_unseen_longer_may_be_farther_away() -> None:
     assert soon > 13.3 > late
 
 
-def test_time_that_runs_back_leaves_the_box() -> None:
+def test_a_stamp_that_goes_back_does_not_move_the_box() -> None:
     known = followed(10, 1, speed=60.0)
 
     np.testing.assert_array_equal(motion.predict(known, 0.2).mean, known.mean)
@@ -75,7 +75,7 @@ def test_a_box_follows_the_camera() -> None:
     np.testing.assert_allclose(moved, BOX * 2 + f32([-30, 5, -30, 5]))
 
 
-def test_an_unknown_motion_of_the_camera_widens_where_the_box_may_be() -> None:
+def test_an_unknown_camera_motion_increases_the_uncertainty() -> None:
     known, beside = followed(10, 1, speed=0.0), (BOX + f32([36, 0, 36, 0]))[None]
     unknown, still = CameraMotion(None, 640), CameraMotion(STILL, 640)
 

@@ -1,4 +1,4 @@
-"""What each switch of the association does; without them the paper's rules stand (test_association.py)."""
+"""Effect of each setting of the association; the rules of the paper are in test_association.py."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def ids(tracks: Tracks) -> list[int]:
     return [i.track_id for i in sorted(tracks.found(), key=lambda i: i.box[0])]
 
 
-def test_an_id_does_not_go_over_to_what_is_out_of_reach() -> None:
+def test_an_id_does_not_change_to_an_object_out_of_reach() -> None:
     script = [[CAR], [CAR], [CAR.moved(120)]]  # gone; another one of its looks, far away
 
     assert ids(run(script, rate=2, iou_weight=0.0)[2]) == [1], "by looks alone, it is the only one"
     assert ids(run(script, rate=2, **GATED | {"iou_weight": 0.0})[2]) == [2]
 
 
-def test_what_is_out_of_reach_does_not_compete_by_its_looks() -> None:
+def test_pairs_out_of_reach_do_not_compete_by_appearance() -> None:
     script = [[CAR, TWIN.moved(60)]] * 3
 
     assert ids(run(script, iou_weight=0.0)[2]) != [1, 2], "each of two equal looks is worth only a half"
     assert ids(run(script, **GATED | {"iou_weight": 0.0})[2]) == [1, 2]
 
 
-def test_a_pair_that_looks_too_different_never_matches() -> None:
+def test_a_pair_with_too_different_embeddings_never_matches() -> None:
     script = [[CAR], [replace(CAR, look=3)]]
 
     assert ids(run(script)[1]) == [1]
@@ -81,7 +81,7 @@ def test_a_pair_that_looks_too_different_never_matches() -> None:
 
 
 @pytest.mark.parametrize("rate", [30, 10, 5])
-def test_the_same_world_has_the_same_ids_at_every_rate(rate: int) -> None:
+def test_the_same_scene_has_the_same_ids_at_every_rate(rate: int) -> None:
     """A car is hidden for a second while it drives on; a van stands still."""
 
     def seen(time: float) -> list[Thing]:
@@ -103,7 +103,7 @@ def test_frames_and_seconds_both_have_to_pass_before_a_track_is_removed() -> Non
     assert ids(run(script, rate=10, lost_frames=2, lost_seconds=0.25)[-1]) == [2, 3]
 
 
-def test_a_pan_by_the_gap_of_two_cars_breaks_no_id() -> None:
+def test_a_pan_by_the_distance_of_two_cars_keeps_the_ids() -> None:
     places, pan = [0, 0, 60, 120], (0, 0, 60, 120)
     row = [replace(CAR, box=(120, 60, 160, 90)).moved(60 * k) for k in range(3)]
     script = [[thing.moved(-shift) for thing in row] for shift in places]
@@ -112,7 +112,7 @@ def test_a_pan_by_the_gap_of_two_cars_breaks_no_id() -> None:
     assert ids(run(script, pan=pan, **GATED)[-1]) != [1, 2, 3], "each is where its neighbour was"
 
 
-def test_a_weak_detection_in_its_place_continues_the_track_and_leaves_its_looks() -> None:
+def test_a_weak_detection_at_the_predicted_position_continues_the_track_but_not_its_embedding() -> None:
     weak = replace(CAR, score=0.2, look=5)
     script = [[CAR, VAN], [weak, VAN], [CAR.moved(4), VAN]]
 
@@ -122,7 +122,7 @@ def test_a_weak_detection_in_its_place_continues_the_track_and_leaves_its_looks(
     assert ids(kept[2]) == [2, 1]
 
 
-def test_the_second_pass_takes_sure_ones_only_if_told() -> None:
+def test_the_second_pass_takes_strong_detections_only_if_configured() -> None:
     script = [[CAR, VAN], [replace(CAR, look=5), VAN, replace(TWIN, look=1, score=0.5)]]
 
     assert 1 not in [i.track_id for i in run(script, second_pass="weak")[1].found() if i.box[0] == 100]
@@ -131,7 +131,7 @@ def test_the_second_pass_takes_sure_ones_only_if_told() -> None:
     ]
 
 
-def test_a_track_keeps_the_class_that_most_sure_detections_had() -> None:
+def test_a_track_keeps_the_class_with_most_votes() -> None:
     truck = replace(CAR, label=3, score=0.6)
     script = [[CAR], [CAR], [truck], [truck], [truck], [truck]]
 
@@ -142,7 +142,7 @@ def test_a_track_keeps_the_class_that_most_sure_detections_had() -> None:
     assert labels(class_momentum=0.3) == [2, 2, 2, 2, 3, 3]
 
 
-def test_a_birth_is_shown_once_it_was_found_twice_and_one_frame_tracks_never() -> None:
+def test_a_track_is_published_once_detected_twice_and_one_frame_tracks_never() -> None:
     ghost = replace(VAN, score=0.75)
     script = [[CAR], [CAR, ghost], [CAR], [CAR, replace(TWIN, look=3, score=0.75)]]
     script += [[CAR, replace(TWIN, look=3, score=0.75)]]
@@ -154,7 +154,7 @@ def test_a_birth_is_shown_once_it_was_found_twice_and_one_frame_tracks_never() -
     assert said[-1].instances[-1].state == NEW
 
 
-def test_a_sure_birth_and_one_at_a_low_rate_are_shown_at_once() -> None:
+def test_a_birth_with_a_high_score_or_at_a_low_rate_is_published_at_once() -> None:
     script = [[CAR], [CAR, VAN]]
     two: dict[str, Any] = {"confirm_frames": 2}
 
@@ -163,7 +163,7 @@ def test_a_sure_birth_and_one_at_a_low_rate_are_shown_at_once() -> None:
     assert ids(run(script, rate=2, **two)[1]) == [2, 1]
 
 
-def test_a_birth_that_is_not_shown_hides_no_pixel() -> None:
+def test_an_unconfirmed_track_hides_no_pixel() -> None:
     over = replace(VAN, box=CAR.box, score=0.95).moved(15)
     script = [[CAR], [CAR, over]]
 

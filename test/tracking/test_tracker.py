@@ -79,7 +79,7 @@ def test_a_lost_track_moves_on_with_an_empty_mask() -> None:
     assert lost.mask.area == 0 and not said[3].found()
 
 
-def test_a_reset_restarts_at_one_under_another_name() -> None:
+def test_a_reset_restarts_at_one_with_another_session() -> None:
     tracker = Tracker(ScriptedEngine([[CAR]]))
 
     first = tracker.step(tracker.start(), blank(0))[1].instances[0]
@@ -122,7 +122,7 @@ def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
     assert said[1].instances[0].score == pytest.approx(0.4)
 
 
-def test_a_backdrop_keeps_its_likeness_from_taking_a_track() -> None:
+def test_a_backdrop_prevents_a_similar_detection_from_taking_a_track() -> None:
     clutter = replace(VAN, score=0.6)
     seen_before = run([[CAR, clutter], [clutter]])
     never_seen = run([[CAR], [clutter]])
@@ -131,13 +131,13 @@ def test_a_backdrop_keeps_its_likeness_from_taking_a_track() -> None:
     assert states(never_seen, 1) == [NEW, TRACKED], "alone, a detection fits the only track"
 
 
-def test_a_backdrop_grown_sure_starts_a_track_of_its_own() -> None:
+def test_a_backdrop_with_a_higher_score_starts_its_own_track() -> None:
     said = run([[CAR, replace(VAN, score=0.6)], [CAR, VAN]])
 
     assert states(said, 2) == [None, NEW]
 
 
-def test_a_full_bank_gives_up_the_longest_lost() -> None:
+def test_a_full_bank_removes_the_tracks_lost_longest() -> None:
     def crowd(first: int, count: int) -> list[Thing]:
         return [
             Thing(first + i, (12.0 * i, 5.0 * (first % 8), 12.0 * i + 8, 5.0 * (first % 8) + 4))
@@ -154,7 +154,7 @@ def test_a_full_bank_gives_up_the_longest_lost() -> None:
     assert engine.strangers == 0, "a row given to another object starts afresh"
 
 
-def test_every_found_track_writes_one_row_and_only_new_ones_are_fresh() -> None:
+def test_every_detected_track_writes_one_row_and_only_new_ones_are_fresh() -> None:
     engine = ScriptedEngine([[CAR, VAN], [VAN, BUS, replace(CAR, score=0.1, look=9)]])
     said = follow(engine, 2)
 
@@ -165,7 +165,7 @@ def test_every_found_track_writes_one_row_and_only_new_ones_are_fresh() -> None:
     assert len(set(second.owner[second.has > 0])) == 2
 
 
-def test_masks_never_overlap_and_the_surer_object_keeps_the_pixels() -> None:
+def test_masks_do_not_overlap_and_the_higher_score_keeps_the_pixels() -> None:
     under = replace(VAN, box=(20, 12, 50, 40), score=0.8)
     car, van = run([[CAR, under]])[0].instances
 
@@ -173,7 +173,7 @@ def test_masks_never_overlap_and_the_surer_object_keeps_the_pixels() -> None:
     assert car.mask.area == 20 * 10 and van.mask.area == 30 * 28 - 10 * 8
 
 
-def test_masks_may_overlap_where_the_configuration_says_so() -> None:
+def test_masks_may_overlap_if_configured() -> None:
     under = replace(VAN, box=(20, 12, 50, 40), score=0.8)
     tracker = Tracker(ScriptedEngine([[CAR, under]], small_config(overlap=True)))
     _, tracks = tracker.step(tracker.start(), blank(0))
@@ -226,14 +226,14 @@ def test_every_nth_frame_enters_the_memory() -> None:
     assert engine.remembered == [True, False, False, True, False, False, True]
 
 
-def test_a_tracker_refuses_a_bank_of_another_size() -> None:
+def test_a_tracker_rejects_a_bank_of_another_size() -> None:
     engine = ScriptedEngine([])
 
     with pytest.raises(ValueError, match=r"capacity: expected 8, .* got 9"):
         Tracker(engine, replace(engine.config.tracker, capacity=9))
 
 
-def test_a_stopwatch_books_the_whole_step_on_its_parts() -> None:
+def test_a_stopwatch_assigns_the_whole_step_to_its_parts() -> None:
     tracker, stopwatch = Tracker(ScriptedEngine([[CAR]])), Stopwatch()
     tracker.step(tracker.start(), blank(0), stopwatch)
 
@@ -272,7 +272,7 @@ class InTurn(Together):
 
 
 @pytest.mark.parametrize(("kind", "launches"), [(Together, [[0, 1], [1]]), (InTurn, [[0], [1], [1]])])
-def test_cameras_are_run_together_where_the_engine_can_and_in_turn_elsewhere(
+def test_cameras_are_batched_if_the_engine_supports_it_and_run_in_turn_otherwise(
     kind: type[Together], launches: list[list[int]]
 ) -> None:
     engine = kind([[CAR], [CAR.moved(4)], [CAR.moved(8)]])

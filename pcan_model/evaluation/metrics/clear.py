@@ -127,7 +127,7 @@ def tally(frames: Sequence[Compared]) -> Tally:
 
 
 def hops(frames: Sequence[Compared]) -> int:
-    """Count how often a track goes over to another true object: an ID switch seen from the track's side."""
+    """Count how often a track changes to another true object: an ID switch from the side of the track."""
     followed: dict[int, int] = {}  # track id to the true object that it found last
     count = 0
     for pair in (pair for found in pairs(frames) for pair in found):

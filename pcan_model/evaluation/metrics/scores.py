@@ -36,7 +36,7 @@ HEADS = {
     "large": "R >2000",
 }
 NOTES = """sum: counts of all classes together, also of false objects in classes that never occur.
-hops: a track goes over to another true object; IDSw: a true object goes over to another track.
+hops: a track changes to another true object; IDSw: a true object changes to another track.
 mean: plain mean of the classes that occur in the labels; its counts are theirs.
 R: share of the true objects of that area (pixels of the label) found at mask IoU >= 0.5."""
 

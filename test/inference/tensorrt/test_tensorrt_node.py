@@ -111,8 +111,8 @@ def test_it_tracks_and_a_failing_device_makes_it_inactive(
         assert "Building: 50 % done" in r.process.log()
         assert "tensorrt, the fastest that works here" in r.process.log()
         reports = r.collect(DiagnosticArray, "/diagnostics")
-        answers = [r.track(image(pixels({CAR: (5 + n, 10)}), 1 + n / 10)) for n in range(6)]
-        assert [i.track_id for answer in answers for i in answer.instances] == [1] * 6
+        replies = [r.track(image(pixels({CAR: (5 + n, 10)}), 1 + n / 10)) for n in range(6)]
+        assert [i.track_id for reply in replies for i in reply.instances] == [1] * 6
         r.until(lambda: reports and reports[-1].status[0].values, "reported")
         values = {v.key: v.value for v in reports[-1].status[0].values}
         assert (values["backend"], values["precision"]) == ("tensorrt", "fp32")
@@ -150,11 +150,11 @@ def test_no_memory_and_a_failed_copy_make_it_inactive_without_an_answer(
         right = r.client.node.create_publisher(Image, "/right/image", 1)
         r.until(right.get_subscription_count, "listening to the right camera")
         fault.write_text(what)
-        answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
+        replies = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
         right.publish(image(pixels({CAR: (5, 10)}), 1.1, frame="right"))
         r.until(lambda: r.state() == "inactive", "inactive")
         assert re.search(f"the engine is lost, the node becomes inactive: {message}", r.process.log())
-        assert not answers and "Traceback" not in r.process.log()
+        assert not replies and "Traceback" not in r.process.log()
 
 
 def test_without_memory_at_the_start_it_ends_with_the_reason_or_takes_another_backend(
@@ -191,16 +191,16 @@ def test_two_cameras_are_served_in_one_launch_or_in_turn(
         assert "tensorrt, 2 cameras in one launch" in r.process.log(), r.process.log()
         right = r.client.node.create_publisher(Image, "/right/image", 1)
         r.until(right.get_subscription_count, "listening to the right camera")
-        answers = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
+        replies = r.collect(TrackedInstanceArray, "/pcan_tracker/camera1/tracks")
         reports = r.collect(DiagnosticArray, "/diagnostics")
         for n in range(6):
             right.publish(image(pixels({CAR: (60 - n, 30)}), 1 + n / 10, frame="right"))
             left = r.track(image(pixels({CAR: (5 + n, 10)}), 1 + n / 10, frame="left"))
             assert (left.header.frame_id, left.frame_index) == ("left", n)
             assert [i.track_id for i in left.instances] == [1]
-            r.until(lambda n=n: len(answers) == n + 1, "answered")
-        assert [a.frame_index for a in answers] == list(range(6))
-        assert {i.track_id for a in answers for i in a.instances} == {1}
+            r.until(lambda n=n: len(replies) == n + 1, "answered")
+        assert [a.frame_index for a in replies] == list(range(6))
+        assert {i.track_id for a in replies for i in a.instances} == {1}
         r.until(lambda: reports and len(reports[-1].status) == 2, "reported")
         values = {v.key: v.value for v in reports[-1].status[0].values}
         assert "2 cameras at once" in values["engine"]

@@ -161,7 +161,7 @@ class Gate:
     def on_bad(self, camera: int, error: Exception) -> None:
         self.errors.append(f"{camera}: {error}")
 
-    def on_lost(self, cameras: tuple[int, ...], error: EngineLost) -> None:
+    def on_failure(self, cameras: tuple[int, ...], error: EngineLost) -> None:
         self.errors.append(f"lost: {error}")
 
     def wait(self, count: int) -> None:

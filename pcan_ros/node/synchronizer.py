@@ -1,4 +1,4 @@
-"""Images of one instant from several cameras, put together by message_filters; the rest is counted."""
+"""Synchronises the images of several cameras with message_filters and counts those without a match."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from pcan_model.core.stamps import nanoseconds
 from pcan_ros.node.parameters import ParameterError
 
-QUEUE = 10  # images of a camera that wait for their partners; longer queues match no more, later
+QUEUE = 10  # images of a camera that wait for a match; a longer queue only adds latency
 
 
 def message_filters(mode: str) -> Any:
-    """Return the package; raises ParameterError where it is not installed."""
+    """Return the package message_filters; raises ParameterError if it is not installed."""
     try:
         import message_filters as package
     except ModuleNotFoundError as error:
@@ -21,13 +21,13 @@ def message_filters(mode: str) -> Any:
             raise
         install = "sudo apt-get install ros-$ROS_DISTRO-message-filters"
         raise ParameterError(
-            f"sync: {mode} needs message_filters, which is not installed: {install}"
+            f"sync: {mode} requires message_filters, which is not installed: {install}"
         ) from None
     return package
 
 
-class CamerasInStep:
-    """Takes every camera's images, one thread at a time, and hands on those of one instant together."""
+class ImageSynchronizer:
+    """Collects the images of all cameras and delivers matching ones together; not thread-safe."""
 
     def __init__(
         self,
@@ -36,25 +36,25 @@ class CamerasInStep:
         slop: float,
         *,
         deliver: Callable[[tuple[Any, ...]], None],
-        lose: Callable[[int, int], None],
+        count_unmatched: Callable[[int, int], None],
         back: float = 0.5,
     ) -> None:
-        """Start with nothing.
+        """Create a synchroniser.
 
         mode     exact, or approximate: stamps at most `slop` seconds apart
-        deliver  takes a message of each camera
-        lose     takes a camera and how many of its images found no partners
-        back     seconds that a stamp may go back before what waits is forgotten, as in a bag that loops
+        deliver  receives one message of each camera
+        lose     receives a camera and the number of its images without a match
+        back     a stamp that goes back by more seconds, as when a bag loops, discards the waiting images
         """
         self._filters = message_filters(mode)
         self._mode, self._slop, self._back = mode, slop, round(back * 1e9)
-        self._deliver, self._lose = deliver, lose
+        self._deliver, self._count_unmatched = deliver, count_unmatched
         self._waiting: list[deque[int]] = [deque() for _ in range(cameras)]  # stamps, nanoseconds
         self._newest = [0] * cameras
         self._begin()
 
     def put(self, camera: int, message: Any) -> None:
-        """Take an image; its instant is handed on when the last of its partners is here."""
+        """Add an image; it is delivered with its matches as soon as all have arrived."""
         stamp, waiting = nanoseconds(message.header.stamp), self._waiting[camera]
         if stamp < self._newest[camera] - self._back:
             self.clear()
@@ -62,13 +62,13 @@ class CamerasInStep:
         waiting.append(stamp)
         if len(waiting) > QUEUE:
             waiting.remove(min(waiting))  # as message_filters does
-            self._lose(camera, 1)
+            self._count_unmatched(camera, 1)
         self._inputs[camera].signalMessage(message)
 
     def clear(self) -> None:
-        """Forget what waits for partners."""
+        """Discard the images that wait for a match."""
         for camera, waiting in enumerate(self._waiting):
-            self._lose(camera, len(waiting))
+            self._count_unmatched(camera, len(waiting))
             waiting.clear()
             self._newest[camera] = 0
         self._begin()
@@ -82,11 +82,11 @@ class CamerasInStep:
         synchronizer.registerCallback(self._on_instant)
 
     def _on_instant(self, *messages: Any) -> None:
-        """Hand an instant on; what is older has missed it."""
+        """Deliver matching images; older ones can no longer be matched."""
         for camera, message in enumerate(messages):
             stamp, waiting = nanoseconds(message.header.stamp), self._waiting[camera]
             later = [each for each in waiting if each > stamp]
-            self._lose(camera, len(waiting) - len(later) - (stamp in waiting))
+            self._count_unmatched(camera, len(waiting) - len(later) - (stamp in waiting))
             waiting.clear()
             waiting.extend(later)
         self._deliver(messages)

@@ -1,4 +1,4 @@
-"""Cameras in step: images of one instant are tracked together; what finds no partners is counted."""
+"""Synchronised cameras: images with matching stamps are tracked together, others are counted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.client.client import Client
 from pcan_ros.node.camera import TimeLimits
-from pcan_ros.node.in_step import QUEUE, CamerasInStep, message_filters
 from pcan_ros.node.parameters import ParameterError, Settings
 from pcan_ros.node.pipeline import FrameResult, Pipeline
+from pcan_ros.node.synchronizer import QUEUE, ImageSynchronizer, message_filters
 
 ROOT = Path(__file__).resolve().parents[2]
 CAR = 2
@@ -44,13 +44,13 @@ class Instants:
 
     def __init__(self) -> None:
         self.delivered: list[tuple[int, ...]] = []
-        self.lost = [0, 0, 0]
+        self.unmatched = [0, 0, 0]
 
     def deliver(self, messages: Sequence[Any]) -> None:
         self.delivered.append(tuple(round(m.header.stamp.nanosec / 1e6) for m in messages))
 
-    def lose(self, camera: int, number: int) -> None:
-        self.lost[camera] += number
+    def count_unmatched(self, camera: int, number: int) -> None:
+        self.unmatched[camera] += number
 
 
 def message(milliseconds: int) -> Any:
@@ -58,67 +58,69 @@ def message(milliseconds: int) -> Any:
     return SimpleNamespace(header=SimpleNamespace(stamp=stamp))
 
 
-def cameras(mode: str, slop: float = 0.02, number: int = 2) -> tuple[CamerasInStep, Instants]:
+def cameras(mode: str, slop: float = 0.02, number: int = 2) -> tuple[ImageSynchronizer, Instants]:
     seen = Instants()
-    return CamerasInStep(number, mode, slop, deliver=seen.deliver, lose=seen.lose), seen
+    return ImageSynchronizer(
+        number, mode, slop, deliver=seen.deliver, count_unmatched=seen.count_unmatched
+    ), seen
 
 
-def test_images_with_the_same_stamp_come_together_whatever_their_order() -> None:
-    in_step, seen = cameras("exact", number=3)
+def test_images_with_the_same_stamp_are_delivered_together_in_any_order() -> None:
+    synchronized, seen = cameras("exact", number=3)
     for camera, stamp in ((0, 100), (1, 100), (1, 200), (0, 200), (2, 100), (2, 200)):
-        in_step.put(camera, message(stamp))
+        synchronized.put(camera, message(stamp))
     assert seen.delivered == [(100, 100, 100), (200, 200, 200)]
-    assert seen.lost == [0, 0, 0]
+    assert seen.unmatched == [0, 0, 0]
 
 
-def test_an_image_whose_partner_never_came_is_counted_when_a_later_instant_is_complete() -> None:
-    in_step, seen = cameras("exact")
+def test_an_unmatched_image_is_counted_when_later_images_match() -> None:
+    synchronized, seen = cameras("exact")
     for camera, stamp in ((0, 100), (0, 200), (1, 200), (0, 300)):
-        in_step.put(camera, message(stamp))
+        synchronized.put(camera, message(stamp))
     assert seen.delivered == [(200, 200)]
-    assert seen.lost[:2] == [1, 0], "300 may still find one"
+    assert seen.unmatched[:2] == [1, 0], "300 may still find one"
 
 
 @pytest.mark.parametrize(("slop", "delivered"), [(0.02, [(100, 115)]), (0.01, [])])
-def test_approximate_instants_are_within_the_slop(slop: float, delivered: list[tuple[int, int]]) -> None:
-    in_step, seen = cameras("approximate", slop)
-    in_step.put(0, message(100))
-    in_step.put(1, message(115))
+def test_approximate_matches_are_within_the_slop(slop: float, delivered: list[tuple[int, int]]) -> None:
+    synchronized, seen = cameras("approximate", slop)
+    synchronized.put(0, message(100))
+    synchronized.put(1, message(115))
     assert seen.delivered == delivered
 
 
-def test_a_camera_without_partners_loses_what_the_queue_cannot_hold() -> None:
-    in_step, seen = cameras("exact")
+def test_a_camera_without_matches_loses_images_beyond_its_queue() -> None:
+    synchronized, seen = cameras("exact")
     for stamp in range(0, 10 * (QUEUE + 5), 10):
-        in_step.put(0, message(stamp))
-    assert seen.lost[:2] == [5, 0]
+        synchronized.put(0, message(stamp))
+    assert seen.unmatched[:2] == [5, 0]
 
 
-def test_a_bag_that_loops_finds_its_instants_again() -> None:
-    in_step, seen = cameras("exact")
+def test_images_match_again_after_a_bag_loops() -> None:
+    synchronized, seen = cameras("exact")
     for stamp in (800, 900):
-        in_step.put(0, message(stamp))
+        synchronized.put(0, message(stamp))
     for stamp in range(0, 10 * QUEUE, 10):
-        in_step.put(0, message(stamp))
-        in_step.put(1, message(stamp))
-    assert len(seen.delivered) == QUEUE and seen.lost[:2] == [2, 0]
+        synchronized.put(0, message(stamp))
+        synchronized.put(1, message(stamp))
+    assert len(seen.delivered) == QUEUE and seen.unmatched[:2] == [2, 0]
 
 
-def test_cleared_it_forgets_what_waits_and_counts_it() -> None:
-    in_step, seen = cameras("exact")
-    in_step.put(0, message(100))
-    in_step.clear()
-    in_step.put(1, message(100))
-    assert not seen.delivered and seen.lost[:2] == [1, 0]
+def test_clearing_discards_and_counts_the_waiting_images() -> None:
+    synchronized, seen = cameras("exact")
+    synchronized.put(0, message(100))
+    synchronized.clear()
+    synchronized.put(1, message(100))
+    assert not seen.delivered and seen.unmatched[:2] == [1, 0]
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "message_filters", None)
-    with pytest.raises(ParameterError, match=r"sync: exact needs message_filters, .*-message-filters$"):
+    with pytest.raises(ParameterError, match=r"sync: exact requires message_filters, .*-message-filters$"):
         message_filters("exact")
 
 
-def test_a_single_camera_has_nothing_to_be_in_step_with() -> None:
+def test_a_single_camera_cannot_be_synchronised() -> None:
     with pytest.raises(ParameterError, match="sync: expected none for a single camera, got exact"):
         Settings(sync="exact")
 
@@ -135,7 +137,7 @@ class Log:
     def on_bad(self, camera: int, error: Exception) -> None:
         raise AssertionError(error)
 
-    on_lost: Any = on_bad
+    on_failure: Any = on_bad
 
 
 def drawn(milliseconds: int) -> Any:
@@ -144,11 +146,13 @@ def drawn(milliseconds: int) -> Any:
     return made
 
 
-def test_an_instant_is_replaced_as_a_whole_and_tracked_as_a_whole(tmp_path: Path) -> None:
+def test_matching_images_are_replaced_together_and_tracked_together(tmp_path: Path) -> None:
     log, engine = Log(), OnnxEngine(export_squares(tmp_path / "squares"), 1)
-    pipeline = Pipeline(Tracker(engine), 2, TimeLimits(), log, in_step=True)
+    pipeline = Pipeline(Tracker(engine), 2, TimeLimits(), log, synchronized=True)
     put = pipeline.mailbox.put_together
-    cameras = CamerasInStep(2, "exact", 0.0, deliver=lambda m: put(m, 0.0), lose=pipeline.mailbox.lose)
+    cameras = ImageSynchronizer(
+        2, "exact", 0.0, deliver=lambda m: put(m, 0.0), count_unmatched=pipeline.mailbox.count_unmatched
+    )
     for stamp in (100, 200, 300):
         for camera in range(2):
             pipeline.mailbox.arrived(camera)
@@ -161,10 +165,10 @@ def test_an_instant_is_replaced_as_a_whole_and_tracked_as_a_whole(tmp_path: Path
         (1, 300_000_000),
     ]
     counts = pipeline.mailbox.counts(0)
-    assert (counts.received, counts.replaced, counts.alone, counts.dropped) == (3, 2, 0, 2)
+    assert (counts.received, counts.replaced, counts.unmatched, counts.dropped) == (3, 2, 0, 2)
 
 
-def test_over_dds_two_cameras_answer_the_same_instants(
+def test_over_dds_two_cameras_publish_tracks_with_equal_stamps(
     tmp_path: Path,
 ) -> None:
     """Of camera 0 there are twice as many images; the node gets whichever package this test has."""
@@ -185,9 +189,9 @@ def test_over_dds_two_cameras_answer_the_same_instants(
             left.client.send(image(pixels({CAR: (10, 10)}), instant + 0.5))
             left.client.send(image(pixels({CAR: (11, 10)}), instant + 1.0))
             right.send(image(pixels({CAR: (12, 10)}), instant + 1.0))
-            left.until(lambda n=instant: len(left.client.answers) > n, "answered")
-            assert right.wait(lambda n=instant: len(right.answers) > n, PATIENCE)
-        stamps = [[a.message.header.stamp for a in c.answers] for c in (left.client, right)]
+            left.until(lambda n=instant: len(left.client.replies) > n, "answered")
+            assert right.wait(lambda n=instant: len(right.replies) > n, PATIENCE)
+        stamps = [[a.message.header.stamp for a in c.replies] for c in (left.client, right)]
         assert stamps[0] == stamps[1] and [stamp.sec for stamp in stamps[0]] == [1, 2, 3]
         left.until(lambda: len(left.client.statuses) == 3, "three statuses")
         status = left.client.statuses[-1]
