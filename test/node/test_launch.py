@@ -139,8 +139,8 @@ def test_show_plays_the_bag_when_the_tracker_is_active_and_skips_missing_package
     there.clear()
     lines = launch_file("show")._parts(context_of(values))[:2]
     assert [line.named["msg"].split(":")[1] for line in lines] == [
-        " play is left out",
-        " foxglove is left out",
+        " play is skipped",
+        " foxglove is skipped",
     ]
 
 

@@ -57,8 +57,8 @@ def test_regions_apply_to_all_cameras_or_to_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (Settings(classes="car,lorry"), "classes: expected one of pedestrian, .*; got 'lorry'"),
-        (Settings(class_scores="lorry=0.4"), "class_scores: expected one of pedestrian, .*; got 'lorry'"),
+        (Settings(classes="car,lorry"), "classes: expected classes of pedestrian, .*; got 'lorry'"),
+        (Settings(class_scores="lorry=0.4"), "class_scores: expected classes of pedestrian, .*; got 'lorry'"),
         (Settings(class_scores="car"), "class_scores: expected CLASS=SCORE .*, got 'car'"),
         (Settings(class_scores="car=1.5"), "class_scores: expected CLASS=SCORE .*, got 'car=1.5'"),
         (Settings(class_scores="car=nan"), "class_scores: expected CLASS=SCORE .*, got 'car=nan'"),
