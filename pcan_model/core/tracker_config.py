@@ -73,6 +73,9 @@ class TrackerConfig:
         high=1e6,
         runtime=True,
     )
+    gate_iou: float = share(
+        0.3, "IoU with the predicted box from which on the gate does not apply (kalman)", runtime=True
+    )
     camera_motion: bool = setting(
         False, "compensate predicted boxes for the camera's motion, estimated from the image (kalman)"
     )

@@ -142,7 +142,8 @@ def within_reach(
         return None
     reach = np.ones((len(found), len(known.labels)), np.bool_)
     if apart is not None and gated:
-        reach[:, : known.tracks] = apart <= config.gate
+        overlap = box_iou(found.boxes, known.boxes[: known.tracks])
+        reach[:, : known.tracks] = (apart <= config.gate) | (overlap >= config.gate_iou)
     if choosy:
         reach &= cosine(found.embeds, known.embeds) >= config.least_cosine
     return reach

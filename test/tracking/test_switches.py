@@ -66,6 +66,14 @@ def test_an_id_does_not_change_to_an_object_out_of_reach() -> None:
     assert ids(run(script, rate=2, **GATED | {"iou_weight": 0.0})[2]) == [2]
 
 
+def test_a_box_that_overlaps_the_predicted_one_is_never_gated() -> None:
+    whole = replace(CAR, box=(100, 60, 160, 110))  # no longer partly hidden: IoU 0.4
+    script = [*[[CAR]] * 12, [whole]]
+
+    assert ids(run(script, rate=25, **GATED)[-1]) == [1]
+    assert ids(run(script, rate=25, **GATED | {"gate_iou": 1.0})[-1]) == [2]
+
+
 def test_pairs_out_of_reach_do_not_compete_by_appearance() -> None:
     script = [[CAR, TWIN.moved(60)]] * 3
 
