@@ -24,10 +24,10 @@ SINCE_AMPERE = ("8.6", "8.9")
 Folders = dict[str, Path]  # of exported models, by precision
 
 
-def sizes(folders: Folders, precision: str, graph: str) -> list[int]:
-    """Build the engines of two generations and return their sizes in bytes."""
+def sizes(folders: Folders, precision: str, graph: str, generations: int = 2) -> list[int]:
+    """Build the engines of some generations and return their sizes in bytes."""
     path = folders[precision] / f"{graph}.onnx"
-    options = (BuildOptions(of, level=0) for of in GENERATIONS.get(precision, SINCE_AMPERE))
+    options = (BuildOptions(of, level=0) for of in GENERATIONS.get(precision, SINCE_AMPERE)[-generations:])
     return [len(build_engine(BINDINGS, path, each).plan) for each in options]
 
 
@@ -66,9 +66,9 @@ def r50(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 
 @pytest.mark.parametrize(("graph", "half", "eighth"), [("frame", 0.6, 0.75), ("instance", 0.9, 1.0)])
-def test_a_resnet_builds_for_two_generations_and_is_smaller_in_fewer_bits(
+def test_a_resnet_builds_in_every_precision_and_is_smaller_in_fewer_bits(
     r50: Folders, graph: str, half: float, eighth: float
 ) -> None:
-    built = {precision: max(sizes(r50, precision, graph)) for precision in r50}
+    built = {precision: max(sizes(r50, precision, graph, 1)) for precision in r50}
     assert built["fp16"] < half * built["fp32"], built
     assert max(built["int8"], built["fp8"]) < eighth * built["fp16"], built
