@@ -51,9 +51,10 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     runtime: bool = False,
+    aliases: tuple[str, ...] = (),
 ) -> T:
     """Return a dataclass field with a default and the metadata of `About`."""
-    known = About(description, unit, low, high, choices, runtime)
+    known = About(description, unit, low, high, choices, runtime, aliases)
     described: T = field(default=default, metadata={KEY: known})
     return described
 

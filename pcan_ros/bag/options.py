@@ -62,4 +62,4 @@ class LabelOptions:
     storage: Storage = setting("mcap", "storage plugin of rosbag2")
     prefix: str = setting("/pcan_tracker", "prefix of the new topics")
     raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
-    no_images: bool = setting(False, "write tracks only")
+    no_images: bool = setting(False, "write tracks only", aliases=("--no-pictures",))
