@@ -1,9 +1,9 @@
-"""Draw the tracks over the very image that they were found in.
+"""Draw the tracks over the image in which they were detected.
 
     python3 image_with_tracks.py --ros-args -r image:=/camera/image_raw -r tracks:=/pcan_tracker/tracks
 
-Tracks have the stamp of their image, so exact synchronisation finds the pair. The queue holds the images of
-the time that tracking takes: at 30 Hz and 0.2 s these are 6; images that the tracker dropped find no partner.
+Tracks have the stamp of their image, so exact synchronisation pairs them. The queue must hold the images that
+arrive while one is tracked, 6 at 30 Hz and 0.2 s. Images that the tracker dropped are not paired.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ImageWithTracks(Node):
         self._pairs.registerCallback(self.paint)
 
     def paint(self, image: Image, tracks: TrackedInstanceArray) -> None:
-        """Publish one image with what was found in it."""
+        """Publish one image with its tracks drawn on it."""
         pixels = np.array(self._bridge.imgmsg_to_cv2(image, desired_encoding="bgr8"))
         for instance in tracks.instances:
             mask = decode(instance.mask, tracks.image_height, tracks.image_width)  # (H, W), 1 on the object

@@ -1,9 +1,9 @@
-"""The tracker and a node of your own in one process, served by one executor.
+"""The tracker and your own node in one process, with one executor.
 
     python3 one_process.py --ros-args -r /pcan_tracker/image:=/camera/image_raw
 
-The network runs in the tracker's own thread and Python's lock is free meanwhile, so callbacks go on. C++
-component containers load no Python: beside those the tracker is a process of its own.
+The network runs in a thread of the tracker and releases Python's GIL, so callbacks continue to run. C++
+component containers cannot load Python nodes; next to them the tracker needs its own process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Counter(Node):
 
 
 def spin(tracker: TrackerNode, counter: Counter) -> None:
-    """Start the tracker and serve both nodes until Ctrl-C."""
+    """Start the tracker and spin both nodes until Ctrl-C."""
     executor = SingleThreadedExecutor(context=tracker.context)
     executor.add_node(counter)
     executor.add_node(tracker)
@@ -43,7 +43,7 @@ def spin(tracker: TrackerNode, counter: Counter) -> None:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        tracker.close()  # waits for the image at hand
+        tracker.close()  # waits for the image being processed
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Two trackers in one launch: `ros2 launch ./two_trackers.launch.py front_cameras:=/front/image`.
 
-The arguments of each have a prefix here, as plain ones would reach both. `GroupAction(scoped=True)` keeps
-what is given to an include from all that follows it.
+The arguments of each tracker have a prefix, because without one they would apply to both.
+`GroupAction(scoped=True)` keeps the arguments of an include from affecting what follows it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEFAULTS = {  # prefix: the arguments of its tracker that are offered, with thei
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Start both."""
+    """Start both trackers."""
     parts = [part for prefix in DEFAULTS for part in (*_arguments(prefix), _tracker(prefix))]
     return LaunchDescription(parts)
 

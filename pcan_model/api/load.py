@@ -1,4 +1,4 @@
-"""Loads a model that tracks videos, cameras and images."""
+"""Load a model to track videos, cameras and images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pcan_model.tracking.tracker import Tracker
 
 
 class VideoTracker:
-    """A loaded model; every call of `track` begins anew, without tracks."""
+    """A loaded model; each call of `track` starts without tracks."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -30,13 +30,13 @@ class VideoTracker:
         return tuple(self._tracker.engine.config.classes)
 
     def track(self, source: Source) -> Iterator[TrackedFrame]:
-        """Track what a source shows, image by image.
+        """Track the objects in a source, image by image.
 
         source  a video, an image, a folder of images or a bag; a camera's number (0) or a URL (rtsp://…);
-                an iterable of images, (H, W, 3) uint8 RGB, or of Frame, which has a time
+                an iterable of images, (H, W, 3) uint8 RGB, or of Frame, which includes the time
 
-        A live source yields its newest image and never waits for a slow reader. Raises DataError at once if
-        the source cannot be opened; warns at the end of a file that was cut off.
+        A live source yields its newest image; older ones are skipped if the caller is slow. Raises DataError
+        at once if the source cannot be opened; warns at the end of a truncated file.
         """
         footage = open_footage(source)
         return self._track(footage, warn=footage is not source)
@@ -63,14 +63,14 @@ def load(
 ) -> VideoTracker:
     """Load a model for tracking; needs no torch.
 
-    model    street or street_tiny, which come with the package; the folder of an exported model; or
-             `hf://OWNER/NAME` on the Hugging Face hub
+    model    street or street_tiny, which are included in the package; the folder of an exported model; or
+             `hf://OWNER/NAME` on the Hugging Face Hub
     backend  onnxruntime, openvino or tensorrt; auto selects the fastest that works
-    size     input size of a model with several, such as 384x640, or largest; empty for the model's default
+    size     input size for models with several, such as 384x640, or largest; empty for the model's default
     threads  CPU threads, 0 for one per core
     classes  names of the classes to track; empty for all
     region   where objects are tracked: corners such as "0,600 1280,600 1280,720" in pixels, or the path of
-             an image that is above 0 there; several separated by `;`, empty for everywhere
+             an image that is above 0 there; separate several by `;`; empty for the whole image
     ignore   where nothing is tracked, in the same form
 
     Raises ModelError for a model or an option that cannot be used, AdmissionError for an unknown class or an

@@ -1,4 +1,4 @@
-"""What was tracked in one image, as arrays and in the forms of other libraries."""
+"""Tracked objects of one image, as arrays and in the formats of other libraries."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """An image and the N objects that were found in it; N may be 0, and all arrays have the same order."""
+    """An image and the N objects detected in it; N may be 0, and all arrays have the same order."""
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     time: float  # of the image, seconds
     index: int  # of the image in its source, from 0
     name: str  # file name of the image, or one made of its index
-    tracks: Tracks  # all tracks, also those not found in this image
+    tracks: Tracks  # all tracks, including those not detected in this image
     classes: tuple[str, ...]  # of the model
 
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class TrackedFrame:
 
     @property
     def objects(self) -> tuple[TrackedInstance, ...]:
-        """Return the objects with all that is known of them, such as `velocity` and `age`."""
+        """Return the objects with all their attributes, such as `velocity` and `age`."""
         return self.tracks.found()
 
     @property
@@ -43,12 +43,12 @@ class TrackedFrame:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Return the track id of every object, (N,); from 1, the same in every image of an object."""
+        """Return the track id of every object, (N,); starts at 1 and is constant for an object."""
         return np.array([each.track_id for each in self.objects], np.int64)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return the class name of every object, N of them."""
+        """Return the N class names of the objects."""
         return tuple(self.classes[each.label] for each in self.objects)
 
     @property
@@ -67,7 +67,7 @@ class TrackedFrame:
         return np.array([each.box for each in self.objects], np.float32).reshape(-1, 4)
 
     def to_supervision(self) -> Detections:
-        """Return the objects for the library supervision, with ids, masks and class names."""
+        """Return the objects as supervision.Detections, with ids, masks and class names."""
         try:
             from supervision import Detections
         except ModuleNotFoundError as error:
@@ -83,7 +83,7 @@ class TrackedFrame:
         )
 
     def to_coco(self, image_id: int | None = None) -> list[dict[str, Any]]:
-        """Return the objects as annotations of COCO, with `score` and `track_id`; ready for JSON.
+        """Return the objects as COCO annotations with `score` and `track_id`, ready for JSON.
 
         image_id  `index` if None; `category_id` counts from 1 in the order of `classes`
         """

@@ -26,7 +26,7 @@ from pcan_model.visualization.render import SHEET, evenly, save_image
 EXPLANATION = """\
 Inspect a data set in any format that training and evaluation read; the format is detected from its files.
 
-  pcan-data check /data/KITTI_MOTS                     counts by class, and every problem
+  pcan-data check /data/KITTI_MOTS                     counts by class and all problems
   pcan-data show  /data/bdd100k --split val --out sheet.png
   pcan-data convert drives --to youtube_vis --out drives_vis
 """
@@ -48,7 +48,7 @@ class DataOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowOptions(DataOptions):
-    """The clips to draw, and where."""
+    """The clips to draw, and the image to write."""
 
     out: Path = setting(Path("sheet.png"), "image to write")
     frames: int = setting(SHEET, "number of frames, evenly spaced", low=1)
@@ -56,7 +56,7 @@ class ShowOptions(DataOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions(DataOptions):
-    """The clips to convert, and to what."""
+    """The clips to convert, and the target format."""
 
     to: str = field(metadata=about("format to write", choices=TARGETS))
     out: Path = field(metadata=about("folder to write; must not exist"))
@@ -105,12 +105,12 @@ def _convert(options: ConvertOptions) -> int:
 
 
 def _report_problems(clips: Sequence[Clip]) -> int:
-    """Print what could not be read of the clips; returns the exit code."""
+    """Print the parts of clips that could not be read; returns the exit code."""
     return report_problems("pcan-data", [problem for clip in clips for problem in clip.problems()])
 
 
 def _run_steps(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
-    """Run frame by frame with a progress bar."""
+    """Run the steps, one per frame, with a progress bar."""
     counts = [clip.count for clip in clips]
     total = None if None in counts else sum(count or 0 for count in counts)
     with tqdm(total=total, unit="frame", desc=title) as bar:
@@ -121,10 +121,10 @@ def _run_steps(steps: Iterable[str], clips: Sequence[Clip], title: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     formats = "\n".join(f"  {known.name:18} {known.expected}" for known in DATASET_FORMATS)
-    epilog = f"formats, and the files they are recognised by:\n{formats}"
+    epilog = f"formats and the files that identify them:\n{formats}"
     parser = command_parser("pcan-data", EXPLANATION, epilog)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add(commands, "check", "count what is there, name every problem (exit code 1)", _check, DataOptions)
+    _add(commands, "check", "count the contents, list all problems (exit code 1)", _check, DataOptions)
     _add(commands, "show", "draw frames with their labels into one image", _show, ShowOptions)
     _add(commands, "convert", "write the clips in another format", _convert, ConvertOptions)
     return parser

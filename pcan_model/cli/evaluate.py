@@ -15,26 +15,26 @@ from pcan_model.evaluation.setup import OpenSetup, Setup
 
 EXPLANATION = """\
 Track every clip of a data set (KITTI-MOTS, BDD100K, YouTube-VIS, or images/<video>/*.jpg and
-labels/<video>.json) and compute metrics per class, over all classes, and as the official tools of
-BDD100K and YouTube-VIS do.
+labels/<video>.json) and compute metrics per class, over all classes, and as in the official tools of
+BDD100K and YouTube-VIS.
 
   pcan-evaluate pcan_street --weights street.safetensors --data drives
   pcan-evaluate models/street_tiny --engine onnx --data drives --jobs 4 --out out
 
---out writes report.html, report.json and the predictions of every clip. The same command again reuses
-existing predictions, so that it can be resumed. Machines share the work by --shard; with a common
---out, or with --merge, the last command evaluates everything:
+--out writes report.html, report.json and the predictions of every clip. An interrupted evaluation is
+resumed by repeating the command, which reuses existing predictions. --shard divides the work among
+machines; with a common --out, or with --merge, the last command evaluates everything:
 
   pcan-evaluate … --shard 1/2 --out a;  pcan-evaluate … --shard 2/2 --out b
   pcan-evaluate … --merge a b --out all
 
   pcan-evaluate models/street_tiny --engine onnx --via node --rate 1 --data drives
 
---via node writes every clip as a rosbag2 and plays it to a node of its own, each frame after the result
-of the last, so that the metrics equal those without a node. With --rate R it plays all again in
-real time and reports the cost of dropped frames and latency.
+--via node writes every clip as a rosbag2 and plays it to a separate node, sending each frame after the
+result of the previous one, so that the metrics equal those without a node. With --rate R it plays all
+clips again in real time and reports the cost of dropped frames and latency.
 
-The figures come from TrackEval: pip install scipy && pip install --no-deps trackeval==1.3.0
+The metrics are computed by TrackEval: pip install scipy && pip install --no-deps trackeval==1.3.0
 """
 
 

@@ -35,7 +35,7 @@ from pcan_model.visualization.render import render
 from pcan_model.visualization.window import window
 
 EXPLANATION = """\
-Track what a video, a folder of images, a bag, a camera or a stream shows; draw the tracks and write them.
+Track the objects in a video, a folder of images, a bag, a camera or a stream; draw and write the tracks.
 
   pcan-track street.mp4 --out tracks.mp4 --sheet tracks.png
   pcan-track drive/ --model models/robot --backend openvino
@@ -43,7 +43,7 @@ Track what a video, a folder of images, a bag, a camera or a stream shows; draw 
   pcan-track 0 --show --no-video --classes car pedestrian
   pcan-track rtsp://camera/stream --region "0,300 1280,300 1280,720 0,720" --write csv:found.csv
 
-A live stream is tracked until Ctrl-C, or q in the window; then all files are complete.
+A live stream is tracked until Ctrl-C, or q in the window; all files are then completed.
 """
 
 
@@ -51,9 +51,9 @@ A live stream is tracked until Ctrl-C, or q in the window; then all files are co
 class TrackOptions:
     """The footage to track, the model, and the files to write."""
 
-    input: str = field(metadata=about("video, image, folder of images, bag, number of a camera, or URL"))
+    input: str = field(metadata=about("video, image, folder of images, bag, camera number, or URL"))
     model: str = setting(
-        "street", "street or street_tiny, folder of an exported model, or hf://OWNER/NAME on the hub"
+        "street", "street, street_tiny, folder of an exported model, or hf://OWNER/NAME (Hugging Face)"
     )
     size: str = setting("", DESCRIPTION)
     classes: tuple[str, ...] = setting((), "classes to track, such as car (default: all)")
@@ -65,7 +65,7 @@ class TrackOptions:
     video: bool = setting(True, "write the video")
     sheet: Path | None = setting(None, "contact sheet (PNG) to write")
     write: tuple[str, ...] = setting((), "tracks to write, FORMAT:PATH")
-    show: bool = setting(False, "show the tracks in a window while they are made")
+    show: bool = setting(False, "show the tracks in a window during tracking")
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
 
@@ -113,7 +113,7 @@ def _recording(footage: Footage, classes: tuple[str, ...]) -> Recording:
 def _written(
     frames: Iterator[TrackedFrame], footage: Footage, write: Write, stopped: list[bool]
 ) -> Iterator[tuple[RgbImage, Tracks]]:
-    """Write every frame to the files and pass it on, until told to stop."""
+    """Write every frame to the files and pass it on, until interrupted."""
     for frame in tqdm(frames, total=footage.count, unit="frame"):
         write(frame)
         yield frame.image, frame.tracks
@@ -123,7 +123,7 @@ def _written(
 
 @contextmanager
 def _interruptible(footage: Footage) -> Iterator[list[bool]]:
-    """Yield a list that the first Ctrl-C fills, for a live stream; others are interrupted by it."""
+    """Yield a list that the first Ctrl-C on a live stream fills; other sources are interrupted by it."""
     stopped: list[bool] = []
 
     def stop(number: int, frame: FrameType | None) -> None:

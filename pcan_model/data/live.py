@@ -1,6 +1,6 @@
-"""A camera or a network stream as OpenCV reads it.
+"""Cameras and network streams, read with OpenCV.
 
-A live one is read by a thread, so that a slow reader gets the newest image and no delay builds up.
+A thread reads a live stream, so that a slow consumer gets the newest image and no delay accumulates.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Image = NDArray[np.uint8]
 
 
 def is_live(source: str) -> bool:
-    """Return whether a text is a camera's number or a URL."""
+    """Return whether a source is a camera number or a URL."""
     return (source.isascii() and source.isdecimal()) or URL.fullmatch(source) is not None
 
 
 class LiveStream:
-    """Images of a camera, by its number, or of a URL; can be read once.
+    """Images of a camera, given by its number, or of a URL; can be read once.
 
-    A stream that has an end (a file behind a URL) is read image by image. Of a live one the newest image is
-    taken; older ones are skipped and counted. The time of a live image is when it arrived.
+    A finite stream (the URL of a file) is read image by image. From a live stream the newest image is taken;
+    older ones are skipped and counted. The time of a live image is its time of arrival.
 
     Raises DataError if OpenCV cannot open it.
     """
@@ -48,7 +48,7 @@ class LiveStream:
         rate, count = (self._video.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
         self.rate = rate if 0 < rate < 1000 else RATE  # frames per second
         self.count = int(count) if 1 <= count < LONGEST else None  # of images; None for a live stream
-        self.skipped = 0  # images that were not read in time
+        self.skipped = 0  # images replaced by a newer one before they were read
         self._read = 0
 
     def frames(self) -> Iterator[ClipFrame]:
@@ -80,24 +80,24 @@ class LiveStream:
 
 
 class _Newest:
-    """Reads a stream in a thread of its own and keeps the newest image."""
+    """Reads a stream in a separate thread and keeps the newest image."""
 
     def __init__(self, video: Any) -> None:
         self._video, self._changed = video, Condition()
-        self._image: tuple[Image, int, int] | None = None  # with arrival in nanoseconds, and number
+        self._image: tuple[Image, int, int] | None = None  # image, time of arrival in nanoseconds, number
         self._ended = False
         self._thread = Thread(target=self._run, name="stream", daemon=True)
         self._thread.start()
 
     def take(self) -> tuple[Image, int, int] | None:
-        """Wait for an image that was not taken yet; None once the stream has ended."""
+        """Wait for an image that has not been taken yet; None once the stream has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._image is not None or self._ended)
             taken, self._image = self._image, None
             return taken
 
     def stop(self) -> None:
-        """Stop reading, after the image that is being read."""
+        """Stop reading once the current image has been read."""
         self._ended = True
         self._thread.join()
 

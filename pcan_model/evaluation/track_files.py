@@ -1,4 +1,4 @@
-"""Writes tracks to files while they are made, in the formats that scorers and labelling tools read."""
+"""Writes tracks to files during tracking, in the formats of evaluation and labelling tools."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ Write = Callable[[TrackedFrame], None]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is tracked, as its files name it."""
+    """Name, classes and frame numbers of the tracked footage, as used in the files."""
 
     name: str  # of the video
     classes: tuple[str, ...]  # of the model
-    numbers: Sequence[int] = ()  # of the images, from their names; empty: their indices
+    numbers: Sequence[int] = ()  # of the images, from their file names; empty: their indices
 
     def number(self, frame: TrackedFrame) -> int:
         """Return the number of a frame."""
@@ -49,7 +49,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class TrackFile:
-    """A format of tracks."""
+    """A file format for tracks."""
 
     about: str
     open: Callable[[Path, Recording], AbstractContextManager[Write]]
@@ -65,7 +65,7 @@ class Target:
 
 
 def read_target(text: str) -> Target:
-    """Read FORMAT:PATH; raises UserError for another form, DataError for a path that cannot be written."""
+    """Read FORMAT:PATH; raises UserError for invalid text, DataError for a path that cannot be written."""
     kind, colon, name = text.partition(":")
     if not colon or not name or kind not in TRACK_FILES:
         raise UserError(f"write: expected FORMAT:PATH with one of {', '.join(TRACK_FILES)}; got {text!r}")
@@ -79,7 +79,7 @@ def read_target(text: str) -> Target:
 
 @contextmanager
 def write_tracks(targets: Sequence[Target], recording: Recording) -> Iterator[Write]:
-    """Yield a function that takes every frame; the files appear when the block ends without an error."""
+    """Yield a function to call with every frame; the files appear when the block ends without an error."""
     with ExitStack() as files:
         writes = [files.enter_context(TRACK_FILES[t.kind].open(t.path, recording)) for t in targets]
 
@@ -144,7 +144,7 @@ def _csv(path: Path, recording: Recording) -> Iterator[Write]:
 
 @contextmanager
 def _json_list(out: TextIO) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that appends an entry to a list in JSON, without keeping it."""
+    """Yield a function that appends an entry to a JSON list on disk, without keeping it in memory."""
     separator = "["
 
     def add(entry: Any) -> None:
@@ -226,7 +226,7 @@ def _youtube_vis(path: Path, _: Recording) -> Iterator[Write]:
 
 
 def _save(folder: Path, frame: TrackedFrame, image: NDArray[Any]) -> None:
-    """Write the image of a frame as PNG; raises DataError if there is one of that name already."""
+    """Write the image of a frame as PNG; raises DataError if the name is already used."""
     path = folder / f"{Path(frame.name).stem}.png"
     if path.exists():
         raise DataError(frame.name, "name", "another one than that of an earlier image", path.name)
@@ -261,12 +261,12 @@ def _masks(path: Path, _: Recording) -> Iterator[Write]:
 TRACK_FILES = {
     "kitti_mots": TrackFile("lines of run lengths (.txt); cars and pedestrians only, no scores", _kitti_mots),
     "mot_challenge": TrackFile("lines of boxes (.txt); no classes, no masks", _mot_challenge),
-    "scalabel": TrackFile("Scalabel JSON with run lengths, as BDD100K's", _scalabel),
+    "scalabel": TrackFile("Scalabel JSON with run lengths, as in BDD100K", _scalabel),
     "bdd100k": TrackFile("folder of RGBA bitmasks of class and id; no scores", _bdd100k, folder=True),
     "youtube_vis": TrackFile("results.json of YouTube-VIS, a mask per track and frame; no ids", _youtube_vis),
-    "coco": TrackFile("COCO JSON of images, categories and annotations with track_id", _coco),
+    "coco": TrackFile("COCO JSON with images, categories, and annotations with track_id", _coco),
     "coco_results": TrackFile("list of detections for COCO's evaluation, with track_id", _coco_results),
-    "cvat": TrackFile("XML of CVAT for video 1.1, tracks of masks; one class per track, no scores", _cvat),
-    "csv": TrackFile("a line per object: frame, time, id, class, score, box, velocity, run lengths", _csv),
-    "masks": TrackFile("folder of 16-bit PNG, the track id of every pixel; no classes", _masks, folder=True),
+    "cvat": TrackFile("CVAT for video 1.1 (XML), mask tracks; one class per track, no scores", _cvat),
+    "csv": TrackFile("one line per object: frame, time, id, class, score, box, velocity, run lengths", _csv),
+    "masks": TrackFile("folder of 16-bit PNG, the track id of each pixel; no classes", _masks, folder=True),
 }

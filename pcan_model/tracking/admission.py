@@ -1,4 +1,4 @@
-"""Filter of the detections of a camera by class, score, size and image region."""
+"""Filters the detections of a camera by class, score, size and image region."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcan_model.core.geometry import Boxes, Letterbox, clip_boxes
 from pcan_model.core.structures import Detections
 
-INSIDE = 0.5  # share of a box in regions above which the object is inside
+INSIDE = 0.5  # fraction of a box in the regions above which the object counts as inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,10 @@ class Regions:
     )  # integral images by image size
 
     def share(self, boxes: Boxes, height: int, width: int) -> NDArray[np.float64]:
-        """Return the share inside of every box, (N, 4) in pixels of the image; (N,)."""
+        """Return the fraction of each box inside the regions, (N,).
+
+        boxes  (N, 4) x1 y1 x2 y2 in pixels of the image
+        """
         sums = self._sums.get((height, width))
         if sums is None:
             sums = self._sums[height, width] = self._summed(height, width)
@@ -34,7 +37,7 @@ class Regions:
         return np.asarray((sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]) / area, np.float64)
 
     def _summed(self, height: int, width: int) -> NDArray[np.int32]:
-        """Return the number of pixels inside, above and left of every corner, (height + 1, width + 1)."""
+        """Return the number of inside pixels above and left of each pixel corner, (height + 1, width + 1)."""
         inside = np.zeros((height, width), np.uint8)
         for polygon in self.polygons:
             cv2.fillPoly(inside, [polygon], 1)
@@ -48,9 +51,9 @@ class Admission:
     """Selects the detections of one camera that are tracked; by default all."""
 
     least_scores: NDArray[np.float32] | None = None  # (classes,) in [0, 1]; above 1: none of the class
-    least_side: float = 0.0  # of a box's longer side, pixels of the image
+    least_side: float = 0.0  # minimum length of a box's longer side, pixels of the image
     ignored: Regions | None = None  # where nothing is tracked
-    inside: Regions | None = None  # the only part where objects are tracked; None: everywhere
+    inside: Regions | None = None  # where objects are tracked; None: everywhere
 
     def admit(self, found: Detections, letterbox: Letterbox) -> Detections:
         """Return the detections to track; their boxes are in network pixels."""

@@ -1,4 +1,4 @@
-"""Reads from text what is tracked: class names, least scores and regions of the image."""
+"""Parses the options that select what is tracked: class names, minimum scores and image regions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pcan_model.core.errors import UserError
 from pcan_model.tracking.admission import Admission, Regions
 
-NEVER = 2.0  # a score that no detection has
+NEVER = 2.0  # a score that no detection reaches
 REGION = "3 corners or more such as 0,600 1280,600 1280,720, or an image"
 POLYGON = re.compile(r"-?\d+,-?\d+(\s+-?\d+,-?\d+){2,}")
 
@@ -21,13 +21,13 @@ Region = NDArray[np.int32] | NDArray[np.uint8]
 
 
 class AdmissionError(UserError, ValueError):
-    """A class or region that cannot be read; names the option and what was expected."""
+    """An unknown class or unreadable region; the message names the option and the expected value."""
 
 
 def read_admission(
     classes: Sequence[str], *, wanted: Sequence[str] = (), region: str = "", ignore: str = ""
 ) -> Admission:
-    """Return what is tracked; raises AdmissionError for an unknown class or an unreadable region.
+    """Return the filter of detections; raises AdmissionError for an unknown class or an unreadable region.
 
     classes         of the model
     wanted          names of the classes to track; empty for all
@@ -49,10 +49,10 @@ def class_index(name: str, classes: Sequence[str], where: str) -> int:
 
 
 def least_scores(kept: Sequence[int], scores: Mapping[int, float], count: int) -> NDArray[np.float32] | None:
-    """Return the least score of every class, (count,); None where there is no limit.
+    """Return the minimum score of every class, (count,); None if there is no limit.
 
     kept    labels of the classes to track; empty for all
-    scores  least scores by label
+    scores  minimum scores by label
     """
     if not kept and not scores:
         return None
@@ -87,5 +87,5 @@ def read_region(text: str, where: str, expected: str = REGION) -> Region:
 
 
 def parts(text: str, separator: str) -> list[str]:
-    """Split a text, without blanks and empty parts."""
+    """Split a text into its non-empty parts, stripped of whitespace."""
     return [part.strip() for part in text.split(separator) if part.strip()]

@@ -1,4 +1,4 @@
-"""Image messages to images: by the project's decoder, and by cv_bridge in encodings that only it knows."""
+"""Converts image messages with our own decoder, or with cv_bridge for encodings that only it supports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pcan_model.data.image_decoding import ENCODINGS, BadImage, decode
 
 
 def convert(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
-    """Return a sensor_msgs Image or CompressedImage as (H, W, 3); may share its memory.
+    """Return a sensor_msgs Image or CompressedImage as (H, W, 3) uint8; may share its memory.
 
     order  of the channels, rgb or bgr
-    Raises BadImage.
+    Raises BadImage if the image cannot be decoded.
     """
     known = getattr(message, "encoding", ENCODINGS[0]) in ENCODINGS
     bridge = None if known else cv_bridge()
@@ -24,7 +24,7 @@ def convert(message: Any, order: str = "rgb") -> NDArray[np.uint8]:
 
 @cache
 def cv_bridge() -> Any:
-    """Return a CvBridge, or None where the package is not installed, or its OpenCV cannot be loaded."""
+    """Return a CvBridge, or None if the package is not installed or its OpenCV cannot be loaded."""
     try:
         from cv_bridge import CvBridge
     except ImportError:
@@ -36,7 +36,7 @@ def _bridged(bridge: Any, message: Any, order: str) -> NDArray[np.uint8]:
     name = message.encoding
     try:
         image = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding=f"{order}8"))
-    except Exception as error:  # CvBridgeError, or what NumPy says of sizes that do not fit
+    except Exception as error:  # CvBridgeError, or NumPy's error for sizes that do not match
         known = ", ".join(ENCODINGS)
         reason = " ".join(str(error).split())
         raise BadImage(f"encoding: expected one of {known}; got {name!r}, and cv_bridge: {reason}") from error

@@ -1,4 +1,4 @@
-"""Which tracks of a camera are published: all, or those that somebody chose. Knows no node."""
+"""Selects the tracks of a camera to publish: all, or those requested by a user. Independent of ROS."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pcan_model.core.structures import Tracks, TrackState
 
 
 class ChoiceError(UserError, ValueError):
-    """A choice of tracks that are not there: names them, and those that are."""
+    """A request for unknown tracks; the message names these and the existing tracks."""
 
 
 class TrackChoice:
-    """One camera's choice: made in any thread, followed by the worker's.
+    """The selection for one camera; set from any thread, applied in the worker thread.
 
-    Whatever is not chosen goes on being tracked: it competes for detections, and keeps its id.
+    Tracks that are not selected continue to be tracked: they compete for detections and keep their ids.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class TrackChoice:
         self._present: frozenset[int] = frozenset()  # track ids after the last frame
 
     def choose(self, track_ids: Iterable[int]) -> frozenset[int]:
-        """Publish these tracks only, all if empty; raises ChoiceError for those that are not there."""
+        """Publish only these tracks, or all if empty; raises ChoiceError for unknown ids."""
         wanted = frozenset(track_ids)
         with self._lock:
             if wanted - self._present:
@@ -36,10 +36,10 @@ class TrackChoice:
         return wanted
 
     def narrow(self, tracks: Tracks) -> Tracks:
-        """Return what is to be published of a frame; the first frame after a reset ends a choice."""
+        """Return the tracks of a frame to publish; the first frame after a reset clears the selection."""
         with self._lock:
             if tracks.frame_index == 0:
-                self._chosen = frozenset()  # the ids are given anew
+                self._chosen = frozenset()  # ids are assigned anew
             self._present = frozenset(
                 i.track_id for i in tracks.instances if i.state is not TrackState.REMOVED
             )

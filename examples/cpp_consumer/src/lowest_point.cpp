@@ -1,4 +1,4 @@
-// Prints where every object touches the ground: the lowest row of its mask, in pixels of the camera image.
+// Prints the image row at which each object touches the ground: the lowest row of its mask, in camera pixels.
 //   ros2 run cpp_consumer lowest_point --ros-args -r tracks:=/pcan_tracker/tracks
 #include <algorithm>
 #include <cstdint>

@@ -1,1 +1,1 @@
-"""Training of one-stage PCAN on YOLOX: the published detector's weights, and stages."""
+"""Training of one-stage PCAN on YOLOX: conversion of the published detector, losses and stages."""

@@ -10,9 +10,9 @@ from pcan_model.model.boxes import overlaps
 from pcan_model.one_stage.cells import Cells, decode_cells
 from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth, ignored_share
 
-CENTRE = 2.5  # strides; a cell this near to an object's centre along both axes may answer for it
-SHARERS = 10  # best overlaps of an object that say how many cells answer for it
-BOX_WEIGHT = 3.0  # of the overlap against the class in the cost of a pair
+CENTRE = 2.5  # strides along each axis; a cell this near to an object's centre may be assigned to it
+SHARERS = 10  # best overlaps of an object that determine its number of cells
+BOX_WEIGHT = 3.0  # weight of the overlap relative to the class in the cost of a pair
 FAR = 1e5  # cost of a cell that is not both inside the box and near its centre
 
 
@@ -22,10 +22,10 @@ def assign_cells(
 ) -> tuple[Tensor, Tensor]:
     """Assign the cells of one image to objects.
 
-    cells    what the detector says of all images
-    places   (A, 3)  column, row and stride, see `grid`
-    image  index of the image
-    returns  (A,) index of the object, BACKGROUND, or UNUSED in ignore regions; (A,) overlap with it or 0
+    cells        outputs of the detector for all images
+    places       (A, 3)  column, row and stride, see `grid`
+    image_index  index of the image in `cells`
+    returns      (A,) index of the object, BACKGROUND, or UNUSED in ignored regions; (A,) IoU with it, or 0
     """
     boxes = decode_cells(cells.offsets[image_index].float(), places)
     found = torch.full((len(places),), BACKGROUND, device=places.device)
@@ -44,7 +44,7 @@ def assign_cells(
 
 
 def _reach(places: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each cell and box (A, N) whether its centre is inside, and whether near the box centre."""
+    """Return whether each cell centre is inside each box, and whether it is near the box centre, (A, N)."""
     middle = (places[:, :2] + 0.5) * places[:, 2:]
     inside = (middle[:, None] > boxes[None, :, :2]) & (middle[:, None] < boxes[None, :, 2:])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2

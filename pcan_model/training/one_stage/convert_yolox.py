@@ -17,17 +17,17 @@ from pcan_model.model import checkpoint
 from pcan_model.model.checkpoint import CheckpointError
 from pcan_model.one_stage.pcan import YoloxPCAN, YoloxPyramid
 
-COCO = {  # row of COCO's 80 classes for each of ours
+COCO = {  # index in COCO's 80 classes for each of our classes
     "pedestrian": 0, "rider": 0, "car": 2, "truck": 7, "bus": 5, "train": 6, "motorcycle": 3, "bicycle": 1,
 }  # fmt: skip
-UNKNOWN = {"rider": -20.0}  # added to the bias: COCO has no such class, so that it never wins untaught
+UNKNOWN = {"rider": -20.0}  # added to the bias: not a class of COCO, so it must not win before it is trained
 
 
 def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
     """Return weight and bias of every convolution of an ONNX file, in the order of the graph."""
     try:
         graph = onnx.load(path).graph
-    except Exception as error:  # protobuf's parser raises whatever it trips over
+    except Exception as error:  # protobuf's parser raises many types
         raise CheckpointError(f"{path}: expected an ONNX file, got another or a part of one") from error
     stored = {tensor.name: tensor for tensor in graph.initializer}
     found = []
@@ -46,10 +46,10 @@ def _numbers(tensor: onnx.TensorProto) -> NDArray[np.float32]:
 
 
 def load_yolox(net: YoloxPCAN, path: Path, rows: list[int] | None = None) -> None:
-    """Load the published detector into a network; the other weights stay.
+    """Load the published detector into a network; other weights are unchanged.
 
-    rows  of the file's classes, one for each of the network's; None: as COCO orders them
-    Raises CheckpointError naming the first convolution that does not fit.
+    rows  index in the file's classes for each of the network's; None: found by name in COCO
+    Raises CheckpointError that names the first convolution that does not match.
     """
     names = net.config.classes
     if unknown := [] if rows else [name for name in names if name not in COCO]:
@@ -72,7 +72,7 @@ def load_yolox(net: YoloxPCAN, path: Path, rows: list[int] | None = None) -> Non
             expected, got = tuple(layer.weight.shape), tuple(weight.shape)
             raise CheckpointError(f"{path}: {name}: expected {expected}, got {got}")
         if layer is first:
-            weight = weight.unflatten(1, (4, 3)).flip(2).flatten(1, 2)  # every other pixel's BGR to RGB
+            weight = weight.unflatten(1, (4, 3)).flip(2).flatten(1, 2)  # BGR to RGB in all four pixels
         with torch.no_grad():
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)  # type: ignore[union-attr]
@@ -96,9 +96,9 @@ def _convolutions(net: YoloxPCAN) -> list[tuple[str, nn.Conv2d]]:
 
 
 def convert_yolox_file(source: Path, out: Path, config: Config) -> int:
-    """Write the weights of one-stage PCAN on a published detector; returns the number of parameters.
+    """Write initial weights of one-stage PCAN on a published detector; returns the number of parameters.
 
-    Masks, embeddings and attention have their random start. Raises ConfigError for another detector.
+    Masks, embeddings and attention are initialised at random. Raises ConfigError for another detector.
     """
     if config.detector != "yolox":
         raise ConfigError(f"{config.name}: detector: expected yolox for {source.name}, got {config.detector}")

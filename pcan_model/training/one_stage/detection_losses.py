@@ -10,9 +10,9 @@ from pcan_model.one_stage.cells import Cells, decode_cells
 from pcan_model.training.one_stage.assignment import assign_cells
 from pcan_model.training.targets import BACKGROUND, UNUSED, GroundTruth
 
-BOX_WEIGHT = 5.0  # YOLOX's, of the overlap loss
-RARE = 4.0  # weight of the positive cells of a new class, which are few
-WEAK = (0.05, 0.3)  # an unlabelled cell that the detector found so likely before may well be an object
+BOX_WEIGHT = 5.0  # of the overlap loss, as in YOLOX
+RARE = 4.0  # weight of the positive cells of a new class, because they are few
+WEAK = (0.05, 0.3)  # scores before training at which an unlabelled cell may be an object
 
 
 def detection_losses(
@@ -21,8 +21,8 @@ def detection_losses(
     """Return the losses of objectness, classes and boxes, each divided by the number of positive cells.
 
     places   (A, 3)  see `grid`
-    before   (B, A)  best scores of the detector before training: labels miss much that is far, so an
-                     unlabelled cell in WEAK is neither object nor background; None: nothing is spared
+    before   (B, A)  best scores of the detector before training. Labels omit many distant objects, so an
+                     unlabelled cell with a score in WEAK has no loss; None: it is background
     """
     assigned = [assign_cells(cells, places, target, i) for i, target in enumerate(targets)]
     found, overlap = (torch.stack(parts) for parts in zip(*assigned, strict=True))  # (B, A)

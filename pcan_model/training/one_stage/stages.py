@@ -1,9 +1,9 @@
 """Training stages of one-stage PCAN on YOLOX, in order.
 
-regions  masks, embeddings and instance attention, on a detector that stays as it is and remembers nothing
-memory   these and frame attention, whose features the unchanged detector must find its objects in
-classes  the rows of the last class layer for classes that COCO lacks (rider); everything else is unchanged
-whole    all, the detector at `train.backbone_rate`
+regions  masks, embeddings and instance attention, on the frozen detector without frame attention
+memory   these and frame attention; the frozen detector must find its objects in the resulting features
+classes  the rows of the last class layer for classes that COCO lacks (rider); everything else is frozen
+whole    everything, with the detector at `train.backbone_rate`
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from pcan_model.training.targets import GroundTruth
 from pcan_model.training.training_pass import TrainingPass
 
 REGIONS = ("lateral.", "mask_head.", "embedding_head.", "instance_attention.")
-JITTER = 0.08  # of a box's sides, of the true boxes that teach beside the detector's own
-COPIES = 2  # jittered, of every true box
-ASLEEP, WAKE = -12.0, 19.0  # a class bias below this is raised by so much
-PROPOSED = 0.05  # least score of a detection that is a region
+JITTER = 0.08  # of a box's sides; noise on true boxes, which are regions in addition to the detector's
+COPIES = 2  # jittered copies of every true box
+ASLEEP, WAKE = -12.0, 19.0  # a class bias below ASLEEP is raised by WAKE
+PROPOSED = 0.05  # minimum score of a detection to be used as a region
 
 
 class RegionsStage(TrainingPass):
@@ -79,7 +79,7 @@ class RegionsStage(TrainingPass):
 
 
 class MemoryStage(RegionsStage):
-    """Trains the frame attention too."""
+    """Also trains frame attention."""
 
     trained: tuple[str, ...] = (*REGIONS, "frame_attention.")
 
@@ -106,9 +106,9 @@ class MemoryStage(RegionsStage):
 
 
 class ClassesStage(MemoryStage):
-    """Trains the class scores that COCO lacks; those of all other classes stay equal bit for bit.
+    """Trains the class scores that COCO lacks; those of all other classes stay bitwise identical.
 
-    Needs `train.weight_decay` 0: decay would change the other rows of the layer.
+    Requires `train.weight_decay: 0`, because decay would change the other rows of the layer.
     """
 
     def __init__(self, net: YoloxPCAN) -> None:
@@ -148,13 +148,13 @@ class ClassesStage(MemoryStage):
 
 
 class WholeStage(MemoryStage):
-    """Trains the detector too; `before` are its scores when this stage began or was resumed."""
+    """Also trains the detector; `before` are its scores when this stage started or was resumed."""
 
     trained: tuple[str, ...] = ("",)
-    _before: tuple[YoloxPCAN, ...] = ()  # one, in a tuple: it is no part of what is trained
+    _before: tuple[YoloxPCAN, ...] = ()  # one; a tuple hides it from nn.Module, so that it is not trained
 
     def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """See MemoryStage; the scores are those of the initial detector."""
+        """As in MemoryStage, with the scores of the initial detector."""
         if not self._before:  # weights are loaded after a stage is made
             self._before = (deepcopy(self.detector).eval().requires_grad_(False),)
             wake(self.detector)
