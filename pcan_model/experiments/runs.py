@@ -19,6 +19,7 @@ ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by 
     "backbone": ("caffe",),
     "tracker": (
         "least_cosine",
+        "gate_iou",
         "class_momentum",
         "motion",
         "motion_weight",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,13 @@ def test_an_identity_that_comes_back_is_counted() -> None:
 
 
 def test_memory_that_grows_is_seen_and_percentiles_are_those_of_the_times() -> None:
-    readings, kept = Readings(os.getpid()), []
-    for step in range(3):
-        readings.take(step)
-        kept.append(bytearray(os.urandom(1)) * (20 << 20))
-    assert readings.growth > 10 and "open files" in readings.text()
+    readings = Readings(os.getpid())
+    readings.take(0)
+    assert readings.taken[0].resident > 10 and readings.taken[0].threads >= 1
+    first = replace(readings.taken[0], resident=100.0)
+    grown = Readings(1, taken=[replace(first, step=k, resident=100.0 + 20 * k) for k in range(11)])
+    assert grown.growth == pytest.approx(180), "from the first reading after a tenth of the work"
+    assert "open files" in grown.text() and "+180.0 MB" in grown.text()
     assert milliseconds([k / 1000 for k in range(101)]) == "50.0 / 99.0 / 100.0 ms (p50 / p99 / max)"
 
 
