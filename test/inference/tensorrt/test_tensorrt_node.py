@@ -227,3 +227,12 @@ def test_without_leave_to_build_the_node_says_the_command(
         assert r.process.wait(30) == 1
         assert "is not in the cache: pcan-build-engine" in r.process.log()
         assert "Traceback" not in r.process.log()
+
+
+def test_an_engine_cache_that_cannot_be_written_ends_the_node_with_its_name(
+    fault: Path, squares: Path, given: dict[str, object]
+) -> None:
+    parameters = given | {"model": str(squares), "engine_cache": "/proc/engines"}
+    with NodeProcess(parameters, {"ROS_DOMAIN_ID": str(new_domain())}) as process:
+        code, log = process.wait(PATIENCE), process.log()
+    assert code == 1 and "/proc/engines" in log and "Traceback" not in log, log
