@@ -115,6 +115,11 @@ class TrackerConfig:
         high=3600.0,
         runtime=True,
     )
+    riders: bool = setting(
+        False,
+        "label a pedestrian on a bicycle or motorcycle as rider; either continues the other's track",
+        runtime=True,
+    )
     overlap: bool = setting(
         False, "whether masks may overlap, for metrics that score tracks singly (YouTube-VIS)"
     )
