@@ -117,7 +117,8 @@ class TrackerConfig:
     )
     riders: bool = setting(
         False,
-        "label a pedestrian on a bicycle or motorcycle as rider; either continues the other's track",
+        "label persons on a bicycle or motorcycle as riders and all others as pedestrians; either continues "
+        "the other's track",
         runtime=True,
     )
     overlap: bool = setting(
