@@ -115,6 +115,12 @@ class TrackerConfig:
         high=3600.0,
         runtime=True,
     )
+    riders: bool = setting(
+        False,
+        "label persons on a bicycle or motorcycle as riders and all others as pedestrians; either continues "
+        "the other's track",
+        runtime=True,
+    )
     overlap: bool = setting(
         False, "whether masks may overlap, for metrics that score tracks singly (YouTube-VIS)"
     )

@@ -88,10 +88,16 @@ def match(
     *,
     stamp: float,
     config: TrackerConfig,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """Return the index in `tracks` of each detection at `stamp`, NONE or SUPPRESSED, (N,)."""
+    """Return the index in `tracks` of each detection at `stamp`, NONE or SUPPRESSED, (N,).
+
+    groups  (K,)  the class as which each class is matched; None: as itself
+    """
     if not len(found) or not tracks:
         return np.full(len(found), NONE, np.int64)
+    if groups is not None:
+        found, tracks, unmatched = _grouped(found, tracks, unmatched, groups)
     if config.association == "sort_iou":
         return match_by_overlap(found, tracks, stamp=stamp, config=config)
     known = candidates(tracks, unmatched, stamp)
@@ -100,6 +106,15 @@ def match(
     score = similarity(found, known, config, apart, reach)
     assigned = assign(score, found.scores, known.tracks, config)
     return second_pass(assigned, found, known, config, reach)
+
+
+def _grouped(
+    found: Detections, tracks: Sequence[Track], unmatched: Sequence[Detections], groups: NDArray[np.int64]
+) -> tuple[Detections, list[Track], list[Detections]]:
+    """Return detections, tracks and unmatched detections with the classes as which they are matched."""
+    known = [replace(track, label=int(groups[track.label])) for track in tracks]
+    backdrops = [replace(each, labels=groups[each.labels]) for each in unmatched]
+    return replace(found, labels=groups[found.labels]), known, backdrops
 
 
 def match_by_overlap(

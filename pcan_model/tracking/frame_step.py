@@ -29,6 +29,7 @@ from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
 from pcan_model.tracking.propagation import Carried, carry_tracks
+from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -81,8 +82,11 @@ class FrameStep:
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
         state = replace(state, tracks=self._moved(state, ready))
+        groups = None
+        if self.config.riders:
+            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
+        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
     def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
