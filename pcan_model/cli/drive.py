@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
 from pcan_model.core.fields import about, setting
-from pcan_model.synthetic.drive import write_drives
+from pcan_model.synthetic.drive import RATE, write_drives
 
 EXPLANATION = """\
 Render synthetic drives with exact masks and ids to OUT/images and OUT/labels (BDD100K seg_track
@@ -31,6 +31,13 @@ class DriveOptions:
     first: int = setting(0, "seed of the first drive", low=0)
     count: int = setting(300, "number of drives", low=1)
     length: int = setting(12, "frames per drive", low=1)
+    rate: float = setting(
+        RATE,
+        "rate of the frames; read others than the default with --clip-rate",
+        unit="frames per second",
+        low=0.1,
+        high=1000.0,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _render(arguments: Sequence[str]) -> None:
     options = read_options(DriveOptions, _parser().parse_args(arguments))
     for seed in tqdm(range(options.first, options.first + options.count), unit="drive"):
-        write_drives(options.out, range(seed, seed + 1), length=options.length)
+        write_drives(options.out, range(seed, seed + 1), length=options.length, rate=options.rate)
 
 
 def _parser() -> argparse.ArgumentParser:
