@@ -34,7 +34,7 @@ class DriveOptions:
     rate: float = setting(
         RATE,
         "rate of the frames; read others than the default with --clip-rate",
-        unit="frames per second",
+        unit="Hz",
         low=0.1,
         high=1000.0,
     )

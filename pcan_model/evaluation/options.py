@@ -23,7 +23,7 @@ class EvaluateOptions:
     clip_rate: float = setting(
         0.0,
         "rate of the clips (default: the data set's own)",
-        unit="frames per second",
+        unit="Hz",
         low=0.0,
         high=1000.0,
     )
