@@ -27,6 +27,7 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.masktrack import CueWeights
 from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
     TrackUpdate,
@@ -111,6 +112,11 @@ class FrameStep:
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
         return self._next(state, update, ready, memory), tracks
+
+    @property
+    def _cue_weights(self) -> CueWeights:
+        sipmask = self.network.sipmask
+        return CueWeights(sipmask.score_weight, sipmask.iou_weight, sipmask.label_weight)
 
     @property
     def _idles(self) -> bool:
