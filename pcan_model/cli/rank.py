@@ -60,7 +60,7 @@ def rank_clips(clips: Sequence[Clip], options: RankOptions) -> list[RankedFrame]
         check_inside(clips, options.cvat)
         if options.cvat.exists():
             raise DataError(options.cvat, "cvat", "a folder that does not exist", "one that does")
-    ranker, classes = _open(options)
+    ranker, classes = open_ranker(options)
     packed: dict[Place, bytes] = {}
 
     def keep(frame: RankedFrame, tracks: Tracks) -> None:
@@ -99,7 +99,7 @@ def table(chosen: Sequence[RankedFrame]) -> str:
     )
 
 
-def _open(options: RankOptions) -> tuple[Ranker, tuple[str, ...]]:
+def open_ranker(options: RankOptions) -> tuple[Ranker, tuple[str, ...]]:
     """Open the model, and the same with another size of input if it has one."""
     folder = find_model(options.model)
     engine_options = EngineOptions(options.backend, size=options.size, threads=options.threads)

@@ -28,6 +28,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "factory",
     "evaluation",
     "ranking",
+    "viewer",
     "export",
     "experiments",
     "finetune",
