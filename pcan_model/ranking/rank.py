@@ -21,6 +21,7 @@ from pcan_model.ranking.signals import (
     disagreement,
     prototype_jump,
     prototype_likeness,
+    score_doubt,
 )
 from pcan_model.ranking.watched_engine import WatchedEngine
 from pcan_model.tracking.tracker import Tracker
@@ -90,7 +91,8 @@ class Ranker:
         if self._other is not None:
             _, other = self._other.step(self._other.start(), frame)
             sizes = disagreement(alone, other)
-        return Signals(likeness, jump, disagreement(tracks, alone), churn(tracks), sizes)
+        doubt = score_doubt(self._watched.scores)
+        return Signals(likeness, jump, disagreement(tracks, alone), churn(tracks), sizes, doubt)
 
     def _of_prototypes(self) -> tuple[float, float]:
         before, after = self._watched.before.get("bank"), self._watched.after.get("bank")

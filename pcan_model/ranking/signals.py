@@ -22,6 +22,7 @@ class Signals:
     memory: float = 0.0  # change of the masks if tracks and frames before are forgotten
     churn: float = 0.0  # share of tracks that begin or get lost
     sizes: float = 0.0  # change of the masks with another input size
+    scores: float = 0.0  # doubt of the detections, also of those too weak for a track, mean
 
     def values(self) -> list[float]:
         """Return the signals in their order."""
@@ -59,6 +60,11 @@ def prototype_jump(before: NDArray[Any], after: NDArray[Any], slots: Slots) -> f
         return 0.0
     moved = after[continued].astype(np.float64) - before[continued]
     return float(np.linalg.norm(moved, axis=-1).mean())
+
+
+def score_doubt(scores: NDArray[Any]) -> float:
+    """Return the mean doubt of detections: 1 for a score of 0.5, 0 for scores of 0 and 1."""
+    return float((1 - np.abs(2 * scores - 1)).mean()) if len(scores) else 0.0
 
 
 def churn(tracks: Tracks) -> float:

@@ -15,6 +15,7 @@ from pcan_model.ranking.signals import (
     disagreement,
     prototype_jump,
     prototype_likeness,
+    score_doubt,
 )
 
 
@@ -71,6 +72,11 @@ def test_disagreement_counts_overlap_and_objects_without_partner() -> None:
 
 def test_an_object_has_one_partner_only() -> None:
     assert disagreement(tracks((2, 2)), tracks((2, 2), (2, 3))) == pytest.approx(1 - 1 / 2)
+
+
+def test_scores_in_the_middle_are_doubtful() -> None:
+    assert score_doubt(np.array([0.5, 1.0, 0.25])) == pytest.approx((1 + 0 + 0.5) / 3)
+    assert score_doubt(np.zeros(0)) == 0
 
 
 def test_churn_counts_beginnings_and_losses_but_not_in_the_first_frame() -> None:

@@ -99,7 +99,7 @@ def test_a_browser_draws_the_masks_where_they_are(page: Path, tmp_path: Path) ->
         f"{page.as_uri()}#0:2",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    captions = re.findall(r"<figcaption>([^<]*)</figcaption>", done.stdout)
+    captions = re.findall(r"<figcaption[^>]*>([^<]*)</figcaption>", done.stdout)
     assert captions == ["ground truth: 2 objects", "before: 1 objects", "after: 2 objects"]
     drawn = [json.loads(html.unescape(each)) for each in re.findall(r'data-boxes="([^"]*)"', done.stdout)]
     car, person = [9, 10, 24, 25], [60, 20, 75, 35]
