@@ -43,8 +43,8 @@ class NotSerializable(TypeError):
 class LabelResult:
     """The tracks of one image."""
 
-    topic: str  # of the image
-    tracks: bytes  # serialised TrackedInstanceArray; empty where the image could not be read
+    topic: str  # of the image; of a video its name
+    tracks: bytes  # serialised, in a form of the caller's; empty where the image could not be read
     error: str = ""  # why it could not be read
 
 
@@ -84,7 +84,7 @@ def read_chunk(path: Path, empty: Any) -> Chunk:
         return Chunk(results, _unpack_states(header["states"], arrays, empty))
     except INVALID as error:
         got = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(path, "chunk", "what `pcan-bag label` writes", got) from None
+        raise DataError(path, "chunk", "a part of an interrupted run", got) from None
 
 
 def _check_members(path: Path) -> None:
