@@ -153,7 +153,8 @@ def _squares(columns: Tensor) -> Tensor:
 
 def _plus_product(start: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Return start + a @ b, batches (B, ...) of matrices; of one matrix as a single operator in exports."""
-    if len(a) == 1:
+    batch = a.shape[0]
+    if isinstance(batch, int) and batch == 1:  # an export may not know the batch
         return torch.addmm(start[0], a[0], b[0])[None]
     return torch.baddbmm(start, a, b)
 
