@@ -6,15 +6,18 @@ import pcan_model.inference.blas  # noqa: F401  before anything imports NumPy
 
 # isort: split
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pcan_model.api.resume import job_of, resumable_tracks
 from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.core.structures import Frame
 from pcan_model.data.footage import Footage, Source, open_footage, seconds_of
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.inference.errors import ModelError
+from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.model_names import find_model
+from pcan_model.model.pass_names import GRAPHS
 from pcan_model.tracking.admission_text import read_admission
 from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Tracker
@@ -23,9 +26,13 @@ from pcan_model.tracking.tracker import Tracker
 class VideoTracker:
     """A loaded model; each call of `track` starts without tracks."""
 
-    def __init__(self, tracker: Tracker, pace: Pace) -> None:
-        """Wrap a tracker; `pace` says which images are key frames."""
-        self._tracker, self._pace = tracker, pace
+    def __init__(self, tracker: Tracker, pace: Pace, described: str = "") -> None:
+        """Wrap a tracker.
+
+        pace       which images are key frames
+        described  model and options, for resuming
+        """
+        self._tracker, self._pace, self._described = tracker, pace, described
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -43,6 +50,19 @@ class VideoTracker:
         """
         footage = open_footage(source)
         return self._track(footage, warn=footage is not source)
+
+    def track_resumably(
+        self, footage: Footage, source: Path, journal: Path, say: Callable[[str], object] = print
+    ) -> Iterator[TrackedFrame]:
+        """Track footage of a file or folder as `track` does, and go on where an interrupted call ended.
+
+        source   file or folder that the footage was opened from; another content starts from the beginning
+        journal  folder for results and state, saved every 25 images, and removed after the last image
+        say      receives a line about what is resumed
+        """
+        job = job_of(source, self._tracker, self._described)
+        for each, time, tracks in resumable_tracks(self._tracker, self._pace, footage, journal, job, say):
+            yield TrackedFrame(each.image, time, each.number, each.name, tracks, self.classes)
 
     def _track(self, footage: Footage, *, warn: bool) -> Iterator[TrackedFrame]:
         state, pace = self._tracker.start(), self._pace
@@ -85,9 +105,12 @@ def load(
     unreadable region.
     """
     options = EngineOptions(backend, size=size, threads=threads)
-    pace = Pace(interval=key_interval)
-    engine = open_engine(find_model(model), options).engine
+    folder, pace = find_model(model), Pace(interval=key_interval)
+    engine = open_engine(folder, options).engine
     if key_interval > 1 and not engine.config.tracker.camera_motion:
         raise ModelError(f"key_interval: expected 1 with {model}: its tracker.camera_motion is false")
     admission = read_admission(engine.config.classes, wanted=classes, region=region, ignore=ignore)
-    return VideoTracker(Tracker(engine, admissions=(admission,)), pace)
+    files = ModelFiles(folder, size)
+    weights = [files.digest(name) for name in GRAPHS]
+    described = repr((engine.facts.engine, *weights, tuple(classes), region, ignore, key_interval))
+    return VideoTracker(Tracker(engine, admissions=(admission,)), pace, described)

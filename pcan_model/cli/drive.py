@@ -16,9 +16,12 @@ from pcan_model.synthetic.drive import RATE, write_drives
 
 EXPLANATION = """\
 Render synthetic drives with exact masks and ids to OUT/images and OUT/labels (BDD100K seg_track
-layout). Existing drives are kept, so that an interrupted run can be resumed.
+layout). Existing drives are kept, so that an interrupted run can be resumed. With --geometry also write
+camera, poses, 3D boxes and velocities, and what a depth camera and a lidar with 64 beams measure; `pcan-bag
+make` then adds transforms, odometry, depth and points to its bags.
 
   pcan-drive --out data/drives --count 300
+  pcan-drive --out data/turning --count 4 --length 50 --geometry --swing 0.3
   pcan-train pcan_street_tiny --data data/drives
 """
 
@@ -38,6 +41,17 @@ class DriveOptions:
         low=0.1,
         high=1000.0,
     )
+    swing: float = setting(
+        0.0,
+        "greatest yaw rate of a camera that turns left and right; 0: as seen in training",
+        unit="radians per second",
+        low=0.0,
+        high=3.0,
+    )
+    geometry: bool = setting(False, "also write OUT/geometry, OUT/depth and OUT/velodyne")
+    noise: float = setting(
+        1.0, "noise of depth camera and lidar; 1: as real ones, 0: exact", low=0.0, high=10.0
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _render(arguments: Sequence[str]) -> None:
     options = read_options(DriveOptions, _parser().parse_args(arguments))
     for seed in tqdm(range(options.first, options.first + options.count), unit="drive"):
-        write_drives(options.out, range(seed, seed + 1), length=options.length, rate=options.rate)
+        write_drives(
+            options.out,
+            range(seed, seed + 1),
+            length=options.length,
+            rate=options.rate,
+            swing=options.swing,
+            geometry=options.geometry,
+            noise=options.noise,
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -124,7 +124,8 @@ def _evaluate(
 def _write(run: Run, summary: Summary, words: Sequence[str], data: str | None, more: dict[str, Any]) -> None:
     """Write the report as JSON and as HTML."""
     origin = provenance(run.setup, run.config.name, run.weights, words)
-    plain = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
+    plain: dict[str, Any] = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
+    plain["class_names"] = list(run.config.classes)
     plain |= summary_plain(summary) | more
     write_bytes(run.folder / "report.json", (json.dumps(plain, indent=1) + "\n").encode())
     text = page(summary, origin, list(_worst_frame_images(run, summary)), data=data)

@@ -28,6 +28,7 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.masktrack import CueWeights
 from pcan_model.tracking.propagation import Carried, carry_tracks
 from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
@@ -140,6 +141,11 @@ class FrameStep:
         if self.config.camera_motion:
             update = _with_masks(update, logits)
         return self._next(state, update, ready, memory), tracks
+
+    @property
+    def _cue_weights(self) -> CueWeights:
+        sipmask = self.network.sipmask
+        return CueWeights(sipmask.score_weight, sipmask.iou_weight, sipmask.label_weight)
 
     @property
     def _idles(self) -> bool:

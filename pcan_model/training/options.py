@@ -19,7 +19,9 @@ class TrainOptions:
             "by default); the weight says how often each is drawn; `pcan-drive` renders such folders"
         )
     )
-    hold_out: tuple[str, ...] = setting((), "videos never trained on")
+    hold_out: tuple[str, ...] = setting(
+        (), "videos never trained on; VIDEO:FRAME for a part, from that frame on"
+    )
     out: Path = setting(Path("runs/train"), "folder for checkpoint and logs")
     backbone: Path | None = setting(
         None,

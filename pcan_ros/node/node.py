@@ -81,7 +81,11 @@ class TrackerNode(LifecycleNode):
         for package, topics in missing_packages().items():
             self.get_logger().info(f"{package} is not installed; not published: {', '.join(topics)}")
         self._publish_labels()
-        self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
+        text = f"{config.name} from {settings.model}: {opened.reason}"
+        if opened.degraded:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
     @reported
     def on_activate(self) -> None:

@@ -165,8 +165,8 @@ class Parameter:
 
 def parameters(tracker: TrackerConfig) -> dict[str, Parameter]:
     """Return every parameter of the node by name; defaults of the thresholds are the model's."""
-    thresholds = (p for p in _described(tracker, TRACKER) if not p.read_only)
-    return {p.name: p for p in (*_described(Settings()), *thresholds)}
+    thresholds = (p for p in described(tracker, TRACKER) if not p.read_only)
+    return {p.name: p for p in (*described(Settings()), *thresholds)}
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
@@ -204,13 +204,13 @@ def reject_unknown(names: list[str], known: dict[str, Parameter]) -> None:
             raise ParameterError(f"{name}: unknown parameter; expected one of {', '.join(known)}")
 
 
-def _described(record: Any, prefix: str = "") -> Iterator[Parameter]:
+def described(record: Any, prefix: str = "") -> Iterator[Parameter]:
     """Yield the parameters of a dataclass and of its nested dataclasses, in the order of the fields."""
     known = settings_of(type(record))
     for each in fields(record):
         value = getattr(record, each.name)
         if is_dataclass(value):
-            yield from _described(value, prefix)
+            yield from described(value, prefix)
         else:
             default = list(value) if isinstance(value, tuple) else value
             yield Parameter(prefix + each.name, default, known[each.name])
