@@ -23,11 +23,6 @@ def command_parser(program: str, explanation: str, epilog: str | None = None) ->
     )
 
 
-def at_least(low: Number) -> Callable[[str], Number]:
-    """Return an argparse type for numbers of the type of `low`, not below it."""
-    return number(type(low), low, None)
-
-
 def number(kind: type[Number], low: float | None, high: float | None) -> Callable[[str], Number]:
     """Return an argparse type for numbers between two limits, inclusive."""
     expected = f"a number from {low} {'up' if high is None else f'to {high}'}"

@@ -27,6 +27,8 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.masktrack import CueWeights
+from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -79,8 +81,11 @@ class FrameStep:
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
         state = replace(state, tracks=self._moved(state, ready))
+        groups = None
+        if self.config.riders:
+            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
+        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
     def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
@@ -107,6 +112,11 @@ class FrameStep:
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
         return self._next(state, update, ready, memory), tracks
+
+    @property
+    def _cue_weights(self) -> CueWeights:
+        sipmask = self.network.sipmask
+        return CueWeights(sipmask.score_weight, sipmask.iou_weight, sipmask.label_weight)
 
     @property
     def _idles(self) -> bool:
