@@ -31,7 +31,7 @@ def choose_held_out(clips: Sequence[Clip], share: float) -> tuple[str, ...]:
         return (f"{clip.name}:{start}",)
     wanted, total = share * sum(map(len, clips)), 0
     count = max(1, min(len(clips) - 1, round(share * len(clips))))
-    chosen = []
+    chosen: list[str] = []
     for k in range(count):
         clip = clips[int((k + 0.5) * len(clips) / count)]
         if chosen and total + len(clip) / 2 > wanted:
