@@ -15,14 +15,21 @@ from pcan_model.data.files import visible
 from pcan_model.data.footage import Footage, seconds_of
 from pcan_model.tracking.chunk_file import Chunk, LabelResult
 from pcan_model.tracking.journal import CHUNK, Journal
+from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Tracker
 
 
 def resumable_tracks(
-    tracker: Tracker, footage: Footage, folder: Path, job: dict[str, Any], say: Callable[[str], object]
+    tracker: Tracker,
+    pace: Pace,
+    footage: Footage,
+    folder: Path,
+    job: dict[str, Any],
+    say: Callable[[str], object],
 ) -> Iterator[tuple[ClipFrame, float, Tracks]]:
     """Yield every image with its time and its tracks, those of an interrupted run from its journal.
 
+    pace    which images are key frames
     folder  of the journal, which is removed after the last image
     job     everything that determines the tracks; a journal of another job is discarded
     say     receives a line about what is resumed, and what cannot be
@@ -39,8 +46,10 @@ def resumable_tracks(
         if number < done:
             tracks = unpack_tracks(next(earlier).tracks)
         else:
-            state, tracks = tracker.step(state, Frame(each.image, time))
+            kind = pace.kind(drifted=state.drifted)
+            state, tracks = tracker.step(state, Frame(each.image, time), kind=kind)
             pending.append(LabelResult(footage.name, pack_tracks(tracks)))
+        pace = pace.after(tracks.kind, 0.0)  # its interval is fixed
         if len(pending) == CHUNK:
             journal.append(Chunk(tuple(pending), {footage.name: (state, time)}))
             pending = []

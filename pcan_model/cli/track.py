@@ -69,6 +69,9 @@ class TrackOptions:
     show: bool = setting(False, "show the tracks in a window during tracking")
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
+    key_interval: int = setting(
+        1, "images from one run of the network to the next; optical flow carries the tracks between", low=1
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,6 +106,7 @@ def _load(options: TrackOptions) -> VideoTracker:
         classes=options.classes,
         region=options.region,
         ignore=options.ignore,
+        key_interval=options.key_interval,
     )
 
 

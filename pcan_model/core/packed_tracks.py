@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from pcan_model.core import rle
-from pcan_model.core.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
+from pcan_model.core.structures import EMPTY_MASK, FrameKind, Mask, TrackedInstance, Tracks, TrackState
 
 MOST_BYTES = 1 << 26  # of one frame, to protect against exhausting the memory
 
@@ -22,6 +22,7 @@ def pack_tracks(tracks: Tracks) -> bytes:
         "stamp": tracks.stamp,
         "size": [tracks.height, tracks.width],
         "frame_index": tracks.frame_index,
+        "kind": tracks.kind.value,
         "instances": [_plain(each) for each in tracks.instances],
     }
     return zlib.compress(json.dumps(plain).encode(), 1)
@@ -35,7 +36,8 @@ def unpack_tracks(data: bytes) -> Tracks:
         plain = json.loads(text)
         height, width = plain["size"]
         instances = tuple(_instance(each) for each in plain["instances"])
-        return Tracks(float(plain["stamp"]), int(height), int(width), int(plain["frame_index"]), instances)
+        kind, index = FrameKind(plain["kind"]), int(plain["frame_index"])
+        return Tracks(float(plain["stamp"]), int(height), int(width), index, instances, kind)
     except (zlib.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"tracks: expected what pack_tracks returns, got {error}") from error
 

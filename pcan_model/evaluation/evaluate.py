@@ -161,4 +161,7 @@ def _clips(options: EvaluateOptions, classes: Sequence[str]) -> list[Clip]:
     )
     if not all(clip.labelled for clip in clips):
         raise DataError(options.data, "labels", "labelled clips", "images only")
+    if options.clip_rate:
+        for clip in clips:
+            clip.rate = options.clip_rate
     return clips

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from pcan_model.data.bags.reading import BagError
 from pcan_model.data.clips import check_inside
 from pcan_model.data.listed_times import timed_frames
 from pcan_model.data.registry import open_clips
+from pcan_model.data.scenes import Scenes, has_scenes
 from pcan_ros.bag.options import LabelOptions, MakeOptions, RankBagOptions, ShowOptions
 from pcan_ros.bag.sheet import save_sheet
 
@@ -53,17 +54,31 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _make(options: MakeOptions) -> int:
-    from pcan_ros.bag.camera_info import read_camera_info  # imported here: showing a bag needs no ROS
+    from pcan_ros.bag.camera_info import (
+        calibration_of,
+        read_camera_info,
+    )  # imported here: showing a bag needs no ROS
     from pcan_ros.bag.make import BagStyle, make_bag
 
     clips = open_clips(options.source, options.format, split=options.split, videos=options.videos)
     check_inside(clips, options.out)
     calibration = read_camera_info(options.calibration) if options.calibration else None
-    style = BagStyle(options.storage, options.compressed or "rgb8", options.topic, options.frame, calibration)
+    encoding = options.compressed or "rgb8"
+    style = BagStyle(
+        options.storage, encoding, options.topic, options.frame, calibration, depth=options.depth
+    )
     for clip in clips:
         out = options.out / clip.name if len(clips) > 1 else options.out
         frames = timed_frames(clip, options.source, options.rate)
-        written = make_bag(_progress(frames, clip.count, clip.name), out, style)
+        scenes = Scenes(options.source, clip.name) if has_scenes(options.source, clip.name) else None
+        if scenes is not None and options.rate:
+            raise BagError(
+                f"rate: expected none for {clip.name}, whose geometry has times, got {options.rate}"
+            )
+        if scenes is not None and calibration is None:
+            style = replace(style, calibration=calibration_of(scenes.camera))
+        geometry = map(scenes.read, range(len(scenes))) if scenes is not None else ()
+        written = make_bag(_progress(frames, clip.count, clip.name), out, style, scenes=geometry)
         if not written:
             raise BagError(f"{options.source}: expected images, got none")
         print(f"written: {out}, {written} images")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pcan_model.cli.rank import RankOptions
 from pcan_model.core.fields import about, setting
+from pcan_model.data.bags.scene_messages import DepthEncoding
 from pcan_model.data.registry import FORMATS
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST
@@ -36,6 +37,9 @@ class MakeOptions:
     topic: str = setting("/camera/image", "image topic")
     frame: str = setting("camera", "frame_id of every header")
     calibration: Path | None = setting(None, "camera_calibration YAML or KITTI calib file, for CameraInfo")
+    depth: DepthEncoding = setting(
+        "16UC1", "encoding of the depth image of a clip with geometry: millimetres, or metres"
+    )
 
 
 @dataclass(frozen=True, slots=True)

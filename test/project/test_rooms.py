@@ -17,6 +17,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "model",
     "one_stage",
     "tracking",
+    "lifting",
     "inference",
     "data",
     "synthetic",
@@ -40,6 +41,7 @@ TORCH = {"torch", "torchvision", "safetensors"}
 NO_TORCH = (
     "core",
     "tracking",
+    "lifting",
     "data",
     "synthetic",
     "visualization",
