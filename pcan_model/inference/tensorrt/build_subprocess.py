@@ -24,7 +24,9 @@ from pcan_model.inference.tensorrt.bindings import Bindings, load_bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Built, Progress, build_engine
 
 PERIOD = 0.2  # seconds between two calls of `progress` at least, so that what it raises ends the build
-Answer = dict[str, Any]  # {"step": [phase, done, steps]}, {"built": contents}, {"error": text} or, at the end, {}
+Answer = dict[
+    str, Any
+]  # {"step": [phase, done, steps]}, {"built": contents}, {"error": text} or, at the end, {}
 
 
 def build_in_subprocess(

@@ -240,7 +240,9 @@ def test_a_build_that_crashes_leaves_the_node_on_another_backend(
     with robot(squares, **given | {"backend": "auto"}) as r:
         assert len(r.track(image(pixels({CAR: (5, 10)}), 1.0)).instances) == 1
         log = r.process.log()
-    assert re.search(r"WARN.*onnxruntime, because .*cannot build it: the build ended with exit code -9", log), log
+    assert re.search(
+        r"WARN.*onnxruntime, because .*cannot build it: the build ended with exit code -9", log
+    ), log
 
 
 def test_without_a_writable_engine_cache_auto_warns_once_and_takes_another_backend(
