@@ -19,7 +19,7 @@ LEAST_HEIGHT = 0.25  # of the two-wheeler, in heights of the person
 
 
 def label_riders(found: Detections, classes: Sequence[str]) -> Detections:
-    """Label pedestrians on two-wheelers as riders; returns the detections with their boxes unchanged.
+    """Label persons on two-wheelers as riders and all others as pedestrians; boxes and scores stay.
 
     Returns the detections unchanged if the classes lack one of the two.
     """
@@ -27,10 +27,10 @@ def label_riders(found: Detections, classes: Sequence[str]) -> Detections:
         return found
     person, rider = classes.index(PERSON), classes.index(RIDER)
     wheels = [classes.index(name) for name in WHEELS if name in classes]
-    people = found.labels == person
+    people = np.isin(found.labels, (person, rider))
     ridden = np.isin(found.labels, wheels) & (found.scores >= LEAST_SCORE)
     on_wheels = rides(found.boxes, found.boxes[ridden]).any(1)
-    return replace(found, labels=np.where(people & on_wheels, rider, found.labels))
+    return replace(found, labels=np.where(people, np.where(on_wheels, rider, person), found.labels))
 
 
 def rides(people: NDArray[np.float32], wheels: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -39,9 +39,14 @@ PACKAGES: dict[str, dict[str, str]] = {  # package: message: its fields
         "Detection2D": "std_msgs/Header header; ObjectHypothesisWithPose[] results; BoundingBox2D bbox; "
         "string id",
         "Detection2DArray": "std_msgs/Header header; Detection2D[] detections",
+        "BoundingBox3D": "geometry_msgs/Pose center; geometry_msgs/Vector3 size",
+        "Detection3D": "std_msgs/Header header; ObjectHypothesisWithPose[] results; BoundingBox3D bbox; "
+        "string id",
+        "Detection3DArray": "std_msgs/Header header; Detection3D[] detections",
         "VisionClass": "uint16 class_id; string class_name",
         "LabelInfo": "std_msgs/Header header; VisionClass[] class_map; float32 threshold",
     },
+    "tf2_msgs": {"TFMessage": "geometry_msgs/TransformStamped[] transforms"},
     "foxglove_msgs": {
         "Color": "float64 r; float64 g; float64 b; float64 a",
         "Point2": "float64 x; float64 y",

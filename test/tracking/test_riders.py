@@ -57,7 +57,13 @@ def test_a_doubtful_two_wheeler_makes_no_rider() -> None:
     assert names(found) == ["pedestrian", "bicycle"]
 
 
-def test_only_pedestrians_become_riders() -> None:
+def test_a_person_without_a_two_wheeler_is_a_pedestrian_whatever_the_network_says() -> None:
+    found = label_riders(seen(("rider", PERSON, 0.9), ("bicycle", (300, 160, 370, 230), 0.9)), CLASSES)
+
+    assert names(found) == ["pedestrian", "bicycle"]
+
+
+def test_only_persons_become_riders() -> None:
     found = label_riders(seen(("car", PERSON, 0.9), ("bicycle", BICYCLE, 0.9)), CLASSES)
 
     assert names(found) == ["car", "bicycle"]
