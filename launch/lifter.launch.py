@@ -25,7 +25,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("name", default_value="pcan_lifter", description="name of the node"),
-            DeclareLaunchArgument("use_sim_time", default_value="false", description="use the time on /clock"),
+            DeclareLaunchArgument(
+                "use_sim_time", default_value="false", description="use the time on /clock"
+            ),
             DeclareLaunchArgument(
                 "parameters", default_value=PathJoinSubstitution(FILE), description="parameter file"
             ),

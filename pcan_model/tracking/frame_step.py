@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid5
@@ -15,8 +16,10 @@ from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mas
 from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
+    EgoTrust,
     Frame,
     Mask,
+    Motion,
     Slots,
     State,
     Track,
@@ -27,6 +30,7 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.ego_motion import ego_motion, judged, trusted
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -78,18 +82,33 @@ class FrameStep:
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
-        state = replace(state, tracks=self._moved(state, ready))
+        by_image, by_odometry = self._moved(state, ready)
+        odometry = by_odometry is not None and trusted(state.trust)
+        tracks = by_odometry if by_odometry is not None and odometry else by_image
+        state = replace(state, tracks=tracks)
         found = unique_detections(found, self.config)
         assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
-        return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
+        update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
+        if by_odometry is None:
+            return update
+        return replace(update, trust=_trust(state.trust, by_odometry, by_image, found, assigned))
 
-    def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
-        """Return the tracks with their motion filters, if any, predicted to this frame."""
-        camera = None
+    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
+        """Return the tracks with their motion filters, if any, predicted to this frame.
+
+        The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
+        it is known and there are filters.
+        """
+        stamp, image = ready.frame.stamp, None
         if ready.view is not None and state.tracks:
             boxes = np.stack([track.box for track in state.tracks])
-            camera = camera_motion(state.view, ready.view, boxes, ready.letterbox)
-        return tuple(moved(track, ready.frame.stamp, camera) for track in state.tracks)
+            image = camera_motion(state.view, ready.view, boxes, ready.letterbox)
+        by_image = tuple(moved(track, stamp, image) for track in state.tracks)
+        elapsed = stamp - state.stamp if state.stamp is not None else 0.0
+        odometry = ego_motion(state.place, ready.frame.place, ready.letterbox, elapsed)
+        if odometry is None or self.config.motion != "kalman":
+            return by_image, None
+        return by_image, tuple(moved(track, stamp, odometry) for track in state.tracks)
 
     def slots(self, state: State, update: TrackUpdate) -> Slots:
         """Return the bank rows that the instance pass reads and writes."""
@@ -124,7 +143,25 @@ class FrameStep:
             frame_index=state.frame_index + 1,
             stamp=ready.frame.stamp,
             view=ready.view,
+            place=ready.frame.place,
+            trust=update.trust or state.trust,
         )
+
+
+def _trust(
+    trust: EgoTrust,
+    by_odometry: Sequence[Track],
+    by_image: Sequence[Track],
+    found: Detections,
+    assigned: NDArray[np.int64],
+) -> EgoTrust:
+    """Return the trust in odometry after the detections were matched."""
+    rows = np.flatnonzero(assigned >= 0)
+
+    def motions(tracks: Sequence[Track]) -> list[Motion]:
+        return [track.motion for track in (tracks[k] for k in assigned[rows]) if track.motion is not None]
+
+    return judged(trust, motions(by_odometry), motions(by_image), found.boxes[rows])
 
 
 def _masks(
