@@ -158,15 +158,19 @@ def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 def damaged(seen: Sequence[Seen], how: str, seed: int) -> Iterator[Frame]:
     """Yield the frames with the odometry that a row is about."""
     rng, drift = np.random.default_rng(seed), Pose.identity()
-    last: Pose | None = None
+    last, root = None, 1.0  # pose, and the root of the frame interval in units of 0.2 s
+    if len(seen) > 1:
+        root = float(np.sqrt((seen[1].frame.stamp - seen[0].frame.stamp) / 0.2))
     for each in seen:
         pose, camera = each.place.pose, each.place.camera
         if how == "none" or (how == "missing" and rng.random() < 0.5):
             yield each.frame
             continue
-        if how == "noise":  # of a wheel odometer: 5 % of the way, 0.3 degrees a frame
+        if how == "noise":  # of a wheel odometer: 5 % of the way, 0.67 degrees after a second
             way = 0.0 if last is None else float(np.linalg.norm(pose.translation - last.translation))
-            step = Pose.planar(*rng.normal(0, 0.05 * way + 0.01, 2), rng.normal(0, np.deg2rad(0.3)))
+            step = Pose.planar(
+                *rng.normal(0, 0.05 * way + 0.01 * root, 2), rng.normal(0, np.deg2rad(0.3) * root)
+            )
             drift = Pose(step.rotation @ drift.rotation, drift.translation + step.translation)
         last = pose
         pose = Pose(drift.rotation @ pose.rotation, pose.translation + drift.translation)

@@ -25,7 +25,6 @@ NEAREST = 1.0  # metres
 UNSURE = 0.25  # relative uncertainty of a distance by the ground
 TURN_NOISE = 0.015  # radians per second, of the rotation
 FORGET = 0.8  # share of the earlier frames in the running error
-WORSE, SLACK = 1.1, 0.02  # odometry whose error exceeds the other's by this factor and box sides is not used
 FASTEST = 100.0  # metres per second; farther ways are jumps of odometry
 
 
@@ -91,8 +90,8 @@ def ego_motion(
 
 
 def trusted(trust: EgoTrust) -> bool:
-    """Return whether odometry has predicted about as well as the other source, or better."""
-    return trust.odometry <= WORSE * trust.other + SLACK
+    """Return whether odometry has predicted as well as the other source, or better."""
+    return trust.odometry <= trust.other
 
 
 def judged(
