@@ -26,7 +26,7 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture(scope="session")
 def message_packages(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Make vision_msgs, foxglove_msgs and Autoware's importable; return what another process needs for it."""
+    """Make vision_msgs and others importable; return what another process needs for it."""
     pytest.importorskip("rclpy")
     from support.message_packages import built, load
 

@@ -31,6 +31,7 @@ INSTALL = {  # how to install a missing package; those of requirements/runtime.t
     "rosgraph_msgs": ROS,
     "sensor_msgs": ROS,
     "std_msgs": ROS,
+    "tf2_msgs": "sudo apt-get install ros-$ROS_DISTRO-tf2-msgs",
     "autoware_perception_msgs": AUTOWARE,
     "tier4_perception_msgs": AUTOWARE,
     "pcan_ros": "`make build` in a checkout, and `. tools/env.sh`",  # its messages

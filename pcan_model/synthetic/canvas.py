@@ -109,7 +109,7 @@ class Canvas:
     def polygon(self, view: Floats, colour: Colour | Floats, number: int) -> None:
         """Fill a polygon of camera points, (N, 3), clipped at the near plane."""
         if view[:, 2].min() < NEAR:
-            view = _cut_near(view)
+            view = cut_near(view)
         if len(view) > 2:
             self.fill(self.camera.pixels(view), colour, number)
 
@@ -177,8 +177,24 @@ class Canvas:
         mask = (part[..., 3] == number).view(np.uint8)
         cv2.copyTo(cv2.multiply(part, sheet, scale=1 / NEUTRAL), mask, part)
 
+    def darken(self, world: Floats, factor: float) -> None:
+        """Multiply the colours inside a convex polygon on the ground, (N, 3) world points."""
+        view = self.camera.view(world)
+        if view[:, 2].min() < 1.0:
+            view[:, 2] = view[:, 2].clip(1.0, None)
+        points = self.camera.pixels(view)
+        height, width = self.pixels.shape[:2]
+        x1, y1 = points.min(0).clip(0, (width, height))
+        x2, y2 = (points.max(0) + 1).clip(0, (width, height))
+        if x2 <= x1 or y2 <= y1:
+            return
+        mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
+        cv2.fillPoly(mask, [points - np.array([x1, y1], np.int32)], 255)
+        part = self.pixels[y1:y2, x1:x2]
+        cv2.copyTo(cv2.multiply(part, np.array([factor, factor, factor, 1.0])), mask, part)
 
-def _cut_near(view: Floats) -> Floats:
+
+def cut_near(view: Floats) -> Floats:
     """Clip a polygon at the near plane, (N, 3) to (M, 3)."""
     kept: list[Floats] = []
     for a, b in zip(view, np.roll(view, -1, axis=0), strict=True):

@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcan_model.core.space import OPTICAL, Box3D, Pinhole, Pose
 from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.formats.labels import FrameLabels, labelled
-from pcan_model.synthetic.canvas import NEAR, SUPERSAMPLE, Canvas, Light, PinholeCamera
-from pcan_model.synthetic.ground import Street, make_ground
-from pcan_model.synthetic.houses import make_houses
-from pcan_model.synthetic.photo import Drive, develop, make_drive, make_light
-from pcan_model.synthetic.scene import (
-    Prop,
-    Scenery,
-    make_props,
-    make_sky,
-    paint_prop,
-    paint_scene,
-)  # fmt: skip
-from pcan_model.synthetic.world import Actor, make_street, populate
+from pcan_model.data.scenes import Scene, has_scenes, write_scenes
+from pcan_model.synthetic.canvas import SUPERSAMPLE, Canvas, PinholeCamera
+from pcan_model.synthetic.depth import paint_depth
+from pcan_model.synthetic.extents import boxes
+from pcan_model.synthetic.path import camera_path
+from pcan_model.synthetic.photo import develop
+from pcan_model.synthetic.sampled_world import World, make_world
+from pcan_model.synthetic.scene import paint_scene
+from pcan_model.synthetic.sensors import SensorNoise, base_pose, lidar_points, lidar_pose, measured_depth
 
 VISIBLE_MIN = 20  # pixels; objects with fewer visible pixels are background
-NUMBERS = 198  # limit of canvas ids for actors in a frame
 RATE = 5.0  # frames per second, as labelled in BDD100K; speeds of a drive are per frame at this rate
-FARTHEST = 75.0  # metres; actors farther away are not drawn
 
 
 class SyntheticDrive(Clip):
     """A clip rendered frame by frame; the same seed gives the same pixels.
 
-    Drives of one seed and as many seconds show the same street at any rate (frames per second).
+    Drives of one seed and as many seconds show the same street at any rate (frames per second). With
+    `swing` the camera turns left and right, at most so many radians per second.
     """
 
     def __init__(
-        self, seed: int, length: int = 12, height: int = 384, width: int = 640, *, rate: float = RATE
+        self,
+        seed: int,
+        length: int = 12,
+        height: int = 384,
+        width: int = 640,
+        *,
+        rate: float = RATE,
+        swing: float = 0.0,
     ) -> None:
         if length < 1 or height < 32 or width < 32 or not rate > 0:
             raise ValueError(
@@ -50,7 +51,7 @@ class SyntheticDrive(Clip):
         self.name = f"synthetic_{seed:06d}"
         self.rate = rate
         self.labelled = True
-        self._seed, self._length, self._size = seed, length, (height, width)
+        self._seed, self._length, self._size, self._swing = seed, length, (height, width), swing / RATE
 
     def __len__(self) -> int:
         return self._length
@@ -66,6 +67,37 @@ class SyntheticDrive(Clip):
         image, numbers = develop(canvas, self._world.drive, rng)
         return self._frame(index, image, _label(numbers, shown))
 
+    def objects(self, index: int) -> tuple[Box3D, ...]:
+        """Return the boxes of all objects before the camera in a frame, hidden or not, in the map frame."""
+        self._check_index(index, self._length)
+        moment = index * self._step
+        camera = self._camera(moment, np.random.default_rng((self._seed, 1 + index)))
+        actors = (actor for _, actor in self._world.ahead(camera, moment))
+        return tuple(box for actor in actors for box in boxes(actor, moment, RATE))
+
+    def scene(self, index: int, noise: float = 1.0) -> Scene:
+        """Return the geometry of a frame, with what its depth camera and its lidar measure.
+
+        noise  of the sensors: 1: as real ones, 0: none
+        """
+        self._check_index(index, self._length)
+        (height, width), world, moment = self._size, self._world, index * self._step
+        camera = self._camera(moment, np.random.default_rng((self._seed, 1 + index)))
+        size = height * SUPERSAMPLE, width * SUPERSAMPLE
+        exact = paint_depth(world, camera, moment, size, own_car=True)[::SUPERSAMPLE, ::SUPERSAMPLE]
+        sensors = SensorNoise(np.random.default_rng((self._seed, 1 + index, 1)), noise)
+        drive, focal = world.drive, world.drive.focal * width
+        return Scene(
+            time=self.time(index),
+            camera=Pinhole(focal, focal, width / 2, drive.horizon * height, height, width),
+            base=base_pose(camera),
+            optical=Pose(OPTICAL, np.array([0.0, 0.0, drive.height])),
+            lidar=lidar_pose(drive.height),
+            objects=self.objects(index),
+            depth=measured_depth(exact, focal, sensors),
+            points=lidar_points(world, camera, moment, sensors),
+        )
+
     @property
     def _step(self) -> float:
         """Return how many frames of RATE lie from one frame to the next."""
@@ -76,74 +108,23 @@ class SyntheticDrive(Clip):
         return make_world(np.random.default_rng((self._seed, 0)), self._length * self._step, self._size)
 
     def _canvas(self, moment: float, rng: np.random.Generator) -> Canvas:
-        world, (height, width) = self._world, self._size
-        drive, scale = world.drive, SUPERSAMPLE
-        yaw = drive.turn * (moment - self._length * self._step / 2)
+        height, width = (side * SUPERSAMPLE for side in self._size)
+        return Canvas(np.zeros((height, width, 4), np.uint8), self._camera(moment, rng), self._world.light)
+
+    def _camera(self, moment: float, rng: np.random.Generator) -> PinholeCamera:
+        """Return the camera of the canvas; the generator shakes it."""
+        drive, (height, width), scale = self._world.drive, self._size, SUPERSAMPLE
         shake = rng.normal(0, drive.shake, 2) * scale
-        camera = PinholeCamera(
+        x, z, yaw = camera_path(drive, moment, self._length * self._step, self._swing)
+        return PinholeCamera(
             focal=drive.focal * width * scale,
             centre=width * scale / 2 + shake[0],
             horizon=drive.horizon * height * scale + shake[1],
             height=drive.height,
-            x=math.sin(yaw) * drive.speed * moment * 0.5,
-            z=drive.speed * moment,
+            x=x,
+            z=z,
             yaw=yaw,
         )
-        return Canvas(np.zeros((height * scale, width * scale, 4), np.uint8), camera, world.light)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class World:
-    """Everything sampled once per drive."""
-
-    drive: Drive
-    light: Light
-    street: Street
-    scenery: Scenery
-    actors: tuple[Actor, ...]
-
-    def paint(self, canvas: Canvas, moment: float) -> list[tuple[int, int]]:
-        """Paint actors and props over the scene; returns (label, id) of numbers 1, 2, …
-
-        moment  time in frames of RATE
-        """
-        poses = [(a.pose(moment), a) for a in self.actors]
-        ahead = [(_depth(canvas.camera, pose.x, pose.z, a.reach[1]), a) for pose, a in poses]
-        actors = [(d, a) for d, a in ahead if NEAR - 14 < d < FARTHEST]
-        for _, actor in actors:
-            actor.shadow(canvas, moment)
-        props = [(_depth(canvas.camera, p.pose.x, p.pose.z, 0), p) for p in self.scenery.props]
-        things: list[tuple[float, Actor | Prop]] = [*actors, *((d, p) for d, p in props if d > 1)]
-        shown: list[tuple[int, int]] = []
-        for _, thing in sorted(things, key=lambda e: -e[0]):
-            if isinstance(thing, Prop):
-                paint_prop(canvas, thing)
-            elif len(shown) + len(thing.labels) <= NUMBERS:
-                thing.paint(canvas, moment, len(shown) + 1)
-                shown += zip(thing.labels, thing.ids, strict=True)
-        return shown
-
-
-def _depth(camera: PinholeCamera, x: float, z: float, reach: float) -> float:
-    """Return the distance of the near end of an actor or prop."""
-    return math.sin(camera.yaw) * (x - camera.x) + math.cos(camera.yaw) * (z - camera.z) - 0.8 * reach
-
-
-def make_world(rng: np.random.Generator, length: float, size: tuple[int, int]) -> World:
-    """Sample a street, its light, its actors and the motion of the camera for `length` frames at RATE."""
-    drive, hour = (
-        make_drive(rng),
-        str(rng.choice(["day", "grey", "dusk", "night"], p=[0.45, 0.27, 0.13, 0.15])),
-    )
-    light, sky = make_light(hour, rng)
-    street = make_street(rng, drive.speed * length)
-    scenery = Scenery(
-        make_ground(street, rng),
-        make_sky(int(size[0] * 0.9), int(size[1] * 1.5), sky, rng),
-        make_houses(street, rng),
-        make_props(street, rng),
-    )
-    return World(drive, light, street, scenery, populate(street, drive.speed, rng))
 
 
 def _label(numbers: NDArray[np.uint8], shown: list[tuple[int, int]]) -> FrameLabels:
@@ -164,9 +145,17 @@ def write_drives(
     height: int = 384,
     width: int = 640,
     rate: float = RATE,
+    swing: float = 0.0,
+    geometry: bool = False,
+    noise: float = 1.0,
 ) -> None:
-    """Render drives to disk in the layout of `read_clips`; existing ones are kept."""
+    """Render drives to disk in the layout of `read_clips`; existing ones are kept.
+
+    geometry  also write the files of `pcan_model.data.scenes`
+    """
     for seed in seeds:
-        drive = SyntheticDrive(seed, length, height, width, rate=rate)
+        drive = SyntheticDrive(seed, length, height, width, rate=rate, swing=swing)
+        if geometry and not has_scenes(Path(root), drive.name):
+            write_scenes(Path(root), drive.name, (drive.scene(i, noise) for i in range(length)))
         if not (Path(root) / "labels" / f"{drive.name}.json").exists():
             write_clip(root, drive.name, (drive.frame(i) for i in range(length)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,24 +70,7 @@ class Mesh:
         for grow, dark in ((0.25, 0.75), (-0.05, 0.55)):
             x1, z1, x2, z2 = low[0] - grow, low[2] - grow, high[0] + grow, high[2] + grow
             foot = np.array([(x1, 0, z1), (x2, 0, z1), (x2, 0, z2), (x1, 0, z2)])
-            darken(canvas, pose.world(foot), dark)
-
-
-def darken(canvas: Canvas, world: Floats, factor: float) -> None:
-    """Multiply the canvas inside a convex ground polygon, (N, 3)."""
-    view = canvas.camera.view(world)
-    if view[:, 2].min() < 1.0:
-        view[:, 2] = view[:, 2].clip(1.0, None)
-    points = canvas.camera.pixels(view)
-    height, width = canvas.pixels.shape[:2]
-    x1, y1 = points.min(0).clip(0, (width, height))
-    x2, y2 = (points.max(0) + 1).clip(0, (width, height))
-    if x2 <= x1 or y2 <= y1:
-        return
-    mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
-    cv2.fillPoly(mask, [points - np.array([x1, y1], np.int32)], 255)
-    part = canvas.pixels[y1:y2, x1:x2]
-    cv2.copyTo(cv2.multiply(part, np.array([factor, factor, factor, 1.0])), mask, part)
+            canvas.darken(pose.world(foot), dark)
 
 
 class MeshBuilder:

@@ -108,13 +108,15 @@ def develop(
     return compress(image, drive.quality), numbers
 
 
+def bonnet(drive: Drive, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return centre and half axes of the ellipse that the bonnet covers, canvas pixels."""
+    centre = width // 2, height + height // 12
+    return centre, (int(width * 0.62), int(height * (drive.bonnet + 1 / 12)))
+
+
 def _paint_bonnet(canvas: Canvas, drive: Drive) -> None:
     """Paint the bonnet of the camera's own car at the bottom edge."""
-    height, width = canvas.pixels.shape[:2]
-    centre, axes = (
-        (width // 2, height + height // 12),
-        (int(width * 0.62), int(height * (drive.bonnet + 1 / 12))),
-    )
+    centre, axes = bonnet(drive, *canvas.pixels.shape[:2])
     tone = 30 + 800 * abs(drive.bonnet - 0.09)
     cv2.ellipse(canvas.pixels, centre, axes, 0, 180, 360, (tone, tone, tone * 1.05, 0), -1)
     cv2.ellipse(canvas.pixels, centre, axes, 0, 200, 340, (tone * 1.6, tone * 1.6, tone * 1.7, 0), 3)

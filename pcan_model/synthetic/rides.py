@@ -60,11 +60,16 @@ def paint_ride(canvas: Canvas, pose: Pose, ride: Ride, number: int, steer: float
     tyre = 0.12 if ride.motor else 0.045
     for z in (-half, half):
         _wheel(canvas, pose, (z, ride.radius), tyre, number, spokes=not ride.motor)
-    paint_limbs(canvas, pose, _motor(ride) if ride.motor else _frame(ride, steer), number)
+    paint_limbs(canvas, pose, ride_limbs(ride, steer), number)
     if ride.motor and canvas.light.night:
         cos, sin = math.cos(pose.heading), math.sin(pose.heading)
         for z, colour in ((half * 0.8, (250.0, 246.0, 225.0)), (-half - 0.1, (190.0, 22.0, 24.0))):
             canvas.lamp((pose.x + sin * z, 0.85, pose.z + cos * z), 0.1, colour, number)
+
+
+def ride_limbs(ride: Ride, steer: float) -> list[Limb]:
+    """Return everything but its wheels; `steer` is how far the bars are turned, metres at a grip."""
+    return _motor(ride) if ride.motor else _frame(ride, steer)
 
 
 def _wheel(

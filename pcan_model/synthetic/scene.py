@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pcan_model.synthetic.canvas import Canvas, Colour, Floats, PinholeCamera
 from pcan_model.synthetic.ground import ACROSS, ALONG, GROUND_X, Street
 from pcan_model.synthetic.houses import FIRST_HOUSE, House, paint_house
-from pcan_model.synthetic.mesh import Pose, darken
+from pcan_model.synthetic.mesh import Pose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +108,16 @@ def paint_scene(canvas: Canvas, scenery: Scenery) -> None:
     horizon = int(np.clip(camera.horizon, 0, height))
     _paint_sky(canvas, scenery.sky, horizon, width)
     _paint_ground(canvas, scenery.ground, horizon)
-    far = sorted(scenery.houses, key=lambda h: -max(h.z[0] - camera.z, -5))
+    paint_houses(canvas, scenery.houses)
+    canvas.pixels[..., 3] = 0
+
+
+def paint_houses(canvas: Canvas, houses: tuple[House, ...]) -> None:
+    """Paint the houses before the camera, the farthest first, with temporary canvas ids."""
+    camera = canvas.camera
+    far = sorted(houses, key=lambda h: -max(h.z[0] - camera.z, -5))
     for k, house in enumerate(h for h in far if h.z[1] > camera.z + 1):
         paint_house(canvas, house, FIRST_HOUSE + k % 50)
-    canvas.pixels[..., 3] = 0
 
 
 def _paint_sky(canvas: Canvas, sky: NDArray[np.uint8], horizon: int, width: int) -> None:
@@ -162,7 +168,7 @@ def paint_prop(canvas: Canvas, prop: Prop) -> None:
         for bx, by, bz, size, shade in prop.blobs[::step].tolist():
             at = (x + bx, by, z + bz)
             canvas.limb(at, at, (size * step**0.4,) * 2, (72 * shade * g, 104 * shade, 46 * shade), 0)
-        darken(canvas, _disc(x, z, h * 0.3), 0.75)
+        canvas.darken(_disc(x, z, h * 0.3), 0.75)
         return
     post = 0.12 if prop.kind != "bin" else 0.5
     if prop.kind == "cone":

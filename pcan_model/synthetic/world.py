@@ -14,7 +14,7 @@ from pcan_model.synthetic.canvas import Canvas, make_patch
 from pcan_model.synthetic.cars import make_car
 from pcan_model.synthetic.ground import Street
 from pcan_model.synthetic.limbs import paint_limbs
-from pcan_model.synthetic.mesh import Mesh, Pose, darken
+from pcan_model.synthetic.mesh import Mesh, Pose
 from pcan_model.synthetic.people import Appearance, make_appearance, rider, walker
 from pcan_model.synthetic.rides import Ride, make_ride, paint_ride
 from pcan_model.synthetic.vehicles import make_bus, make_train, make_truck
@@ -55,7 +55,7 @@ class Actor:
             return
         half = 0.8 if self.ride else 0.2
         foot = np.array([(-0.25, 0, -half), (0.25, 0, -half), (0.25, 0, half), (-0.25, 0, half)])
-        darken(canvas, pose.world(foot), 0.65)
+        canvas.darken(pose.world(foot), 0.65)
 
     def paint(self, canvas: Canvas, moment: float, first: int) -> None:
         """Paint it; its labels take the canvas numbers first, first + 1."""

@@ -16,6 +16,7 @@ from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
     Frame,
+    FrameKind,
     Mask,
     Slots,
     State,
@@ -27,6 +28,9 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.masktrack import CueWeights
+from pcan_model.tracking.propagation import Carried, carry_tracks
+from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -42,7 +46,7 @@ class Prepared:
     frame: Frame
     letterbox: Letterbox  # transform between camera image and network input
     image: Image  # (height, width, 3) RGB of Config.input, or unchanged if the engine resizes it
-    view: NDArray[np.uint8] | None = None  # (h, w) small grey image for camera motion
+    view: NDArray[np.uint8] | None = None  # (h, w) small grey image for optical flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,11 @@ class FrameStep:
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
         state = replace(state, tracks=self._moved(state, ready))
+        groups = None
+        if self.config.riders:
+            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
+        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
         return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
 
     def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
@@ -90,6 +97,31 @@ class FrameStep:
             boxes = np.stack([track.box for track in state.tracks])
             camera = camera_motion(state.view, ready.view, boxes, ready.letterbox)
         return tuple(moved(track, ready.frame.stamp, camera) for track in state.tracks)
+
+    def carries(self, state: State, ready: Prepared) -> bool:
+        """Return whether tracks can be carried to a frame: not to the first, or one of another size."""
+        return state.view is not None and ready.view is not None and state.view.shape == ready.view.shape
+
+    def carry(self, state: State, ready: Prepared) -> Carried:
+        """Carry the tracks to a propagated frame, see `carries`."""
+        assert ready.view is not None, "checked by `carries`"
+        tracks, stamp = self._moved(state, ready), ready.frame.stamp
+        return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
+
+    def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
+        """Paste the masks of a propagated frame; returns the state for the next frame, and the tracks."""
+        update, stamp = carried.update, ready.frame.stamp
+        masks = _masks(update, carried.logits, ready.letterbox, overlap=self.config.overlap)
+        tracks = _tracks(state, update, masks, stamp, ready.letterbox)
+        after = replace(
+            state,
+            tracks=update.kept,
+            frame_index=state.frame_index + 1,
+            stamp=stamp,
+            view=ready.view,
+            drifted=carried.drifted,
+        )
+        return after, replace(tracks, kind=FrameKind.PROPAGATED)
 
     def slots(self, state: State, update: TrackUpdate) -> Slots:
         """Return the bank rows that the instance pass reads and writes."""
@@ -106,7 +138,14 @@ class FrameStep:
         """
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
+        if self.config.camera_motion:
+            update = _with_masks(update, logits)
         return self._next(state, update, ready, memory), tracks
+
+    @property
+    def _cue_weights(self) -> CueWeights:
+        sipmask = self.network.sipmask
+        return CueWeights(sipmask.score_weight, sipmask.iou_weight, sipmask.label_weight)
 
     @property
     def _idles(self) -> bool:
@@ -125,6 +164,12 @@ class FrameStep:
             stamp=ready.frame.stamp,
             view=ready.view,
         )
+
+
+def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate:
+    """Store the masks of the detected tracks, with which a propagated frame carries them on."""
+    rows = zip(update.found, update.rows.tolist(), strict=True)
+    return replace(update, found=tuple(replace(track, mask=logits[row].copy()) for track, row in rows))
 
 
 def _masks(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from pcan_model.core.errors import shown
 from pcan_model.core.numbers import whole
+from pcan_model.core.space import Pinhole
 from pcan_model.core.yaml_text import YamlTextError, read_yaml
 from pcan_model.data.bags.reading import BagError
 
@@ -42,6 +44,20 @@ def read_camera_info(path: Path) -> CameraInfo:
         if key in values:
             setattr(info, field, _numbers(path, key, values[key], count))
     return info
+
+
+def calibration_of(camera: Pinhole) -> CameraInfo:
+    """Return the calibration of a camera without distortion."""
+    k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
+    return CameraInfo(
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=k,
+        r=np.eye(3).ravel().tolist(),
+        p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0],
+    )
 
 
 def sized(info: CameraInfo | None, height: int, width: int, header: Any) -> CameraInfo:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from std_msgs.msg import Header
 from pcan_model.core.config import CLASSES
 from pcan_model.data.bags.files import Storage, bag_writer
 from pcan_model.data.bags.message_types import CAMERA_INFO, CLOCK, COMPRESSED, IMAGE, TRACKS, our_types
+from pcan_model.data.bags.scene_messages import DepthEncoding, SceneMessages
 from pcan_model.data.clips import ClipFrame
+from pcan_model.data.scenes import Scene
 from pcan_model.visualization.render import bgr
 from pcan_ros.bag.camera_info import sized
 from pcan_ros.bag.ground_truth import GroundTruthMessages
@@ -36,6 +38,12 @@ class BagStyle:
     topic: str = "/camera/image"  # of the images; compressed ones are on `<topic>/compressed`
     frame: str = "camera"  # frame_id of every header
     calibration: CameraInfo | None = None
+    depth: DepthEncoding = "16UC1"  # of the depth image, where a clip has geometry
+
+    @property
+    def depth_topic(self) -> str:
+        """Return the topic of the depth image, beside the images."""
+        return f"{self.topic.rpartition('/')[0]}/depth/image"
 
     @property
     def info_topic(self) -> str:
@@ -48,16 +56,24 @@ def make_bag(
     folder: Path,
     style: BagStyle | None = None,
     classes: Sequence[str] = CLASSES,
+    scenes: Iterable[Scene] = (),
 ) -> int:
     """Write the frames of a clip as a bag, atomically; returns their number.
 
-    Topics: images, calibration, /clock, and /ground_truth if frames are labelled.
+    Topics: images, calibration, /clock, and /ground_truth if frames are labelled; with geometry also /tf,
+    /tf_static, /odom, the depth image beside the images, and /points.
+
+    scenes  the geometry of each frame, if the clip has any
     """
     style, types, count = style or BagStyle(), our_types(), 0
     with bag_writer(folder, style.storage) as writer:
         topics = _Topics(writer, types)
         ground_truth = GroundTruthMessages(classes)
-        for frame in frames:
+        geometry = SceneMessages(types, camera=style.frame, depth_topic=style.depth_topic, depth=style.depth)
+        for frame, scene in _paired(frames, scenes):
+            if scene is not None:
+                for each in geometry.messages(scene):
+                    topics.write_raw(each.topic, each.kind, frame.time, each.raw, each.quality)
             header = Header(stamp=_time(frame.time), frame_id=style.frame)
             topics.write("/clock", CLOCK, frame.time, Clock(clock=header.stamp))
             if frame.labels is not None:
@@ -70,6 +86,14 @@ def make_bag(
     return count
 
 
+def _paired(frames: Iterable[ClipFrame], scenes: Iterable[Scene]) -> Iterator[tuple[ClipFrame, Scene | None]]:
+    """Yield each frame with its scene, whose time it takes: velocities hold for that pace only."""
+    known = iter(scenes)
+    for frame in frames:
+        scene = next(known, None)
+        yield frame if scene is None else replace(frame, time=scene.time), scene
+
+
 class _Topics:
     """The topics of a bag, opened with their first message."""
 
@@ -79,9 +103,15 @@ class _Topics:
 
     def write(self, topic: str, kind: str, time: int, message: Any) -> None:
         """Append a message."""
+        self.write_raw(topic, kind, time, serialize_message(message))
+
+    def write_raw(self, topic: str, kind: str, time: int, raw: bytes, quality: Sequence[Any] = ()) -> None:
+        """Append a serialised message; `quality` is what its publisher offers, if not the default."""
         if topic not in self._open:
-            self._open[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
-        self._writer.write(self._open[topic], time, serialize_message(message))
+            self._open[topic] = self._writer.add_connection(
+                topic, kind, typestore=self._types, offered_qos_profiles=quality
+            )
+        self._writer.write(self._open[topic], time, raw)
 
 
 def _write_image(topics: _Topics, style: BagStyle, frame: ClipFrame, header: Header) -> None:

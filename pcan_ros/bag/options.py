@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pcan_model.cli.rank import RankOptions
 from pcan_model.core.fields import about, setting
+from pcan_model.data.bags.scene_messages import DepthEncoding
 from pcan_model.data.registry import FORMATS
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST
@@ -35,6 +37,9 @@ class MakeOptions:
     topic: str = setting("/camera/image", "image topic")
     frame: str = setting("camera", "frame_id of every header")
     calibration: Path | None = setting(None, "camera_calibration YAML or KITTI calib file, for CameraInfo")
+    depth: DepthEncoding = setting(
+        "16UC1", "encoding of the depth image of a clip with geometry: millimetres, or metres"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +68,11 @@ class LabelOptions:
     prefix: str = setting("/pcan_tracker", "prefix of the new topics")
     raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
     no_images: bool = setting(False, "write tracks only", aliases=("--no-pictures",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankBagOptions(RankOptions):
+    """Options of `pcan-bag rank`."""
+
+    bag: Path = field(metadata=about("rosbag2 with images"))
+    topic: str = setting("", "image topic; default: the most likely camera topic")

@@ -81,7 +81,11 @@ class TrackerNode(LifecycleNode):
         for package, topics in missing_packages().items():
             self.get_logger().info(f"{package} is not installed; not published: {', '.join(topics)}")
         self._publish_labels()
-        self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
+        text = f"{config.name} from {settings.model}: {opened.reason}"
+        if opened.degraded:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
     @reported
     def on_activate(self) -> None:
@@ -94,7 +98,13 @@ class TrackerNode(LifecycleNode):
         self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
         cameras, synchronized, lenses = len(self._topics), settings.sync != "none", self._lenses()
         pipeline = Pipeline(
-            self.tracker, cameras, settings.time_limits, self, lenses, synchronized=synchronized
+            self.tracker,
+            cameras,
+            settings.time_limits,
+            self,
+            lenses,
+            synchronized=synchronized,
+            budget=settings.latency_budget,
         )
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
@@ -152,7 +162,10 @@ class TrackerNode(LifecycleNode):
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
         latency = camera.record(taken=result.taken, now=now, age=age, network=result.network)
-        outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
+        camera.pace = result.pace
+        outputs.publish_status(
+            tracker_status(result.header, camera, latency, self._engine, result.tracks.kind)
+        )
         outputs.publish_others(scene)
 
     def on_bad(self, camera: int, error: Exception) -> None:
@@ -232,8 +245,10 @@ class TrackerNode(LifecycleNode):
     def _tune(self) -> None:
         self._publish_labels()
         if self.pipeline is not None:
-            known = self.parameters
-            self.pipeline.tune(known.thresholds, known.settings.time_limits, known.admissions)
+            known, settings = self.parameters, self.parameters.settings
+            self.pipeline.tune(
+                known.thresholds, settings.time_limits, known.admissions, budget=settings.latency_budget
+            )
 
     def _stop(self) -> None:
         if self._inputs is not None:

@@ -22,6 +22,7 @@ from pcan_ros.node.parameters import (
     ROS,
     ParameterError,
     Settings,
+    check_budget,
     parameters,
     reject_unknown,
     settings_from,
@@ -48,7 +49,7 @@ class NodeParameters:
         self._overrides = dict(overrides)
         self._given = set(overrides)  # set by the user: kept when the model changes
         self._node = node
-        self._values = {name: _declare(node, parameter) for name, parameter in self._known.items()}
+        self._values = {name: declare(node, parameter) for name, parameter in self._known.items()}
         self._values["model"] = str(folder)
         self._on_change = on_change
         self._build(self._values)
@@ -87,8 +88,10 @@ class NodeParameters:
             self._known[name].check(value)
         settings = settings_from(values)
         self.admissions = admissions(settings, self._classes) if self._classes else ()
+        thresholds = thresholds_from(values, self._model.tracker)
+        check_budget(settings, thresholds)
         self.settings: Settings = settings
-        self.thresholds: TrackerConfig = thresholds_from(values, self._model.tracker)
+        self.thresholds: TrackerConfig = thresholds
         self._values = values
 
     def _set(self, changes: list[Any]) -> SetParametersResult:
@@ -128,7 +131,8 @@ def _list_cameras(overrides: dict[str, Any]) -> None:
         overrides["cameras"] = Parameter("cameras", value=topics_of(overrides["cameras"].value))
 
 
-def _declare(node: Node, parameter: Declared) -> Any:
+def declare(node: Node, parameter: Declared) -> Any:
+    """Declare a parameter with its description and range; returns its value."""
     return node.declare_parameter(parameter.name, parameter.default, _descriptor(parameter)).value
 
 

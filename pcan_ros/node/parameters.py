@@ -59,6 +59,15 @@ class Settings:
         "rectifies the images",
     )
     engine: EngineOptions = field(default_factory=EngineOptions)
+    latency_budget: float = setting(
+        0.0,
+        "mean processing time for one image of every camera; the network runs on as many images as it "
+        "allows, on the others optical flow carries the tracks; 0 for the network on every image",
+        unit="seconds",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
         "rle", "encoding of published masks, see msg/InstanceMask", runtime=True
     )
@@ -156,8 +165,8 @@ class Parameter:
 
 def parameters(tracker: TrackerConfig) -> dict[str, Parameter]:
     """Return every parameter of the node by name; defaults of the thresholds are the model's."""
-    thresholds = (p for p in _described(tracker, TRACKER) if not p.read_only)
-    return {p.name: p for p in (*_described(Settings()), *thresholds)}
+    thresholds = (p for p in described(tracker, TRACKER) if not p.read_only)
+    return {p.name: p for p in (*described(Settings()), *thresholds)}
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
@@ -179,6 +188,15 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
     return replace(base, **own)
 
 
+def check_budget(settings: Settings, thresholds: TrackerConfig) -> None:
+    """Raise ParameterError for a budget with a model whose tracker keeps no view to carry tracks by."""
+    if settings.latency_budget and not thresholds.camera_motion:
+        raise ParameterError(
+            "latency_budget: expected 0 with this model, whose tracker.camera_motion is false, got "
+            f"{settings.latency_budget:g}"
+        )
+
+
 def reject_unknown(names: list[str], known: dict[str, Parameter]) -> None:
     """Raise ParameterError for the first unknown parameter."""
     for name in names:
@@ -186,13 +204,13 @@ def reject_unknown(names: list[str], known: dict[str, Parameter]) -> None:
             raise ParameterError(f"{name}: unknown parameter; expected one of {', '.join(known)}")
 
 
-def _described(record: Any, prefix: str = "") -> Iterator[Parameter]:
+def described(record: Any, prefix: str = "") -> Iterator[Parameter]:
     """Yield the parameters of a dataclass and of its nested dataclasses, in the order of the fields."""
     known = settings_of(type(record))
     for each in fields(record):
         value = getattr(record, each.name)
         if is_dataclass(value):
-            yield from _described(value, prefix)
+            yield from described(value, prefix)
         else:
             default = list(value) if isinstance(value, tuple) else value
             yield Parameter(prefix + each.name, default, known[each.name])

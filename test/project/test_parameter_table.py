@@ -27,6 +27,7 @@ def tool() -> ModuleType:
 
 def test_the_written_files_are_up_to_date(tool: ModuleType) -> None:
     assert tool.YAML.read_text() == tool.parameter_file(), tool.COMMAND
+    assert tool.LIFTER.read_text() == tool.lifter_file(), tool.COMMAND
     assert tool.PAGE.read_text() == tool.parameter_page(), tool.COMMAND
 
 

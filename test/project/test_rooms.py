@@ -17,6 +17,7 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "model",
     "one_stage",
     "tracking",
+    "lifting",
     "inference",
     "data",
     "synthetic",
@@ -27,8 +28,11 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "sipmask",
     "factory",
     "evaluation",
+    "ranking",
+    "viewer",
     "export",
     "experiments",
+    "finetune",
     "cli",
     "pcan_ros",
 )
@@ -37,10 +41,12 @@ TORCH = {"torch", "torchvision", "safetensors"}
 NO_TORCH = (
     "core",
     "tracking",
+    "lifting",
     "data",
     "synthetic",
     "visualization",
     "api",
+    "ranking",
 )  # whole rooms, but for what is named here
 ALLOWED = {"pcan_model.visualization.attention_recorder"}  # runs the network in torch
 ROBOT = (  # what starts on the robot

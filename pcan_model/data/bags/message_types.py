@@ -12,6 +12,9 @@ from pcan_model.core.package_files import shared
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"
+POINTS = "sensor_msgs/msg/PointCloud2"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 CLOCK = "rosgraph_msgs/msg/Clock"
 TRACKS = "pcan_ros/msg/TrackedInstanceArray"
 
