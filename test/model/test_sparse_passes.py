@@ -14,6 +14,7 @@ from torch import Tensor
 from pcan_model.core.structures import Slots
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
+from pcan_model.model.pass_names import REGION_LEVELS
 from pcan_model.model.pass_signature import state_shapes, static
 from pcan_model.model.passes import FramePass, InstancePass
 from pcan_model.model.pcan import PCAN
@@ -53,7 +54,7 @@ def refine(net: PCAN, owned: dict[int, int]) -> tuple[tuple[Tensor, Tensor], tup
     choice = [torch.from_numpy(x) for x in (own.slot, own.fresh, own.owner, own.has)]
     with torch.inference_mode():
         whole = InstancePass(net).eval()(padded[4], padded[5], bank, *choice)
-        part = SparseInstancePass(net).eval()(sparse[4], sparse[0], sparse[2], bank, *choice)
+        part = SparseInstancePass(net).eval()(*sparse[4:8], sparse[0], sparse[2], bank, *choice)
     return whole, part
 
 
@@ -61,9 +62,9 @@ def test_a_frame_is_seen_as_the_padded_pass_sees_it(sparse_net: PCAN) -> None:
     padded, sparse = look(sparse_net, FramePass), look(sparse_net, SparseFramePass)
     found = padded[1] > 0
     assert 0 < found.sum() < D
-    for i in (0, 1, 2):  # boxes, scores, labels
-        assert torch.equal(padded[i], sparse[i])
-    torch.testing.assert_close(sparse[3][found], padded[3][found])
+    for i, tolerance in enumerate((1e-2, 1e-4, 0)):  # boxes, scores, labels; regions are pooled otherwise
+        torch.testing.assert_close(sparse[i], padded[i], atol=tolerance, rtol=0)
+    torch.testing.assert_close(sparse[3][found], padded[3][found], atol=1e-3, rtol=1e-3)
     assert not sparse[3][~found].any()
     for a, b in zip(padded[-4:], sparse[-4:], strict=True):  # settled, memory
         assert torch.equal(a, b)
@@ -90,7 +91,9 @@ def test_one_exported_pass_is_torchs_pass(sparse_net: PCAN, sparse_exported: Pat
 
     worst = agreement(sparse_net, sparse_exported, frames=1)
     assert worst["labels"] == worst["nms_ok"] == 0
-    assert worst["boxes"] < 0.02 and worst["embeds"] < 0.01 and worst["sheet"] < 0.01
+    assert (
+        worst["boxes"] < 0.02 and worst["embeds"] < 0.01 and all(worst[name] < 0.01 for name in REGION_LEVELS)
+    )
 
 
 def openvino(folder: Path) -> Engine:
