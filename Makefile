@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUT ?= demo
 TESTS ?= test
-WORKERS ?= -n auto --dist loadfile
+WORKERS ?= -n auto --dist loadfile --no-loadscope-reorder
 SECONDS ?= 60
 TARGETS ?= $(filter-out run test_fuzz,$(basename $(notdir $(wildcard test/fuzz/*.py))))
 SANITIZED := -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude

