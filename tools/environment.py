@@ -28,7 +28,6 @@ REQUIREMENTS = ROOT / "requirements"
 SIZES = {  # what a stage adds, measured on x86-64
     "runtime": "260 MB",
     "ros": "400 MB",
-    "jazzy": "410 MB",
     "train": "6 GB: PyTorch for x86-64 brings its CUDA libraries; only training and its tests need it",
     "check": "100 MB",
     "fuzz": "110 MB",
@@ -37,6 +36,7 @@ SIZES = {  # what a stage adds, measured on x86-64
     "openvino": "180 MB",
     "quantize": "40 MB",
     "tensorrt": "270 MB: tests build engines with TensorRT-RTX, no GPU needed",
+    "jazzy": "410 MB",
 }
 WHEELS = ("ros", "jazzy")  # stages that bring ROS 2
 OPTIONAL = ("quantize", "tensorrt")  # a failure costs some tests, which then say why they are skipped

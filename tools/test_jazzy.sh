@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the package with the wheels of ROS 2 Jazzy, and tests its messages and the node over DDS.
 # Everything is kept in .venv-jazzy, beside the environment of Kilted. JAZZY_PYTHON names a Python 3.12.
-set -euo pipefail
+set -eo pipefail # without -u: colcon's setup files read unset variables
 cd "$(dirname "$0")/.."
 tests=(test/node/test_node.py test/node/test_messages.py)
 
