@@ -1,4 +1,8 @@
-"""Start the tracker node; `ros2 launch pcan_ros tracker.launch.py --show-args` lists the arguments."""
+"""Start the tracker node; `ros2 launch pcan_ros tracker.launch.py --show-args` lists the arguments.
+
+Each may also be given with the prefix `pcan_`, such as `pcan_name`, which takes precedence: in a launch file
+that has a `name` of its own, an include sees that one.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from pcan_ros.environment import missing_settings
 from pcan_ros.launch_arguments import DESCRIPTIONS, parameter_file, parameters_from
 
 FILE = [FindPackageShare("pcan_ros"), "config", "tracker.yaml"]
+PREFIX = "pcan_"
 PROFILE = (
     "Fast DDS profile of the node: a file, none, or auto for the installed one, which allows images above "
     "512 KiB, unless the environment already selects Fast DDS transports"
@@ -55,7 +60,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
 
 def _node(context: LaunchContext) -> list[LifecycleNode]:
     def value(name: str) -> str:
-        return LaunchConfiguration(name).perform(context)
+        prefixed = context.launch_configurations.get(f"{PREFIX}{name}")
+        return LaunchConfiguration(name).perform(context) if prefixed is None else prefixed
 
     given = parameters_from({name: value(name) for name in DESCRIPTIONS})
     parameters: list[Any] = [parameter_file(value("parameters")), *([given] if given else [])]

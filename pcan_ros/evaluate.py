@@ -29,6 +29,11 @@ def open_setup(setup: Setup) -> tuple[ClipPredictor, Config]:
             f"{setup.model}: --via node: expected the folder of an exported model and --engine onnx or "
             "openvino, without --association and --without"
         )
+    if setup.key_interval > 1 or setup.streaming or setup.latency_budget:
+        raise ConfigError(
+            f"{setup.model}: --via node: expected no --key-interval, --streaming and --latency-budget, which "
+            "are of --via files; --rate plays the clips in real time"
+        )
     from pcan_ros.client.through_node import ThroughNode, config_of
 
     model = Path(setup.model)

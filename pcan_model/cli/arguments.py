@@ -23,11 +23,6 @@ def command_parser(program: str, explanation: str, epilog: str | None = None) ->
     )
 
 
-def at_least(low: Number) -> Callable[[str], Number]:
-    """Return an argparse type for numbers of the type of `low`, not below it."""
-    return number(type(low), low, None)
-
-
 def number(kind: type[Number], low: float | None, high: float | None) -> Callable[[str], Number]:
     """Return an argparse type for numbers between two limits, inclusive."""
     expected = f"a number from {low} {'up' if high is None else f'to {high}'}"
@@ -76,8 +71,9 @@ def read_options(kind: type[Record], parsed: argparse.Namespace, **others: Any) 
 
 
 def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, positional: bool) -> None:
-    names = [entry.name] if positional else [f"--{entry.name.replace('_', '-')}", *entry.aliases]
-    keywords: dict[str, Any] = {"help": _help(entry)}
+    option = f"--{entry.name.rstrip('_').replace('_', '-')}"  # a field `from_` is the option --from
+    names = [entry.name] if positional else [option, *entry.aliases]
+    keywords: dict[str, Any] = {"help": _help(entry)} | ({} if positional else {"dest": entry.name})
     if entry.kind is bool:
         action = argparse.BooleanOptionalAction if entry.default else "store_true"
         parser.add_argument(*names, action=action, default=entry.default, **keywords)

@@ -1,7 +1,10 @@
-"""`pcan-data`: check a data set, draw it, or convert it to another format."""
+"""`pcan-data`: check a data set, draw it, convert it, or rank its frames."""
 
 from __future__ import annotations
 
+import pcan_model.inference.blas  # noqa: F401  before anything imports NumPy
+
+# isort: split
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.rank import RankOptions, rank_clips, table
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.config import CLASSES
 from pcan_model.core.fields import about, setting
@@ -29,6 +33,7 @@ Inspect a data set in any format that training and evaluation read; the format i
   pcan-data check /data/KITTI_MOTS                     counts by class and all problems
   pcan-data show  /data/bdd100k --split val --out sheet.png
   pcan-data convert drives --to youtube_vis --out drives_vis
+  pcan-data rank drive.mp4 --count 20 --cvat to_label  the frames that are most worth labelling
 """
 
 
@@ -61,6 +66,11 @@ class ConvertOptions(DataOptions):
     to: str = field(metadata=about("format to write", choices=TARGETS))
     out: Path = field(metadata=about("folder to write; must not exist"))
     out_split: str = setting("train", "split to write")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankDataOptions(DataOptions, RankOptions):
+    """The clips to rank, the model, and the files to write."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,6 +114,13 @@ def _convert(options: ConvertOptions) -> int:
     return _report_problems(clips)
 
 
+def _rank(options: RankDataOptions) -> int:
+    clips = options.open()
+    print(table(rank_clips(clips, options)))
+    print(f"written: {options.out}")
+    return _report_problems(clips)
+
+
 def _report_problems(clips: Sequence[Clip]) -> int:
     """Print the parts of clips that could not be read; returns the exit code."""
     return report_problems("pcan-data", [problem for clip in clips for problem in clip.problems()])
@@ -127,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "check", "count the contents, list all problems (exit code 1)", _check, DataOptions)
     _add(commands, "show", "draw frames with their labels into one image", _show, ShowOptions)
     _add(commands, "convert", "write the clips in another format", _convert, ConvertOptions)
+    about = "order frames by how unsure the model is, and choose different ones"
+    _add(commands, "rank", about, _rank, RankDataOptions)
     return parser
 
 

@@ -34,7 +34,13 @@ class DriveOptions:
     first: int = setting(0, "seed of the first drive", low=0)
     count: int = setting(300, "number of drives", low=1)
     length: int = setting(12, "frames per drive", low=1)
-    rate: float = setting(RATE, "frames per second", low=0.1, high=1000.0)
+    rate: float = setting(
+        RATE,
+        "rate of the frames; read others than the default with --clip-rate",
+        unit="Hz",
+        low=0.1,
+        high=1000.0,
+    )
     swing: float = setting(
         0.0,
         "greatest yaw rate of a camera that turns left and right; 0: as seen in training",

@@ -34,6 +34,12 @@ machines; with a common --out, or with --merge, the last command evaluates every
 result of the previous one, so that the metrics equal those without a node. With --rate R it plays all
 clips again in real time and reports the cost of dropped frames and latency.
 
+  pcan-evaluate models/street --engine onnx --data drives --clip-rate 30 --streaming 0.057 0.008 \\
+      --latency-budget 0.033
+
+--streaming simulates a tracker that needs this long for a key frame and for a propagated frame: every image
+is scored against the tracks that exist when it arrives.
+
 The metrics are computed by TrackEval: pip install scipy && pip install --no-deps trackeval==1.3.0
 """
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
+from pcan_model.core.fields import about, setting
 from pcan_model.export.options import ExportOptions
 
 EXPLANATION = """\
@@ -33,6 +35,15 @@ evaluation; such graphs contain their own weights.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFiles:
+    """What an export reads and writes."""
+
+    out: Path = field(metadata=about("folder to write, or an exported model to replace"))
+    weights: Path | None = setting(None, "checkpoint of pcan-train; without it random weights")
+    calibration: tuple[str, ...] = setting((), "images for int8 and fp8: data sets, bags, videos or folders")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pcan-export`; returns the exit code."""
     return run("pcan-export", _export, arguments)
@@ -44,34 +55,26 @@ def _export(arguments: Sequence[str]) -> None:
         export_checkpoint,  # imported late: --help does not need torch
     )
 
-    options = read_options(ExportOptions, parsed)
+    options, files = read_options(ExportOptions, parsed), read_options(ExportFiles, parsed)
     lines = export_checkpoint(
-        parsed.out, options, config=parsed.config, weights=parsed.weights, calibration=parsed.calibration
+        files.out, options, config=parsed.config, weights=files.weights, calibration=files.calibration
     )
     for line in lines:
         print(line)
-    print(f"exported: {parsed.out}")
+    print(f"exported: {files.out}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-export", EXPLANATION)
-    add = parser.add_argument
-    add("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
-    add("--weights", type=Path, help="checkpoint of pcan-train (default: random weights)")
-    add("--out", type=Path, required=True, help="folder to write, or an exported model to replace")
-    sizes: dict[str, str | tuple[str, ...]] = {
+    parser.add_argument("config", nargs="?", help="preset or YAML file (default: the one in the checkpoint)")
+    metavars: dict[str, str | tuple[str, ...]] = {
         "size": ("H", "W"),
         "cameras": "N",
         "camera": ("HEIGHT", "WIDTH"),
+        "calibration": "PATH[@SPLIT][#VIDEO,…]",
     }
-    add_options(parser, ExportOptions, metavars=sizes)
-    add(
-        "--calibration",
-        nargs="+",
-        default=[],
-        metavar="PATH[@SPLIT][#VIDEO,…]",
-        help="images for int8 and fp8: data sets, bags, videos or folders",
-    )
+    add_options(parser, ExportFiles, metavars=metavars)
+    add_options(parser, ExportOptions, metavars=metavars)
     return parser
 
 

@@ -46,7 +46,8 @@ Track the objects in a video, a folder of images, a bag, a camera or a stream; d
   pcan-track 0 --show --no-video --classes car pedestrian
   pcan-track rtsp://camera/stream --region "0,300 1280,300 1280,720 0,720" --write csv:found.csv
 
-A live stream is tracked until Ctrl-C, or q in the window; all files are then completed.
+A live stream is tracked until Ctrl-C, or q in the window; all files are then completed. After an
+interruption of a run on files, the same command goes on where it ended.
 """
 
 
@@ -75,6 +76,9 @@ class TrackOptions:
     road: FlatRoad = field(default_factory=FlatRoad)
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
+    key_interval: int = setting(
+        1, "images from one run of the network to the next; optical flow carries the tracks between", low=1
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +98,7 @@ def _track(arguments: Sequence[str]) -> int:
         window(options.input) if options.show else nullcontext() as show,
         _interruptible(footage) as stopped,
     ):
-        frames = _written(tracker.track(footage), footage, write, stopped)
+        frames = _written(_tracked(tracker, footage, options, targets), footage, write, stopped)
         video = options.out if options.video else None
         view = view_of(Path(options.input), tracker.classes, options.road) if options.birds_eye else None
         render(
@@ -113,7 +117,20 @@ def _load(options: TrackOptions) -> VideoTracker:
         classes=options.classes,
         region=options.region,
         ignore=options.ignore,
+        key_interval=options.key_interval,
     )
+
+
+def _tracked(
+    tracker: VideoTracker, footage: Footage, options: TrackOptions, targets: Sequence[Target]
+) -> Iterator[TrackedFrame]:
+    """Track the footage; with files to write and a source on disk so that it can be resumed."""
+    written = [*([options.out] if options.video else []), *(target.path for target in targets)]
+    source = Path(options.input)
+    if not written or options.show or isinstance(footage, LiveStream) or not source.exists():
+        return tracker.track(footage)
+    journal = written[0].with_name(f".{written[0].name}.part")
+    return tracker.track_resumably(footage, source, journal, lambda line: tqdm.write(f"pcan-track: {line}"))
 
 
 def _recording(footage: Footage, classes: tuple[str, ...]) -> Recording:

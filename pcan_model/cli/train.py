@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pcan_model.cli.arguments import add_options, at_least, command_parser, read_options
+from pcan_model.cli.arguments import add_options, command_parser, read_options
 from pcan_model.cli.run import run
 from pcan_model.core.config import load_config
 from pcan_model.training.options import TrainOptions
@@ -35,10 +35,10 @@ def _train(arguments: Sequence[str]) -> None:
     from pcan_model.factory import make_training  # imported late: --help does not need torch
     from pcan_model.training.trainer import train
 
-    config = load_config(parsed.config)
-    if parsed.iterations:
-        config = replace(config, train=replace(config.train, iterations=parsed.iterations))
-    folder = train(config, read_options(TrainOptions, parsed), make_training)
+    config, options = load_config(parsed.config), read_options(TrainOptions, parsed)
+    if options.iterations:
+        config = replace(config, train=replace(config.train, iterations=options.iterations))
+    folder = train(config, options, make_training)
     print(f"trained: {folder / 'weights.safetensors'}")
 
 
@@ -46,9 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-train", EXPLANATION)
     parser.add_argument("config", help="preset (pcan_street, pcan_r50_bdd100k, …) or a YAML file")
     add_options(parser, TrainOptions, metavars=METAVARS)
-    parser.add_argument(
-        "--iterations", type=at_least(1), help="optimiser steps (default: the configuration's)"
-    )
     return parser
 
 

@@ -126,6 +126,10 @@ class Engine(ABC):
             )
         return logits, memories
 
+    def state_arrays(self, memory: Any) -> dict[str, NDArray[Any]]:
+        """Return the values of a camera's memory by name, such as `bank` (M, K, D); empty if unknown."""
+        return {}
+
     def stage(self, image: Image, memory: Any) -> None:  # noqa: B027  nothing to do on the host
         """Start uploading the image for a camera's next `detect`; does nothing by default.
 

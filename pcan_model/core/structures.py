@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -90,9 +90,16 @@ class TrackState(IntEnum):
     """State of a track; the values are those of msg/TrackedInstance."""
 
     NEW = 0  # first frame in which it is shown
-    TRACKED = 1  # detected in this frame and before
-    LOST = 2  # not detected in this frame, may come back
+    TRACKED = 1  # detected in this frame, or carried to it if it is a propagated one, and known before
+    LOST = 2  # neither detected in this frame nor carried to it, may come back
     REMOVED = 3  # not detected for too long; reported once
+
+
+class FrameKind(Enum):
+    """How the tracks of a frame were found."""
+
+    KEY = "key"  # by the network
+    PROPAGATED = "propagated"  # carried from the frame before by optical flow, without the network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,12 +134,12 @@ class TrackedInstance:
     uuid: UUID  # stable per track, new after reset
     state: TrackState
     age: int  # frames since the track began, 0 in the first
-    time_since_update: int  # frames since the object was last detected
+    time_since_update: int  # frames since the object was last detected or carried
     label: int  # index into Config.classes
     score: float  # in [0, 1], of the last detection
     box: NDArray[np.float32]  # (4,) x1 y1 x2 y2
     velocity: NDArray[np.float32]  # (2,) of the box centre, pixels per second, x right, y down
-    mask: Mask  # empty unless the object was detected in this frame
+    mask: Mask  # empty unless the object was detected in this frame or carried to it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,9 +151,10 @@ class Tracks:
     width: int
     frame_index: int  # processed frames since reset, 0 in the first
     instances: tuple[TrackedInstance, ...]
+    kind: FrameKind = FrameKind.KEY
 
     def found(self) -> tuple[TrackedInstance, ...]:
-        """Return the objects that were detected in this frame."""
+        """Return the objects that were detected in this frame or carried to it."""
         return tuple(i for i in self.instances if i.state in (TrackState.NEW, TrackState.TRACKED))
 
 
@@ -179,6 +187,7 @@ class Track:
         default_factory=lambda: np.zeros(0)
     )  # by label: running mean of scores
     motion: Motion | None = None  # where a Kalman filter predicts boxes
+    mask: NDArray[np.float32] | None = None  # (m, m) logits over the box, of the last detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,7 @@ class State:
     next_id: int = 1
     frame_index: int = 0  # frames processed so far
     stamp: float | None = None  # seconds, of the last frame; None before the first
-    view: NDArray[np.uint8] | None = None  # (h, w) the last image, small and grey, for the camera's motion
+    view: NDArray[np.uint8] | None = None  # (h, w) the last image, small and grey, for optical flow
+    drifted: bool = False  # whether a track was carried to the last frame without certainty
     place: CameraPlace | None = None  # of the camera at the last frame
     trust: EgoTrust = EgoTrust()  # in its odometry

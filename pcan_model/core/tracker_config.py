@@ -10,7 +10,7 @@ from typing import Literal
 
 from pcan_model.core.fields import setting, share
 
-Association = Literal["quasi_dense", "sort_iou"]
+Association = Literal["quasi_dense", "masktrack", "sort_iou"]
 FRAMES = 10_000  # more than any track waits
 
 
@@ -19,7 +19,8 @@ class TrackerConfig:
     """Association; scores in [0, 1]."""
 
     association: Association = setting(
-        "quasi_dense", "quasi_dense: by appearance; sort_iou: by overlap, a baseline"
+        "quasi_dense",
+        "quasi_dense: by appearance; masktrack: as MaskTrack R-CNN and SipMask; sort_iou: by overlap",
     )
     similarity: Literal["bisoftmax", "softmax", "cosine"] = setting(
         "bisoftmax", "of embeddings; PCAN's is bisoftmax", runtime=True
@@ -113,6 +114,12 @@ class TrackerConfig:
         unit="seconds",
         low=0.0,
         high=3600.0,
+        runtime=True,
+    )
+    riders: bool = setting(
+        False,
+        "label persons on a bicycle or motorcycle as riders and all others as pedestrians; either continues "
+        "the other's track",
         runtime=True,
     )
     overlap: bool = setting(

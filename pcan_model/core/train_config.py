@@ -22,6 +22,9 @@ class TrainConfig:
         "then whole with yolox; detector, memory, instance or joint with sipmask; detector, masks, then "
         "refinement for the released variant",
     )
+    new_classes: tuple[str, ...] = setting(
+        (), "classes that stage classes trains; without any those that COCO lacks (rider)"
+    )
     augment: Literal["strong", "flip"] = setting(
         "strong", "flip: horizontal flips only, of half of the clips (released)"
     )

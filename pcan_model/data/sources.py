@@ -12,6 +12,7 @@ from pcan_model.core.train_config import TrainConfig
 from pcan_model.data.augment import FLIP
 from pcan_model.data.clips import Clip
 from pcan_model.data.pairs import PairDataset
+from pcan_model.data.part import ClipPart
 from pcan_model.data.registry import FORMATS, open_clips, recognise
 
 
@@ -31,6 +32,7 @@ def read_sources(
     """Open data sets given as PATH[@FORMAT][@SPLIT][#VIDEO,VIDEO][:WEIGHT], and sample `length` pairs.
 
     FORMAT is detected by default, SPLIT is train if the format has splits, and VIDEO is every video.
+    `hold_out` names videos that are not sampled, or VIDEO:FRAME for the part from that frame on.
 
     Data sets are sampled by weight, their clips in proportion to the square root of their lengths.
     Raises SourceError for an invalid weight, clips without labels or frames, or an unknown video.
@@ -40,15 +42,15 @@ def read_sources(
     known: set[str] = set()
     for source in sources:
         path, weight = split_weight(source)
-        found = _open(path, names)
+        found = open_source(path, names)
         if empty := [clip.name for clip in found if not len(clip)]:
             raise SourceError(f"--data {source}: expected clips with frames, got none in {empty[:5]}")
-        kept = [clip for clip in found if clip.name not in hold_out]
+        kept = [part for clip in found if len(part := without(clip, hold_out))]
         total = sum(math.sqrt(len(clip)) for clip in kept)
         clips += kept
         weights += [weight * math.sqrt(len(clip)) / total for clip in kept]
         known |= {clip.name for clip in found}
-    if unknown := [name for name in hold_out if name not in known]:
+    if unknown := [name for name in hold_out if not {name, split_frame(name)[0]} & known]:
         raise SourceError(f"--hold-out: expected a video of {list(sources)}, got {unknown}")
     if not clips:
         raise SourceError(f"--data: expected clips to train on, got none in {list(sources)}")
@@ -64,6 +66,20 @@ def read_sources(
         weights=weights,
         names=names,
     )
+
+
+def without(clip: Clip, hold_out: Sequence[str]) -> Clip:
+    """Return the part of a clip that is not held out: all, its first frames, or none."""
+    if clip.name in hold_out:
+        return ClipPart(clip, 0, 0)
+    starts = [first for name, first in map(split_frame, hold_out) if name == clip.name]
+    return ClipPart(clip, 0, min(starts)) if starts else clip
+
+
+def split_frame(name: str) -> tuple[str, int]:
+    """Split VIDEO:FRAME; the default frame is 0."""
+    video, colon, frame = name.rpartition(":")
+    return (video, int(frame)) if colon and frame.isdecimal() else (name, 0)
 
 
 def split_weight(source: str) -> tuple[Path, float]:
@@ -82,7 +98,8 @@ def split_weight(source: str) -> tuple[Path, float]:
     return Path(path), value
 
 
-def _open(source: Path, names: Sequence[str]) -> list[Clip]:
+def open_source(source: Path, names: Sequence[str]) -> list[Clip]:
+    """Open the labelled clips of PATH[@FORMAT][@SPLIT][#VIDEO,VIDEO]; raises SourceError without labels."""
     whole, videos = split_videos(source)
     path, split = split_name(whole)
     path, kind = split_name(path)

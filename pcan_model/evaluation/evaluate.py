@@ -124,7 +124,8 @@ def _evaluate(
 def _write(run: Run, summary: Summary, words: Sequence[str], data: str | None, more: dict[str, Any]) -> None:
     """Write the report as JSON and as HTML."""
     origin = provenance(run.setup, run.config.name, run.weights, words)
-    plain = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
+    plain: dict[str, Any] = {"provenance": asdict(origin), "videos": [clip.name for clip in run.clips]}
+    plain["class_names"] = list(run.config.classes)
     plain |= summary_plain(summary) | more
     write_bytes(run.folder / "report.json", (json.dumps(plain, indent=1) + "\n").encode())
     text = page(summary, origin, list(_worst_frame_images(run, summary)), data=data)
@@ -160,4 +161,7 @@ def _clips(options: EvaluateOptions, classes: Sequence[str]) -> list[Clip]:
     )
     if not all(clip.labelled for clip in clips):
         raise DataError(options.data, "labels", "labelled clips", "images only")
+    if options.clip_rate:
+        for clip in clips:
+            clip.rate = options.clip_rate
     return clips

@@ -20,6 +20,13 @@ class EvaluateOptions:
     format: str = setting("auto", "format of the data set; auto detects it", choices=("auto", *FORMATS))
     split: str | None = setting(None, "split of the data set, such as val (default: all labelled ones)")
     videos: tuple[str, ...] | None = setting(None, "only these clips (default: all)")
+    clip_rate: float = setting(
+        0.0,
+        "rate of the clips (default: the data set's own)",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+    )
     published: str | None = setting(
         None,
         "compare with the paper's results on this data set (default: detected)",

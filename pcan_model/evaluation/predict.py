@@ -9,7 +9,10 @@ from pcan_model.core.errors import UserError
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import Frame, Tracks
 from pcan_model.data.clips import Clip, ClipFrame
+from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Stopwatch, Tracker
+
+EVERY_FRAME = Pace()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +33,14 @@ ClipPredictor = Callable[[Clip], Iterator[Prediction]]
 """Yields the predictions of a clip frame by frame, in order, from an empty state."""
 
 
-def predict_clip(tracker: Tracker, clip: Clip) -> Iterator[Prediction]:
-    """Track a clip from an empty state."""
+def predict_clip(tracker: Tracker, clip: Clip, pace: Pace = EVERY_FRAME) -> Iterator[Prediction]:
+    """Track a clip from an empty state.
+
+    pace  which frames are key frames; the others are propagated
+    """
     state, stopwatch = tracker.start(), Stopwatch()
     for frame in clip.frames():
-        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), stopwatch)
+        kind = pace.kind(drifted=state.drifted)
+        state, tracks = tracker.step(state, Frame(frame.image, seconds(frame.time)), stopwatch, kind)
+        pace = pace.after(tracks.kind, stopwatch.timings.total)
         yield Prediction(frame, tracks, stopwatch.timings.total)

@@ -137,18 +137,18 @@ def write_predictions(path: Path, predictions: ClipPredictions) -> None:
     write_bytes(path, json.dumps(plain).encode())
 
 
-def read_predictions(path: Path, key: str) -> ClipPredictions | None:
-    """Read predictions; None if missing or of other settings."""
+def read_predictions(path: Path, key: str | None = None) -> ClipPredictions | None:
+    """Read predictions; None if missing or of other settings than those of `key`, if given."""
     try:
         plain = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    if not isinstance(plain, dict) or plain.get("key") != key:
+    if not isinstance(plain, dict) or (key is not None and plain.get("key") != key):
         return None
     frames = plain["frames"]
     return ClipPredictions(
         plain["name"],
-        key,
+        plain["key"],
         tuple(frame["image"] for frame in frames),
         tuple((frame["size"][0], frame["size"][1]) for frame in frames),
         tuple(_objects(frame["ground_truth"], frame["size"]) for frame in frames),

@@ -69,7 +69,7 @@ class Run:
     def key(self, clip: Clip) -> str:
         """Return a hash of the clip and all settings that affect its predictions."""
         setup = asdict(self.setup) | {"model": "", "weights": self.weights}
-        parts = [VERSION, setup, config_to_dict(self.config), clip.name, images_of(clip)]
+        parts = [VERSION, setup, config_to_dict(self.config), clip.name, clip.rate, images_of(clip)]
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def missing(self) -> list[Clip]:

@@ -19,8 +19,10 @@ from pcan_model.core.engine import Engine
 from pcan_model.core.fields import about, setting
 from pcan_model.core.tracker_config import Association
 from pcan_model.evaluation.predict import ClipPredictor, predict_clip
+from pcan_model.evaluation.streaming import FrameTimes, predict_streaming
 from pcan_model.inference.backends import EngineOptions, open_engine
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST, parse_size
+from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Tracker
 
 OpenSetup = Callable[["Setup"], tuple[ClipPredictor, Config]]
@@ -51,6 +53,24 @@ class Setup:
         0.0, "--via node: then also in real time, at this multiple of the clips' frame rate", low=0.0
     )
 
+    key_interval: int = setting(
+        1, "frames from one key frame to the next; those between are propagated by optical flow", low=1
+    )
+    streaming: tuple[float, float] | None = setting(
+        None,
+        "score the tracks that exist when the next image arrives: seconds that a key frame and a propagated "
+        "frame take; images that arrive meanwhile are dropped for newer ones",
+        low=0.0,
+    )
+    latency_budget: float = setting(
+        0.0,
+        "--streaming: key frames as often as this mean time per frame allows, instead of --key-interval; "
+        "0: off",
+        unit="seconds",
+        low=0.0,
+        high=60.0,
+    )
+
     def open(self) -> tuple[ClipPredictor, Config]:
         """Load the network; returns a predictor and the configuration it uses.
 
@@ -60,10 +80,21 @@ class Setup:
             raise ConfigError(f"--via {self.via}: expected the command of the ROS package: pcan-evaluate")
         if self.rate:
             raise ConfigError("--rate: expected --via node; files are processed as fast as possible")
+        if self.latency_budget and not self.streaming:
+            raise ConfigError("--latency-budget: expected --streaming, which says how long frames take")
         engine = self.make_engine()
         own = engine.config.tracker
         tracker = replace(own, association=self.association or own.association)
-        return partial(predict_clip, Tracker(engine, tracker)), replace(engine.config, tracker=tracker)
+        config = replace(engine.config, tracker=tracker)
+        if self.key_interval > 1 or self.latency_budget:
+            _check_propagation(config)
+        return self._predictor(Tracker(engine, tracker)), config
+
+    def _predictor(self, tracker: Tracker) -> ClipPredictor:
+        pace = Pace(self.latency_budget, self.key_interval)
+        if self.streaming is None:
+            return partial(predict_clip, tracker, pace=pace)
+        return partial(predict_streaming, tracker, FrameTimes(*self.streaming), pace=pace)
 
     @property
     def backend(self) -> str:
@@ -97,6 +128,12 @@ class Setup:
 
         torch.set_num_threads(self.threads)
         return load_engine(config, self.weights)
+
+
+def _check_propagation(config: Config) -> None:
+    """Raise ConfigError for a tracker that keeps no view of the last image, which propagated frames need."""
+    if not config.tracker.camera_motion:
+        raise ConfigError(f"{config.name}: tracker.camera_motion: expected true for propagated frames")
 
 
 def _sized(config: Config, size: str) -> Config:

@@ -56,15 +56,12 @@ def export(
         checkpoint.save(partial / WEIGHTS, net, net.config, metrics or {}, fp16=True)
         checkpoint.load_weights(partial / WEIGHTS, net)  # so that torch and ONNX have the same weights
         signatures = _signatures(net, options)
-        quantised = options.precision in LAYERS
         for prefix, signature in signatures.items():
-            _write_passes(net, partial, signature, prefix, own_weights=quantised)
+            _write_passes(net, partial, signature, prefix)
         for size, config in sized.items():
             other = same_weights(config, partial / WEIGHTS)
-            _write_passes(
-                other, partial, _signatures(other, options)[""], suffix=f"_{size}", own_weights=False
-            )
-        if quantised:
+            _write_passes(other, partial, _signatures(other, options)[""], suffix=f"_{size}")
+        if options.precision in LAYERS:
             round_to_8_bits(net, partial, signatures, precision=options.precision, calibration=calibration)
         if "fp16" in (options.precision, options.rest):
             narrow(partial)
@@ -145,8 +142,6 @@ def _write_passes(
     signature: PassSignature,
     prefix: str = "",
     suffix: str = "",
-    *,
-    own_weights: bool,
 ) -> None:
     frame, instance = example_inputs(net.config, signature)
     for name, module, inputs in (
@@ -155,7 +150,7 @@ def _write_passes(
     ):
         path = folder / f"{prefix}{name}{suffix}.onnx"
         names = signature.inputs[name], signature.outputs[name]
-        write_pass(module, inputs, path, *names, own_weights=own_weights)
+        write_pass(module, inputs, path, *names)
 
 
 def _keep_others(folder: Path, partial: Path) -> None:

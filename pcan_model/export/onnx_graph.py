@@ -12,7 +12,7 @@ from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import Tensor, nn
 
 from pcan_model.core.config import Config
-from pcan_model.export.weights import point_outside
+from pcan_model.export.weights import point_inside, point_outside
 from pcan_model.inference.manifest import WEIGHTS
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_signature import PassSignature
@@ -44,13 +44,8 @@ def write_pass(
     path: Path,
     names: tuple[str, ...],
     outputs: tuple[str, ...],
-    *,
-    own_weights: bool = False,
 ) -> None:
-    """Export one pass; its parameters are external data in the weights file beside it.
-
-    own_weights  keep them in the graph, with batch normalisation fused, for quantisation
-    """
+    """Export one pass; its parameters are external data in the weights file beside it."""
     with torch.inference_mode():
         program = torch.onnx.export(
             module, inputs, dynamo=True, opset_version=OPSET, verbose=False, optimize=False,
@@ -59,13 +54,21 @@ def write_pass(
     assert program is not None
     stored = dict(_stored_names(module))
     _simplify(program.model, set(stored))
-    if own_weights:
-        rewriter.rewrite(program.model, [fuse_batchnorm_into_conv_rule])
     model: onnx.ModelProto = program.model_proto
-    if not own_weights:
-        point_outside(model, path.parent / WEIGHTS, stored)
+    point_outside(model, path.parent / WEIGHTS, stored)
+    _save(model, path)
+
+
+def embed_weights(path: Path) -> None:
+    """Store an exported graph's weights in the graph itself, in fp32, with batch normalisation fused."""
+    model = onnx.load(path)
+    point_inside(model)
+    _save(rewriter.rewrite(model, [fuse_batchnorm_into_conv_rule]), path)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
     for node in model.graph.node:
-        del node.metadata_props[:]  # stack traces of the exporter
+        del node.metadata_props[:]  # stack traces of the exporter, names of rewriting rules
     onnx.save(model, path)
 
 

@@ -13,6 +13,7 @@ from pcan_model.core.config import ConfigError
 from pcan_model.data.clips import Clip
 from pcan_model.export.calibration import record
 from pcan_model.export.fp16 import to_half
+from pcan_model.export.onnx_graph import embed_weights
 from pcan_model.export.quantise import quantise
 from pcan_model.export.samples import for_cameras
 from pcan_model.inference.torch_engine import TorchEngine
@@ -39,7 +40,7 @@ def round_to_8_bits(
     precision: str,
     calibration: Sequence[Clip],
 ) -> None:
-    """Quantise the heavy layers of all graphs in a folder, which contain their own weights, to 8 bits.
+    """Quantise the heavy layers of all graphs in a folder to 8 bits; the graphs then contain their weights.
 
     signatures   of the graphs, by prefix of the file names; "" for one camera
     calibration  clips of the image size that the signatures take
@@ -54,4 +55,5 @@ def round_to_8_bits(
         for prefix, graph in graphs:
             given = for_cameras(getattr(samples, graph), signatures[prefix].cameras)
             with tqdm(total=len(given), unit="frame", desc=f"calibrate {prefix}{graph}") as bar:
-                quantise(folder / f"{prefix}{graph}.onnx", precision, given, bar.update)
+                embed_weights(path := folder / f"{prefix}{graph}.onnx")
+                quantise(path, precision, given, bar.update)

@@ -11,8 +11,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 EXTERNAL_FROM = 256  # bytes; smaller tensors stay in the graph
 
@@ -60,6 +61,20 @@ def point_outside(model: onnx.ModelProto, weights: Path, stored: dict[str, str])
     model.graph.node.extend(nodes)
     for info in [v for v in model.graph.value_info if v.name in stored]:
         model.graph.value_info.remove(info)
+
+
+def point_inside(model: onnx.ModelProto) -> None:
+    """Undo `point_outside`: replace each Cast of a weight by the weight in fp32.
+
+    model  with its external data loaded
+    """
+    graph = model.graph
+    weights = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
+    casts = [n for n in graph.node if n.op_type == "Cast" and n.input[0] in weights]
+    for cast in casts:
+        values = numpy_helper.to_array(weights[cast.input[0]]).astype(np.float32)
+        weights[cast.input[0]].CopyFrom(numpy_helper.from_array(values, cast.output[0]))
+        graph.node.remove(cast)
 
 
 def _external(tensor: TensorProto, part: ByteRange, location: str) -> TensorProto:

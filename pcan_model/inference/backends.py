@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pcan_model.core.engine import Engine
 from pcan_model.core.fields import faults, setting
 from pcan_model.inference import manifest
-from pcan_model.inference.errors import EngineLost, ModelError
+from pcan_model.inference.errors import BackendMissing, EngineLost, ModelError
 from pcan_model.inference.input_size import DESCRIPTION, LARGEST
 from pcan_model.inference.manifest import ModelFiles
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 PROVIDER_NAMES = ("auto", "cpu", "cuda", "tensorrt")
 PRECISIONS = ("auto", *manifest.PRECISIONS)
+FAILURES = (ModelError, EngineLost, OSError)  # of TensorRT, after which `auto` selects ONNX Runtime
 
 Say = Callable[[str], None]
 Stopped = Callable[[], bool]
@@ -66,6 +67,7 @@ class Opened:
 
     engine: Engine
     reason: str
+    degraded: bool = False  # a faster backend is installed but failed
 
 
 def open_for_cameras(
@@ -80,7 +82,7 @@ def open_for_cameras(
             return Opened(
                 _open_batch(files, options, say, stopped), f"tensorrt, {cameras} cameras in one launch"
             )
-        except (ModelError, EngineLost) as error:
+        except FAILURES as error:
             if options.backend == "tensorrt":
                 raise
             failure = str(error)
@@ -109,9 +111,10 @@ def open_engine(model: Path, options: EngineOptions, say: Say = print, stopped: 
         engine = _open("tensorrt", files, options, say, stopped)
         engine.start()  # fails here if the device has too little memory for one camera
         return Opened(engine, "tensorrt, the fastest that works here")
-    except (ModelError, EngineLost) as error:
-        why = str(error).removeprefix("backend: ")
-        return Opened(_open("onnxruntime", files, options, say, stopped), f"onnxruntime, because {why}")
+    except FAILURES as error:
+        why = f"onnxruntime, because {str(error).removeprefix('backend: ')}"
+        failed = not isinstance(error, BackendMissing)
+        return Opened(_open("onnxruntime", files, options, say, stopped), why, failed)
 
 
 def _open(backend: str, files: ModelFiles, options: EngineOptions, say: Say, stopped: Stopped) -> Engine:

@@ -7,6 +7,10 @@ class ModelError(ValueError):
     """Invalid model folder; names the file, what was expected and what was found."""
 
 
+class BackendMissing(ModelError):
+    """A backend is not installed, or there is no device for it."""
+
+
 class UnrecoverableError(RuntimeError):
     """No further images can be processed without intervention."""
 

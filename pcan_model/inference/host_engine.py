@@ -104,3 +104,9 @@ class HostEngine(Engine):
         out = self._instance.run(*features.regions, *memory.bank, *bookkeeping)
         logits = masks(self._instance.read(out[REFINED]), features.count)
         return logits, HostMemory(frames, tuple(out[name] for name in self._bank.values()))
+
+    def state_arrays(self, memory: HostMemory) -> dict[str, NDArray[Any]]:
+        """Return the values of a camera's memory by name."""
+        names, values = (*self._state, *self._bank), (*memory.frames, *memory.bank)
+        networks = (*[self._frame] * len(self._state), *[self._instance] * len(self._bank))
+        return {name: net.read(v) for name, net, v in zip(names, networks, values, strict=True)}

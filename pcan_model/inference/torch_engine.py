@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,3 +91,9 @@ class TorchEngine(Engine):
         bookkeeping = (torch.from_numpy(getattr(slots, name)) for name in SLOTS)
         refined, *bank = self.signature.instance(*features.features, *memory.bank, *bookkeeping)
         return refined.numpy(), TorchMemory(frames, tuple(bank))
+
+    def state_arrays(self, memory: TorchMemory) -> dict[str, NDArray[Any]]:
+        """Return the values of a camera's memory by name."""
+        names = (*self.signature.memory, *self.signature.bank)
+        values = (*memory.frames, *memory.bank)
+        return {name: value.numpy() for name, value in zip(names, values, strict=True)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pcan_model.core.config import Config
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.model.backbone import Backbone, Pyramid
 from pcan_model.model.boxes import decode
 from pcan_model.model.found import Found, best_of
@@ -59,6 +59,12 @@ class Detector(nn.Module):
     def slow_parameters(self) -> list[nn.Parameter]:
         """Return the parameters whose learning rate is scaled by `train.backbone_rate`."""
         return list(self.backbone.parameters())
+
+    def class_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers with one row per class; raises ConfigError if there are others."""
+        if not self.config.heads.class_agnostic:
+            raise ConfigError(f"{self.config.name}: heads.class_agnostic: expected true for other classes")
+        return ("box_head.logits",)
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
         """Return the pyramid for the heads, given levels fused with the memory; here unchanged."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.core.config import InstanceAttentionConfig
+from pcan_model.model.heads import aligned, upsampled_masks
 from pcan_model.model.prototypes import assign, fit_prototypes, propagate, unit_keys
 
 
@@ -114,6 +115,5 @@ class SegmentationHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of logits per RoI."""
         for layer in self.layers:
-            x = layer(x).relu()
-        logits: Tensor = self.mask(self.upsample(x).relu())[:, 0]
-        return logits
+            x = aligned(layer, x).relu()  # type: ignore[arg-type]
+        return upsampled_masks(self.upsample, self.mask, x)[:, 0]

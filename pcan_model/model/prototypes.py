@@ -9,6 +9,10 @@ Decisions where the paper is silent:
 - Eq. 7 compares values by a raw dot product, which for C channels of unit variance is about C
   for the frame with itself and silences the memory; we scale by 1/sqrt(C) and a learned factor.
 All functions compute in float32, whatever the dtype of the features, also under autocast.
+
+Rows (B, N, D) of positions are usually views of maps (B, D, N): products are written so that they read the
+maps as they are, and sums over positions or channels are products with ones, because ONNX Runtime reduces
+any axis but the last slowly.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from torch.nn import functional
 from pcan_model.model.recompute import recomputed
 
 EPS = 1e-4  # weight of a component's old mean, which decides where no position belongs to it
+TINY = 1e-24  # least squared length of a key to be scaled to 1
 
 P = ParamSpec("P")
 
@@ -43,8 +48,9 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
 
 def unit_keys(keys: Tensor) -> Tensor:
-    """Scale keys (..., D) to unit length; zero stays zero."""
-    return functional.normalize(keys.float(), dim=-1)
+    """Scale keys (..., N, D) to unit length; zero stays zero."""
+    columns = keys.float().mT
+    return (columns / _squares(columns).clamp_min(TINY).sqrt()).mT
 
 
 @full_precision
@@ -55,9 +61,12 @@ def assign(keys: Tensor, mu: Tensor, sigma2: float) -> Tensor:
     mu      (B, K, D)  component means
     returns (B, N, K)  rows sum to 1; |k|^2 is the same for every j and drops out
     """
-    keys, mu = keys.float(), mu.float()
-    logits = keys @ mu.mT - 0.5 * mu.square().sum(-1)[:, None]
-    return torch.softmax(logits / sigma2, dim=-1)
+    return torch.softmax(_logits(keys.float(), mu.float(), sigma2), dim=-1)
+
+
+def _logits(keys: Tensor, mu: Tensor, sigma2: float) -> Tensor:
+    scaled = mu / sigma2
+    return _plus_product(-0.5 * (mu * scaled).sum(-1)[:, None], keys, scaled.mT)
 
 
 @full_precision
@@ -70,17 +79,17 @@ def fit_prototypes(keys: Tensor, weight: Tensor | None, mu: Tensor, *, sigma2: f
     returns (B, K, D)  component means
     """
     keys, mu = keys.float(), mu.float()
-    w = None if weight is None else weight.float()[..., None]
+    w = keys.new_ones(1, 1, keys.shape[1]) if weight is None else weight.float()[:, None]
+    weighted = keys if weight is None else keys * w.mT
     for _ in range(steps):
-        mu = recomputed(partial(_em_step, sigma2=sigma2), keys, mu, *([] if w is None else [w]))
+        mu = recomputed(partial(_em_step, sigma2=sigma2), keys, mu, weighted, w)
     return mu
 
 
-def _em_step(keys: Tensor, mu: Tensor, w: Tensor | None = None, *, sigma2: float) -> Tensor:
+def _em_step(keys: Tensor, mu: Tensor, weighted: Tensor, w: Tensor, *, sigma2: float) -> Tensor:
+    """Return the next means; `weighted` are the keys times w (B, 1, N)."""
     z = assign(keys, mu, sigma2)  # E step (B, N, K)
-    if w is not None:
-        z = z * w
-    return (z.mT @ keys + EPS * mu) / (z.sum(1)[..., None] + EPS)  # M step
+    return ((weighted.mT @ z).mT + EPS * mu) / ((w @ z).mT + EPS)  # M step
 
 
 @full_precision
@@ -95,7 +104,8 @@ def value_prototypes(keys: Tensor, values: Tensor, mu: Tensor, sigma2: float) ->
 
 def _mean_values(keys: Tensor, values: Tensor, mu: Tensor, *, sigma2: float) -> Tensor:
     z = assign(keys, mu, sigma2)
-    return (z.mT @ values) / (z.sum(1)[..., None] + EPS)
+    total = z.new_ones(1, 1, z.shape[1]) @ z
+    return ((values.mT @ z) / (total + EPS)).mT
 
 
 @full_precision
@@ -119,22 +129,34 @@ def read_memory(
     scale    ()            factor of the dot products before the softmax
     returns  (B, N, C)
     """
-    value = value.float()
-    memory = [(mu, v.float()) for mu, v in zip(*(f.unbind(1) for f in frames), strict=True)]
-    z = [assign(queries, mu, sigma2) for mu, _ in memory]  # T times (B, N, K)
-    products = [recomputed(_dot_products, value, z_t, v) for z_t, (_, v) in zip(z, memory, strict=True)]
-    absent = functional.pad((valid - 1) * 1e9, (1, 0))[..., None]
-    similarity = torch.stack([value.square().sum(-1), *products], 1) * scale  # (B, 1 + T, N)
-    weights = torch.softmax(similarity + absent, dim=1)[..., None].unbind(1)
-    blended = weights[0] * value
-    for weight, z_t, (_, v) in zip(weights[1:], z, memory, strict=True):
-        blended = torch.baddbmm(blended, weight * z_t, v)
-    return blended
+    mu, memory = (part.float().flatten(1, 2) for part in frames)
+    columns = value.float().mT  # (B, C, N)
+    per_frame = frames[0].shape[1:3]
+    z = torch.softmax(_logits(queries.float(), mu, sigma2).unflatten(-1, per_frame), -1)  # (B, N, T, K)
+    products = recomputed(_dot_products, columns, z, memory)
+    absent = functional.pad((valid - 1) * 1e9, (1, 0))[:, None]
+    similarity = torch.cat([_squares(columns).mT, products], -1) * scale  # (B, N, 1 + T)
+    own, others = torch.softmax(similarity + absent, dim=-1).split([1, z.shape[2]], -1)
+    z = (others[..., None] * z).flatten(2)
+    return _plus_product(own.mT * columns, memory.mT, z.mT).mT
 
 
-def _dot_products(value: Tensor, z: Tensor, v: Tensor) -> Tensor:
-    """Return dot products (B, N) of the current value (B, N, C) and the reading z @ v."""
-    return (z * (value @ v.mT)).sum(-1)
+def _dot_products(columns: Tensor, z: Tensor, memory: Tensor) -> Tensor:
+    """Return dot products (B, N, T) of the current values (B, C, N) and each frame's reading, z @ memory."""
+    return (z * (columns.mT @ memory.mT).unflatten(-1, z.shape[2:])).sum(-1)
+
+
+def _squares(columns: Tensor) -> Tensor:
+    """Return the squared length (..., 1, N) of columns (..., D, N)."""
+    return columns.new_ones(1, columns.shape[-2]) @ (columns * columns)
+
+
+def _plus_product(start: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return start + a @ b, batches (B, ...) of matrices; of one matrix as a single operator in exports."""
+    batch = a.shape[0]
+    if isinstance(batch, int) and batch == 1:  # an export may not know the batch
+        return torch.addmm(start[0], a[0], b[0])[None]
+    return torch.baddbmm(start, a, b)
 
 
 def propagate(old: Tensor, new: Tensor, rate: float) -> Tensor:

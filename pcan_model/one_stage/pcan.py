@@ -71,6 +71,11 @@ class YoloxPCAN(PCAN):
         """Return the detector's parameters, trained at `train.backbone_rate`."""
         return [*self.backbone.parameters(), *self.heads.parameters()]
 
+    def class_layers(self) -> tuple[str, ...]:
+        """Return the last class layer of every level; see the base class."""
+        super().class_layers()
+        return tuple(f"heads.{i}.classes" for i in range(len(self.heads)))
+
     def complete(self, levels: list[Tensor]) -> list[Tensor]:
         """Add the fused P3 to P2, from which small objects are pooled."""
         return [levels[0] + twice(levels[1]), *levels[1:]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.sipmask_config import SipMaskConfig
+from pcan_model.tracking.masktrack import CueWeights, matching_scores
 
 NONE = -1  # the id of a detection that another one beat at its object
 FLOOR = -100.0  # no matching score of this form is as low
@@ -77,7 +77,8 @@ def follow(
     found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig, *, reference: bool
 ) -> Match:
     """Match detections with remembered objects, and bring the memory up to date."""
-    scores = matching_scores(found, memory, config)
+    weights = CueWeights(config.score_weight, config.iou_weight, config.label_weight)
+    scores = matching_scores(found, found.scores, memory, weights)
     choice = scores.argmax(1) - 1
     own = scores[np.arange(len(found)), choice + 1]
     ids = np.full(len(found), NONE, np.int64)
@@ -93,31 +94,6 @@ def follow(
                 ids[winner[chosen]] = NONE
             ids[row], best[chosen], winner[chosen] = chosen, score, row
     return Match(ids, scores, updated(memory, found, winner, fresh))
-
-
-def matching_scores(found: AssociatedObjects, memory: AssociatedObjects, config: SipMaskConfig) -> Floats:
-    """Score every detection as a new object and as each remembered one: (N, K + 1).
-
-    The log-softmax of the dot products with the embeddings (0 for a new object), the logarithm of the
-    detection's score, the overlap of the boxes and whether the labels are equal.
-    """
-    likeness = found.embeds @ memory.embeds.T
-    likeness = np.concatenate([np.zeros((len(found), 1), np.float32), likeness], 1)
-    likeness = likeness - likeness.max(1, keepdims=True)
-    likeness = likeness - np.log(np.exp(likeness).sum(1, keepdims=True))
-    overlaps = np.pad(overlap_pixels(found.boxes, memory.boxes), ((0, 0), (1, 0)))
-    same = np.pad(found.labels[:, None] == memory.labels, ((0, 0), (1, 0)), constant_values=True)
-    cues: Any = config.iou_weight * overlaps + config.label_weight * same
-    cues = cues + config.score_weight * np.log(found.scores)[:, None]
-    return np.asarray(likeness + cues, np.float32)
-
-
-def overlap_pixels(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of boxes (N, 4) and (K, 4) that hold their border pixels: (N, K)."""
-    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
-    shared = np.clip(high - low + 1, 0, None).prod(-1)
-    areas = [(x[:, 2:] - x[:, :2] + 1).prod(-1) for x in (a, b)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1] - shared), np.float32)
 
 
 def updated(

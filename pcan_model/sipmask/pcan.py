@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pcan_model.core.config import Config
+from pcan_model.core.config import Config, ConfigError
 from pcan_model.model.backbone import Backbone
 from pcan_model.model.detector import Pool
 from pcan_model.model.found import Found, best_of
@@ -52,6 +52,10 @@ class SipMaskPCAN(PCAN):
 
     def _make_detector(self, config: Config) -> None:
         self.detector = SipMask(config)
+
+    def class_layers(self) -> tuple[str, ...]:
+        """Raise ConfigError: the masks of SipMask depend on its class layers."""
+        raise ConfigError(f"{self.config.name}: detector: expected mask_rcnn or yolox for other classes")
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]

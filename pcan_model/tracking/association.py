@@ -1,7 +1,8 @@
 """Association of detections with tracks (pure functions on arrays).
 
 Quasi-dense matching by appearance follows the released PCAN tracker (QDTrack), with the settings of
-`TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by overlap only.
+`TrackerConfig`. SortIoU, the baseline of Table 2, matches boxes by overlap only; `masktrack` is
+in masktrack.py.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Detections, Track
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking import motion
+from pcan_model.tracking.appearance import APPEARANCE, cosine
 from pcan_model.tracking.camera_motion import CameraSource
+from pcan_model.tracking.masktrack import CueWeights, match_by_cues
 
 NONE = -1  # a detection without a track: may start one, or stay unmatched
-OUT_OF_REACH = np.float32(-1e9)  # a logit that contributes nothing to a softmax
 SUPPRESSED = -2  # too weak to continue the track that it resembles; does not become a backdrop
+CUES = CueWeights()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,10 +91,20 @@ def match(
     *,
     stamp: float,
     config: TrackerConfig,
+    groups: NDArray[np.int64] | None = None,
+    weights: CueWeights = CUES,
 ) -> NDArray[np.int64]:
-    """Return the index in `tracks` of each detection at `stamp`, NONE or SUPPRESSED, (N,)."""
+    """Return the index in `tracks` of each detection at `stamp`, NONE or SUPPRESSED, (N,).
+
+    groups   (K,)  the class as which each class is matched; None: as itself
+    weights  of the cues of association `masktrack`
+    """
     if not len(found) or not tracks:
         return np.full(len(found), NONE, np.int64)
+    if groups is not None:
+        found, tracks, unmatched = _grouped(found, tracks, unmatched, groups)
+    if config.association == "masktrack":
+        return match_by_cues(found, tracks, weights)
     if config.association == "sort_iou":
         return match_by_overlap(found, tracks, stamp=stamp, config=config)
     known = candidates(tracks, unmatched, stamp)
@@ -100,6 +113,15 @@ def match(
     score = similarity(found, known, config, apart, reach)
     assigned = assign(score, found.scores, known.tracks, config)
     return second_pass(assigned, found, known, config, reach)
+
+
+def _grouped(
+    found: Detections, tracks: Sequence[Track], unmatched: Sequence[Detections], groups: NDArray[np.int64]
+) -> tuple[Detections, list[Track], list[Detections]]:
+    """Return detections, tracks and unmatched detections with the classes as which they are matched."""
+    known = [replace(track, label=int(groups[track.label])) for track in tracks]
+    backdrops = [replace(each, labels=groups[each.labels]) for each in unmatched]
+    return replace(found, labels=groups[found.labels]), known, backdrops
 
 
 def match_by_overlap(
@@ -180,48 +202,6 @@ def _likelihood(apart: NDArray[np.float64], overlap: NDArray[np.float32]) -> NDA
     likely = overlap.copy()
     likely[:, : apart.shape[1]] = np.exp(-apart / 8)  # a standard deviation along each of the 4 axes: 0.61
     return likely
-
-
-def bisoftmax(
-    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Return the mean of both softmaxes of the dot products, (N, M): high where both agree.
-
-    a (N, D), b (M, D)  embeddings, not normalised
-    reach (N, M)        pairs that compete; None: all
-    """
-    logits = _logits(a, b, reach)
-    return cast(NDArray[np.float32], (_softmax(logits, 1) + _softmax(logits, 0)) / 2)
-
-
-def softmax(
-    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Return the softmax of the dot products over the candidates in reach, (N, M)."""
-    return _softmax(_logits(a, b, reach), 1)
-
-
-def cosine(
-    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Return the cosine similarity of embeddings, (N, M); ignores `reach`."""
-    a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
-    return cast(NDArray[np.float32], a @ b.T)
-
-
-APPEARANCE = {"bisoftmax": bisoftmax, "softmax": softmax, "cosine": cosine}
-
-
-def _logits(
-    a: NDArray[np.float32], b: NDArray[np.float32], reach: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    logits = a @ b.T
-    return logits if reach is None else np.where(reach, logits, OUT_OF_REACH)
-
-
-def _softmax(logits: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    raised = np.exp(logits - logits.max(axis, keepdims=True))
-    return cast(NDArray[np.float32], raised / raised.sum(axis, keepdims=True))
 
 
 def assign(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid5
@@ -18,8 +17,8 @@ from pcan_model.core.structures import (
     Detections,
     EgoTrust,
     Frame,
+    FrameKind,
     Mask,
-    Motion,
     Slots,
     State,
     Track,
@@ -31,6 +30,9 @@ from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
 from pcan_model.tracking.ego_motion import ego_motion, judged, trusted
+from pcan_model.tracking.masktrack import CueWeights
+from pcan_model.tracking.propagation import Carried, carry_tracks
+from pcan_model.tracking.riders import label_riders, matching_classes
 from pcan_model.tracking.track_management import (
     TrackUpdate,
     bank_slots,
@@ -46,7 +48,7 @@ class Prepared:
     frame: Frame
     letterbox: Letterbox  # transform between camera image and network input
     image: Image  # (height, width, 3) RGB of Config.input, or unchanged if the engine resizes it
-    view: NDArray[np.uint8] | None = None  # (h, w) small grey image for camera motion
+    view: NDArray[np.uint8] | None = None  # (h, w) small grey image for optical flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,21 @@ class FrameStep:
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
-        by_image, by_odometry = self._moved(state, ready)
-        odometry = by_odometry is not None and trusted(state.trust)
-        tracks = by_odometry if by_odometry is not None and odometry else by_image
-        state = replace(state, tracks=tracks)
+        by_image, by_odometry = self._predictions(state, ready)
+        state = replace(state, tracks=_chosen(state.trust, by_image, by_odometry))
+        groups = None
+        if self.config.riders:
+            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config)
+        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
         update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
         if by_odometry is None:
             return update
-        return replace(update, trust=_trust(state.trust, by_odometry, by_image, found, assigned))
+        return replace(update, trust=judged(state.trust, by_odometry, by_image, found.boxes))
 
-    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
+    def _predictions(
+        self, state: State, ready: Prepared
+    ) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
         """Return the tracks with their motion filters, if any, predicted to this frame.
 
         The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
@@ -110,6 +115,32 @@ class FrameStep:
             return by_image, None
         return by_image, tuple(moved(track, stamp, odometry) for track in state.tracks)
 
+    def carries(self, state: State, ready: Prepared) -> bool:
+        """Return whether tracks can be carried to a frame: not to the first, or one of another size."""
+        return state.view is not None and ready.view is not None and state.view.shape == ready.view.shape
+
+    def carry(self, state: State, ready: Prepared) -> Carried:
+        """Carry the tracks to a propagated frame, see `carries`."""
+        assert ready.view is not None, "checked by `carries`"
+        tracks, stamp = _chosen(state.trust, *self._predictions(state, ready)), ready.frame.stamp
+        return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
+
+    def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
+        """Paste the masks of a propagated frame; returns the state for the next frame, and the tracks."""
+        update, stamp = carried.update, ready.frame.stamp
+        masks = _masks(update, carried.logits, ready.letterbox, overlap=self.config.overlap)
+        tracks = _tracks(state, update, masks, stamp, ready.letterbox)
+        after = replace(
+            state,
+            tracks=update.kept,
+            frame_index=state.frame_index + 1,
+            stamp=stamp,
+            view=ready.view,
+            place=ready.frame.place,
+            drifted=carried.drifted,
+        )
+        return after, replace(tracks, kind=FrameKind.PROPAGATED)
+
     def slots(self, state: State, update: TrackUpdate) -> Slots:
         """Return the bank rows that the instance pass reads and writes."""
         detections = self.network.heads.detections
@@ -125,7 +156,14 @@ class FrameStep:
         """
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
+        if self.config.camera_motion:
+            update = _with_masks(update, logits)
         return self._next(state, update, ready, memory), tracks
+
+    @property
+    def _cue_weights(self) -> CueWeights:
+        sipmask = self.network.sipmask
+        return CueWeights(sipmask.score_weight, sipmask.iou_weight, sipmask.label_weight)
 
     @property
     def _idles(self) -> bool:
@@ -148,20 +186,17 @@ class FrameStep:
         )
 
 
-def _trust(
-    trust: EgoTrust,
-    by_odometry: Sequence[Track],
-    by_image: Sequence[Track],
-    found: Detections,
-    assigned: NDArray[np.int64],
-) -> EgoTrust:
-    """Return the trust in odometry after the detections were matched."""
-    rows = np.flatnonzero(assigned >= 0)
+def _chosen(
+    trust: EgoTrust, by_image: tuple[Track, ...], by_odometry: tuple[Track, ...] | None
+) -> tuple[Track, ...]:
+    """Return the predictions by odometry if it is known and trusted, else those by the image."""
+    return by_odometry if by_odometry is not None and trusted(trust) else by_image
 
-    def motions(tracks: Sequence[Track]) -> list[Motion]:
-        return [track.motion for track in (tracks[k] for k in assigned[rows]) if track.motion is not None]
 
-    return judged(trust, motions(by_odometry), motions(by_image), found.boxes[rows])
+def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate:
+    """Store the masks of the detected tracks, with which a propagated frame carries them on."""
+    rows = zip(update.found, update.rows.tolist(), strict=True)
+    return replace(update, found=tuple(replace(track, mask=logits[row].copy()) for track, row in rows))
 
 
 def _masks(

@@ -154,7 +154,7 @@ def _continue(
         label=label if votes[label] >= votes.max() else int(votes.argmax()),
         score=score,
         embed=embed.astype(np.float32),
-        velocity=_velocity(track, found.boxes[row], stamp, config.velocity_momentum),
+        velocity=mean_velocity(track, found.boxes[row], stamp, config.velocity_momentum),
         seen=state.frame_index,
         stamp=stamp,
         hits=track.hits + 1,
@@ -171,7 +171,9 @@ def _votes(votes: NDArray[np.float64], label: int, score: float, momentum: float
     return kept
 
 
-def _velocity(track: Track, box: NDArray[np.float32], stamp: float, momentum: float) -> NDArray[np.float32]:
+def mean_velocity(
+    track: Track, box: NDArray[np.float32], stamp: float, momentum: float
+) -> NDArray[np.float32]:
     """Return the running mean velocity of the box centre, (2,) pixels per second.
 
     The first measurement is used unweighted; without elapsed time there is none.

@@ -1,7 +1,8 @@
 """The tracker: `step(state, frame) -> (state, tracks)`, with the state as a value.
 
 The path of a frame: letterbox -> engine.detect -> removal of duplicates -> association -> track update and
-bank rows -> engine.segment -> disjoint masks in the camera image -> tracks.
+bank rows -> engine.segment -> disjoint masks in the camera image -> tracks. A propagated frame skips the
+network: optical flow carries the tracks of the frame before, with their masks (`propagation`).
 
 The size of the camera image may change between frames. Boxes are stored in network pixels, so that a change
 of size without a change of proportions has no effect; other proportions shift the stored boxes once, which
@@ -19,7 +20,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from pcan_model.core.engine import Engine
-from pcan_model.core.structures import Detections, Frame, State, Tracks
+from pcan_model.core.structures import Detections, Frame, FrameKind, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import FrameStep, Prepared
@@ -33,7 +34,7 @@ class Timings:
 
     preprocess: float = 0.0  # letterbox
     network: float = 0.0  # both passes
-    association: float = 0.0  # removing duplicates, matching, track update
+    association: float = 0.0  # removing duplicates, matching, track update; or carrying the tracks
     masks: float = 0.0  # pasting, removing overlaps, creating the tracks
 
     @property
@@ -85,32 +86,44 @@ class Tracker:
         return self._frame_step.prepare(frame)
 
     def step(
-        self, state: State, frame: Frame | Prepared, stopwatch: Stopwatch | None = None
+        self,
+        state: State,
+        frame: Frame | Prepared,
+        stopwatch: Stopwatch | None = None,
+        kind: FrameKind = FrameKind.KEY,
     ) -> tuple[State, Tracks]:
         """Track the objects in one frame of one camera; `state` is not changed.
 
         stopwatch  measures the parts, if given
+        kind       PROPAGATED: without the network, if possible. Key frames in any case are the first, one of
+                   another size than the last, and all without `camera_motion`; Tracks.kind tells
         returns    the state for the next frame, and the tracks of this one in the order of their ids
         """
-        return self.step_cameras({0: state}, {0: frame}, stopwatch)[0]
+        return self.step_cameras({0: state}, {0: frame}, stopwatch, kind)[0]
 
     def step_cameras(
         self,
         states: Mapping[int, State],
         frames: Mapping[int, Frame | Prepared],
         stopwatch: Stopwatch | None = None,
+        kind: FrameKind = FrameKind.KEY,
     ) -> dict[int, tuple[State, Tracks]]:
         """Track one frame of each of several cameras: as a batch if the engine supports it, else in turn.
 
         states   by camera, at least of the cameras with a frame
+        kind     of all frames, as for `step`
         returns  the result of `step` by camera
         """
         stopwatch = stopwatch or Stopwatch()
         stopwatch.start()
-        together = self.engine.cameras_at_once > 1
-        launches = [frames] if together else [{camera: frame} for camera, frame in frames.items()]
+        ready = {c: self.prepare(f) if isinstance(f, Frame) else f for c, f in frames.items()}
+        stopwatch.lap("preprocess")
         after = dict[int, tuple[State, Tracks]]()
-        for launch in launches:
+        if kind is FrameKind.PROPAGATED:
+            after |= self._carry(states, ready, stopwatch)
+        left = {camera: each for camera, each in ready.items() if camera not in after}
+        together = self.engine.cameras_at_once > 1
+        for launch in [left] if together and left else [{c: each} for c, each in left.items()]:
             after |= self._step(states, launch, stopwatch)
         return after
 
@@ -122,13 +135,24 @@ class Tracker:
         states = {camera: self.start(camera=camera) for camera in cameras}
         self.step_cameras(states, dict.fromkeys(cameras, ready))
 
+    def _carry(
+        self, states: Mapping[int, State], ready: Mapping[int, Prepared], stopwatch: Stopwatch
+    ) -> dict[int, tuple[State, Tracks]]:
+        """Carry the tracks of the cameras where that is possible; all mappings are by camera."""
+        step, after = self._frame_step, dict[int, tuple[State, Tracks]]()
+        for camera, each in ready.items():
+            if step.carries(states[camera], each):
+                carried = step.carry(states[camera], each)
+                stopwatch.lap("association")
+                after[camera] = step.finish_carried(states[camera], each, carried)
+                stopwatch.lap("masks")
+        return after
+
     def _step(
-        self, states: Mapping[int, State], frames: Mapping[int, Frame | Prepared], stopwatch: Stopwatch
+        self, states: Mapping[int, State], ready: Mapping[int, Prepared], stopwatch: Stopwatch
     ) -> dict[int, tuple[State, Tracks]]:
         """Run both passes once for all frames; all mappings are by camera."""
         step = self._frame_step
-        ready = {c: self.prepare(f) if isinstance(f, Frame) else f for c, f in frames.items()}
-        stopwatch.lap("preprocess")
         found, features = self.engine.detect_cameras(
             {camera: each.image for camera, each in ready.items()},
             {camera: states[camera].memory for camera in ready},

@@ -19,7 +19,9 @@ class TrainOptions:
             "by default); the weight says how often each is drawn; `pcan-drive` renders such folders"
         )
     )
-    hold_out: tuple[str, ...] = setting((), "videos never trained on")
+    hold_out: tuple[str, ...] = setting(
+        (), "videos never trained on; VIDEO:FRAME for a part, from that frame on"
+    )
     out: Path = setting(Path("runs/train"), "folder for checkpoint and logs")
     backbone: Path | None = setting(
         None,
@@ -33,6 +35,7 @@ class TrainOptions:
     batch: int | None = setting(
         None, "clips per step over all processes; without it the configuration's", low=1
     )
+    iterations: int | None = setting(None, "optimiser steps; without it the configuration's", low=1)
     resume: bool = setting(False, "go on from --out, if something is there")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto takes a GPU where there is one")
     workers: int = setting(1, "processes that load data", low=0)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.structures import TrackedInstance, Tracks
+from pcan_model.core.structures import FrameKind, TrackedInstance, Tracks
 from pcan_model.visualization.outlines import outlines
 
 RgbImage = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -30,7 +30,7 @@ def colour(track_id: int) -> tuple[int, int, int]:
 
 
 def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bool = False) -> RgbImage:
-    """Draw all tracks detected in an RGB image on a copy of it, near ones on top."""
+    """Draw all tracks found in an RGB image on a copy of it, near ones on top; a propagated frame says so."""
     canvas = np.array(image, np.uint8, order="C")
     found = sorted(tracks.found(), key=lambda instance: float(instance.box[3]))
     for instance in found:
@@ -38,6 +38,8 @@ def draw(image: RgbImage, tracks: Tracks, classes: tuple[str, ...], *, boxes: bo
     for instance in found:
         _outline(canvas, instance, boxes or not instance.mask.crop.size)
     _labels(canvas, found[::-1], classes)
+    if tracks.kind is FrameKind.PROPAGATED:
+        _plate(canvas, FrameKind.PROPAGATED.value, text_scale(canvas), top=True)
     return canvas
 
 
@@ -156,8 +158,13 @@ def tile(number: int, image: RgbImage, width: int = 640) -> RgbImage:
     shrinks = width < image.shape[1]
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     small = np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)
-    text, scale = f"frame {number}", 0.5
-    (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
-    cv2.rectangle(small, (0, height - high - base - 8), (wide + 12, height), (24, 24, 24), cv2.FILLED)
-    write(small, text, (6, height - base - 3), scale, (255, 255, 255))
+    _plate(small, f"frame {number}", 0.5)
     return small
+
+
+def _plate(canvas: RgbImage, text: str, scale: float, *, top: bool = False) -> None:
+    """Write a line of text on a dark plate in the lower left corner, or in the upper left one."""
+    (wide, high), base = cv2.getTextSize(text, FONT, scale, 1)
+    bottom = high + base + 8 if top else canvas.shape[0]
+    cv2.rectangle(canvas, (0, bottom - high - base - 8), (wide + 12, bottom), (24, 24, 24), cv2.FILLED)
+    write(canvas, text, (6, bottom - base - 3), scale, (255, 255, 255))

@@ -1,4 +1,4 @@
-"""`pcan-bag`: makes, shows and labels rosbags."""
+"""`pcan-bag`: makes, shows, labels and ranks rosbags."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from typing import Any
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.rank import rank_clips, table
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.fields import settings_of
+from pcan_model.data.bags.clip import BagClip
 from pcan_model.data.bags.inspect import inspect
 from pcan_model.data.bags.reading import BagError
 from pcan_model.data.clips import check_inside
 from pcan_model.data.listed_times import timed_frames
 from pcan_model.data.registry import open_clips
 from pcan_model.data.scenes import Scenes, has_scenes
-from pcan_ros.bag.options import LabelOptions, MakeOptions, ShowOptions
+from pcan_ros.bag.options import LabelOptions, MakeOptions, RankBagOptions, ShowOptions
 from pcan_ros.bag.sheet import save_sheet
 
 EXPLANATION = """\
-Make rosbags (rosbag2, mcap or sqlite3) from data sets and videos, inspect them, and label them.
+Make rosbags (rosbag2, mcap or sqlite3) from data sets and videos, inspect them, label them, and rank
+their frames.
 
   pcan-bag make drive.mp4 --out drive            a video or a folder of images
   pcan-bag make bdd/ --videos b1c66a42 --out b1  a clip of a data set, with its ground truth
   pcan-bag show drive --sheet drive.png          its topics, images, tracks and damage
   pcan-bag label drive --out drive_tracks        a copy with tracks, overlay and label image
+  pcan-bag rank drive --count 20 --cvat to_label the images that are most worth labelling
 """
 
 
@@ -123,6 +127,13 @@ def _label(options: LabelOptions) -> int:
     return 1 if done.losses or not done.images else 0
 
 
+def _rank(options: RankBagOptions) -> int:
+    clip = BagClip(options.bag, topic=options.topic)
+    print(table(rank_clips([clip], options)))
+    print(f"written: {options.out}")
+    return report_problems("pcan-bag", clip.problems())
+
+
 def _progress(items: Iterable[Any], count: int | None, what: str, unit: str = "frame") -> Iterable[Any]:
     return tqdm(items, desc=what, total=count or None, unit=unit, mininterval=0.5)
 
@@ -131,12 +142,13 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "make": (MakeOptions, _make),
     "show": (ShowOptions, _show),
     "label": (LabelOptions, _label),
+    "rank": (RankBagOptions, _rank),
 }
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-bag", EXPLANATION)
-    commands = parser.add_subparsers(required=True, metavar="make|show|label", dest="command")
+    commands = parser.add_subparsers(required=True, metavar="make|show|label|rank", dest="command")
     make = commands.add_parser("make", help="make a bag from a data set, a video or images")
     add_options(make, MakeOptions, positional=("source",), skip=("compressed",), metavars={"videos": "NAME"})
     known = settings_of(MakeOptions)["compressed"]
@@ -147,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--sheet", "--out", type=Path, metavar="PNG", help=page)
     label = commands.add_parser("label", help="copy a bag and add tracks; resumes after an interruption")
     add_options(label, LabelOptions, positional=("bag",))
+    rank = commands.add_parser("rank", help="choose the images that are most worth labelling")
+    add_options(rank, RankBagOptions, positional=("bag",))
     return parser
 
 

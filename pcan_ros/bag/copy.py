@@ -18,9 +18,9 @@ from pcan_model.data.bags.message_types import COMPRESSED, IMAGE, TRACKS
 from pcan_model.data.bags.reading import Bag, BagError
 from pcan_model.data.bags.recovery import StoredMessage
 from pcan_model.data.image_decoding import decode
+from pcan_model.tracking.chunk_file import LabelResult
 from pcan_model.visualization.overlay import draw
 from pcan_model.visualization.render import bgr
-from pcan_ros.bag.chunk_file import LabelResult
 from pcan_ros.messages import from_tracks, label_image, to_bytes, to_image
 from pcan_ros.msg import TrackedInstanceArray
 

@@ -24,14 +24,12 @@ from pcan_model.data.bags.reading import Bag, BagError, Loss
 from pcan_model.data.bags.topics import image_topic
 from pcan_model.data.files import visible
 from pcan_model.data.image_decoding import decode
+from pcan_model.tracking.chunk_file import Chunk, LabelResult
+from pcan_model.tracking.journal import CHUNK, Journal
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelResult
 from pcan_ros.bag.copy import CopyStyle, write_copy
-from pcan_ros.bag.journal import Journal
 from pcan_ros.messages import to_tracks
 from pcan_ros.node.camera import TimeLimits, time_jump
-
-CHUNK = 25  # images per chunk of the journal
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]  # items, count, description
 

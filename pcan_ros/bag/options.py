@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pcan_model.cli.rank import RankOptions
 from pcan_model.core.fields import about, setting
 from pcan_model.data.bags.scene_messages import DepthEncoding
 from pcan_model.data.registry import FORMATS
@@ -67,3 +68,11 @@ class LabelOptions:
     prefix: str = setting("/pcan_tracker", "prefix of the new topics")
     raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
     no_images: bool = setting(False, "write tracks only", aliases=("--no-pictures",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankBagOptions(RankOptions):
+    """Options of `pcan-bag rank`."""
+
+    bag: Path = field(metadata=about("rosbag2 with images"))
+    topic: str = setting("", "image topic; default: the most likely camera topic")

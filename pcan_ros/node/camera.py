@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from pcan_model.core.structures import State
+from pcan_model.tracking.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Camera:
 
     limits: TimeLimits
     state: State | None = None
+    pace: Pace = field(default_factory=Pace)  # which images become key frames
     _stamp: float | None = None  # of the last frame
     _reset: Event = field(default_factory=Event)
 

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from pcan_model.tracking.pace import Pace
 from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.offers import Offers
 from pcan_ros.node.statistics import CameraStatistics
@@ -132,7 +133,7 @@ def _clock_problem(clock: ClockState) -> str:
 def to_status(name: str, health: Health, camera: CameraStatistics, facts: dict[str, str]) -> DiagnosticStatus:
     """Return the diagnostics of one camera; `facts` are common to all cameras."""
     level, message = summarize(health)
-    values = {**facts, **_counts(health), **_latencies(camera)}
+    values = {**facts, **_counts(health), **_latencies(camera), **_rhythm(camera.pace)}
     return DiagnosticStatus(
         level=bytes([level]),
         name=f"{name}: {health.topic}",
@@ -150,6 +151,15 @@ def _counts(health: Health) -> dict[str, str]:
         "frames without partners": str(health.counts.unmatched),
         "frames bad": str(health.bad),
     }
+
+
+def _rhythm(pace: Pace) -> dict[str, str]:
+    """Return how often the network runs, if a latency budget decides it."""
+    if not pace.budget:
+        return {}
+    times = (pace.key, pace.propagated)
+    key, propagated = ("-" if each is None else f"{each * 1e3:.1f} ms" for each in times)
+    return {"key interval": f"{pace.interval} frames", "key / propagated frame": f"{key} / {propagated}"}
 
 
 def _latencies(camera: CameraStatistics) -> dict[str, str]:

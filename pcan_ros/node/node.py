@@ -83,7 +83,11 @@ class TrackerNode(LifecycleNode):
         for package, topics in missing_packages().items():
             self.get_logger().info(f"{package} is not installed; not published: {', '.join(topics)}")
         self._publish_labels()
-        self.get_logger().info(f"{config.name} from {settings.model}: {opened.reason}")
+        text = f"{config.name} from {settings.model}: {opened.reason}"
+        if opened.degraded:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
     @reported
     def on_activate(self) -> None:
@@ -98,7 +102,14 @@ class TrackerNode(LifecycleNode):
         self._places = self._subscribe_places()
         place = {} if self._places is None else {"place": self._places.place}
         pipeline = Pipeline(
-            self.tracker, cameras, settings.time_limits, self, lenses, synchronized=synchronized, **place
+            self.tracker,
+            cameras,
+            settings.time_limits,
+            self,
+            lenses,
+            synchronized=synchronized,
+            budget=settings.latency_budget,
+            **place,
         )
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
@@ -156,7 +167,10 @@ class TrackerNode(LifecycleNode):
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
         latency = camera.record(taken=result.taken, now=now, age=age, network=result.network)
-        outputs.publish_status(tracker_status(result.header, camera, latency, self._engine))
+        camera.pace = result.pace
+        outputs.publish_status(
+            tracker_status(result.header, camera, latency, self._engine, result.tracks.kind)
+        )
         outputs.publish_others(scene)
 
     def on_bad(self, camera: int, error: Exception) -> None:
@@ -242,8 +256,10 @@ class TrackerNode(LifecycleNode):
     def _tune(self) -> None:
         self._publish_labels()
         if self.pipeline is not None:
-            known = self.parameters
-            self.pipeline.tune(known.thresholds, known.settings.time_limits, known.admissions)
+            known, settings = self.parameters, self.parameters.settings
+            self.pipeline.tune(
+                known.thresholds, settings.time_limits, known.admissions, budget=settings.latency_budget
+            )
 
     def _stop(self) -> None:
         if self._inputs is not None:

@@ -22,6 +22,7 @@ from pcan_ros.node.parameters import (
     ROS,
     ParameterError,
     Settings,
+    check_budget,
     parameters,
     reject_unknown,
     settings_from,
@@ -87,8 +88,10 @@ class NodeParameters:
             self._known[name].check(value)
         settings = settings_from(values)
         self.admissions = admissions(settings, self._classes) if self._classes else ()
+        thresholds = thresholds_from(values, self._model.tracker)
+        check_budget(settings, thresholds)
         self.settings: Settings = settings
-        self.thresholds: TrackerConfig = thresholds_from(values, self._model.tracker)
+        self.thresholds: TrackerConfig = thresholds
         self._values = values
 
     def _set(self, changes: list[Any]) -> SetParametersResult:

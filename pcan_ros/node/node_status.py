@@ -13,6 +13,7 @@ from rclpy.clock import Clock
 from rclpy.node import Node
 
 from pcan_model.core.engine import Engine
+from pcan_model.core.structures import FrameKind
 from pcan_model.inference.errors import UnrecoverableError
 from pcan_ros.msg import TrackerStatus
 from pcan_ros.node.diagnostics import ClockState, Health, Recent, to_status
@@ -131,9 +132,13 @@ def engine_facts(engine: Engine | None) -> dict[str, str]:
 
 
 def tracker_status(
-    header: Any, camera: CameraStatistics, latency: Latency, engine: Engine | None
+    header: Any,
+    camera: CameraStatistics,
+    latency: Latency,
+    engine: Engine | None,
+    kind: FrameKind = FrameKind.KEY,
 ) -> TrackerStatus:
-    """Return the status after one processed image; `header` is the image's."""
+    """Return the status after one processed image; `header` and `kind` are the image's."""
     counts = camera.counts()
     return TrackerStatus(
         header=header,
@@ -146,4 +151,6 @@ def tracker_status(
         cyclic_latency=latency.cyclic,
         processing_latency=latency.processing,
         pipeline_latency=latency.pipeline,
+        key_frame=kind is FrameKind.KEY,
+        key_interval=camera.pace.interval,
     )

@@ -64,6 +64,15 @@ class Settings:
         "transforms; needs camera_info check or rectify; empty: not used",
     )
     engine: EngineOptions = field(default_factory=EngineOptions)
+    latency_budget: float = setting(
+        0.0,
+        "mean processing time for one image of every camera; the network runs on as many images as it "
+        "allows, on the others optical flow carries the tracks; 0 for the network on every image",
+        unit="seconds",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
     mask_encoding: Literal["rle", "bitmap", "mono8", "none"] = setting(
         "rle", "encoding of published masks, see msg/InstanceMask", runtime=True
     )
@@ -184,6 +193,15 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
         raise ParameterError(f"model: association: expected quasi_dense, got {base.association}")
     own = {name.removeprefix(TRACKER): value for name, value in values.items() if name.startswith(TRACKER)}
     return replace(base, **own)
+
+
+def check_budget(settings: Settings, thresholds: TrackerConfig) -> None:
+    """Raise ParameterError for a budget with a model whose tracker keeps no view to carry tracks by."""
+    if settings.latency_budget and not thresholds.camera_motion:
+        raise ParameterError(
+            "latency_budget: expected 0 with this model, whose tracker.camera_motion is false, got "
+            f"{settings.latency_budget:g}"
+        )
 
 
 def reject_unknown(names: list[str], known: dict[str, Parameter]) -> None:

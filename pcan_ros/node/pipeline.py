@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
 from pcan_model.core.engine import Image
 from pcan_model.core.stamps import stamp_seconds
-from pcan_model.core.structures import CameraPlace, Frame, State, Tracks
+from pcan_model.core.structures import CameraPlace, Frame, FrameKind, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.data.image_decoding import BadImage
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
+from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.image_conversion import convert
@@ -37,6 +38,7 @@ class FrameResult:
     taken: float  # monotonic time when the worker took the image
     jump: float  # time jump that reset the camera, seconds (back: < 0), else 0
     network: float  # seconds in both passes of the network, for all cameras of the batch
+    pace: Pace  # of the camera, before this image
     info: Any = None  # the camera's calibration with this header, or None
 
 
@@ -47,6 +49,15 @@ class PreparedImage:
     arrival: Arrival
     prepared: Prepared
     info: Any  # the camera's calibration, or None
+
+
+@dataclass(slots=True)
+class Tracked:
+    """Frames that were tracked together, by camera."""
+
+    after: dict[int, tuple[State, Tracks]] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)  # of each frame
+    network: float = 0.0  # seconds in both passes, of all frames
 
 
 class Sink(Protocol):
@@ -79,6 +90,7 @@ class Pipeline:
         *,
         synchronized: bool = False,
         place: Callable[[Any, Any], CameraPlace | None] = lambda header, info: None,
+        budget: float = 0.0,
     ) -> None:
         """Create a pipeline that passes the results of a tracker to a sink.
 
@@ -86,9 +98,10 @@ class Pipeline:
         lenses        calibration of every camera; empty if calibrations are not used
         synchronized  whether the images of all cameras arrive, and are tracked, together
         place         returns where a camera is, from the header of its image and its calibration
+        budget        mean seconds for one image of every camera; 0: every image is a key frame
         """
         self.mailbox = Mailbox(cameras)
-        self._cameras = tuple(Camera(limits) for _ in range(cameras))
+        self._cameras = tuple(Camera(limits, pace=Pace(budget / cameras)) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
         self._at_once = cameras if synchronized else self._engine.cameras_at_once
         self._lenses, self._place = lenses, place
@@ -118,12 +131,19 @@ class Pipeline:
         self.mailbox.clear()
 
     def tune(
-        self, thresholds: TrackerConfig, limits: TimeLimits, admissions: Sequence[Admission] = ()
+        self,
+        thresholds: TrackerConfig,
+        limits: TimeLimits,
+        admissions: Sequence[Admission] = (),
+        *,
+        budget: float = 0.0,
     ) -> None:
-        """Change thresholds, limits and admission from the next image on; tracks are kept."""
+        """Change thresholds, limits, admission and budget from the next image on; tracks are kept."""
         self._tracker = Tracker(self._engine, thresholds, admissions)
         for camera in self._cameras:
             camera.limits = limits
+            if (own := budget / len(self._cameras)) != camera.pace.budget:
+                camera.pace = Pace(own)
 
     def _work(self) -> None:
         self._engine.meanwhile = self._look_ahead
@@ -191,16 +211,34 @@ class Pipeline:
 
     def _process(self, ready: dict[int, PreparedImage], taken: float) -> None:
         """Track one image of each camera and pass the results to the sink."""
-        stopwatch, states, jumps = Stopwatch(), dict[int, State](), dict[int, float]()
+        states, jumps = dict[int, State](), dict[int, float]()
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
             start = partial(self._tracker.start, camera=number)
             states[number], jumps[number] = self._cameras[number].begin(each.frame.stamp, start)
-        after = self._tracker.step_cameras(states, prepared, stopwatch)
-        for number, (state, _) in after.items():
+        done = self._track(states, prepared)
+        for number, (state, _) in done.after.items():
             self._cameras[number].keep(state, prepared[number].frame.stamp)
-        network = stopwatch.timings.network
-        for number, (_, tracks) in after.items():
+        for number, (_, tracks) in done.after.items():
             header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
-            jump, info = jumps[number], ready[number].info
-            self._sink.on_result(FrameResult(number, header, image, tracks, taken, jump, network, info))
+            jump, info, pace = jumps[number], ready[number].info, self._cameras[number].pace
+            self._sink.on_result(
+                FrameResult(number, header, image, tracks, taken, jump, done.network, pace, info)
+            )
+        others = (time.monotonic() - taken - sum(done.seconds.values())) / len(ready)
+        for number, (_, tracks) in done.after.items():
+            camera = self._cameras[number]
+            camera.pace = camera.pace.after(tracks.kind, done.seconds[number] + others)
+
+    def _track(self, states: dict[int, State], prepared: dict[int, Prepared]) -> Tracked:
+        """Track one frame of each camera, those of one kind together."""
+        kinds = {c: self._cameras[c].pace.kind(drifted=states[c].drifted) for c in prepared}
+        done = Tracked()
+        for kind in FrameKind:
+            frames = {camera: each for camera, each in prepared.items() if kinds[camera] is kind}
+            if frames:
+                stopwatch, began = Stopwatch(), time.monotonic()
+                done.after |= self._tracker.step_cameras(states, frames, stopwatch, kind)
+                done.seconds |= dict.fromkeys(frames, (time.monotonic() - began) / len(frames))
+                done.network += stopwatch.timings.network
+        return done

@@ -14,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from pcan_ros.node.node import TrackerNode
+from pcan_ros.node.parameter_file import check_assignments
 from pcan_ros.node.spin import spin
 from pcan_ros.node.stop_signals import StopSignals
 
@@ -21,6 +22,7 @@ from pcan_ros.node.stop_signals import StopSignals
 def run_node(stop: StopSignals) -> int:
     """Run the node until it is stopped; returns the exit code, 1 if it cannot start."""
     try:
+        check_assignments(sys.argv)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         _parser().parse_args(remove_ros_args()[1:])
         node = TrackerNode()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pcan_model.core.percentiles import percentiles
+from pcan_model.tracking.pace import Pace
 from pcan_ros.node.mailbox import Counts
 
 WINDOW = 200  # frames of the latency percentiles
@@ -39,6 +40,7 @@ class CameraStatistics:
     processed: int = 0
     bad: int = 0
     last_error: str = ""  # why the last bad image could not be processed
+    pace: Pace = field(default_factory=Pace)  # of its key frames, at the last result
     _latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _published: float | None = None  # monotonic time of the last result
 

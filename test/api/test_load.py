@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ import pcan_model
 from pcan_model.api.load import VideoTracker
 from pcan_model.core.structures import Frame
 from pcan_model.inference.errors import ModelError
+from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.admission_text import AdmissionError
+from pcan_model.tracking.pace import Pace
+from pcan_model.tracking.tracker import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,15 @@ def test_every_call_begins_anew(tracker: VideoTracker) -> None:
         assert next(tracker.track(images())).ids.tolist() == [1, 2]
 
 
+def test_the_network_runs_on_every_second_image(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    config = replace(engine.config.tracker, motion="kalman", camera_motion=True)
+    found = list(VideoTracker(Tracker(engine, config), Pace(interval=2)).track(images()))
+
+    assert [frame.tracks.kind.value for frame in found] == ["key", "propagated"] * (FRAMES // 2)
+    assert [frame.ids.tolist() for frame in found] == [[1, 2]] * FRAMES
+
+
 def test_only_wanted_classes_and_regions_are_tracked(squares: Path) -> None:
     def labels(**options: object) -> tuple[str, ...]:
         loaded = pcan_model.load(squares, backend="onnxruntime", threads=1, **options)  # type: ignore[arg-type]
@@ -97,6 +110,8 @@ def test_only_wanted_classes_and_regions_are_tracked(squares: Path) -> None:
 
 
 def test_wrong_options_are_named(squares: Path) -> None:
+    with pytest.raises(ModelError, match=r"key_interval: expected 1 .* camera_motion is false"):
+        pcan_model.load(squares, backend="onnxruntime", key_interval=2)
     with pytest.raises(AdmissionError, match=r"classes: expected classes of pedestrian, .* got 'lorry'"):
         pcan_model.load(squares, classes=["lorry"])
     with pytest.raises(AdmissionError, match=r"region: expected 3 corners or more .* got '1,2'"):

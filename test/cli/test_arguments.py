@@ -12,7 +12,7 @@ import pytest
 from pcan_model.cli import ablate, attention, export, train
 from pcan_model.cli import build_engine as build_command
 from pcan_model.cli import drive as render
-from pcan_model.cli.arguments import add_options, at_least, read_options
+from pcan_model.cli.arguments import add_options, number, read_options
 from pcan_model.cli.score import ScoreOptions
 from pcan_model.core.fields import setting
 
@@ -36,7 +36,7 @@ NONSENSE: dict[Callable[[list[str]], int], tuple[list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("low", "text"), [(1, "1"), (0, "7"), (0.0, "0.25")])
 def test_a_number_is_read_in_the_kind_of_its_limit(low: float, text: str) -> None:
-    value = at_least(low)(text)
+    value = number(type(low), low, None)(text)
     assert value == type(low)(text) and type(value) is type(low)
 
 
@@ -45,7 +45,7 @@ def test_a_number_is_read_in_the_kind_of_its_limit(low: float, text: str) -> Non
 )
 def test_any_other_is_refused_with_what_was_expected(low: float, text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"expected a number from {low} up, got '{text}'"):
-        at_least(low)(text)
+        number(type(low), low, None)(text)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from support.squares import export_squares
 from support.squares_footage import FRAMES, drawn, write_images
 
+from pcan_model.api import resume
 from pcan_model.cli import track
+from pcan_model.tracking.tracker import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,36 @@ def test_ctrl_c_ends_a_camera_with_complete_files(
     assert float(found[0]["time"]) > 1e9, "when the image arrived"
     assert video_capture("tracks.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == len(found) / 2
     assert "written: found.csv" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on_where_it_ended_and_writes_the_same(
+    squares: Path,
+    drive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(resume, "CHUNK", 2)
+    words = ["--no-video", "--write", "csv:found.csv"]
+    steps: list[int] = []
+    step = Tracker.step
+
+    def stop_at(fourth: int) -> None:
+        def count(self: Tracker, *arguments: Any) -> Any:
+            steps.append(1)
+            if len(steps) == fourth:
+                raise KeyboardInterrupt
+            return step(self, *arguments)
+
+        steps.clear()
+        monkeypatch.setattr(Tracker, "step", count)
+
+    stop_at(4)
+    assert follow(squares, drive, *words) == 130 and not Path("found.csv").exists()
+    assert Path(".found.csv.part").is_dir()
+    stop_at(9)
+    assert follow(squares, drive, *words) == 0
+    assert "resuming after 2 images" in capsys.readouterr().out and len(steps) == FRAMES - 2
+    assert not Path(".found.csv.part").exists()
+    resumed = Path("found.csv").read_text()
+    assert follow(squares, drive, *words) == 0 and Path("found.csv").read_text() == resumed

@@ -10,8 +10,8 @@ import numpy as np
 from support.scripted_engine import Memory, ScriptedEngine, Thing, blank
 
 from pcan_model.core.errors import DataError
+from pcan_model.tracking.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
 
 EXPECTED = (DataError,)
 EMPTY = (np.zeros((2, 3), np.float32), np.zeros(4, np.int64))

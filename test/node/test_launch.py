@@ -113,6 +113,10 @@ def test_the_node_gets_its_parameters_and_an_environment_of_its_own(
     assert node.named["parameters"] == [file, {"cameras": ["/a", "/b"], "threads": 2}]
     assert node.named["additional_env"] == TUNED
 
+    prefixed = {"name": "of_another_file", "pcan_name": "tracker", "pcan_cameras": "/c", "pcan_threads": ""}
+    (node,) = tracker._node(context_of(values | prefixed))
+    assert node.named["name"] == "tracker" and node.named["parameters"] == [file, {"cameras": ["/c"]}]
+
 
 @pytest.mark.skipif(INSTALLED, reason="launch is installed: its Node keeps no arguments to look at")
 def test_the_lifter_gets_the_topics_that_are_given(launch_file: Callable[[str], Any]) -> None:

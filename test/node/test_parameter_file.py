@@ -16,7 +16,8 @@ from std_srvs.srv import Trigger
 from support.robot import robot
 from support.squares import export_squares
 
-from pcan_ros.node.parameter_file import parameter_text, write_parameters
+from pcan_ros.node.parameter_file import check_assignments, parameter_text, write_parameters
+from pcan_ros.node.parameters import ParameterError
 
 VALUES: dict[str, Any] = {
     "flag": False,
@@ -78,3 +79,11 @@ def test_over_dds_what_was_set_is_saved_and_a_failure_is_said(tmp_path: Path) ->
         refused = r.call(Trigger, "save_parameters", Trigger.Request())
         assert not refused.success and refused.message.startswith("parameters_file: not written: ")
     assert {path.name for path in tmp_path.iterdir()} == {"saved.yaml", "squares"}
+
+
+def test_a_value_on_the_command_line_that_is_no_yaml_is_named_before_ros_reads_it() -> None:
+    fine = ["node", "--ros-args", "-p", "cameras:=[/a, '/b']", "--param", "when:=2026-13-45", "-r", "a:=["]
+    check_assignments(fine)
+    for value in ("[", "{a", "'x", "@"):
+        with pytest.raises(ParameterError, match=r"^cameras: expected a value in YAML, got "):
+            check_assignments([*fine, "-p", f"cameras:={value}"])

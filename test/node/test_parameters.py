@@ -14,6 +14,7 @@ from pcan_ros.node.mailbox import Counts, Mailbox
 from pcan_ros.node.parameters import (
     ParameterError,
     Settings,
+    check_budget,
     parameters,
     reject_unknown,
     settings_from,
@@ -34,6 +35,13 @@ def test_every_field_is_a_described_parameter() -> None:
 
 def test_defaults_of_the_thresholds_are_the_models() -> None:
     assert parameters(TrackerConfig(init_score=0.61))["tracker.init_score"].default == 0.61
+
+
+def test_a_latency_budget_needs_a_tracker_that_keeps_the_last_view() -> None:
+    check_budget(Settings(latency_budget=0.05), TrackerConfig(motion="kalman", camera_motion=True))
+    check_budget(Settings(), TrackerConfig())
+    with pytest.raises(ParameterError, match=r"latency_budget: expected 0 with this model.*got 0\.05"):
+        check_budget(Settings(latency_budget=0.05), TrackerConfig())
 
 
 def test_thresholds_may_change_at_runtime_and_sizes_may_not() -> None:

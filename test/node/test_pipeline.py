@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.scripted_engine import ScriptedEngine, small_config
 from support.squares import export_squares, pixels
 
+from pcan_model.core.structures import FrameKind
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.tracker import Tracker
@@ -114,6 +116,33 @@ def test_a_lost_engine_stops_the_pipeline_and_is_reported_once(
     time.sleep(0.1)
     assert log.errors == ["lost: (0,): out of memory"] and not log.results
     pipeline.stop()
+
+
+class Slow(ScriptedEngine):
+    """Takes a tenth of a second for every frame."""
+
+    def detect(self, image: Any, memory: Any) -> Any:
+        time.sleep(0.1)
+        return super().detect(image, memory)
+
+
+def test_a_latency_budget_runs_the_network_on_some_images_only(log: Log) -> None:
+    config = small_config(motion="kalman", camera_motion=True)
+    pipeline = Pipeline(Tracker(Slow([], config)), 1, TimeLimits(), log, budget=0.025)
+    pipeline.start()
+    for number in range(4):
+        pipeline.mailbox.put(0, message(1 + number / 30), 0.0)
+        log.wait(number + 1)
+    pipeline.tune(config.tracker, TimeLimits())  # without a budget
+    for number in (4, 5):
+        pipeline.mailbox.put(0, message(1 + number / 30), 0.0)
+        log.wait(number + 1)
+    pipeline.stop()
+
+    key, propagated = FrameKind
+    assert [r.tracks.kind for r in log.results] == [key, *[propagated] * 3, key, key]
+    assert log.results[1].pace.interval >= 4 and not log.errors
+    assert log.results[0].network > 0.1 > log.results[1].network
 
 
 def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:

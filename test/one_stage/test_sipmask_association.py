@@ -7,16 +7,10 @@ import pytest
 from support.sipmask import random_boxes
 
 from pcan_model.core.sipmask_config import SipMaskConfig
-from pcan_model.sipmask.association import (
-    NONE,
-    AssociatedObjects,
-    matching_scores,
-    overlap_pixels,
-    results,
-    track,
-)
+from pcan_model.sipmask.association import NONE, AssociatedObjects, results, track
+from pcan_model.tracking.masktrack import CueWeights, matching_scores, overlap_pixels
 
-CONFIG = SipMaskConfig()
+CONFIG, WEIGHTS = SipMaskConfig(), CueWeights()
 
 
 def found(
@@ -36,7 +30,7 @@ def of(*objects: tuple[list[float], float, int, list[float]]) -> AssociatedObjec
 
 def test_matching_scores_are_the_formula_of_each_pair() -> None:
     now, memory = found(5, 0), found(4, 1)
-    scores = matching_scores(now, memory, CONFIG)
+    scores = matching_scores(now, now.scores, memory, WEIGHTS)
     for i in range(5):
         products = [0.0, *(float(now.embeds[i] @ memory.embeds[j]) for j in range(4))]
         total = np.log(np.sum(np.exp(products)))
@@ -50,7 +44,7 @@ def test_matching_scores_are_the_formula_of_each_pair() -> None:
 
 def slow_track(now: AssociatedObjects, memory: AssociatedObjects, *, reference: bool) -> list[int]:
     """Give ids one by one, as the description says."""
-    scores = matching_scores(now, memory, CONFIG)
+    scores = matching_scores(now, now.scores, memory, WEIGHTS)
     ids, size, best = [], len(memory), {}
     for i in range(len(now)):
         j = int(np.argmax(scores[i])) - 1

@@ -28,8 +28,11 @@ ROOMS = (  # folders of pcan_model; a module may use its own room and those befo
     "sipmask",
     "factory",
     "evaluation",
+    "ranking",
+    "viewer",
     "export",
     "experiments",
+    "finetune",
     "cli",
     "pcan_ros",
 )
@@ -43,6 +46,7 @@ NO_TORCH = (
     "synthetic",
     "visualization",
     "api",
+    "ranking",
 )  # whole rooms, but for what is named here
 ALLOWED = {"pcan_model.visualization.attention_recorder"}  # runs the network in torch
 ROBOT = (  # what starts on the robot

@@ -220,7 +220,7 @@ def test_a_model_folder_with_a_huge_sparse_file_is_rejected_unread(
 def test_a_chunk_of_the_journal_is_never_unpacked(tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
     from pcan_model.core.errors import DataError
-    from pcan_ros.bag.chunk_file import read_chunk
+    from pcan_model.tracking.chunk_file import read_chunk
 
     with (tmp_path / "0.chunk").open("wb") as file:
         np.savez_compressed(file, header=np.zeros(BIG, np.uint8))

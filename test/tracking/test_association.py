@@ -17,11 +17,11 @@ from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Detections, State, Track
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.released.parity.recorder import Motion, moved
+from pcan_model.tracking.appearance import bisoftmax
 from pcan_model.tracking.association import (
     NONE,
     SUPPRESSED,
     assign,
-    bisoftmax,
     match,
     predict,
     unique_detections,

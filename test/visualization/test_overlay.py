@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
 
-from pcan_model.core.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
+from pcan_model.core.structures import EMPTY_MASK, FrameKind, Mask, TrackedInstance, Tracks, TrackState
 from pcan_model.visualization.overlay import colour, contact_sheet, draw, ink, tile
 
 GREY = np.full((120, 160, 3), 90, np.uint8)
@@ -38,6 +39,12 @@ def test_a_mask_is_tinted_where_it_is_and_nowhere_else() -> None:
 
 def test_without_tracks_an_image_stays_as_it_is() -> None:
     assert np.array_equal(draw(GREY, tracks(), ()), GREY)
+
+
+def test_a_propagated_frame_is_marked_in_its_upper_left_corner() -> None:
+    drawn = draw(GREY, replace(tracks(), kind=FrameKind.PROPAGATED), ())
+    changed = (drawn != GREY).any(axis=2)
+    assert changed[:5, :5].all() and not changed[40:].any()
 
 
 def test_objects_at_the_edges_and_without_masks_are_drawn() -> None:

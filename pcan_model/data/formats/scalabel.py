@@ -227,7 +227,7 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
         if entry.get(key) is not None and not isinstance(entry[key], kind):
             raise DataError(source, f"label {identity}: {key}", f"a {kind.__name__}", repr(entry[key]))
     category = entry["category"] or ""
-    mapped = (NAMES | IGNORED_NAMES).get(category, category)
+    mapped = category if category in names else (NAMES | IGNORED_NAMES).get(category, category)
     if mapped not in names and mapped not in CATEGORIES and category not in EXTRA_NAMES:
         known = ", ".join(sorted({*names, *NAMES, *IGNORED_NAMES, *EXTRA_NAMES}))
         raise DataError(source, f"label {identity}: category", f"one of {known}", repr(category))
@@ -236,7 +236,8 @@ def _label(entry: Any, names: Sequence[str], source: str) -> Label | None:
     return Label(
         names.index(mapped) if mapped in names else IGNORE,
         identity,
-        category in IGNORED_NAMES or is_ignored(entry, f"{source}: label {identity}"),
+        (category in IGNORED_NAMES and category not in names)
+        or is_ignored(entry, f"{source}: label {identity}"),
         entry.get("rle"),
         tuple(entry.get("poly2d") or ()),
         _box(entry.get("box2d"), f"label {identity}: box2d", source),

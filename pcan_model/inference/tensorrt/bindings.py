@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from pcan_model.inference.errors import ModelError
+from pcan_model.inference.errors import BackendMissing
 
 FLAVOURS = (
     "tensorrt",
@@ -21,6 +21,7 @@ class Bindings:
     flavour: str  # one of FLAVOURS
     trt: Any  # module tensorrt or tensorrt_rtx
     cudart: Any  # module cuda.bindings.runtime
+    installed: bool = False  # what `load_bindings` returns, also in another process
 
     @property
     def version(self) -> str:
@@ -39,13 +40,13 @@ class Bindings:
 
 
 def load_bindings() -> Bindings:
-    """Import the installed modules; raises ModelError with the installation command."""
+    """Import the installed modules; raises BackendMissing with the installation command."""
     flavour, trt = _first(FLAVOURS)
     try:
         cudart = import_module("cuda.bindings.runtime")
     except ImportError as error:
-        raise ModelError(f"backend: tensorrt: {error}; pip install cuda-python") from error
-    return Bindings(flavour, trt, cudart)
+        raise BackendMissing(f"backend: tensorrt: {error}; pip install cuda-python") from error
+    return Bindings(flavour, trt, cudart, installed=True)
 
 
 def _first(names: tuple[str, ...]) -> tuple[str, Any]:
@@ -55,7 +56,7 @@ def _first(names: tuple[str, ...]) -> tuple[str, Any]:
             return name, import_module(name)
         except (ImportError, OSError) as error:  # OSError: a library that does not load
             reasons.append(str(error))
-    raise ModelError(
+    raise BackendMissing(
         f"backend: tensorrt is not installed ({'; '.join(reasons)}): on a Jetson it is part of JetPack, "
         "elsewhere pip install tensorrt, or tensorrt-rtx for a GeForce; and pip install cuda-python"
     )

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from pcan_model.core.atomic_write import atomic_folder, write_bytes
+from pcan_model.inference.errors import ModelError
 
 PLAN, MANIFEST = "engine.plan", "manifest.json"
 NAME = re.compile(r".+-[0-9a-f]{16}")  # of an engine's folder; nothing else in the cache is touched
@@ -73,10 +74,14 @@ class EngineCache:
         return plan if valid else None
 
     def check_writable(self) -> None:
-        """Raise OSError if the cache is not writable, before a long build."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=self.root):
-            pass
+        """Raise ModelError if the cache is not writable, before a long build."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            message = f"engine_cache: expected a writable folder, got {self.root}: {error.strerror}"
+            raise ModelError(message) from error
 
     def put(self, key: EngineKey, plan: bytes) -> Path:
         """Store an engine, replacing any with the same key."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pcan_model.core.engine import EngineFacts
-from pcan_model.inference.errors import EngineLost, ModelError
+from pcan_model.inference.errors import BackendMissing, EngineLost, ModelError
 from pcan_model.inference.graphs import check_fit, features_of
 from pcan_model.inference.manifest import BATCH, ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
@@ -45,7 +45,8 @@ class EnginePair:
             Cuda(bindings.cudart),
         )
         if not self._cuda.devices():
-            raise ModelError(f"backend: tensorrt: {bindings.title} is installed, but there is no CUDA device")
+            missing = f"backend: tensorrt: {bindings.title} is installed, but there is no CUDA device"
+            raise BackendMissing(missing)
         self._device = f"{self._cuda.device_name()} (compute capability {self._cuda.capability()})"
         options = BuildOptions(self._cuda.capability())
         cache = EngineCache(source.cache)

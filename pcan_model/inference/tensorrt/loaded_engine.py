@@ -13,6 +13,7 @@ from pcan_model.inference.graphs import GraphSignature, Shape, signature_of
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, Progress, build_engine
+from pcan_model.inference.tensorrt.build_subprocess import build_in_subprocess
 from pcan_model.inference.tensorrt.cache import EngineCache, EngineKey
 from pcan_model.inference.tensorrt.logger import make_logger
 
@@ -56,7 +57,8 @@ class EngineProvider:
         self.cache.check_writable()
         key = self.key(files, graph)
         timing = f"timing-{key.flavour}-{key.version}-{key.capability}.cache"
-        built = build_engine(
+        build = build_in_subprocess if self.bindings.installed else build_engine
+        built = build(
             self.bindings,
             files.graph(graph),
             self.options,

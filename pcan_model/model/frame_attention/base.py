@@ -67,6 +67,7 @@ class FrameAttention(nn.Module):
         returns        (B, C, H, W)
         """
         blended = self.read(keys, values, memory_keys, memory_values, valid)
-        read, own = self.fuse.weight[..., 0, 0].split(values.shape[-1], 1)  # not concatenated: less memory
-        fused = functional.linear(blended, read, self.fuse.bias) + functional.linear(values.float(), own)
-        return x + fused.to(x.dtype).mT.unflatten(-1, x.shape[-2:])
+        maps = (rows.float().mT.unflatten(-1, x.shape[-2:]) for rows in (blended, values))
+        parts = self.fuse.weight.split(values.shape[-1], 1)  # not concatenated: less memory
+        read, own = (functional.conv2d(part, weight) for part, weight in zip(maps, parts, strict=True))
+        return x + (own + read + self.fuse.bias[:, None, None]).to(x.dtype)

@@ -2,7 +2,8 @@
 
 regions  masks, embeddings and instance attention, on the frozen detector without frame attention
 memory   these and frame attention; the frozen detector must find its objects in the resulting features
-classes  the rows of the last class layer for classes that COCO lacks (rider); everything else is frozen
+classes  the rows of the last class layer for `train.new_classes`, or for classes that COCO lacks (rider);
+         everything else is frozen
 whole    everything, with the detector at `train.backbone_rate`
 """
 
@@ -106,17 +107,18 @@ class MemoryStage(RegionsStage):
 
 
 class ClassesStage(MemoryStage):
-    """Trains the class scores that COCO lacks; those of all other classes stay bitwise identical.
+    """Trains the scores of new classes; those of all other classes stay bitwise identical.
 
     Requires `train.weight_decay: 0`, because decay would change the other rows of the layer.
     """
 
     def __init__(self, net: YoloxPCAN) -> None:
         super().__init__(net)
-        self._new = torch.tensor([name in UNKNOWN for name in net.config.classes])
+        new = net.config.train.new_classes or tuple(UNKNOWN)
+        self._new = torch.tensor([name in new for name in net.config.classes])
         self._awake = False
         if not self._new.any():
-            raise ConfigError(f"train.stage classes: expected a class of {', '.join(UNKNOWN)}, got none")
+            raise ConfigError(f"train.stage classes: expected a class of {', '.join(new)}, got none")
         if net.config.train.weight_decay:
             raise ConfigError(
                 f"train.weight_decay: expected 0 with stage classes, got {net.config.train.weight_decay}"

@@ -44,6 +44,7 @@ def __getattr__(name):
     return getattr(device, name)
 """
 TENSORRT = """
+import os
 from cuda.bindings.runtime import device, fault
 from support.fake_tensorrt import FakeTensorRt
 
@@ -54,7 +55,9 @@ class Spoils(set):
 module = FakeTensorRt(device)
 module.spoils = Spoils()
 if fault() == "slow build":
-    module.inner_steps, module.inner_pause = 1200, 0.05
+    module.inner_pause = 60.0  # no step in all this time
+if fault() == "crash":
+    module.Builder = lambda logger: os.kill(os.getpid(), 9)
 
 def __getattr__(name):
     return getattr(module, name)
@@ -90,12 +93,13 @@ def squares(tmp_path: Path) -> Path:
 def test_a_signal_ends_a_long_build_and_the_node(
     fault: Path, squares: Path, given: dict[str, object], number: int
 ) -> None:
-    fault.write_text("slow build")  # for a minute
+    fault.write_text("slow build")
     parameters = given | {"model": str(squares)}
     with NodeProcess(parameters, {"ROS_DOMAIN_ID": str(new_domain())}) as process:
         end = time.monotonic() + PATIENCE
         while "building it" not in process.log() and time.monotonic() < end and process.alive():
             time.sleep(0.05)
+        time.sleep(1.0)  # the subprocess starts
         os.kill(process.pid, number)
         code, log = process.wait(PATIENCE), process.log()
     assert code == 0 and "building it" in log, log
@@ -227,6 +231,28 @@ def test_without_leave_to_build_the_node_says_the_command(
         assert r.process.wait(30) == 1
         assert "is not in the cache: pcan-build-engine" in r.process.log()
         assert "Traceback" not in r.process.log()
+
+
+def test_a_build_that_crashes_leaves_the_node_on_another_backend(
+    fault: Path, squares: Path, given: dict[str, object]
+) -> None:
+    fault.write_text("crash")
+    with robot(squares, **given | {"backend": "auto"}) as r:
+        assert len(r.track(image(pixels({CAR: (5, 10)}), 1.0)).instances) == 1
+        log = r.process.log()
+    assert re.search(
+        r"WARN.*onnxruntime, because .*cannot build it: the build ended with exit code -9", log
+    ), log
+
+
+def test_without_a_writable_engine_cache_auto_warns_once_and_takes_another_backend(
+    fault: Path, squares: Path, given: dict[str, object]
+) -> None:
+    with robot(squares, **given | {"backend": "auto", "engine_cache": "/proc/engines"}) as r:
+        assert len(r.track(image(pixels({CAR: (5, 10)}), 1.0)).instances) == 1
+        log = r.process.log()
+    reason = "onnxruntime, because engine_cache: expected a writable folder, got /proc/engines: "
+    assert log.count("WARN") == 1 and re.search(f"WARN.*{reason}", log), log
 
 
 def test_an_engine_cache_that_cannot_be_written_ends_the_node_with_its_name(

@@ -1,4 +1,4 @@
-"""The journal of `pcan-bag label` is read as it was written, and reading it executes no code."""
+"""The journal of an interrupted run is read as it was written, and reading it executes no code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy")  # support.bags makes messages
-
-from support.bags import CAR
 from support.squares import export_squares, pixels
 
 from pcan_model.core.errors import DataError
 from pcan_model.core.structures import Frame, State
 from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.tracking.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
+from pcan_model.tracking.journal import Journal
 from pcan_model.tracking.tracker import Tracker
-from pcan_ros.bag.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
-from pcan_ros.bag.journal import Journal
+
+CAR = 2
 
 
 @pytest.fixture(scope="module", params=["mean", "kalman"])
@@ -123,7 +121,7 @@ def test_a_crafted_chunk_executes_nothing_and_is_rejected(
     else:
         np.savez(buffer, header=np.array([trap], object), allow_pickle=True)
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(DataError, match="c: chunk: expected what `pcan-bag label` writes, got") as error:
+    with pytest.raises(DataError, match="c: chunk: expected a part of an interrupted run, got") as error:
         read_chunk(path, tracker.start().memory)
     assert "\n" not in str(error.value) and not (tmp_path / "trapped").exists()
 

@@ -43,8 +43,8 @@ class NotSerializable(TypeError):
 class LabelResult:
     """The tracks of one image."""
 
-    topic: str  # of the image
-    tracks: bytes  # serialised TrackedInstanceArray; empty where the image could not be read
+    topic: str  # of the image; of a video its name
+    tracks: bytes  # serialised, in a form of the caller's; empty where the image could not be read
     error: str = ""  # why it could not be read
 
 
@@ -84,7 +84,7 @@ def read_chunk(path: Path, empty: Any) -> Chunk:
         return Chunk(results, _unpack_states(header["states"], arrays, empty))
     except INVALID as error:
         got = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(path, "chunk", "what `pcan-bag label` writes", got) from None
+        raise DataError(path, "chunk", "a part of an interrupted run", got) from None
 
 
 def _check_members(path: Path) -> None:
@@ -129,6 +129,7 @@ def _pack_states(states: dict[str, tuple[State, float]] | None, arrays: Arrays) 
                 "next_id": state.next_id,
                 "frame_index": state.frame_index,
                 "last_frame": state.stamp,
+                "drifted": state.drifted,
                 "tracks": [_pack(t, f"{name}.track{k}", arrays) for k, t in enumerate(state.tracks)],
                 "unmatched": [
                     _pack(d, f"{name}.unmatched{k}", arrays) for k, d in enumerate(state.unmatched)
@@ -153,6 +154,7 @@ def _unpack_states(packed: Any, arrays: Arrays, empty: Any) -> dict[str, tuple[S
             frame_index=_whole(values["frame_index"]),
             stamp=None if values["last_frame"] is None else float(values["last_frame"]),
             view=arrays.get(f"{name}.view"),
+            drifted=values["drifted"] is True,
         )
         states[str(values["topic"])] = state, float(values["stamp"])
     return states
@@ -187,7 +189,7 @@ def _unpack(kind: type[Record], numbers: dict[str, Any], name: str, arrays: Arra
 
 def _unpack_field(hint: Any, key: str, numbers: dict[str, Any], name: str, arrays: Arrays) -> Any:
     if NoneType in get_args(hint):
-        if numbers[key] is None:
+        if key in numbers and numbers[key] is None:  # an array is not among the numbers
             return None
         (hint,) = (each for each in get_args(hint) if each is not NoneType)
     if is_dataclass(hint):

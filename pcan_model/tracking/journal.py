@@ -12,7 +12,9 @@ from typing import Any
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.errors import DataError
 from pcan_model.core.structures import State
-from pcan_ros.bag.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
+from pcan_model.tracking.chunk_file import Chunk, LabelResult, read_chunk, write_chunk
+
+CHUNK = 25  # images per chunk
 
 
 @dataclass(slots=True)

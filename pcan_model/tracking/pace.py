@@ -1,0 +1,80 @@
+"""Which frames are key frames: as many as a time budget allows, by measured times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from pcan_model.core.structures import FrameKind
+
+LONGEST = 30  # frames from one key frame to the next, at most: new objects are found in key frames only
+NEWEST = 0.2  # share of the newest time in the running mean
+SPIKE = 2.0  # multiple of the mean at which a single time is cut off
+PATIENCE = 30  # frames for which a shorter interval must have fitted in the budget before it is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The rhythm of one camera's key frames, as a value: every `interval`-th frame is one.
+
+    With a budget, the interval is the shortest whose mean time per frame fits in it. It grows as soon as the
+    budget is exceeded and shrinks only after a while, so that it does not swing with the measurements. A
+    drifting track pulls the next key frame forward by up to half the interval; the one after it comes later
+    by as much, and the mean stays the same.
+    """
+
+    budget: float = 0.0  # seconds per frame, mean; 0: the interval is fixed
+    interval: int = 1  # frames from one key frame to the next
+    waited: int = 0  # propagated frames since the last key frame; below 0 after one that was pulled forward
+    key: float | None = None  # seconds of a key frame, running mean; None: not measured yet
+    propagated: float | None = None  # seconds of a propagated frame
+    fitting: int = 0  # frames for which a shorter interval has fitted
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.budget) and self.budget >= 0 and self.interval >= 1):
+            raise ValueError(
+                f"Pace: expected budget >= 0 s and interval >= 1, got {self.budget} and {self.interval}"
+            )
+
+    def kind(self, *, drifted: bool = False) -> FrameKind:
+        """Return the kind of the next frame.
+
+        drifted  whether a track was carried to the last frame without certainty
+        """
+        early = drifted and self.waited + 1 >= math.ceil(self.interval / 2)
+        due = early or self.waited + 1 >= self.interval or self.key is None
+        return FrameKind.KEY if due else FrameKind.PROPAGATED
+
+    def after(self, kind: FrameKind, seconds: float) -> Pace:
+        """Return the pace after a frame of a kind that took `seconds`."""
+        if kind is FrameKind.KEY:
+            early = max(0, self.interval - 1 - self.waited) if self.key is not None else 0
+            measured = replace(self, key=_mean(self.key, seconds), waited=-early)
+        else:
+            measured = replace(self, propagated=_mean(self.propagated, seconds), waited=self.waited + 1)
+        return measured._adapted() if self.budget else measured
+
+    def _adapted(self) -> Pace:
+        """Return the pace with the interval that its times and budget call for."""
+        shortest = self._shortest()
+        if shortest == self.interval:
+            return replace(self, fitting=0)
+        if shortest < self.interval and self.fitting + 1 < PATIENCE:
+            return replace(self, fitting=self.fitting + 1)
+        return replace(self, interval=shortest, fitting=0)
+
+    def _shortest(self) -> int:
+        """Return the shortest interval whose mean time per frame fits in the budget, at most LONGEST."""
+        key, propagated = self.key or 0.0, self.propagated or 0.0
+        if key <= self.budget:
+            return 1
+        if self.budget <= propagated:
+            return LONGEST
+        return min(LONGEST, math.ceil((key - propagated) / (self.budget - propagated)))
+
+
+def _mean(before: float | None, seconds: float) -> float:
+    """Return the running mean after another time."""
+    if before is None:
+        return seconds
+    return before + NEWEST * (min(seconds, SPIKE * before) - before)
