@@ -8,7 +8,7 @@ that other work on the machine disturbs them alike. Two times are taken of every
   wall  seconds until it was done: on a busy machine far above cpu / threads
 
 The lowest of the rounds counts: of disturbed runs it is the least disturbed. "end to end" is a JPEG of
-1280 x 720 decoded, and all of the tracker's step, masks drawn.
+1280 x 720 decoded, and all of the tracker's step, masks drawn. `--beside` adds rows of other detectors.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 # isort: split
 
 import argparse
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.beside import Beside
+from benchmarks.cost import Cost, least, timed
 from benchmarks.random_model import IMAGE
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Detections, Frame, Slots
@@ -43,26 +43,6 @@ HEIGHT, WIDTH = 720, 1280  # of the camera's image
 DRIVE = 100_001  # a synthetic drive that no training sees
 WARM = 1  # rounds that do not count
 BACKENDS = ("torch", "onnxruntime", "openvino")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds of one piece of work."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.wall + other.wall, self.cpu + other.cpu)
-
-    def __str__(self) -> str:
-        return f"{1e3 * self.cpu:.0f} | {1e3 * self.wall:.0f}"
-
-
-def least(costs: list[Cost]) -> Cost:
-    """Return the lowest wall time and the lowest CPU time."""
-    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs))
 
 
 class Watched(Engine):
@@ -90,13 +70,6 @@ class Watched(Engine):
         done, cost = timed(lambda: self.engine.segment(features, slots, memory, remember=remember))
         self.instance.append(cost)
         return done
-
-
-def timed(work: Callable[[], Result]) -> tuple[Result, Cost]:
-    """Run a function; returns its result and its time."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 class Row:
@@ -171,10 +144,13 @@ def main() -> int:
         for size in sizes(model)
         for backend in backends(model, options)
     ]
+    others = [Beside(text, options.threads) for text in options.beside]
     for number in range(options.rounds + WARM):
         for row in rows:
             row.step(frames[row.model][number], number / 10)
-    for row in rows:
+        for other in others:
+            other.step(frames[options.models[0]][number])
+    for row in (*rows, *others):
         print(row.line(options.rounds))
     return 0
 
@@ -197,6 +173,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder of pcan-export")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    text = "another detector's network, see benchmarks/beside.py"
+    parser.add_argument("--beside", nargs="+", default=[], metavar="FILE.onnx[@HxW]", help=text)
     parser.add_argument("--rounds", type=int, default=10, help="frames of each engine (default: 10)")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()

@@ -20,7 +20,7 @@ from pcan_model.inference.graphs import (
     signature_of,
 )
 from pcan_model.inference.manifest import ModelFiles
-from pcan_model.model.pass_names import DETECTIONS, GRAPHS, NMS_OK, PACKED_PYRAMID, REFINED, SLOTS
+from pcan_model.model.pass_names import DETECTIONS, GRAPHS, NMS_OK, REFINED, SLOTS
 
 
 class Network(Protocol):
@@ -97,7 +97,7 @@ class HostEngine(Engine):
     ) -> tuple[NDArray[np.float32], HostMemory]:
         """Refine the masks by their tracks' prototypes; see `pcan_model.core.engine`."""
         frames = features.frames if remember else memory.frames
-        sparse = PACKED_PYRAMID in self._features  # predicts masks of tracks only, of at least one
+        sparse = "boxes" in self._features  # predicts masks of tracks only, of at least one
         if not (slots.has.any() if sparse else features.count):
             return np.zeros(self._instance.shape(REFINED), np.float32), HostMemory(frames, memory.bank)
         bookkeeping = (getattr(slots, name) for name in SLOTS)

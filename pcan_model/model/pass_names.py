@@ -8,7 +8,7 @@ GRAPHS = ("frame", "instance")  # the two passes
 DETECTIONS = ("boxes", "scores", "labels", "embeds")  # outputs of the frame pass, for association
 SLOTS = ("slot", "fresh", "owner", "has")  # inputs of the instance pass: fields of structures.Slots
 REMEMBER = "remember"  # input of a frame pass for several cameras
-PACKED_PYRAMID = "sheet"  # passed on by sparse frame passes; their instance pass predicts the masks
+REGION_LEVELS = ("level0", "level1", "level2", "level3")  # what sparse passes pool regions from, finest first
 NMS_OK = "nms_ok"  # output of the frame pass
 REFINED = "refined"  # output of the instance pass: mask logits
 

@@ -14,8 +14,8 @@ from pcan_model.model.frame_attention.factory import memory_shapes
 from pcan_model.model.pass_names import (
     DETECTIONS,
     NMS_OK,
-    PACKED_PYRAMID,
     REFINED,
+    REGION_LEVELS,
     REMEMBER,
     SLOTS,
     following,
@@ -67,7 +67,7 @@ MakeSignature = Callable[[Any], PassSignature]  # takes a network of the variant
 def sparse(net: PCAN) -> PassSignature:
     """Return the sparse passes, for CPUs: heads on real detections only, masks of tracks only."""
     passes = SparseFramePass(net).eval(), SparseInstancePass(net).eval()
-    return PassSignature(*passes, (PACKED_PYRAMID, "boxes", net.mask_source), *state_shapes(net.config))
+    return PassSignature(*passes, (*REGION_LEVELS, "boxes", net.mask_source), *state_shapes(net.config))
 
 
 def static(net: PCAN) -> PassSignature:

@@ -61,7 +61,11 @@ def small_view(frame: Frame) -> NDArray[np.uint8]:
     """Return a small grey image, (h, WIDTH)."""
     height, width = frame.image.shape[:2]
     size = WIDTH, max(1, round(height * WIDTH / width))
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    small: Any = frame.image
+    while small.shape[1] >= 2 * WIDTH and not (small.shape[0] % 2 or small.shape[1] % 2):
+        half = small.shape[1] // 2, small.shape[0] // 2
+        small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)  # twice as fast as one step
+    small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY if frame.order == "rgb" else cv2.COLOR_BGR2GRAY)
     return cast(NDArray[np.uint8], grey)
 

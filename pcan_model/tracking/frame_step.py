@@ -15,7 +15,6 @@ from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mas
 from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
-    EgoTrust,
     Frame,
     FrameKind,
     Mask,
@@ -84,21 +83,27 @@ class FrameStep:
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
-        by_image, by_odometry = self._predictions(state, ready)
-        state = replace(state, tracks=_chosen(state.trust, by_image, by_odometry))
-        groups = None
+        by_image, by_odometry = self._moved(state, ready)
+        state = replace(state, tracks=_trusted(state, by_image, by_odometry))
+        groups, classes = None, self.network.classes
         if self.config.riders:
-            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
+            found, groups = label_riders(found, classes), matching_classes(classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
+        assigned = match(
+            found,
+            state.tracks,
+            state.unmatched,
+            stamp=stamp,
+            config=self.config,
+            groups=groups,
+            weights=self._cue_weights,
+        )
         update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
         if by_odometry is None:
             return update
         return replace(update, trust=judged(state.trust, by_odometry, by_image, found.boxes))
 
-    def _predictions(
-        self, state: State, ready: Prepared
-    ) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
+    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
         """Return the tracks with their motion filters, if any, predicted to this frame.
 
         The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
@@ -122,7 +127,7 @@ class FrameStep:
     def carry(self, state: State, ready: Prepared) -> Carried:
         """Carry the tracks to a propagated frame, see `carries`."""
         assert ready.view is not None, "checked by `carries`"
-        tracks, stamp = _chosen(state.trust, *self._predictions(state, ready)), ready.frame.stamp
+        tracks, stamp = _trusted(state, *self._moved(state, ready)), ready.frame.stamp
         return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
 
     def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
@@ -136,8 +141,8 @@ class FrameStep:
             frame_index=state.frame_index + 1,
             stamp=stamp,
             view=ready.view,
-            place=ready.frame.place,
             drifted=carried.drifted,
+            place=ready.frame.place,
         )
         return after, replace(tracks, kind=FrameKind.PROPAGATED)
 
@@ -186,11 +191,11 @@ class FrameStep:
         )
 
 
-def _chosen(
-    trust: EgoTrust, by_image: tuple[Track, ...], by_odometry: tuple[Track, ...] | None
+def _trusted(
+    state: State, by_image: tuple[Track, ...], by_odometry: tuple[Track, ...] | None
 ) -> tuple[Track, ...]:
-    """Return the predictions by odometry if it is known and trusted, else those by the image."""
-    return by_odometry if by_odometry is not None and trusted(trust) else by_image
+    """Return the tracks as predicted by odometry if it is known and trusted, else by the image."""
+    return by_odometry if by_odometry is not None and trusted(state.trust) else by_image
 
 
 def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate:

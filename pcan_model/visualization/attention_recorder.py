@@ -16,7 +16,7 @@ from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import Detections, Frame, Slots, State, Track
 from pcan_model.inference.torch_engine import TorchEngine, TorchFeatures, TorchMemory
 from pcan_model.model.pcan import PCAN
-from pcan_model.model.sparse_passes import SparseInstancePass
+from pcan_model.model.sparse_passes import pool_sparse
 from pcan_model.tracking.tracker import Tracker
 
 SIDE = 224  # side of the crops, pixels
@@ -39,8 +39,7 @@ class RecordingEngine(Engine):
     """Runs the network with torch and records the inputs of the last instance pass."""
 
     def __init__(self, net: PCAN) -> None:
-        self._engine, self.attention = TorchEngine(net), net.instance_attention
-        self._pass = SparseInstancePass(net)
+        self._engine, self._net, self.attention = TorchEngine(net), net, net.instance_attention
         self.config = net.config
 
     def start(self, camera: int = 0) -> TorchMemory:
@@ -63,9 +62,9 @@ class RecordingEngine(Engine):
     def view(self, track: Track, memory: TorchMemory, frame: int) -> AttentionView:
         """Return the attention maps of a track detected in the last image."""
         row = int(self._slots.owner[track.slot])
-        sheet, boxes, _ = self._features.features
+        *levels, boxes, _ = self._features.features
         with torch.inference_mode():
-            region = self._pass.pool(sheet, boxes[row : row + 1])
+            region = pool_sparse(self._net, levels, boxes[row : row + 1], self.config.heads.mask_size)
             keys = self.attention.encode(region)
             maps = self.attention.attend(keys, memory.bank[0][track.slot][None], region.shape[-2:])[0]
         mask = 1 / (1 + np.exp(-self._logits[row]))

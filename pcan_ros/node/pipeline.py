@@ -89,16 +89,16 @@ class Pipeline:
         lenses: Sequence[Lens] = (),
         *,
         synchronized: bool = False,
-        place: Callable[[Any, Any], CameraPlace | None] = lambda header, info: None,
         budget: float = 0.0,
+        place: Callable[[Any, Any], CameraPlace | None] = lambda header, info: None,
     ) -> None:
         """Create a pipeline that passes the results of a tracker to a sink.
 
         limits        time jumps that reset a camera
         lenses        calibration of every camera; empty if calibrations are not used
         synchronized  whether the images of all cameras arrive, and are tracked, together
-        place         returns where a camera is, from the header of its image and its calibration
         budget        mean seconds for one image of every camera; 0: every image is a key frame
+        place         returns where a camera is, from the header of its image and its calibration
         """
         self.mailbox = Mailbox(cameras)
         self._cameras = tuple(Camera(limits, pace=Pace(budget / cameras)) for _ in range(cameras))

@@ -23,6 +23,7 @@ from pcan_model.factory import make_net
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine, empty_memory
 from pcan_model.model.checkpoint import load_weights, save
+from pcan_model.model.pass_names import REGION_LEVELS
 from pcan_model.model.pass_signature import grid_sample, sparse, static
 from pcan_model.model.pcan import PCAN
 from pcan_model.one_stage.cells import decode_cells, grid
@@ -160,7 +161,9 @@ def exportable() -> YoloxPCAN:
 
 
 def check_agreement(net: YoloxPCAN, folder: Path) -> None:
-    coarse = {"boxes": 0.02, "roi_features": 0.02, "sheet": 0.02}  # numbers of up to some hundred
+    coarse = {"boxes": 0.02, "roi_features": 0.02} | dict.fromkeys(
+        REGION_LEVELS, 0.02
+    )  # of up to some hundred
     for name, difference in agreement(net, folder, frames=2).items():
         assert difference < coarse.get(name, 2e-3), name
 

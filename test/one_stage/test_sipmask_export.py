@@ -23,10 +23,11 @@ from pcan_model.export.options import ExportOptions
 from pcan_model.factory import make_engine, make_net
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import empty_memory
+from pcan_model.model.pass_names import REGION_LEVELS
 from pcan_model.model.pass_signature import grid_sample
 from pcan_model.sipmask.pcan import SipMaskPCAN
 
-COARSE = {"boxes": 0.02, "roi_features": 0.02, "sheet": 0.02}  # tolerances of numbers of up to some hundred
+COARSE = {"boxes": 0.02, "roi_features": 0.02} | dict.fromkeys(REGION_LEVELS, 0.02)  # of up to some hundred
 
 
 def config() -> Config:

@@ -67,7 +67,7 @@ class FrameAttention(nn.Module):
         returns        (B, C, H, W)
         """
         blended = self.read(keys, values, memory_keys, memory_values, valid)
-        maps = (rows.float().mT.unflatten(-1, x.shape[-2:]) for rows in (blended, values))
-        parts = self.fuse.weight.split(values.shape[-1], 1)  # not concatenated: less memory
-        read, own = (functional.conv2d(part, weight) for part, weight in zip(maps, parts, strict=True))
-        return x + (own + read + self.fuse.bias[:, None, None]).to(x.dtype)
+        blended, values = (rows.mT.unflatten(-1, x.shape[-2:]) for rows in (blended, values.float()))
+        read, own = self.fuse.weight.split(values.shape[1], 1)  # not concatenated: less memory
+        x = x + functional.conv2d(values, own).to(x.dtype)
+        return x + functional.conv2d(blended, read, self.fuse.bias).to(x.dtype)
