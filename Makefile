@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUT ?= demo
 TESTS ?= test
-WORKERS ?= -n auto --dist loadfile
+WORKERS ?= -n auto --dist loadfile --no-loadscope-reorder
 SECONDS ?= 60
 TARGETS ?= $(filter-out run test_fuzz,$(basename $(notdir $(wildcard test/fuzz/*.py))))
 SANITIZED := -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude
@@ -12,7 +12,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu check fuzz format reference docs dist env train-env build clean
+.PHONY: help demo test test-jazzy test-gpu check fuzz format reference docs dist env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -41,6 +41,9 @@ demo: ## see cars and people tracked in a street video, through a real node: vid
 test: env ## the whole test suite, with real nodes over real DDS
 	@$(MAKE) --no-print-directory build
 	@source tools/env.sh && python -m pytest $(WORKERS) $(TESTS)
+
+test-jazzy: ## messages and node with ROS 2 Jazzy, in .venv-jazzy (JAZZY_PYTHON=python3.12)
+	@JAZZY_PYTHON="$(JAZZY_PYTHON)" tools/test_jazzy.sh
 
 test-gpu: ## on a machine with an NVIDIA GPU: engines, agreement, memory, latency (MODEL=folder)
 	@source tools/env.sh && PCAN_GPU_MODEL="$(MODEL)" python -m pytest -rs -s test/gpu
@@ -86,4 +89,4 @@ build: ## the ROS 2 package, by colcon, into install/
 	@source tools/env.sh && colcon build --symlink-install
 
 clean: ## remove what was built, but not .venv
-	rm -rf build install log demo site dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv-jazzy/build .venv-jazzy/install build install log demo site dist .mypy_cache .ruff_cache .pytest_cache

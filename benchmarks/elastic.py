@@ -2,7 +2,7 @@
 
 Tracks a synthetic drive at 30 Hz, every n-th frame as a key frame. Times are CPU seconds of the process, of
 whole steps from image to masks, in one thread, medians. `--strip` draws consecutive frames, propagated ones
-marked; `--video` does so for a video of your own.
+marked; `--video` tracks a video of your own instead.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def main() -> int:
         done = list(steps(Tracker(engine), iter(images), options.interval))
         print(row(size or "default", done), flush=True)
     if options.strip:
-        cv2.imwrite(str(options.strip), bgr(strip(done, options.first, engine.config.classes)))
+        drawn = bgr(strip(done, options.first, engine.config.classes))
+        cv2.imwrite(str(options.strip), drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])
     return 0
 
 

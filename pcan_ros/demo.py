@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.birds_eye import view_of
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.fields import setting
@@ -33,6 +34,7 @@ from pcan_model.data.street_clip import bikes
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.inference.manifest import ModelFiles
+from pcan_model.lifting.ground_plane import FlatRoad
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 from pcan_ros.bag.make import make_bag
@@ -70,6 +72,9 @@ class DemoOptions:
     rate: float = setting(
         0.0, "play in real time at this multiple of the recorded pace; 0: lock-step", low=0.0
     )
+    birds_eye: bool = setting(
+        False, "draw the objects from above beside the images: by the depth of a drive, else by a flat road"
+    )
     keep_bag: bool = setting(False, "keep the rosbag2 made from the video, as OUT/images")
     set: tuple[tuple[str, object], ...] = ()  # node parameters and their values
 
@@ -97,7 +102,8 @@ def run_demo(options: DemoOptions) -> tuple[str, ...]:
         report, played = _play(options, model, source, bag)
         found = [(p.stamp, p.reply.raw) for p in played if p.reply]
         write_tracks(found, out / "tracks")
-        _draw(bag, played, classes, out)
+        view = view_of(options.video or options.out, classes, FlatRoad()) if options.birds_eye else None
+        _draw(bag, played, classes, out, view)
     write_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
     print(report.text())
     print(f"written: {out}/overlay.mp4, contact_sheet.png, report.json, tracks (rosbag2)")
@@ -167,7 +173,13 @@ def _report(
     )
 
 
-def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Path) -> None:
+def _draw(
+    bag: ImageBag,
+    played: list[Played],
+    classes: tuple[str, ...],
+    out: Path,
+    view: Callable[[Tracks | None, int], RgbImage] | None,
+) -> None:
     """Draw the tracks as received over DDS."""
     replies = {nanoseconds(p.reply.message.header.stamp): p.reply.message for p in played if p.reply}
 
@@ -183,7 +195,7 @@ def _draw(bag: ImageBag, played: list[Played], classes: tuple[str, ...], out: Pa
     gaps = np.diff([p.stamp for p in played]) * 1e-9
     rate = float(1 / np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 10.0
     video, sheet = out / "overlay.mp4", out / "contact_sheet.png"
-    render(frames(), classes, rate=min(rate, 60.0), video=video, sheet=sheet)
+    render(frames(), classes, rate=min(rate, 60.0), video=video, sheet=sheet, view=view)
 
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
     from pcan_model.model.pcan import PCAN
     from pcan_model.released.network import ReleasedPCAN
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a process: torch's threads would only wait in turns
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with slow tests first, so that no process is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
@@ -80,6 +90,27 @@ def exported(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
+def sparse_net() -> PCAN:
+    """Return a small network that finds objects in some of its rows only."""
+    pytest.importorskip("torch")
+    from support.small import few_steps
+
+    return few_steps(heads={"score_threshold": 0.66})
+
+
+@pytest.fixture(scope="session")
+def sparse_exported(sparse_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with it exported for processors; `sparse_net` has the same rounded weights."""
+    from pcan_model.export.model_folder import export
+    from pcan_model.inference.manifest import WEIGHTS
+    from pcan_model.model.checkpoint import load_weights
+
+    folder = once(tmp_path_factory, "sparse", lambda root: export(sparse_net, root / "model"))
+    load_weights(folder / "model" / WEIGHTS, sparse_net)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
 def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a smaller network, exported for two cameras at once that send 150 x 300 pixels in bgr."""
     pytest.importorskip("torch")
@@ -94,7 +125,7 @@ def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def two_cameras_rounded(two_cameras: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the folders with the network of `two_cameras` in 8 bits, by precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     from support.rounded import BlockClip, round_all
@@ -106,7 +137,7 @@ def two_cameras_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     def make(root: Path) -> None:
         clip = BlockClip(4, 11, 150, 300)
         options = ExportOptions(roi="gridsample", cameras=2, camera=(150, 300), order="bgr")
-        round_all(few_steps(), root, [clip], options, frames=len(clip))
+        round_all(few_steps(), two_cameras, root, [clip], options, frames=len(clip))
 
     folder = once(tmp_path_factory, "two_rounded", make)
     return {name: folder / name for name in LAYERS}
@@ -119,20 +150,19 @@ def two_cameras_int8(two_cameras_rounded: dict[str, Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rounded_static(random_net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def rounded_static(
+    random_net: PCAN, exported: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Return the folders with the exported small network in 8 bits, by precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     from support.rounded import BlockClip, round_all
 
     from pcan_model.export.quantise import LAYERS
-    from pcan_model.inference.manifest import WEIGHTS
-    from pcan_model.model.checkpoint import load_weights
 
     def make(root: Path) -> None:
-        round_all(random_net, root, [BlockClip(4, seed) for seed in (11, 12)], frames=4)
+        round_all(random_net, exported, root, [BlockClip(4, seed) for seed in (11, 12)], frames=4)
 
     folder = once(tmp_path_factory, "rounded", make)
-    load_weights(folder / "int8" / WEIGHTS, random_net)
     return {name: folder / name for name in LAYERS}
 
 

@@ -1,7 +1,8 @@
 """Make .venv, stage by stage: `python3 tools/environment.py runtime ros train check`.
 
 Each stage installs requirements/<stage>.txt at the versions of requirements/pins.txt, once.
-Where a ROS 2 distribution is sourced, .venv sees its packages and they win; elsewhere wheels bring ROS 2.
+Where a ROS 2 distribution is sourced, .venv sees its packages and they win; elsewhere wheels bring ROS 2:
+Kilted with the stage `ros`, or Jazzy with `jazzy` in an environment of its own (PCAN_VENV=.venv-jazzy).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("PCAN_VENV", ".venv")
 PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "stages"
 REQUIREMENTS = ROOT / "requirements"
@@ -35,7 +36,9 @@ SIZES = {  # what a stage adds, measured on x86-64
     "openvino": "180 MB",
     "quantize": "40 MB",
     "tensorrt": "270 MB: tests build engines with TensorRT-RTX, no GPU needed",
+    "jazzy": "410 MB",
 }
+WHEELS = ("ros", "jazzy")  # stages that bring ROS 2
 OPTIONAL = ("quantize", "tensorrt")  # a failure costs some tests, which then say why they are skipped
 BINDINGS = ("10.3.0", "10.7.0.post1", "10.13.3.9", "11.4.0.106")  # of TensorRT: JetPack 6.1 to the newest
 CUDA_BINDINGS = ("12.9.10",)  # what .[tensorrt] installs; PyTorch brings another
@@ -52,7 +55,7 @@ def main(stages: list[str]) -> None:
         options = ["--system-site-packages"] if distribution() else []
         subprocess.run([sys.executable, "-m", "venv", *options, str(VENV)], check=True)
     for stage in stages:
-        if stage == "ros" and distribution():
+        if stage in WHEELS and distribution():
             continue
         try:
             install(stage)
@@ -73,8 +76,10 @@ def check_machine(stages: list[str]) -> None:
         sys.exit(f"Python {platform.python_version()} will not do, 3.10 to 3.13 will: make PYTHON=python3.12")
     if not PYTHON.exists() and not importlib.util.find_spec("ensurepip"):
         sys.exit("Python cannot make environments here: sudo apt-get install python3-venv")
-    if "ros" not in stages:
+    if not set(WHEELS) & set(stages):
         return
+    if "jazzy" in stages and sys.version_info[:2] != (3, 12):
+        sys.exit(f"The wheels of Jazzy need Python 3.12, this is {platform.python_version()}")
     if not distribution() and os.environ.get("ROS_DISTRO"):
         sys.exit(
             f"ROS 2 {os.environ['ROS_DISTRO']} is sourced, but {sys.executable} cannot import its rclpy: "
@@ -95,29 +100,40 @@ def install(stage: str) -> None:
     names = REQUIREMENTS / f"{stage}.txt"
     alone = REQUIREMENTS / f"{stage}-nodeps.txt"  # packages whose own requirements are wrong or too many
     pins = REQUIREMENTS / "pins.txt"
+    own = REQUIREMENTS / f"{stage}-pins.txt"
     commands = (
         [ROOT / "pyproject.toml"] if stage == "train" else []
     )  # it names the commands that are installed
-    sources = [path for path in (names, alone, pins, *commands) if path.exists()]
+    sources = [path for path in (names, alone, pins, own, *commands) if path.exists()]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = STAMPS / stage
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"{stage}: installing (about {SIZES[stage]})", flush=True)
     STAMPS.mkdir(exist_ok=True)
+    if own.exists():
+        pins = replace_wheels(pins, own)
     if distribution():
         pip(stage, *missing(names))
     else:
         pip(stage, "-r", str(names), "-c", str(pins))
     if alone.exists():
         pip(stage, "--no-deps", "-r", str(alone), "-c", str(pins))
-    if stage == "ros":
+    if stage in WHEELS:
         mend_wheels()
     if stage == "tensorrt":
         fetch_bindings()
     if stage == "train":
         pip(stage, "--no-deps", "--editable", str(ROOT))  # the commands pcan-train, pcan-export, …
     stamp.write_text(digest)
+
+
+def replace_wheels(pins: Path, own: Path) -> Path:
+    """Return a file of pins with the versions of other wheels of ROS 2."""
+    others = [line for line in pins.read_text().splitlines() if not line.startswith("ros-")]
+    path = STAMPS / own.name
+    path.write_text("\n".join([*others, own.read_text()]))
+    return path
 
 
 def missing(names: Path) -> list[str]:

@@ -26,13 +26,13 @@ from pcan_model.tracking.tracker import Tracker
 class VideoTracker:
     """A loaded model; each call of `track` starts without tracks."""
 
-    def __init__(self, tracker: Tracker, pace: Pace, described: str = "") -> None:
+    def __init__(self, tracker: Tracker, pace: Pace, describe: Callable[[], str] = str) -> None:
         """Wrap a tracker.
 
-        pace       which images are key frames
-        described  model and options, for resuming
+        pace      which images are key frames
+        describe  returns model and options, for resuming
         """
-        self._tracker, self._pace, self._described = tracker, pace, described
+        self._tracker, self._pace, self._describe = tracker, pace, describe
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class VideoTracker:
         journal  folder for results and state, saved every 25 images, and removed after the last image
         say      receives a line about what is resumed
         """
-        job = job_of(source, self._tracker, self._described)
+        job = job_of(source, self._tracker, self._describe())
         for each, time, tracks in resumable_tracks(self._tracker, self._pace, footage, journal, job, say):
             yield TrackedFrame(each.image, time, each.number, each.name, tracks, self.classes)
 
@@ -110,7 +110,10 @@ def load(
     if key_interval > 1 and not engine.config.tracker.camera_motion:
         raise ModelError(f"key_interval: expected 1 with {model}: its tracker.camera_motion is false")
     admission = read_admission(engine.config.classes, wanted=classes, region=region, ignore=ignore)
-    files = ModelFiles(folder, size)
-    weights = [files.digest(name) for name in GRAPHS]
-    described = repr((engine.facts.engine, *weights, tuple(classes), region, ignore, key_interval))
-    return VideoTracker(Tracker(engine, admissions=(admission,)), pace, described)
+
+    def describe() -> str:
+        files = ModelFiles(folder, size)  # reads and hashes all files, which only resuming needs
+        weights = [files.digest(name) for name in GRAPHS]
+        return repr((engine.facts.engine, *weights, tuple(classes), region, ignore, key_interval))
+
+    return VideoTracker(Tracker(engine, admissions=(admission,)), pace, describe)

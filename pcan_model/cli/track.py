@@ -19,6 +19,7 @@ from tqdm import tqdm
 from pcan_model.api.load import VideoTracker, load
 from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.cli.arguments import add_options, command_parser, read_options
+from pcan_model.cli.birds_eye import view_of
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.fields import about, setting
 from pcan_model.core.structures import Tracks
@@ -30,6 +31,7 @@ from pcan_model.evaluation.submission import times_of
 from pcan_model.evaluation.track_files import TRACK_FILES, Recording, Target, Write, read_target, write_tracks
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
+from pcan_model.lifting.ground_plane import FlatRoad
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 from pcan_model.visualization.window import window
@@ -40,6 +42,7 @@ Track the objects in a video, a folder of images, a bag, a camera or a stream; d
   pcan-track street.mp4 --out tracks.mp4 --sheet tracks.png
   pcan-track drive/ --model models/robot --backend openvino
   pcan-track street.mp4 --no-video --write kitti_mots:found/0001.txt coco:found.json
+  pcan-track drives/images/synthetic_000000 --birds-eye
   pcan-track 0 --show --no-video --classes car pedestrian
   pcan-track rtsp://camera/stream --region "0,300 1280,300 1280,720 0,720" --write csv:found.csv
 
@@ -67,6 +70,10 @@ class TrackOptions:
     sheet: Path | None = setting(None, "contact sheet (PNG) to write")
     write: tuple[str, ...] = setting((), "tracks to write, FORMAT:PATH")
     show: bool = setting(False, "show the tracks in a window during tracking")
+    birds_eye: bool = setting(
+        False, "draw the objects from above beside the images: by the depth of a drive, else by a flat road"
+    )
+    road: FlatRoad = field(default_factory=FlatRoad)
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
     key_interval: int = setting(
@@ -80,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _track(arguments: Sequence[str]) -> int:
-    options = read_options(TrackOptions, _parser().parse_args(arguments))
+    parsed = _parser().parse_args(arguments)
+    options = read_options(TrackOptions, parsed, road=read_options(FlatRoad, parsed))
     targets = [read_target(text) for text in options.write]
     tracker = _load(options)
     footage = open_footage(options.input)
@@ -92,7 +100,10 @@ def _track(arguments: Sequence[str]) -> int:
     ):
         frames = _written(_tracked(tracker, footage, options, targets), footage, write, stopped)
         video = options.out if options.video else None
-        render(frames, tracker.classes, rate=footage.rate, video=video, sheet=options.sheet, show=show)
+        view = view_of(Path(options.input), tracker.classes, options.road) if options.birds_eye else None
+        render(
+            frames, tracker.classes, rate=footage.rate, video=video, sheet=options.sheet, show=show, view=view
+        )
     _report(options, targets, footage)
     return report_problems("pcan-track", footage.problems())
 
@@ -182,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("pcan-track", EXPLANATION, f"formats of --write:\n{lines}")
     metavars = {"write": "FORMAT:PATH", "classes": "CLASS"}
     add_options(parser, TrackOptions, positional=("input",), metavars=metavars)
+    add_options(parser, FlatRoad)
     return parser
 
 

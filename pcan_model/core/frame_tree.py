@@ -12,6 +12,7 @@ from pcan_model.core.errors import UserError
 from pcan_model.core.space import Pose
 
 KEPT = 10.0  # seconds of poses that are kept
+BACK = 1.0  # seconds that a stamp may go back; after more, time starts anew
 TOUCHING = 1e-6  # seconds; stamps closer to each other are the same
 DEPTH = 64  # frames between a frame and its root
 
@@ -34,17 +35,20 @@ class _Edge:
     poses: dict[float, Pose] = field(default_factory=dict)
 
     def add(self, stamp: float, pose: Pose) -> None:
+        if self.stamps and stamp < self.stamps[-1] - BACK:  # a bag that loops
+            self.stamps.clear()
+            self.poses.clear()
         if stamp not in self.poses:
             insort(self.stamps, stamp)
         self.poses[stamp] = pose
         while self.stamps[-1] - self.stamps[0] > KEPT:
             del self.poses[self.stamps.pop(0)]
 
-    def at(self, child: str, stamp: float) -> Pose:
+    def at(self, child: str, stamp: float, ahead: float) -> Pose:
         if self.fixed is not None:
             return self.fixed
         first, last = self.stamps[0], self.stamps[-1]
-        if stamp > last + TOUCHING:
+        if stamp > last + ahead + TOUCHING:
             raise LateError(f"frame {child!r}: the newest pose is {stamp - last:.3f} s older than the image")
         if stamp < first - TOUCHING:
             raise FrameError(
@@ -53,12 +57,12 @@ class _Edge:
         after = min(bisect_left(self.stamps, stamp), len(self.stamps) - 1)
         before = max(after - 1, 0)
         low, high = self.stamps[before], self.stamps[after]
-        share = min(max((stamp - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+        share = max((stamp - low) / (high - low), 0.0) if high > low else 0.0
         return self.poses[low].towards(self.poses[high], share)
 
 
 class FrameTree:
-    """Poses of frames in their parents; poses between two stamps are interpolated, never extrapolated."""
+    """Poses of frames in their parents; poses between two stamps are interpolated."""
 
     def __init__(self) -> None:
         self._edges: dict[str, _Edge] = {}
@@ -78,8 +82,10 @@ class FrameTree:
         """Forget all poses that change, as when time goes back."""
         self._edges = {child: edge for child, edge in self._edges.items() if edge.fixed is not None}
 
-    def pose(self, frame: str, parent: str, stamp: float) -> Pose:
+    def pose(self, frame: str, parent: str, stamp: float, *, ahead: float = 0.0) -> Pose:
         """Return the pose of `frame` in `parent` at a time in seconds.
+
+        ahead  how many seconds poses may be extrapolated after the newest; by default not at all
 
         Raises LateError if it may still arrive, FrameError if the frames are not connected or it is too old.
         """
@@ -89,7 +95,7 @@ class FrameTree:
         if shared is None:
             known = ", ".join(sorted({*self._edges, *(edge.parent for edge in self._edges.values())}))
             raise FrameError(f"frames {frame!r} and {parent!r} are not connected; known: {known or 'none'}")
-        return self._to(parent, shared, stamp).inverse() @ self._to(frame, shared, stamp)
+        return self._to(parent, shared, stamp, ahead).inverse() @ self._to(frame, shared, stamp, ahead)
 
     def _chain(self, frame: str) -> list[str]:
         chain = [frame]
@@ -97,9 +103,9 @@ class FrameTree:
             chain.append(self._edges[chain[-1]].parent)
         return chain
 
-    def _to(self, frame: str, ancestor: str, stamp: float) -> Pose:
+    def _to(self, frame: str, ancestor: str, stamp: float, ahead: float) -> Pose:
         pose = Pose.identity()
         while frame != ancestor:
             edge = self._edges[frame]
-            pose, frame = edge.at(frame, stamp) @ pose, edge.parent
+            pose, frame = edge.at(frame, stamp, ahead) @ pose, edge.parent
         return pose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, IntEnum
 from typing import Any
@@ -9,6 +10,8 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pcan_model.core.space import Pinhole, Pose
 
 
 def _same_length(record: Any, *names: str) -> None:
@@ -19,12 +22,23 @@ def _same_length(record: Any, *names: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CameraPlace:
+    """Where a camera is when it takes an image, as odometry and its calibration tell."""
+
+    pose: Pose  # of the optical frame in a fixed frame whose z is up
+    camera: Pinhole  # of the image
+    ground: float = 0.0  # metres, z of the ground in the fixed frame
+    depths: Mapping[int, float] = field(default_factory=dict)  # measured metres of tracks, by id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One image of one camera."""
 
     image: NDArray[np.uint8]  # (H, W, 3)
     stamp: float  # capture time in seconds
     order: str = "rgb"  # of the channels, rgb | bgr
+    place: CameraPlace | None = None  # of the camera; None: unknown
 
     def ordered(self, order: str) -> NDArray[np.uint8]:
         """Return the image with the given channel order: itself or a reversed view."""
@@ -176,6 +190,14 @@ class Track:
     mask: NDArray[np.float32] | None = None  # (m, m) logits over the box, of the last detection
 
 
+@dataclass(frozen=True, slots=True)
+class EgoTrust:
+    """Running errors of predicted places, in box sides: by odometry, and without it."""
+
+    odometry: float = 0.0
+    other: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
     """The complete state of one camera's tracker between frames; a reset starts with an empty one."""
@@ -189,3 +211,5 @@ class State:
     stamp: float | None = None  # seconds, of the last frame; None before the first
     view: NDArray[np.uint8] | None = None  # (h, w) the last image, small and grey, for optical flow
     drifted: bool = False  # whether a track was carried to the last frame without certainty
+    place: CameraPlace | None = None  # of the camera at the last frame
+    trust: EgoTrust = EgoTrust()  # in its odometry

@@ -10,7 +10,7 @@ from pathlib import Path
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
-from pcan_model.data.datasets import bdd100k, coco, cvat, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.datasets import bdd100k, coco, cvat, kitti_mots, label_studio, scalabel, youtube_vis
 from pcan_model.data.files import IMAGE_SUFFIXES, is_visible, read_folder
 from pcan_model.data.formats.reading import OnError, raise_error
 from pcan_model.data.video import VIDEOS, VideoClip, is_video
@@ -79,6 +79,9 @@ DATASET_FORMATS = (  # in order of preference
     DatasetFormat("coco", coco.LAYOUT, coco.matches, coco.read_clips),
     DatasetFormat("scalabel", scalabel.LAYOUT, scalabel.matches, _whole(scalabel.read_set), splits=False),
     DatasetFormat("cvat", cvat.LAYOUT, cvat.matches, _whole(cvat.read_set), splits=False),
+    DatasetFormat(
+        "label_studio", label_studio.LAYOUT, label_studio.matches, _whole(label_studio.read_set), splits=False
+    ),
     DatasetFormat(
         "bag", "a rosbag2 with images, /ground_truth for labels", _has(BAGS), _whole(_read_bag), splits=False
     ),

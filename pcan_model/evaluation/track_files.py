@@ -20,8 +20,8 @@ from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.core import rle
 from pcan_model.core.atomic_write import atomic_file, atomic_folder
 from pcan_model.core.errors import DataError, UserError
-from pcan_model.data.files import write_image
-from pcan_model.data.formats import bdd100k, cvat, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.files import RATE, write_image
+from pcan_model.data.formats import bdd100k, cvat, kitti_mots, label_studio, scalabel, youtube_vis
 from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks
 from pcan_model.evaluation.metrics.comparison import Objects, objects_of
 from pcan_model.evaluation.predictions import tubes_of
@@ -218,6 +218,50 @@ def _cvat(path: Path, recording: Recording) -> Iterator[Write]:
 
 
 @contextmanager
+def _label_studio(path: Path, recording: Recording) -> Iterator[Write]:
+    def write(frame: TrackedFrame) -> None:
+        rows = zip(frame.objects, frame.labels, frame.masks, strict=True)
+        result = [
+            label_studio.brush_region(each.track_id, label, mask, float(each.score))
+            for each, label, mask in rows
+            if mask.any()
+        ]
+        data = {"image": frame.name, "clip": recording.name, "frame": recording.number(frame)}
+        add({"data": data, "predictions": [{"model_version": "pcan", "result": result}]})
+
+    with _text(path) as out, _json_list(out) as add:
+        yield write
+
+
+@contextmanager
+def _label_studio_video(path: Path, recording: Recording) -> Iterator[Write]:
+    boxes: dict[int, dict[int, label_studio.Box]] = {}  # by track and frame
+    votes: dict[int, Counter[str]] = {}
+    times: list[float] = []
+
+    def write(frame: TrackedFrame) -> None:
+        times.append(frame.time)
+        height, width = frame.image.shape[:2]
+        for each, label in zip(frame.objects, frame.labels, strict=True):
+            x1, y1, x2, y2 = (float(side) for side in each.box)
+            box = x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height
+            x, y, w, h = (100 * side for side in box)
+            boxes.setdefault(each.track_id, {})[frame.index] = x, y, w, h
+            votes.setdefault(each.track_id, Counter())[label] += 1
+
+    with _text(path) as out:
+        yield write
+        span = times[-1] - times[0] if times else 0.0
+        rate = (len(times) - 1) / span if span > 0 else RATE
+        result = [
+            label_studio.video_region(n, votes[n].most_common(1)[0][0], found, len(times), rate)
+            for n, found in boxes.items()
+        ]
+        prediction = {"model_version": "pcan", "result": result}
+        json.dump([{"data": {"video": recording.name}, "predictions": [prediction]}], out)
+
+
+@contextmanager
 def _youtube_vis(path: Path, _: Recording) -> Iterator[Write]:
     found: list[Objects] = []
     with _text(path) as out:
@@ -267,6 +311,11 @@ TRACK_FILES = {
     "coco": TrackFile("COCO JSON with images, categories, and annotations with track_id", _coco),
     "coco_results": TrackFile("list of detections for COCO's evaluation, with track_id", _coco_results),
     "cvat": TrackFile("CVAT for video 1.1 (XML), mask tracks; one class per track, no scores", _cvat),
+    "label_studio": TrackFile("Label Studio tasks with brush masks, one per image", _label_studio),
+    "label_studio_video": TrackFile(
+        "a Label Studio task with boxes of tracks; one class per track, no masks, no scores",
+        _label_studio_video,
+    ),
     "csv": TrackFile("one line per object: frame, time, id, class, score, box, velocity, run lengths", _csv),
     "masks": TrackFile("folder of 16-bit PNG, the track id of each pixel; no classes", _masks, folder=True),
 }

@@ -35,9 +35,8 @@ def find_base(name: str) -> Base:
     if name.endswith(".safetensors"):
         config, _ = checkpoint.load_header(Path(name))
         return Base(name, Path(name), config)
-    files = ModelFiles(find_model(name))
-    config, _ = checkpoint.load_header(files.weights)
-    return Base(name, files.weights, config, files.manifest.sizes)
+    files = ModelFiles(find_model(name))  # its configuration wins over the checkpoint's, which may be older
+    return Base(name, files.weights, files.config, files.manifest.sizes)
 
 
 def read_classes(texts: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.config import Config, ConfigError
 from pcan_model.data.clips import Clip
-from pcan_model.data.sources import open_source, split_weight
 from pcan_model.evaluation.evaluate import evaluate
 from pcan_model.evaluation.metrics.scores import Report
 from pcan_model.evaluation.metrics.tracking import official_metrics
@@ -25,14 +24,7 @@ from pcan_model.finetune.base import Base, find_base, read_classes, with_classes
 from pcan_model.finetune.options import FinetuneOptions
 from pcan_model.finetune.recipe import recipe
 from pcan_model.finetune.report import Comparison
-from pcan_model.finetune.split import (
-    check_present,
-    choose_held_out,
-    count_objects,
-    held_out_clips,
-    open_labels,
-    training_frames,
-)
+from pcan_model.finetune.split import read_labels
 from pcan_model.inference.manifest import sha256_of
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
@@ -60,37 +52,28 @@ def finetune(options: FinetuneOptions, words: Sequence[str] = ()) -> Comparison:
     new = tuple(name for name in names if name not in base.config.classes)
     config = replace(base.config, classes=names, name=f"{base.config.name}_finetuned")
     stages = recipe(config, new, options)
-    clips = open_labels(options.labels, names)
-    hold_out = options.hold_out
-    if not hold_out and options.test is None:
-        hold_out = choose_held_out(clips, options.held_out_share)
-    kept = training_frames(clips, hold_out)
-    measured = open_source(split_weight(options.test)[0], names) if options.test else []
-    measured += held_out_clips(clips, hold_out)
-    counts = count_objects(kept, names)
-    check_present(options.labels, counts, new, "to train on")
-    check_present(options.labels, count_objects(measured, names), (), "to measure on")
+    data = read_labels(options, names, new)
 
-    before = _measure(with_classes(base, names, like), measured)
-    start = options.out / "start.safetensors"
-    checkpoint.save(start, with_classes(base, names, like, awake=True), config, {})
+    before = _measure(with_classes(base, names, like), data.measured)
+    weights = options.out / "start.safetensors"
+    checkpoint.save(weights, with_classes(base, names, like, awake=True), config, {})
     spent = []
     for stage in stages:
-        start, seconds = _train(stage, start, options, hold_out)
+        weights, seconds = _train(stage, weights, options, data.hold_out)
         spent.append((stage.train.stage, stage.train.iterations, seconds))
-    net = load_net(config, start)
+    net = load_net(config, weights)
     done = Comparison(
         command=shlex.join(["pcan-finetune", *words]),
         base=options.from_,
         base_sha256=sha256_of(base.weights),
         config=config,
         new=new,
-        trained_on=counts,
-        frames=sum(map(len, kept)),
-        held_out=(*((options.test,) if options.test else ()), *hold_out),
+        trained_on=data.objects,
+        frames=data.frames,
+        held_out=data.names,
         stages=spent,
         before=before,
-        after=_measure(net, measured),
+        after=_measure(net, data.measured),
     )
     _write(done, net, base, options)
     return done

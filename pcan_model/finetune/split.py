@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pcan_model.core.errors import DataError
 from pcan_model.data.clips import Clip
 from pcan_model.data.part import ClipPart
 from pcan_model.data.sources import open_source, split_frame, split_weight, without
+from pcan_model.finetune.options import FinetuneOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What is trained on and what is measured on."""
+
+    frames: int  # trained on
+    objects: dict[str, int]  # trained on, by class
+    hold_out: tuple[str, ...]  # videos, or VIDEO:FRAME, that are not trained on
+    measured: tuple[Clip, ...]
+    names: tuple[str, ...]  # of what is measured on
+
+
+def read_labels(options: FinetuneOptions, names: Sequence[str], new: Sequence[str]) -> Labels:
+    """Open the labels and choose what is held out; raises DataError if a part lacks what it needs.
+
+    names, new  classes of the model, and those of them that must be learnt
+    """
+    clips = open_labels(options.labels, names)
+    hold_out = options.hold_out
+    if not hold_out and options.test is None:
+        hold_out = choose_held_out(clips, options.held_out_share)
+    kept = training_frames(clips, hold_out)
+    others = open_source(split_weight(options.test)[0], names) if options.test else []
+    measured = (*others, *held_out_clips(clips, hold_out))
+    objects = count_objects(kept, names)
+    check_present(options.labels, objects, new, "to train on")
+    check_present(options.labels, count_objects(measured, names), (), "to measure on")
+    shown = (*((options.test,) if options.test else ()), *hold_out)
+    return Labels(sum(map(len, kept)), objects, tuple(hold_out), measured, shown)
 
 
 def open_labels(sources: Sequence[str], names: Sequence[str]) -> list[Clip]:
@@ -31,7 +63,7 @@ def choose_held_out(clips: Sequence[Clip], share: float) -> tuple[str, ...]:
         return (f"{clip.name}:{start}",)
     wanted, total = share * sum(map(len, clips)), 0
     count = max(1, min(len(clips) - 1, round(share * len(clips))))
-    chosen = []
+    chosen: list[str] = []
     for k in range(count):
         clip = clips[int((k + 0.5) * len(clips) / count)]
         if chosen and total + len(clip) / 2 > wanted:

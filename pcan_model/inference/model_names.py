@@ -19,7 +19,7 @@ def find_model(model: str | Path) -> Path:
     model  a name of SHIPPED_MODELS (as text, it wins over a folder of that name), a folder, or
            `hf://OWNER/NAME[@REVISION]`
 
-    Raises ModelError if there is none, or if it is on the hub and huggingface_hub is not installed.
+    Raises ModelError if there is none, if it cannot be downloaded, or if huggingface_hub is not installed.
     """
     text = str(model)
     if isinstance(model, str) and text.removeprefix("pcan_") in SHIPPED_MODELS:
@@ -40,4 +40,7 @@ def _from_hub(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
         raise ModelError(f"{name}: needs huggingface_hub: pip install huggingface_hub") from error
-    return Path(snapshot_download(found["repo"], revision=found["revision"]))
+    try:
+        return Path(snapshot_download(found["repo"], revision=found["revision"]))
+    except (OSError, ValueError) as error:  # those of the library, of the network and of the disk
+        raise ModelError(f"{name}: cannot be downloaded: {' '.join(str(error).split())}") from error

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.space import OPTICAL, Box3D, Pinhole, Pose
+from pcan_model.core.structures import CameraPlace
 from pcan_model.data.clips import Clip, ClipFrame
 from pcan_model.data.datasets.scalabel import write_clip
 from pcan_model.data.formats.labels import FrameLabels, labelled
@@ -75,6 +76,20 @@ class SyntheticDrive(Clip):
         actors = (actor for _, actor in self._world.ahead(camera, moment))
         return tuple(box for actor in actors for box in boxes(actor, moment, RATE))
 
+    def place(self, index: int) -> CameraPlace:
+        """Return where the camera is in a frame, as calibrated; the ground is at 0."""
+        self._check_index(index, self._length)
+        (height, width), drive = self._size, self._world.drive
+        camera = self._camera(index * self._step, np.random.default_rng((self._seed, 1 + index)))
+        focal = drive.focal * width
+        pinhole = Pinhole(focal, focal, width / 2, drive.horizon * height, height, width)
+        return CameraPlace(base_pose(camera) @ self._mounted, pinhole)
+
+    @property
+    def _mounted(self) -> Pose:
+        """Return the pose of the optical frame in base_link."""
+        return Pose(OPTICAL, np.array([0.0, 0.0, self._world.drive.height]))
+
     def scene(self, index: int, noise: float = 1.0) -> Scene:
         """Return the geometry of a frame, with what its depth camera and its lidar measure.
 
@@ -89,9 +104,9 @@ class SyntheticDrive(Clip):
         drive, focal = world.drive, world.drive.focal * width
         return Scene(
             time=self.time(index),
-            camera=Pinhole(focal, focal, width / 2, drive.horizon * height, height, width),
+            camera=self.place(index).camera,
             base=base_pose(camera),
-            optical=Pose(OPTICAL, np.array([0.0, 0.0, drive.height])),
+            optical=self._mounted,
             lidar=lidar_pose(drive.height),
             objects=self.objects(index),
             depth=measured_depth(exact, focal, sensors),

@@ -19,7 +19,7 @@ from pcan_model.core.structures import Detections, Track
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking import motion
 from pcan_model.tracking.appearance import APPEARANCE, cosine
-from pcan_model.tracking.camera_motion import CameraMotion
+from pcan_model.tracking.camera_motion import CameraSource
 from pcan_model.tracking.masktrack import CueWeights, match_by_cues
 
 NONE = -1  # a detection without a track: may start one, or stay unmatched
@@ -77,11 +77,11 @@ def predict(track: Track, stamp: float) -> NDArray[np.float32]:
     return cast(NDArray[np.float32], (track.box + np.tile(shift, 2)).astype(np.float32))
 
 
-def moved(track: Track, stamp: float, camera: CameraMotion | None) -> Track:
+def moved(track: Track, stamp: float, camera: CameraSource | None) -> Track:
     """Return a track with its motion filter, if any, predicted to `stamp`."""
     if track.motion is None:
         return track
-    return replace(track, motion=motion.predict(track.motion, stamp, camera))
+    return replace(track, motion=motion.predict(track.motion, stamp, camera, track.track_id))
 
 
 def match(

@@ -7,7 +7,7 @@ by RANSAC; if too few corners agree, the motion of the camera is unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -25,6 +25,22 @@ CORNERS, QUALITY, APART = (
 WINDOW, LEVELS = (15, 15), 4  # of the flow
 AGREE = 2.0  # px; corners closer to the fit agree with it
 LEAST, SHARE = 12, 0.4  # least number and share of corners that agree
+SHAKE = 0.2  # image widths per second, motion of a camera if it is unknown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carry:
+    """How the motion of the camera moves one box, network pixels."""
+
+    matrix: NDArray[np.float64]  # (2, 3) affine transform of points
+    spread: NDArray[np.float64]  # (2,) standard deviation that it adds to the centre
+
+
+class CameraSource(Protocol):
+    """What knows the motion of the camera since the last frame."""
+
+    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+        """Return how a box moves; `numbers` are its centre x, y, width and height, network pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +49,12 @@ class CameraMotion:
 
     matrix: NDArray[np.float64] | None  # (2, 3) affine; None: unknown
     width: float  # of the image, network pixels
+
+    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+        """Return how a box moves: as the image does; if that is unknown, it may be anywhere around."""
+        if self.matrix is None:
+            return Carry(np.eye(2, 3), np.full(2, SHAKE * self.width * elapsed))
+        return Carry(self.matrix, np.zeros(2))
 
 
 def small_view(frame: Frame) -> NDArray[np.uint8]:

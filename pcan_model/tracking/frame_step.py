@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid5
@@ -15,9 +16,11 @@ from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mas
 from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
+    EgoTrust,
     Frame,
     FrameKind,
     Mask,
+    Motion,
     Slots,
     State,
     Track,
@@ -28,6 +31,7 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
+from pcan_model.tracking.ego_motion import ego_motion, judged, trusted
 from pcan_model.tracking.masktrack import CueWeights
 from pcan_model.tracking.propagation import Carried, carry_tracks
 from pcan_model.tracking.riders import label_riders, matching_classes
@@ -82,21 +86,42 @@ class FrameStep:
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
         stamp = ready.frame.stamp
-        state = replace(state, tracks=self._moved(state, ready))
-        groups = None
+        by_image, by_odometry = self._moved(state, ready)
+        state = replace(state, tracks=_trusted(state, by_image, by_odometry))
+        groups, classes = None, self.network.classes
         if self.config.riders:
-            found, groups = label_riders(found, self.network.classes), matching_classes(self.network.classes)
+            found, groups = label_riders(found, classes), matching_classes(classes)
         found = unique_detections(found, self.config)
-        assigned = match(found, state.tracks, state.unmatched, stamp=stamp, config=self.config, groups=groups)
-        return update_tracks(state, found, assigned, stamp=stamp, config=self.config)
+        assigned = match(
+            found,
+            state.tracks,
+            state.unmatched,
+            stamp=stamp,
+            config=self.config,
+            groups=groups,
+            weights=self._cue_weights,
+        )
+        update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
+        if by_odometry is None:
+            return update
+        return replace(update, trust=_trust(state.trust, by_odometry, by_image, found, assigned))
 
-    def _moved(self, state: State, ready: Prepared) -> tuple[Track, ...]:
-        """Return the tracks with their motion filters, if any, predicted to this frame."""
-        camera = None
+    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
+        """Return the tracks with their motion filters, if any, predicted to this frame.
+
+        The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
+        it is known and there are filters.
+        """
+        stamp, image = ready.frame.stamp, None
         if ready.view is not None and state.tracks:
             boxes = np.stack([track.box for track in state.tracks])
-            camera = camera_motion(state.view, ready.view, boxes, ready.letterbox)
-        return tuple(moved(track, ready.frame.stamp, camera) for track in state.tracks)
+            image = camera_motion(state.view, ready.view, boxes, ready.letterbox)
+        by_image = tuple(moved(track, stamp, image) for track in state.tracks)
+        elapsed = stamp - state.stamp if state.stamp is not None else 0.0
+        odometry = ego_motion(state.place, ready.frame.place, ready.letterbox, elapsed)
+        if odometry is None or self.config.motion != "kalman":
+            return by_image, None
+        return by_image, tuple(moved(track, stamp, odometry) for track in state.tracks)
 
     def carries(self, state: State, ready: Prepared) -> bool:
         """Return whether tracks can be carried to a frame: not to the first, or one of another size."""
@@ -105,7 +130,7 @@ class FrameStep:
     def carry(self, state: State, ready: Prepared) -> Carried:
         """Carry the tracks to a propagated frame, see `carries`."""
         assert ready.view is not None, "checked by `carries`"
-        tracks, stamp = self._moved(state, ready), ready.frame.stamp
+        tracks, stamp = _trusted(state, *self._moved(state, ready)), ready.frame.stamp
         return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
 
     def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
@@ -120,6 +145,7 @@ class FrameStep:
             stamp=stamp,
             view=ready.view,
             drifted=carried.drifted,
+            place=ready.frame.place,
         )
         return after, replace(tracks, kind=FrameKind.PROPAGATED)
 
@@ -163,13 +189,38 @@ class FrameStep:
             frame_index=state.frame_index + 1,
             stamp=ready.frame.stamp,
             view=ready.view,
+            place=ready.frame.place,
+            trust=update.trust or state.trust,
         )
+
+
+def _trusted(
+    state: State, by_image: tuple[Track, ...], by_odometry: tuple[Track, ...] | None
+) -> tuple[Track, ...]:
+    """Return the tracks as predicted by odometry if it is known and trusted, else by the image."""
+    return by_odometry if by_odometry is not None and trusted(state.trust) else by_image
 
 
 def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate:
     """Store the masks of the detected tracks, with which a propagated frame carries them on."""
     rows = zip(update.found, update.rows.tolist(), strict=True)
     return replace(update, found=tuple(replace(track, mask=logits[row].copy()) for track, row in rows))
+
+
+def _trust(
+    trust: EgoTrust,
+    by_odometry: Sequence[Track],
+    by_image: Sequence[Track],
+    found: Detections,
+    assigned: NDArray[np.int64],
+) -> EgoTrust:
+    """Return the trust in odometry after the detections were matched."""
+    rows = np.flatnonzero(assigned >= 0)
+
+    def motions(tracks: Sequence[Track]) -> list[Motion]:
+        return [track.motion for track in (tracks[k] for k in assigned[rows]) if track.motion is not None]
+
+    return judged(trust, motions(by_odometry), motions(by_image), found.boxes[rows])
 
 
 def _masks(

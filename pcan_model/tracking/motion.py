@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.structures import Motion
-from pcan_model.tracking.camera_motion import CameraMotion
+from pcan_model.tracking.camera_motion import CameraSource, Carry
 
 PIXEL = 1.0  # px, noise of a detection that is independent of its size
 MEASURED = np.array([0.1, 0.1, 0.2, 0.2])  # noise of a detection, box sides; centre x, y, width, height
 START = np.array([1.5, 0.75, 0.6, 0.6])  # standard deviation of the initial velocity, box sides per second
 DRIFT = np.array([1.0, 0.5, 0.5, 0.5])  # change of the velocity within one second, box sides per second
-SHAKE = 0.2  # image widths per second, motion of a camera if it is unknown
 
 
 def begin(box: NDArray[np.float32], stamp: float) -> Motion:
@@ -32,7 +31,7 @@ def begin(box: NDArray[np.float32], stamp: float) -> Motion:
     return Motion(np.stack([numbers, np.zeros(4)], 1), covariance, stamp)
 
 
-def predict(motion: Motion, stamp: float, camera: CameraMotion | None = None) -> Motion:
+def predict(motion: Motion, stamp: float, camera: CameraSource | None = None, track_id: int = 0) -> Motion:
     """Return the motion predicted to `stamp`; an earlier stamp counts as no time passed.
 
     camera  motion of the camera since then; None: not estimated
@@ -43,21 +42,22 @@ def predict(motion: Motion, stamp: float, camera: CameraMotion | None = None) ->
     noise = (DRIFT * _side(motion.mean[:, 0])) ** 2
     covariance = step @ motion.covariance @ step.T + noise[:, None, None] * drift
     moved = Motion(motion.mean @ step.T, covariance, stamp)
-    return moved if camera is None else _carried(moved, camera, elapsed)
+    if camera is None:
+        return moved
+    return _carried(moved, camera.carry(moved.mean[:, 0], elapsed, track_id))
 
 
-def _carried(motion: Motion, camera: CameraMotion, elapsed: float) -> Motion:
-    """Apply the motion of the camera; if it is unknown, the variance of the centre grows."""
+def _carried(motion: Motion, carry: Carry) -> Motion:
+    """Apply the motion of the camera; what is unknown of it adds to the variance of the centre."""
     mean, covariance = motion.mean.copy(), motion.covariance.copy()
-    if camera.matrix is None:
-        covariance[:2, 0, 0] += (SHAKE * camera.width * elapsed) ** 2
-        return Motion(mean, covariance, motion.stamp)
-    turn, shift = camera.matrix[:, :2], camera.matrix[:, 2]
+    turn, shift = carry.matrix[:, :2], carry.matrix[:, 2]
     scale = float(np.sqrt(abs(np.linalg.det(turn))))
     mean[:2] = turn @ mean[:2]
     mean[:2, 0] += shift
     mean[2:] *= scale
-    return Motion(mean, covariance * scale**2, motion.stamp)
+    covariance = covariance * scale**2
+    covariance[:2, 0, 0] += carry.spread**2
+    return Motion(mean, covariance, motion.stamp)
 
 
 def correct(motion: Motion, box: NDArray[np.float32]) -> Motion:

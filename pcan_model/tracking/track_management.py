@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.structures import Detections, Slots, State, Track
+from pcan_model.core.structures import Detections, EgoTrust, Slots, State, Track
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking import motion
 from pcan_model.tracking.association import NONE, unmatched_detections
@@ -26,6 +26,7 @@ class TrackUpdate:
     removed: tuple[Track, ...]  # not detected for too long, or replaced by new ones
     unmatched: Detections  # detections without a track
     next_id: int
+    trust: EgoTrust | None = None  # in odometry, if it was judged
 
     @property
     def shown(self) -> list[tuple[Track, int]]:

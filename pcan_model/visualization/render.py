@@ -11,6 +11,7 @@ import numpy as np
 
 from pcan_model.core.atomic_write import atomic_file, write_bytes
 from pcan_model.core.structures import Tracks
+from pcan_model.visualization.birds_eye import beside
 from pcan_model.visualization.overlay import RgbImage, contact_sheet, draw, tile
 
 SHEET = 12  # frames of a contact sheet
@@ -100,10 +101,12 @@ def render(
     video: Path | None,
     sheet: Path | None = None,
     show: Callable[[RgbImage], bool] | None = None,
+    view: Callable[[Tracks | None, int], RgbImage] | None = None,
 ) -> None:
     """Draw the tracks of every frame; frames without tracks (dropped) are drawn unchanged.
 
     show  called with every drawn image; returns whether to go on
+    view  returns what is shown beside an image, from its tracks and its height
     """
     if video is None and sheet is None and show is None:
         for _ in frames:
@@ -113,6 +116,8 @@ def render(
     with nullcontext() if video is None else overlay_video(video, rate) as out:
         for image, tracks in frames:
             drawn = image if tracks is None else draw(image, tracks, classes)
+            if view is not None:
+                drawn = beside(drawn, view(tracks, drawn.shape[0]))
             if out is not None:
                 out.write(drawn)
             if sheet is not None:

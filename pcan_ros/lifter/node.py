@@ -23,12 +23,12 @@ from pcan_model.lifting.config import LiftingConfig
 from pcan_model.lifting.lifter import Lifted, Lifter, LiftState
 from pcan_model.lifting.measurements import DepthImage, LidarPoints, Measurement, MeasurementError
 from pcan_ros.lifter.pairing import Pair, Pairing, Stamped
-from pcan_ros.lifter.reading import read_camera, read_depth, read_points, read_transform
 from pcan_ros.lifter.settings import LifterSettings
 from pcan_ros.lifter.status import LifterStatus
 from pcan_ros.lifter.writing import to_cloud, to_detections_3d, to_markers
 from pcan_ros.messages import from_tracks
 from pcan_ros.msg import TrackedInstanceArray
+from pcan_ros.node.geometry_reading import read_camera, read_depth, read_points, read_transform
 from pcan_ros.node.node_parameters import declare
 from pcan_ros.node.outputs import message_type
 from pcan_ros.node.parameters import described, reject_unknown

@@ -30,6 +30,7 @@ from pcan_ros.node.node_status import Activity, NodeStatus, tracker_status
 from pcan_ros.node.outputs import Outputs, missing_packages
 from pcan_ros.node.parameters import ParameterError
 from pcan_ros.node.pipeline import FrameResult, Pipeline
+from pcan_ros.node.places import Places
 from pcan_ros.node.statistics import CameraStatistics
 from pcan_ros.node.synchronizer import message_filters
 from pcan_ros.node.throttle import Throttle
@@ -50,6 +51,7 @@ class TrackerNode(LifecycleNode):
         self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
         self._inputs: Inputs | None = None
+        self._places: Places | None = None
         self._throttle = Throttle()
         self.failure: UnrecoverableError | None = None  # set after a failure that stops all processing
         self._failed = self.create_guard_condition(self._stop_after_failure)
@@ -97,6 +99,8 @@ class TrackerNode(LifecycleNode):
         known = self.parameters
         self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
         cameras, synchronized, lenses = len(self._topics), settings.sync != "none", self._lenses()
+        self._places = self._subscribe_places()
+        place = {} if self._places is None else {"place": self._places.place}
         pipeline = Pipeline(
             self.tracker,
             cameras,
@@ -105,6 +109,7 @@ class TrackerNode(LifecycleNode):
             lenses,
             synchronized=synchronized,
             budget=settings.latency_budget,
+            **place,
         )
         self._statistics = tuple(
             CameraStatistics(topic, partial(pipeline.mailbox.counts, camera))
@@ -233,6 +238,12 @@ class TrackerNode(LifecycleNode):
         topics = map(info_topic, self._topics) if wanted != "none" else ()
         return tuple(Lens(topic, rectify=wanted == "rectify", warn=self._warn) for topic in topics)
 
+    def _subscribe_places(self) -> Places | None:
+        settings = self.parameters.settings
+        if not settings.odometry_frame:
+            return None
+        return Places(self, settings.odometry_frame, rectified=settings.camera_info == "rectify")
+
     def _warn(self, text: str) -> None:
         admitted = self._throttle.admit(text, text)
         if admitted is not None:
@@ -254,6 +265,9 @@ class TrackerNode(LifecycleNode):
         if self._inputs is not None:
             self._inputs.destroy()
         self._inputs = None
+        if self._places is not None:
+            self._places.destroy()
+        self._places = None
         if self.pipeline is not None:
             self.pipeline.stop()
         self.pipeline = None

@@ -58,6 +58,11 @@ class Settings:
         "use of a camera's calibration: check compares it with the images and republishes it; rectify also "
         "rectifies the images",
     )
+    odometry_frame: str = setting(
+        "",
+        "frame with z up in which the camera moves, such as odom: association then knows its motion from "
+        "transforms; needs camera_info check or rectify; empty: not used",
+    )
     engine: EngineOptions = field(default_factory=EngineOptions)
     latency_budget: float = setting(
         0.0,
@@ -122,6 +127,8 @@ class Settings:
             raise ParameterError(f"cameras: expected at least one topic, got {list(self.cameras)}")
         if len(set(self.cameras)) < len(self.cameras):
             raise ParameterError(f"cameras: expected distinct topics, got {list(self.cameras)}")
+        if self.odometry_frame and self.camera_info == "none":
+            raise ParameterError("odometry_frame: expected camera_info check or rectify with it, got none")
         if self.sync != "none" and len(self.cameras) < 2:
             raise ParameterError(f"sync: expected none for a single camera, got {self.sync}")
 

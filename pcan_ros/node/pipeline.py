@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pcan_model.core.engine import Image
 from pcan_model.core.stamps import stamp_seconds
-from pcan_model.core.structures import Frame, FrameKind, State, Tracks
+from pcan_model.core.structures import CameraPlace, Frame, FrameKind, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.data.image_decoding import BadImage
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
@@ -90,6 +90,7 @@ class Pipeline:
         *,
         synchronized: bool = False,
         budget: float = 0.0,
+        place: Callable[[Any, Any], CameraPlace | None] = lambda header, info: None,
     ) -> None:
         """Create a pipeline that passes the results of a tracker to a sink.
 
@@ -97,12 +98,13 @@ class Pipeline:
         lenses        calibration of every camera; empty if calibrations are not used
         synchronized  whether the images of all cameras arrive, and are tracked, together
         budget        mean seconds for one image of every camera; 0: every image is a key frame
+        place         returns where a camera is, from the header of its image and its calibration
         """
         self.mailbox = Mailbox(cameras)
         self._cameras = tuple(Camera(limits, pace=Pace(budget / cameras)) for _ in range(cameras))
         self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
         self._at_once = cameras if synchronized else self._engine.cameras_at_once
-        self._lenses = lenses
+        self._lenses, self._place = lenses, place
         self._stopping = False
         self._ready: dict[int, PreparedImage] = {}  # by camera
         self._thread = Thread(target=self._work, name="tracker", daemon=True)
@@ -175,7 +177,8 @@ class Pipeline:
         image, info = convert(message, order), None
         if self._lenses:
             image, info = self._lenses[arrival.camera].apply(image, message.header)
-        frame = Frame(image, stamp_seconds(message.header.stamp), order)
+        place = self._place(message.header, info)
+        frame = Frame(image, stamp_seconds(message.header.stamp), order, place)
         return PreparedImage(arrival, self._tracker.prepare(frame), info)
 
     def _try(self, arrivals: list[Arrival]) -> None:

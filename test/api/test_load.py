@@ -110,7 +110,7 @@ def test_only_wanted_classes_and_regions_are_tracked(squares: Path) -> None:
 
 
 def test_wrong_options_are_named(squares: Path) -> None:
-    with pytest.raises(ModelError, match=r"key_interval: expected 1 .* camera_motion is false"):
+    with pytest.raises(ModelError, match=r"key_interval: expected 1 .*camera_motion is false"):
         pcan_model.load(squares, backend="onnxruntime", key_interval=2)
     with pytest.raises(AdmissionError, match=r"classes: expected classes of pedestrian, .* got 'lorry'"):
         pcan_model.load(squares, classes=["lorry"])

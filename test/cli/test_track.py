@@ -162,11 +162,11 @@ def test_an_interrupted_run_goes_on_where_it_ended_and_writes_the_same(
     step = Tracker.step
 
     def stop_at(fourth: int) -> None:
-        def count(self: Tracker, *arguments: Any) -> Any:
+        def count(self: Tracker, *arguments: Any, **named: Any) -> Any:
             steps.append(1)
             if len(steps) == fourth:
                 raise KeyboardInterrupt
-            return step(self, *arguments)
+            return step(self, *arguments, **named)
 
         steps.clear()
         monkeypatch.setattr(Tracker, "step", count)

@@ -36,6 +36,12 @@ def test_a_later_time_may_still_come_and_an_earlier_one_is_gone() -> None:
     assert not isinstance(error.value, LateError)
 
 
+def test_a_short_time_ahead_can_be_extrapolated_on_request() -> None:
+    assert moving().pose("base", "odom", 2.1, ahead=0.2).translation[0] == pytest.approx(2.2)
+    with pytest.raises(LateError):
+        moving().pose("base", "odom", 2.3, ahead=0.2)
+
+
 def test_unknown_frames_are_named_with_the_known_ones() -> None:
     with pytest.raises(
         FrameError, match="'camera' and 'map' are not connected; known: base, camera, lidar, odom"
@@ -51,3 +57,12 @@ def test_old_poses_are_dropped_and_time_can_start_again() -> None:
     tree.clear()
     tree.add("odom", "base", Pose.planar(7.0, 0.0, 0.0), 0.5)
     assert tree.pose("camera", "odom", 0.5).translation[0] == 7.0
+
+
+def test_a_looping_bag_starts_anew() -> None:
+    tree = moving()
+    tree.add("odom", "base", Pose.planar(2.0, 0.0, 0.0), 30.0)
+    tree.add("odom", "base", Pose.planar(0.0, 0.0, 0.0), 1.0)
+    assert tree.pose("base", "odom", 1.0).translation[0] == 0.0
+    with pytest.raises(LateError):
+        tree.pose("base", "odom", 30.0)

@@ -14,7 +14,8 @@ from pcan_model.core.train_config import TrainConfig
 from pcan_model.data import sources
 from pcan_model.data.clips import LabeledFrame
 from pcan_model.data.datasets.scalabel import write_clip
-from pcan_model.data.sources import SourceError, read_sources, split_weight
+from pcan_model.data.registry import open_clips
+from pcan_model.data.sources import SourceError, read_sources, split_weight, without
 
 TRAIN = TrainConfig(crop_height=64, crop_width=96, reference_range=2)
 
@@ -141,3 +142,12 @@ def test_a_format_chooses_one_of_several_tasks_in_a_folder(tmp_path: Path, drawn
         assert drawn["clips"] == [expected]
     with pytest.raises(DataError, match=r"format: expected auto or one of .*bdd100k_det"):
         read(f"{tmp_path}@zebra@val")
+
+
+def test_the_end_of_a_video_can_be_held_out(roots: tuple[Path, Path]) -> None:
+    (clip,) = open_clips(roots[1], videos=["c"])
+    kept = without(clip, ("a", "c:6"))
+    assert len(kept) == 6 and kept.file_name(5) == clip.file_name(5)
+    assert len(without(clip, ("c",))) == 0 and without(clip, ("a:2",)) is clip
+    with pytest.raises(SourceError, match=r"--hold-out: expected a video of .*, got \['z:3'\]"):
+        read(str(roots[1]), hold_out=("z:3",))

@@ -39,11 +39,14 @@ HEAVY = {"Conv", "ConvTranspose", "Gemm"}
 
 
 @pytest.fixture(scope="module")
-def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def rounded(
+    sparse_net: PCAN, sparse_exported: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Return the folders with a small network in 8 bits, by precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     clips = [BlockClip(4, seed) for seed in (11, 12)]
-    return round_all(small_net(), tmp_path_factory.mktemp("rounded"), clips, ExportOptions(), frames=4)
+    root = tmp_path_factory.mktemp("rounded")
+    return round_all(sparse_net, sparse_exported, root, clips, ExportOptions(), frames=4)
 
 
 def graph(folder: Path, name: str) -> onnx.GraphProto:
@@ -122,13 +125,14 @@ def test_fp8_computes_what_it_does_without_any_rewriting(
     )
 
 
+@pytest.mark.slow
 def test_the_shipped_model_tracks_alike_in_8_bits(tmp_path: Path) -> None:
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     config, _ = checkpoint.load_header(SHIPPED / "weights.safetensors")
     net = PCAN(config).eval()
     checkpoint.load_weights(SHIPPED / "weights.safetensors", net)
     drives = [SyntheticDrive(seed, 8) for seed in (1, 2)]  # of its training
-    folders = round_all(net, tmp_path, drives, ExportOptions())
+    folders = round_all(net, SHIPPED, tmp_path, drives, ExportOptions())
     drive = SyntheticDrive(100_001, length=5)
     frames = [Frame(drive.frame(i).image, i / 10) for i in range(len(drive))]
     reference = track(OnnxEngine(SHIPPED, 1), frames)

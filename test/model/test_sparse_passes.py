@@ -29,11 +29,6 @@ D, M = 12, 16
 OWNED = {0: 3, 2: 7, 5: 1}  # detection: bank row; what is tracked
 
 
-@pytest.fixture(scope="module")
-def net() -> PCAN:
-    return small_net(small_config(heads={"score_threshold": 0.65}))
-
-
 def slots(owned: dict[int, int], detections: int = D, capacity: int = M) -> Slots:
     """Return bookkeeping in which detection d owns bank row owned[d]; only the first is fresh."""
     slot, fresh = np.zeros(detections, np.int64), np.ones(detections, np.float32)
@@ -63,8 +58,8 @@ def refine(net: PCAN, owned: dict[int, int]) -> tuple[tuple[Tensor, Tensor], tup
     return whole, part
 
 
-def test_a_frame_is_seen_as_the_padded_pass_sees_it(net: PCAN) -> None:
-    padded, sparse = look(net, FramePass), look(net, SparseFramePass)
+def test_a_frame_is_seen_as_the_padded_pass_sees_it(sparse_net: PCAN) -> None:
+    padded, sparse = look(sparse_net, FramePass), look(sparse_net, SparseFramePass)
     found = padded[1] > 0
     assert 0 < found.sum() < D
     for i, tolerance in enumerate((1e-2, 1e-4, 0)):  # boxes, scores, labels; regions are pooled otherwise
@@ -75,8 +70,8 @@ def test_a_frame_is_seen_as_the_padded_pass_sees_it(net: PCAN) -> None:
         assert torch.equal(a, b)
 
 
-def test_tracked_detections_get_the_masks_and_prototypes_of_the_padded_pass(net: PCAN) -> None:
-    (masks, bank), (lean_masks, lean_bank) = refine(net, OWNED)
+def test_tracked_detections_get_the_masks_and_prototypes_of_the_padded_pass(sparse_net: PCAN) -> None:
+    (masks, bank), (lean_masks, lean_bank) = refine(sparse_net, OWNED)
     rows = list(OWNED)
     torch.testing.assert_close(lean_masks[rows], masks[rows], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(lean_bank, bank, atol=1e-5, rtol=1e-5)
@@ -91,18 +86,14 @@ def test_without_instance_attention_the_initial_masks_are_final() -> None:
     assert torch.equal(bank, lean_bank)
 
 
-@pytest.fixture(scope="module")
-def folder(net: PCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def test_one_exported_pass_is_torchs_pass(sparse_net: PCAN, sparse_exported: Path) -> None:
     from pcan_model.export.agreement import agreement
-    from pcan_model.export.model_folder import export
 
-    folder = export(net, tmp_path_factory.mktemp("sparse") / "model")
-    worst = agreement(net, folder, frames=1)
+    worst = agreement(sparse_net, sparse_exported, frames=1)
     assert worst["labels"] == worst["nms_ok"] == 0
     assert (
         worst["boxes"] < 0.02 and worst["embeds"] < 0.01 and all(worst[name] < 0.01 for name in REGION_LEVELS)
     )
-    return folder
 
 
 def openvino(folder: Path) -> Engine:
@@ -114,9 +105,9 @@ def openvino(folder: Path) -> Engine:
 
 @pytest.mark.parametrize("make", [lambda folder: OnnxEngine(folder, 1), openvino])
 def test_exported_it_runs_on_any_number_of_tracks_as_in_torch(
-    net: PCAN, folder: Path, make: Callable[[Path], Engine]
+    sparse_net: PCAN, sparse_exported: Path, make: Callable[[Path], Engine]
 ) -> None:
-    engine, torchs = make(folder), TorchEngine(net)
+    engine, torchs = make(sparse_exported), TorchEngine(sparse_net)
     pixels = blocks(HEIGHT, WIDTH, 3)[0].numpy()
     ours, theirs = engine.start(), torchs.start()
     for owned in ({}, OWNED, {0: 3}, {row: row + 1 for row in range(D)}):

@@ -85,5 +85,5 @@ def test_a_value_on_the_command_line_that_is_no_yaml_is_named_before_ros_reads_i
     fine = ["node", "--ros-args", "-p", "cameras:=[/a, '/b']", "--param", "when:=2026-13-45", "-r", "a:=["]
     check_assignments(fine)
     for value in ("[", "{a", "'x", "@"):
-        with pytest.raises(ParameterError, match="^cameras: expected a value in YAML, got "):
+        with pytest.raises(ParameterError, match=r"^cameras: expected a value in YAML, got "):
             check_assignments([*fine, "-p", f"cameras:={value}"])

@@ -59,3 +59,22 @@ def test_a_python_that_is_not_the_distributions_is_told_which_is(
     monkeypatch.setattr(environment, "distribution", lambda: "")
     with pytest.raises(SystemExit, match=r"humble is sourced, but .* make PYTHON=/usr/bin/python3"):
         environment.check_machine(["ros"])
+
+
+def test_jazzys_wheels_have_versions_of_their_own(
+    environment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "STAMPS", tmp_path)
+    requirements = ROOT / "requirements"
+    path = environment.replace_wheels(requirements / "pins.txt", requirements / "jazzy-pins.txt")
+    lines = path.read_text().splitlines()
+    assert "ros-rclpy==7.1.6" in lines and not any("kilted" in line for line in lines)
+    assert sum(line.startswith("numpy==") for line in lines) == 2
+
+
+def test_another_python_than_that_of_jazzys_wheels_is_refused(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment.sys, "version_info", (3, 11, 7))
+    with pytest.raises(SystemExit, match=r"The wheels of Jazzy need Python 3.12, this is 3\."):
+        environment.check_machine(["jazzy"])

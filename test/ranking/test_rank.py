@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from support.squares_footage import FRAMES, images, write_images
 
 from pcan_model.cli.data import main
 from pcan_model.core.packed_tracks import pack_tracks, unpack_tracks
-from pcan_model.core.structures import Frame
+from pcan_model.core.structures import Frame, FrameKind
 from pcan_model.data.registry import open_clips
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.ranking.rank import Ranker
@@ -72,9 +73,10 @@ def test_packed_tracks_are_the_same_tracks(model: Path) -> None:
     state = tracker.start()
     for number, image in enumerate(images()):
         state, tracks = tracker.step(state, Frame(image, number / 10))
+        tracks = replace(tracks, kind=list(FrameKind)[number % 2])
         back = unpack_tracks(pack_tracks(tracks))
-        assert (back.stamp, back.height, back.width, back.frame_index) == (
-            tracks.stamp, tracks.height, tracks.width, tracks.frame_index,
+        assert (back.stamp, back.height, back.width, back.frame_index, back.kind) == (
+            tracks.stamp, tracks.height, tracks.width, tracks.frame_index, tracks.kind,
         )  # fmt: skip
         for ours, theirs in zip(back.instances, tracks.instances, strict=True):
             assert (ours.track_id, ours.uuid, ours.state, ours.score) == (

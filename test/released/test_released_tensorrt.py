@@ -50,7 +50,7 @@ def folders(
     """Return the exported small network by its precision."""
     pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
     root = tmp_path_factory.mktemp("released")
-    rounded = round_all(released_net, root, [BlockClip(4, 11, 114, 190)], frames=4)
+    rounded = round_all(released_net, released, root, [BlockClip(4, 11, 114, 190)], frames=4)
     return {"fp32": released, "fp16": halve(released, root / "fp16"), **rounded}
 
 

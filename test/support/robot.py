@@ -28,7 +28,8 @@ from pcan_ros.messages import to_image
 PATIENCE = 15.0  # seconds for whatever should happen at once, on a busy machine
 # The tests' own side needs the profile too; Fast DDS reads it when the first node is made.
 os.environ.update(profile_settings(os.environ))
-_domains = itertools.count(os.getpid() % 90 + 10)
+FIRST, NUMBER = map(int, os.environ.get("PCAN_TEST_DOMAINS", "1 100").split())  # of DDS domains
+_domains = itertools.count(os.getpid())
 
 
 def image(pixels: NDArray[np.uint8], stamp: float, *, encoding: str = "rgb8", frame: str = "camera") -> Image:
@@ -83,7 +84,7 @@ class Robot:
 
 def new_domain() -> int:
     """Return a DDS domain that no other test of this process uses."""
-    return next(_domains) % 100 + 1
+    return FIRST + next(_domains) % NUMBER
 
 
 @contextmanager

@@ -1,15 +1,17 @@
-"""Exported models in 8 bits, without another export of the graphs for each precision."""
+"""Exported models in 8 bits, made of graphs that were exported before: to trace a network takes long."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from support.moving import moving_blocks
 
 from pcan_model.data.clips import Clip, ClipFrame
@@ -17,6 +19,7 @@ from pcan_model.export import model_folder as room
 from pcan_model.export import precision
 from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
+from pcan_model.inference.manifest import WEIGHTS, Precision
 from pcan_model.model.pass_signature import PassSignature
 from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
@@ -51,26 +54,27 @@ class BlockClip(Clip):
 
 def round_all(
     net: PCAN | ReleasedPCAN,
+    exported: Path,
     root: Path,
     clips: Sequence[Clip],
     options: ExportOptions = STATIC,
     *,
     frames: int = 8,
+    precisions: Iterable[Precision] = LAYERS,
 ) -> dict[str, Path]:
-    """Export a network in every precision of 8 bits; returns the folder of each."""
-    whole = root / "whole"
-    whole.mkdir()
-    for prefix, signature in room._signatures(net, options).items():
-        room._write_passes(net, whole, signature, prefix, own_weights=True)
+    """Export a network in precisions of 8 bits; returns the folder of each.
 
-    def take(
-        net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str, *, own_weights: bool
-    ) -> None:
-        assert own_weights
-        shutil.copytree(whole, folder, dirs_exist_ok=True)
+    exported  folder with the same network, exported with the same options in fp32
+    """
+
+    def take(net: PCAN | ReleasedPCAN, folder: Path, signature: PassSignature, prefix: str = "") -> None:
+        ours, theirs = load_file(folder / WEIGHTS), load_file(exported / WEIGHTS)
+        assert ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours)
+        for name in (WEIGHTS, f"{prefix}frame.onnx", f"{prefix}instance.onnx"):
+            shutil.copy(exported / name, folder)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_write_passes", take)
         patch.setattr(precision, "CALIBRATION_FRAMES", frames)
-        each = {name: replace(options, precision=name) for name in LAYERS}
+        each = {name: replace(options, precision=name) for name in precisions}
         return {name: room.export(net, root / name, own, calibration=clips) for name, own in each.items()}

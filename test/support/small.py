@@ -66,12 +66,13 @@ def small_net(config: Config | None = None, seed: int = 0) -> PCAN:
     return net.eval()
 
 
-def few_steps() -> PCAN:
+def few_steps(**parts: dict[str, Any]) -> PCAN:
     """Return a network whose graph is small: few levels with a memory, few steps of EM and suppression."""
     config = small_config(
         frame_attention={"levels": (4, 5), "em_steps": 1},
         instance_attention={"em_steps": 1},
         proposals={"nms_steps": 4},
+        **parts,
     )
     return small_net(config)
 

@@ -105,6 +105,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_pairs_and_keep_equal_weights(command: list[str], tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = [str(ROOT / "test/support/two_processes.py"), *command, "--out", str(tmp_path)]

@@ -58,3 +58,18 @@ def test_red_stays_red_in_the_video_and_on_the_sheet(tmp_path: Path) -> None:
     for image in (frame, page[20:400, 20:600]):
         blue, green, red = image.reshape(-1, 3).mean(0)
         assert red > 200 and max(blue, green) < 60
+
+
+def test_a_view_is_shown_beside_each_image() -> None:
+    image = np.zeros((32, 48, 3), np.uint8)
+    shown: list[tuple[int, ...]] = []
+
+    def show(drawn: np.ndarray) -> bool:
+        shown.append(drawn.shape)
+        return True
+
+    def view(_: object, height: int) -> np.ndarray:
+        return np.zeros((height, 10, 3), np.uint8)
+
+    render([(image, None)] * 2, (), rate=5, video=None, show=show, view=view)
+    assert shown == [(32, 58, 3)] * 2

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.halves import halve
 from support.rounded import BlockClip, round_all
+from support.small import small_config, small_net
 
-from pcan_model.core.config import load_config
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
 from pcan_model.inference.tensorrt.bindings import Bindings
 from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
-from pcan_model.model.pcan import PCAN
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
 pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+pytestmark = pytest.mark.slow
 BINDINGS = Bindings("tensorrt_rtx", trt, None)
 GENERATIONS = {"fp8": ("8.9", "12.0")}  # by precision; Ada is the first with FP8
 SINCE_AMPERE = ("8.6", "8.9")
@@ -49,19 +48,16 @@ def test_graphs_for_cameras_build_for_two_generations_of_gpus(
 
 @pytest.fixture(scope="module")
 def r50(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Return the folders with the network of BDD100K: random weights, small images, few steps."""
-    config = load_config("pcan_r50_bdd100k")
-    config = replace(
-        config,
-        input=replace(config.input, height=128, width=224),
-        frame_attention=replace(config.frame_attention, em_steps=1),
-        instance_attention=replace(config.instance_attention, em_steps=1),
-        proposals=replace(config.proposals, nms_steps=4),
-        tracker=replace(config.tracker, init_score=0.1, track_score=0.05),
+    """Return the folders with a network on ResNet-50: as wide as BDD100K's, but of few regions and steps."""
+    config = small_config(
+        backbone={"kind": "resnet50", "channels": 256, "separable": False},
+        frame_attention={"levels": (4, 5), "em_steps": 1},
+        instance_attention={"layers": 4, "em_steps": 1},
+        proposals={"nms_steps": 4},
     )
-    root, net = tmp_path_factory.mktemp("r50"), PCAN(config).eval()
+    root, net = tmp_path_factory.mktemp("r50"), small_net(config)
     whole = export(net, root / "fp32", ExportOptions(roi="gridsample"))
-    rounded = round_all(net, root, [BlockClip(2, 11, 128, 224)], frames=2)
+    rounded = round_all(net, whole, root, [BlockClip(2, 11)], frames=2)
     return {"fp32": whole, "fp16": halve(whole, root / "fp16"), **rounded}
 
 

@@ -14,7 +14,7 @@ from geometry_msgs.msg import Quaternion, Transform, Vector3
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from pcan_model.data.image_decoding import BadImage
-from pcan_ros.lifter.reading import read_camera, read_depth, read_points, read_transform
+from pcan_ros.node.geometry_reading import read_camera, read_depth, read_points, read_transform
 
 
 def depth_message(values: np.ndarray, encoding: str, *, padding: int = 0, big: bool = False) -> Image:
