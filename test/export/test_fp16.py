@@ -17,7 +17,7 @@ from support.small import small_net
 from pcan_model.core.geometry import box_iou
 from pcan_model.core.structures import Frame
 from pcan_model.export import model_folder as room
-from pcan_model.export.fp16 import HEAVY, LIGHT, to_half, layers
+from pcan_model.export.fp16 import HEAVY, LIGHT, layers, to_half
 from pcan_model.export.options import ExportOptions
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.synthetic.drive import SyntheticDrive
