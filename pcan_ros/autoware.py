@@ -1,6 +1,7 @@
-"""`ros2 run pcan_ros pcan_autoware`: publishes tracks as regions of interest for Autoware's lidar fusion.
+"""`ros2 run pcan_ros pcan_autoware`: publishes tracks in Autoware's messages.
 
-Publishes `rois0`, `rois1`, …, one for each topic of tracks, with the stamps of the images. Requires
+For each topic of tracks: `rois0`, `rois1`, …, regions of interest for lidar fusion, and `pixel_objects0`,
+`pixel_objects1`, …, tracked objects in the image plane; all with the header of the image. Requires
 tier4_perception_msgs and autoware_perception_msgs, which are part of Autoware.
 """
 
@@ -59,19 +60,55 @@ def to_objects(message: Any, labels: dict[str, str]) -> Any:
     from tier4_perception_msgs.msg import DetectedObjectsWithFeature
 
     size = message.image_width, message.image_height
-    found = (instance for instance in message.instances if instance.state in FOUND)
-    objects = [_object(instance, labels.get(instance.class_name, UNKNOWN), size) for instance in found]
+    objects = [_region(instance, labels, size) for instance in _found(message)]
     return DetectedObjectsWithFeature(header=message.header, feature_objects=objects)
 
 
-def _object(instance: Any, label: str, size: tuple[int, int]) -> Any:
+def to_pixel_objects(message: Any, labels: dict[str, str]) -> Any:
+    """Return a TrackedInstanceArray as an autoware_perception_msgs/TrackedObjects in the image plane.
+
+    Positions, sizes and velocities are in pixels and pixels per second, x right and y down, not in metres.
+
+    labels  class name to Autoware's label
+    """
+    from autoware_perception_msgs.msg import TrackedObjects
+
+    objects = [_pixel_object(instance, labels) for instance in _found(message)]
+    return TrackedObjects(header=message.header, objects=objects)
+
+
+def _found(message: Any) -> list[Any]:
+    return [instance for instance in message.instances if instance.state in FOUND]
+
+
+def _pixel_object(instance: Any, labels: dict[str, str]) -> Any:
+    from autoware_perception_msgs.msg import Shape, TrackedObject, TrackedObjectKinematics
+
+    made = TrackedObject(object_id=instance.uuid, existence_probability=instance.score)
+    made.classification = _classification(instance, labels)
+    made.kinematics.orientation_availability = TrackedObjectKinematics.UNAVAILABLE
+    centre = made.kinematics.pose_with_covariance.pose.position
+    centre.x, centre.y = instance.x + instance.width / 2, instance.y + instance.height / 2
+    velocity = made.kinematics.twist_with_covariance.twist.linear
+    velocity.x, velocity.y = instance.velocity_x, instance.velocity_y
+    made.shape.type = Shape.BOUNDING_BOX
+    made.shape.dimensions.x, made.shape.dimensions.y = instance.width, instance.height
+    return made
+
+
+def _classification(instance: Any, labels: dict[str, str]) -> list[Any]:
     from autoware_perception_msgs.msg import ObjectClassification
+
+    label = getattr(ObjectClassification, labels.get(instance.class_name, UNKNOWN))
+    return [ObjectClassification(label=label, probability=instance.score)]
+
+
+def _region(instance: Any, labels: dict[str, str], size: tuple[int, int]) -> Any:
     from tier4_perception_msgs.msg import DetectedObjectWithFeature
 
     made = DetectedObjectWithFeature()
     made.object.existence_probability = instance.score
-    number = getattr(ObjectClassification, label)
-    made.object.classification = [ObjectClassification(label=number, probability=instance.score)]
+    made.object.classification = _classification(instance, labels)
     roi = made.feature.roi
     roi.x_offset, roi.width = _pixels(instance.x, instance.width, size[0])
     roi.y_offset, roi.height = _pixels(instance.y, instance.height, size[1])
@@ -108,6 +145,7 @@ def _run(stop: StopSignals) -> int:
 
 def make_bridge(**options: Any) -> Any:
     """Return the node; raises LabelError or ParameterError for an invalid parameter."""
+    from autoware_perception_msgs.msg import TrackedObjects
     from rclpy.node import Node
     from rclpy.qos import QoSProfile
     from tier4_perception_msgs.msg import DetectedObjectsWithFeature
@@ -119,13 +157,15 @@ def make_bridge(**options: Any) -> Any:
     topics = topics_of(node.declare_parameter("tracks", "/pcan_tracker/tracks").value, "tracks", EXAMPLE)
     labels = labels_from(node.declare_parameter("labels", "").value.split(","))
 
-    def forward(publisher: Any, message: Any) -> None:
-        publisher.publish(to_objects(message, labels))
+    def forward(rois: Any, objects: Any, message: Any) -> None:
+        rois.publish(to_objects(message, labels))
+        objects.publish(to_pixel_objects(message, labels))
 
     for number, topic in enumerate(topics):
-        publisher = node.create_publisher(DetectedObjectsWithFeature, f"rois{number}", QoSProfile(depth=1))
+        rois = node.create_publisher(DetectedObjectsWithFeature, f"rois{number}", QoSProfile(depth=1))
+        objects = node.create_publisher(TrackedObjects, f"pixel_objects{number}", QoSProfile(depth=1))
         node.create_subscription(
-            TrackedInstanceArray, topic, partial(forward, publisher), QoSProfile(depth=5)
+            TrackedInstanceArray, topic, partial(forward, rois, objects), QoSProfile(depth=5)
         )
     return node
 
@@ -134,7 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     example = f"{PROGRAM} --ros-args -p tracks:=/pcan_tracker/tracks -p labels:=train=TRUCK"
     return argparse.ArgumentParser(
         PROGRAM,
-        description="Publish tracks as regions of interest for Autoware's lidar fusion: rois0, rois1, …",
+        description="Publish tracks for Autoware: regions of interest for its lidar fusion (rois0, rois1, …) "
+        "and tracked objects in pixels of the image (pixel_objects0, …).",
         epilog=f"Example: {example}. tracks: topics, separated by commas; labels: class to Autoware's label.",
     )
 

@@ -64,6 +64,7 @@ class Engine(ABC):
 
     config: Config
     camera_format: CameraFormat | None = None  # images that it resizes itself; None: the host does
+    device_images: bool = False  # whether it also takes a DeviceImage, in `camera_format`
     cameras_at_once: int = 1  # cameras per launch of the network
     nms_ok: bool = True  # whether non-maximum suppression had converged in the last frame
     meanwhile: Callable[[], None] | None = None  # called on the host while the device runs a pass

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import Config
+from pcan_model.core.device_image import DeviceImage
 from pcan_model.core.structures import Detections
 from pcan_model.inference.errors import ModelError, WrongCamera
 from pcan_model.inference.manifest import BATCH, MANIFEST, ModelFiles
@@ -73,7 +74,7 @@ def check_fit(files: ModelFiles, frame: ShapeOf, instance: ShapeOf, cameras: int
             raise ModelError(f"{what}: expected {expected} as in {where}, got {got}; export the model anew")
 
 
-def check_image(image: NDArray[Any], files: ModelFiles) -> None:
+def check_image(image: NDArray[Any] | DeviceImage, files: ModelFiles) -> None:
     """Raise ValueError for an invalid image, or WrongCamera for a camera image of the wrong size."""
     wanted = files.manifest.image_shape
     if image.shape != wanted and (remedy := _remedy(files)):

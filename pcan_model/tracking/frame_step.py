@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid5
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.config import Config
+from pcan_model.core.device_image import DeviceFrame
 from pcan_model.core.engine import CameraFormat, Image
 from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mask, remove_overlaps
 from pcan_model.core.structures import (
     EMPTY_MASK,
+    CameraPlace,
     Detections,
     Frame,
     FrameKind,
@@ -44,9 +46,11 @@ from pcan_model.tracking.track_management import (
 class Prepared:
     """A frame as input of the network."""
 
-    frame: Frame
+    stamp: float  # capture time in seconds
+    place: CameraPlace | None  # of the camera; None: unknown
     letterbox: Letterbox  # transform between camera image and network input
-    image: Image  # (height, width, 3) RGB of Config.input, or unchanged if the engine resizes it
+    image: Image  # (height, width, 3) RGB of Config.input, or unchanged if the engine resizes it,
+    # then also a DeviceImage
     view: NDArray[np.uint8] | None = None  # (h, w) small grey image for optical flow
 
 
@@ -71,8 +75,27 @@ class FrameStep:
         letterbox = fit_image(frame.image.shape, self.network.input)
         view = small_view(frame) if self.config.camera_motion else None
         if self.camera_format is not None:
-            return Prepared(frame, letterbox, frame.ordered(self.camera_format.order), view)
-        return Prepared(frame, letterbox, letterbox.apply(frame.ordered("rgb")), view)
+            image = frame.ordered(self.camera_format.order)
+        else:
+            image = letterbox.apply(frame.ordered("rgb"))
+        return Prepared(frame.stamp, frame.place, letterbox, image, view)
+
+    def prepare_on_device(self, frame: DeviceFrame, *, supported: bool) -> Prepared:
+        """Leave a frame on the device for the engine; raises ValueError where the host needs its pixels.
+
+        supported  whether the engine reads images on the device
+        """
+        wanted = self.camera_format
+        if not supported or wanted is None:
+            raise ValueError("image: on the device it needs TensorRT and a model exported with --camera")
+        if frame.image.order != wanted.order:
+            raise ValueError(f"image: order: expected {wanted.order} on the device, got {frame.image.order}")
+        if self.config.camera_motion:
+            raise ValueError(
+                "image: expected it in host memory for tracker.camera_motion, got it on the device"
+            )
+        letterbox = fit_image(frame.image.shape, self.network.input)
+        return Prepared(frame.stamp, frame.place, letterbox, cast(Image, frame.image))
 
     def remembers(self, state: State) -> bool:
         """Return whether the next frame is added to the frame memory."""
@@ -82,7 +105,7 @@ class FrameStep:
         """Match the detections with the tracks and update the tracks."""
         if self._idles and not len(found):
             return unchanged_tracks(state, found)
-        stamp = ready.frame.stamp
+        stamp = ready.stamp
         by_image, by_odometry = self._moved(state, ready)
         state = replace(state, tracks=_trusted(state, by_image, by_odometry))
         groups, classes = None, self.network.classes
@@ -109,13 +132,13 @@ class FrameStep:
         The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
         it is known and there are filters.
         """
-        stamp, image = ready.frame.stamp, None
+        stamp, image = ready.stamp, None
         if ready.view is not None and state.tracks:
             boxes = np.stack([track.box for track in state.tracks])
             image = camera_motion(state.view, ready.view, boxes, ready.letterbox)
         by_image = tuple(moved(track, stamp, image) for track in state.tracks)
         elapsed = stamp - state.stamp if state.stamp is not None else 0.0
-        odometry = ego_motion(state.place, ready.frame.place, ready.letterbox, elapsed)
+        odometry = ego_motion(state.place, ready.place, ready.letterbox, elapsed)
         if odometry is None or self.config.motion != "kalman":
             return by_image, None
         return by_image, tuple(moved(track, stamp, odometry) for track in state.tracks)
@@ -127,12 +150,12 @@ class FrameStep:
     def carry(self, state: State, ready: Prepared) -> Carried:
         """Carry the tracks to a propagated frame, see `carries`."""
         assert ready.view is not None, "checked by `carries`"
-        tracks, stamp = _trusted(state, *self._moved(state, ready)), ready.frame.stamp
+        tracks, stamp = _trusted(state, *self._moved(state, ready)), ready.stamp
         return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
 
     def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
         """Paste the masks of a propagated frame; returns the state for the next frame, and the tracks."""
-        update, stamp = carried.update, ready.frame.stamp
+        update, stamp = carried.update, ready.stamp
         masks = _masks(update, carried.logits, ready.letterbox, overlap=self.config.overlap)
         tracks = _tracks(state, update, masks, stamp, ready.letterbox)
         after = replace(
@@ -142,7 +165,7 @@ class FrameStep:
             stamp=stamp,
             view=ready.view,
             drifted=carried.drifted,
-            place=ready.frame.place,
+            place=ready.place,
         )
         return after, replace(tracks, kind=FrameKind.PROPAGATED)
 
@@ -160,7 +183,7 @@ class FrameStep:
         memory  of the engine after this frame
         """
         masks = _masks(update, logits, ready.letterbox, overlap=self.config.overlap)
-        tracks = _tracks(state, update, masks, ready.frame.stamp, ready.letterbox)
+        tracks = _tracks(state, update, masks, ready.stamp, ready.letterbox)
         if self.config.camera_motion:
             update = _with_masks(update, logits)
         return self._next(state, update, ready, memory), tracks
@@ -184,9 +207,9 @@ class FrameStep:
             unmatched=unmatched,
             next_id=update.next_id,
             frame_index=state.frame_index + 1,
-            stamp=ready.frame.stamp,
+            stamp=ready.stamp,
             view=ready.view,
-            place=ready.frame.place,
+            place=ready.place,
             trust=update.trust or state.trust,
         )
 

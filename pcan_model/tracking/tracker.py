@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from pcan_model.core.device_image import DeviceFrame
 from pcan_model.core.engine import Engine
 from pcan_model.core.structures import Detections, Frame, FrameKind, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
@@ -81,8 +82,13 @@ class Tracker:
         """Return a camera's state before its first frame; `session` names its tracks, random if None."""
         return State(self.engine.start(camera), session or uuid4())
 
-    def prepare(self, frame: Frame) -> Prepared:
-        """Resize a frame to the network's input; may be called ahead of `step`."""
+    def prepare(self, frame: Frame | DeviceFrame) -> Prepared:
+        """Resize a frame to the network's input; may be called ahead of `step`.
+
+        Raises ValueError for a frame on the device that the engine or the configuration cannot use there.
+        """
+        if isinstance(frame, DeviceFrame):
+            return self._frame_step.prepare_on_device(frame, supported=self.engine.device_images)
         return self._frame_step.prepare(frame)
 
     def step(

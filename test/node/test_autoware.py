@@ -1,4 +1,4 @@
-"""Autoware's regions of interest: converted from tracks, and published by the bridge process."""
+"""Autoware's messages: converted from tracks, and published by the bridge process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from builtin_interfaces.msg import Time
 from pcan_ros.msg import TrackedInstance, TrackedInstanceArray
 from std_msgs.msg import Header
 from support.robot import PATIENCE, new_domain
+from unique_identifier_msgs.msg import UUID
 
 from pcan_model.core.config import CLASSES
-from pcan_ros.autoware import LABELS, LabelError, labels_from, to_objects
+from pcan_ros.autoware import LABELS, LabelError, labels_from, to_objects, to_pixel_objects
 from pcan_ros.client.client import Client
 from pcan_ros.client.process import node_environment
 
@@ -33,7 +34,10 @@ def tracks(*instances: TrackedInstance) -> TrackedInstanceArray:
 
 
 def found(name: str, *, x: float = 10.0, y: float = 20.0, state: int = 1) -> TrackedInstance:
-    return TrackedInstance(class_name=name, x=x, y=y, width=30.5, height=40.0, score=0.75, state=state)
+    return TrackedInstance(
+        uuid=UUID(uuid=range(16)), class_name=name, score=0.75, state=state,
+        x=x, y=y, width=30.5, height=40.0, velocity_x=3.0, velocity_y=-1.5,
+    )  # fmt: skip
 
 
 def test_a_region_has_the_tracks_box_score_and_label_and_the_images_stamp() -> None:
@@ -44,6 +48,21 @@ def test_a_region_has_the_tracks_box_score_and_label_and_the_images_stamp() -> N
     assert (label.label, label.probability, one.object.existence_probability) == (label.CAR, 0.75, 0.75)
     roi = one.feature.roi
     assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == (10, 20, 31, 40)
+
+
+def test_a_pixel_object_has_the_tracks_id_score_and_label_and_its_box_in_pixels() -> None:
+    message = to_pixel_objects(tracks(found("car"), found("car", state=TrackedInstance.LOST)), LABELS)
+    assert message.header == tracks().header
+    (one,) = message.objects
+    (label,) = one.classification
+    assert one.object_id == found("car").uuid
+    assert (label.label, label.probability, one.existence_probability) == (label.CAR, 0.75, 0.75)
+    pose, size = one.kinematics.pose_with_covariance.pose, one.shape.dimensions
+    assert (pose.position.x, pose.position.y, pose.position.z) == (25.25, 40.0, 0.0)
+    assert (one.shape.type, size.x, size.y, size.z) == (one.shape.BOUNDING_BOX, 30.5, 40.0, 0.0)
+    velocity = one.kinematics.twist_with_covariance.twist.linear
+    assert (velocity.x, velocity.y, velocity.z) == (3.0, -1.5, 0.0)
+    assert one.kinematics.orientation_availability == one.kinematics.UNAVAILABLE
 
 
 def test_a_box_beyond_the_image_is_clipped() -> None:
@@ -78,6 +97,7 @@ def start(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
 
 
 def test_the_bridge_forwards_every_camera_with_exact_stamps(message_packages: dict[str, str]) -> None:
+    from autoware_perception_msgs.msg import TrackedObjects
     from tier4_perception_msgs.msg import DetectedObjectsWithFeature
 
     domain = new_domain()
@@ -88,15 +108,19 @@ def test_the_bridge_forwards_every_camera_with_exact_stamps(message_packages: di
     try:
         with Client(domain=domain) as client:
             received: list[Any] = []
+            objects: list[Any] = []
             for number in range(2):
                 topic = f"/detection/rois{number}"
                 client.node.create_subscription(DetectedObjectsWithFeature, topic, received.append, 5)
+                topic = f"/detection/pixel_objects{number}"
+                client.node.create_subscription(TrackedObjects, topic, objects.append, 5)
             publisher = client.node.create_publisher(TrackedInstanceArray, "/t/camera1/tracks", 5)
             assert client.wait(lambda: publisher.get_subscription_count(), PATIENCE)
-            assert client.wait(lambda: client.node.count_publishers("/detection/rois1"), PATIENCE)
+            assert client.wait(lambda: client.node.count_publishers("/detection/pixel_objects1"), PATIENCE)
             client.idle(0.3)
             publisher.publish(tracks(found("bus")))
-            assert client.wait(lambda: received, PATIENCE)
+            assert client.wait(lambda: received and objects, PATIENCE)
+            assert objects == [to_pixel_objects(tracks(found("bus")), LABELS)]
             assert received[0].header == tracks().header
             assert [each.object.classification[0].label for each in received[0].feature_objects] == [3]
     finally:

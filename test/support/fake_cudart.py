@@ -36,6 +36,7 @@ class cudaError_t(IntEnum):
 class cudaMemcpyKind(IntEnum):
     cudaMemcpyHostToDevice = 1
     cudaMemcpyDeviceToHost = 2
+    cudaMemcpyDeviceToDevice = 3
 
 
 class cudaStreamCaptureMode(IntEnum):
@@ -157,8 +158,11 @@ class FakeCudart:
         return (self._free(self.pinned, address),)
 
     def cudaMemcpyAsync(self, dst: int, src: int, size: int, kind: Any, stream: Any) -> tuple[Any, ...]:
-        up = kind is cudaMemcpyKind.cudaMemcpyHostToDevice
-        sides = (self.device, self.pinned) if up else (self.pinned, self.device)
+        sides = {
+            cudaMemcpyKind.cudaMemcpyHostToDevice: (self.device, self.pinned),
+            cudaMemcpyKind.cudaMemcpyDeviceToHost: (self.pinned, self.device),
+            cudaMemcpyKind.cudaMemcpyDeviceToDevice: (self.device, self.device),
+        }[kind]
         if not (inside(sides[0], dst, size) and inside(sides[1], src, size)):
             return (cudaError_t.cudaErrorInvalidValue,)
 

@@ -70,6 +70,12 @@ PACKAGES: dict[str, dict[str, str]] = {  # package: message: its fields
         "DetectedObjectKinematics": f"{ORIENTATION}{POSE}bool has_position_covariance; "
         f"uint8 orientation_availability; {TWIST}bool has_twist; bool has_twist_covariance",
         "DetectedObject": f"{OBJECT}DetectedObjectKinematics kinematics; Shape shape",
+        "TrackedObjectKinematics": f"{ORIENTATION}{POSE}{TWIST}"
+        "geometry_msgs/AccelWithCovariance acceleration_with_covariance; uint8 orientation_availability; "
+        "bool is_stationary",
+        "TrackedObject": f"unique_identifier_msgs/UUID object_id; {OBJECT}"
+        "TrackedObjectKinematics kinematics; Shape shape",
+        "TrackedObjects": "std_msgs/Header header; TrackedObject[] objects",
     },
     "tier4_perception_msgs": {
         "Feature": "sensor_msgs/PointCloud2 cluster; sensor_msgs/RegionOfInterest roi",

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.engine import Engine, EngineFacts, Image
+from pcan_model.core.engine import Engine, EngineFacts
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.inference.graphs import check_image, detections, masks
 from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
+from pcan_model.inference.tensorrt.image_buffers import AnyImage, Images
 from pcan_model.model.pass_names import DETECTIONS
 
 
@@ -39,6 +40,8 @@ class TensorRtBatchEngine(Engine):
     discarded, and its memory is unchanged.
     """
 
+    device_images = True
+
     def __init__(self, source: Source) -> None:
         """Open a model that was exported for several cameras."""
         self._files, self.cameras_at_once = source.files, source.files.manifest.cameras
@@ -60,13 +63,13 @@ class TensorRtBatchEngine(Engine):
             self._session.reset(camera)
         return self._next(camera)
 
-    def stage(self, image: Image, memory: BatchMemory) -> None:
+    def stage(self, image: AnyImage, memory: BatchMemory) -> None:
         """Start uploading a camera's next image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             self._session.stage(image, memory.camera)
 
-    def detect(self, image: Image, memory: BatchMemory) -> tuple[Detections, BatchFeatures]:
+    def detect(self, image: AnyImage, memory: BatchMemory) -> tuple[Detections, BatchFeatures]:
         """Detect the objects in one camera's image; see `pcan_model.core.engine`."""
         camera = memory.camera
         found, features = self.detect_cameras({camera: image}, {camera: memory}, remember={camera})
@@ -80,7 +83,7 @@ class TensorRtBatchEngine(Engine):
         return logits[memory.camera], memories[memory.camera]
 
     def detect_cameras(
-        self, images: Mapping[int, Image], memories: Mapping[int, BatchMemory], *, remember: Collection[int]
+        self, images: Images, memories: Mapping[int, BatchMemory], *, remember: Collection[int]
     ) -> tuple[dict[int, Detections], BatchFeatures]:
         """Detect the objects in the cameras' images in one launch; see `pcan_model.core.engine`."""
         for camera, image in images.items():

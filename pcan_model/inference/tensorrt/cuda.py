@@ -73,6 +73,10 @@ class Cuda:
         """Enqueue a copy from the device to pinned memory."""
         self._copy(target, source, size, self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
 
+    def copy(self, target: Address, source: Address, size: int, stream: Stream) -> None:
+        """Enqueue a copy on the device."""
+        self._copy(target, source, size, self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice, stream)
+
     def zero(self, address: Address, size: int, stream: Stream) -> None:
         """Enqueue filling device memory with zeros."""
         self._call("cudaMemsetAsync", address, 0, size, stream)

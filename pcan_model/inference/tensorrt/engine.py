@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.engine import Engine, EngineFacts, Image
+from pcan_model.core.engine import Engine, EngineFacts
 from pcan_model.core.structures import Detections, Slots
 from pcan_model.inference.graphs import check_image, detections, masks
 from pcan_model.inference.tensorrt.engine_pair import EnginePair, Source
+from pcan_model.inference.tensorrt.image_buffers import AnyImage
 from pcan_model.inference.tensorrt.session import Session
 
 
@@ -43,6 +44,8 @@ class DeviceFeatures:
 class TensorRtEngine(Engine):
     """Engine on a device; a failure of the device raises EngineLost and is final."""
 
+    device_images = True
+
     def __init__(self, source: Source) -> None:
         self._files, self._pair = source.files, EnginePair(source)
         self.config, self.camera_format = self._files.config, self._files.manifest.camera_format
@@ -66,13 +69,13 @@ class TensorRtEngine(Engine):
             session.reset()
             return DeviceMemory(Lease(session, self._free), 0)
 
-    def stage(self, image: Image, memory: DeviceMemory) -> None:
+    def stage(self, image: AnyImage, memory: DeviceMemory) -> None:
         """Start uploading the image for the next `detect`; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         with self._pair.alive():
             memory.lease.session.stage(image)
 
-    def detect(self, image: Image, memory: DeviceMemory) -> tuple[Detections, DeviceFeatures]:
+    def detect(self, image: AnyImage, memory: DeviceMemory) -> tuple[Detections, DeviceFeatures]:
         """Detect the objects in one image; see `pcan_model.core.engine`."""
         check_image(image, self._files)
         session = _session(memory)

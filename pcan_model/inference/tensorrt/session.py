@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.engine import Image
 from pcan_model.core.structures import Slots
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.tensorrt.arena import Arena
 from pcan_model.inference.tensorrt.cuda import Address, Cuda
-from pcan_model.inference.tensorrt.image_buffers import BUFFERS, ImageBuffers, Images
+from pcan_model.inference.tensorrt.image_buffers import BUFFERS, AnyImage, ImageBuffers, Images
 from pcan_model.inference.tensorrt.loaded_engine import LoadedEngine
 from pcan_model.inference.tensorrt.network_pass import NetworkPass, Transfer, Variant
 from pcan_model.model.pass_names import DETECTIONS, NMS_OK, REFINED, REMEMBER, SLOTS
@@ -68,8 +67,8 @@ class Session:
                 self._cuda.zero(address + camera * part, part, self._stream)
         self._cuda.synchronise(self._stream)
 
-    def stage(self, image: Image, camera: int = 0) -> None:
-        """Start uploading the image for the next `detect`, also while the device is busy."""
+    def stage(self, image: AnyImage, camera: int = 0) -> None:
+        """Start copying the image for the next `detect`, also while the device is busy."""
         self._images.stage(camera, image)
 
     def detect(
@@ -83,6 +82,7 @@ class Session:
             self._host[REMEMBER][:] = [camera in remember for camera in range(self._cameras)]
         index = self._images.take(images, self._stream)
         self._frame.run((self._parity["frames"], index), meanwhile)
+        self._images.release(index)
         return {name: self._host[name].copy() for name in FRAME_OUTPUTS}
 
     def segment(self, slots: Slots, meanwhile: Meanwhile) -> NDArray[Any]:
