@@ -47,6 +47,7 @@ class PreparedImage:
     """An image that is decoded and resized for the network."""
 
     arrival: Arrival
+    frame: Frame
     prepared: Prepared
     info: Any  # the camera's calibration, or None
 
@@ -179,7 +180,7 @@ class Pipeline:
             image, info = self._lenses[arrival.camera].apply(image, message.header)
         place = self._place(message.header, info)
         frame = Frame(image, stamp_seconds(message.header.stamp), order, place)
-        return PreparedImage(arrival, self._tracker.prepare(frame), info)
+        return PreparedImage(arrival, frame, self._tracker.prepare(frame), info)
 
     def _try(self, arrivals: list[Arrival]) -> None:
         """Process one image of each camera; after an error, processing continues with the next images."""
@@ -215,12 +216,12 @@ class Pipeline:
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
             start = partial(self._tracker.start, camera=number)
-            states[number], jumps[number] = self._cameras[number].begin(each.frame.stamp, start)
+            states[number], jumps[number] = self._cameras[number].begin(each.stamp, start)
         done = self._track(states, prepared)
         for number, (state, _) in done.after.items():
-            self._cameras[number].keep(state, prepared[number].frame.stamp)
+            self._cameras[number].keep(state, prepared[number].stamp)
         for number, (_, tracks) in done.after.items():
-            header, image = ready[number].arrival.message.header, prepared[number].frame.ordered("rgb")
+            header, image = ready[number].arrival.message.header, ready[number].frame.ordered("rgb")
             jump, info, pace = jumps[number], ready[number].info, self._cameras[number].pace
             self._sink.on_result(
                 FrameResult(number, header, image, tracks, taken, jump, done.network, pace, info)
