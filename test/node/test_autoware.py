@@ -154,6 +154,6 @@ def test_without_autowares_messages_the_missing_packages_are_reported() -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            pytest.skip("tier4_perception_msgs is installed")
-    line = "needs tier4_perception_msgs, which is not installed: source an Autoware workspace"
+            pytest.skip("autoware_perception_msgs is installed")
+    line = "needs autoware_perception_msgs, which is not installed: source an Autoware workspace"
     assert said == f"pcan_autoware: {line}\n"
