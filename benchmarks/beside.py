@@ -92,7 +92,7 @@ def cells(height: int, width: int) -> NDArray[np.float32]:
     return np.concatenate(parts, 1).T.astype(np.float32)
 
 
-def suppress(rows: NDArray[np.float32], at: NDArray[np.float32]) -> Any:
+def suppress(rows: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return which rows (A, 5 + K) of YOLOX's output are detections, of its cells (A, 3)."""
     likely = rows[:, 4] > SCORE
     rows, at = rows[likely], at[likely]
@@ -100,4 +100,5 @@ def suppress(rows: NDArray[np.float32], at: NDArray[np.float32]) -> Any:
     extent = np.exp(rows[:, 2:4]) * at[:, 2:]
     corner = (rows[:, :2] + at[:, :2]) * at[:, 2:] - extent / 2
     boxes = np.concatenate([corner, extent], 1)
-    return cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), labels.tolist(), SCORE, OVERLAP)
+    kept = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), labels.tolist(), SCORE, OVERLAP)
+    return np.flatnonzero(likely)[np.asarray(kept, int)]

@@ -108,9 +108,10 @@ def closed_form(
         n = height * width
         encode = n * CHANNELS * (d + v)
         if kind == "prototypical":
-            condense = n * CHANNELS * d + n * k * (2 * d * config.em_steps + d)  # keys, E and M steps
+            condense = n * (CHANNELS + 1) * d  # keys and their lengths
+            condense += n * k * ((2 * d + 1) * config.em_steps + d + 1)  # E and M steps, totals
             condense += (n + v) * k * (CHANNELS + 1)  # Eq. 4 of the features and a 1, then the values
-            total += encode + length * (condense + n * k * (d + 2 * v))
+            total += encode + n * (d + v) + length * (condense + n * k * (d + 2 * v))
         elif kind == "non_local":
             total += (length + 1) * encode + n * n * length * (d + v)
         else:

@@ -23,6 +23,7 @@ NAMES = (
     "sync",
     "sync_slop",
     "camera_info",
+    "odometry_frame",
     "classes",
     "autostart",
 )

@@ -89,6 +89,7 @@ def predict_streaming(
         simulated.receive(frame)
         now, shown = seconds(frame.time), simulated.shown
         if shown is None:
-            yield Prediction(frame, Tracks(now, *frame.image.shape[:2], 0, ()), 0.0, dropped=True)
+            height, width = frame.image.shape[:2]
+            yield Prediction(frame, Tracks(now, height, width, 0, ()), 0.0, dropped=True)
         else:
             yield Prediction(frame, replace(shown, stamp=now), now - shown.stamp)

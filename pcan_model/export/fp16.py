@@ -68,14 +68,27 @@ def to_half(model: onnx.ModelProto) -> None:
 def _half_outputs(graph: onnx.GraphProto) -> set[str]:
     """Return the outputs of the nodes to convert to fp16."""
     made: set[str] = set()
-    gates = _gates(graph)
+    gates, heavy = _gates(graph), layers(graph)
     for node in graph.node:  # in topological order
         numbers = [node.input[i] for i in _numbers(node)]
         light = node.op_type in LIGHT or node.output[0] in gates
         follows = light and all(n in made for n in numbers[: _data(node)])
-        if follows or node.op_type in (*HEAVY, "DequantizeLinear"):
+        if follows or node.output[0] in heavy or node.op_type == "DequantizeLinear":
             made.add(node.output[0])
     return made
+
+
+def layers(graph: onnx.GraphProto) -> set[str]:
+    """Return the outputs of layers: heavy nodes whose weights are stored, perhaps rearranged.
+
+    Products of two computed matrices (EM, memory reading) are no layers, nor is the fusion of memory and
+    frame, whose weights are split.
+    """
+    stored = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Split" and all(name in stored for name in node.input if name):
+            stored.update(node.output)
+    return {node.output[0] for node in graph.node if node.op_type in HEAVY and node.input[1] in stored}
 
 
 def _gates(graph: onnx.GraphProto) -> set[str]:

@@ -63,7 +63,11 @@ def embed_weights(path: Path) -> None:
     """Store an exported graph's weights in the graph itself, in fp32, with batch normalisation fused."""
     model = onnx.load(path)
     point_inside(model)
-    _save(rewriter.rewrite(model, [fuse_batchnorm_into_conv_rule]), path)
+    whole = onnx_ir.from_proto(model)
+    optimizer.fold_constants(whole, should_fold=lambda node: True)  # rearranged weights, whatever their size
+    optimizer.remove_unused_nodes(whole)
+    rewriter.rewrite(whole, [fuse_batchnorm_into_conv_rule])
+    _save(onnx_ir.to_proto(whole), path)
 
 
 def _save(model: onnx.ModelProto, path: Path) -> None:

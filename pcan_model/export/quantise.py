@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import onnx
 
 from pcan_model.core.config import ConfigError
+from pcan_model.export.fp16 import layers
 from pcan_model.export.samples import Arrays, CalibrationSample
 
 LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # all that TensorRT has in fp8
@@ -63,7 +65,9 @@ def quantise(
     precision  a key of LAYERS
     samples    calibration samples, from which the scales of activations are computed
     """
-    run = _modelopt()
+    run, graph = _modelopt(), onnx.load(path).graph
+    heavy = layers(graph)
+    computed = [n.name for n in graph.node if n.op_type in LAYERS["int8"] and n.output[0] not in heavy]
     with redirect_stdout(io.StringIO()):  # verbose
         run(
             str(path),
@@ -72,6 +76,7 @@ def quantise(
             calibration_method="max",  # entropy is slower and tracks no better
             calibration_eps=["cpu"],
             op_types_to_quantize=list(LAYERS[precision]),
+            nodes_to_exclude=[f"^{re.escape(name)}$" for name in computed],
             high_precision_dtype="fp32",
             dq_only=True,  # store weights in 8 bits instead of quantising them when loaded
             enable_gemv_detection_for_trt=False,

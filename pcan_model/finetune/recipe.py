@@ -10,7 +10,7 @@ from pcan_model.core.train_config import Stage, TrainConfig
 from pcan_model.finetune.options import FinetuneOptions
 
 RATES = {"yolox": 4e-4, "mask_rcnn": 2e-4}  # of all but the detector's trunk
-TRUNK = {"yolox": 0.25, "mask_rcnn": 0.1}  # relative rate of the trunk, which few images could spoil
+TRUNK = {"yolox": 0.05, "mask_rcnn": 0.1}  # relative rate of the detector, which few images could spoil
 CLASS_RATE = 2e-3  # of the rows of new classes, which begin as copies
 WHOLE: dict[str, Stage] = {"yolox": "whole", "mask_rcnn": "joint"}  # stage that trains everything
 

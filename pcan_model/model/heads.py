@@ -90,6 +90,7 @@ def upsampled_masks(upsample: nn.ConvTranspose2d, mask: nn.Conv2d, x: Tensor) ->
               as channels, and only the K logits of each are moved to their places
     mask      1 x 1
     """
+    assert upsample.bias is not None and mask.bias is not None
     places = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 * hidden, C)
     hidden = functional.conv2d(x, places[..., None, None], upsample.bias.repeat(4)).relu()
     each = torch.eye(4).to(x)[None, :, :, None] * mask.weight[:, None, None, :, 0, 0]  # (K, 4, 4, hidden)

@@ -3,8 +3,8 @@
 The place is where the lower edge of a box meets the ground, or at the depth that was measured. Rotation moves
 all pixels alike, translation the near ones more; what the distance leaves open adds to the uncertainty.
 
-Odometry or extrinsics may be wrong. Each frame the predictions with and without are compared with the
-detections that were matched, and the better source of the recent frames is used.
+Odometry or extrinsics may be wrong. Each frame the predictions with and without are compared with the nearest
+detections, and the better source of the recent frames is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.space import Floats
-from pcan_model.core.structures import CameraPlace, EgoTrust, Motion
+from pcan_model.core.structures import CameraPlace, EgoTrust, Track
 from pcan_model.tracking.camera_motion import Carry
 
 FARTHEST = 150.0  # metres; the distance of what is at the horizon or above it
@@ -25,6 +25,7 @@ NEAREST = 1.0  # metres
 UNSURE = 0.25  # relative uncertainty of a distance by the ground
 TURN_NOISE = 0.015  # radians per second, of the rotation
 FORGET = 0.8  # share of the earlier frames in the running error
+FAR = 2.0  # sides; predictions farther from any detection count as this far
 FASTEST = 100.0  # metres per second; farther ways are jumps of odometry
 
 
@@ -95,22 +96,29 @@ def trusted(trust: EgoTrust) -> bool:
 
 
 def judged(
-    trust: EgoTrust, odometry: Sequence[Motion], other: Sequence[Motion], boxes: NDArray[np.float32]
+    trust: EgoTrust, odometry: Sequence[Track], other: Sequence[Track], boxes: NDArray[np.float32]
 ) -> EgoTrust:
-    """Return the trust after a frame.
+    """Return the trust after a frame: how far predictions are from the nearest detection.
 
-    odometry, other  predictions of the tracks that were matched, by each source
-    boxes            (N, 4) of the detections that they were matched with, network pixels
+    The nearest, not the matched one: a source that is wrong enough leaves nothing matched.
+
+    odometry, other  all tracks, as each source predicted them
+    boxes            (N, 4) of all detections, network pixels
     """
-    if not len(boxes):
+    if not len(boxes) or not odometry:
         return trust
+    error = _error(odometry, boxes), _error(other, boxes)
+    mix = [
+        FORGET * old + (1 - FORGET) * new
+        for old, new in zip((trust.odometry, trust.other), error, strict=True)
+    ]
+    return EgoTrust(*mix)
+
+
+def _error(tracks: Sequence[Track], boxes: NDArray[np.float32]) -> float:
+    """Return the median distance of predicted centres from the nearest detection, in its sides."""
     centres = boxes.reshape(-1, 2, 2).mean(1)
     sides = np.sqrt(np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1.0))
-
-    def error(motions: Sequence[Motion]) -> float:
-        places = np.array([motion.mean[:2, 0] for motion in motions])
-        return float(np.median(np.linalg.norm(places - centres, axis=1) / sides))
-
-    mix = [FORGET * old + (1 - FORGET) * error(new) for old, new in
-           ((trust.odometry, odometry), (trust.other, other))]  # fmt: skip
-    return EgoTrust(*mix)
+    places = np.array([track.motion.mean[:2, 0] for track in tracks if track.motion is not None])
+    apart = np.linalg.norm(places[:, None] - centres[None], axis=2) / sides
+    return float(np.median(np.minimum(apart.min(1), FAR)))

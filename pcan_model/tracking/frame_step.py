@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid5
@@ -16,11 +15,9 @@ from pcan_model.core.geometry import Letterbox, clip_boxes, fit_image, paste_mas
 from pcan_model.core.structures import (
     EMPTY_MASK,
     Detections,
-    EgoTrust,
     Frame,
     FrameKind,
     Mask,
-    Motion,
     Slots,
     State,
     Track,
@@ -104,7 +101,7 @@ class FrameStep:
         update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
         if by_odometry is None:
             return update
-        return replace(update, trust=_trust(state.trust, by_odometry, by_image, found, assigned))
+        return replace(update, trust=judged(state.trust, by_odometry, by_image, found.boxes))
 
     def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
         """Return the tracks with their motion filters, if any, predicted to this frame.
@@ -205,22 +202,6 @@ def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate
     """Store the masks of the detected tracks, with which a propagated frame carries them on."""
     rows = zip(update.found, update.rows.tolist(), strict=True)
     return replace(update, found=tuple(replace(track, mask=logits[row].copy()) for track, row in rows))
-
-
-def _trust(
-    trust: EgoTrust,
-    by_odometry: Sequence[Track],
-    by_image: Sequence[Track],
-    found: Detections,
-    assigned: NDArray[np.int64],
-) -> EgoTrust:
-    """Return the trust in odometry after the detections were matched."""
-    rows = np.flatnonzero(assigned >= 0)
-
-    def motions(tracks: Sequence[Track]) -> list[Motion]:
-        return [track.motion for track in (tracks[k] for k in assigned[rows]) if track.motion is not None]
-
-    return judged(trust, motions(by_odometry), motions(by_image), found.boxes[rows])
 
 
 def _masks(

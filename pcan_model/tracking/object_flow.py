@@ -58,7 +58,7 @@ def follow(
     start = np.concatenate(points)
     end, sure = _flow(before, now, start, start + shifts.repeat(counts, 0).astype(np.float32))
     cuts = np.cumsum(counts)[:-1]
-    starts, ends, kept = (np.split(values, cuts) for values in (start, end, sure))
+    starts, ends, kept = (cast(list[Any], np.split(values, cuts)) for values in (start, end, sure))
     return [_followed(*each, scale) for each in zip(boxes, starts, ends, kept, strict=True)]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from support.parity import recorded
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from pcan_model.core.config import HeadConfig
-from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead, choose
+from pcan_model.model.heads import BoxHead, EmbeddingHead, MaskHead, aligned, choose, upsampled_masks
 from pcan_model.model.roi_pooling import pool_by_level, pool_regions
 
 CONFIG = HeadConfig(box_channels=24, mask_layers=1, embed_layers=1, embed_channels=10)
@@ -97,3 +97,14 @@ def test_choosing_takes_each_regions_own_class() -> None:
     masks = torch.randn(2, 3, 5, 5)
     assert torch.equal(choose(masks, torch.tensor([1, 1])), masks[:, 1])
     assert torch.equal(choose(per_class[:, :1], torch.tensor([2, 0])), per_class[:, 0])
+
+
+def test_channels_added_for_the_runtime_change_nothing() -> None:
+    for channels in (16, 29):
+        layer, x = nn.Conv2d(channels, 5, 3, padding=1), torch.randn(2, channels, 6, 7)
+        torch.testing.assert_close(aligned(layer, x), layer(x))
+
+
+def test_upsampling_as_channels_gives_the_masks_of_the_upsampled_features() -> None:
+    up, mask, x = nn.ConvTranspose2d(6, 4, 2, stride=2), nn.Conv2d(4, 3, 1), torch.randn(2, 6, 5, 5)
+    torch.testing.assert_close(upsampled_masks(up, mask, x), mask(up(x).relu()))

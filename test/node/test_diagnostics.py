@@ -16,13 +16,17 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 from support.robot import Robot, image, robot
 from support.squares import export_squares, pixels
 
-from pcan_ros.node.diagnostics import ClockState, Health, Level, Recent, summarize
+from pcan_model.core.structures import FrameKind
+from pcan_model.tracking.pace import Pace
+from pcan_ros.node.diagnostics import ClockState, Health, Level, Recent, summarize, to_status
 from pcan_ros.node.mailbox import Counts
-from pcan_ros.node.node_status import LastReport
+from pcan_ros.node.node_status import LastReport, tracker_status
 from pcan_ros.node.offers import Offers
+from pcan_ros.node.statistics import CameraStatistics
 
 WELL = Health(
     topic="/image", counts=Counts(9, 0), processed=9, bad=0, new_bad=0, silence=0.1, offers=Offers(1),
@@ -71,6 +75,19 @@ def test_several_problems_are_all_reported_with_the_highest_level() -> None:
     level, text = summarize(replace(WELL, new_bad=1, last_error="step", recent=Recent(5.0, 100, 50)))
     assert level == Level.ERROR
     assert "1 unreadable images: step; 50% of the images are dropped" in text
+
+
+def test_the_rhythm_of_key_frames_is_reported_with_a_budget_only() -> None:
+    camera = CameraStatistics("/image", Counts)
+    latency = camera.record(taken=0.0, now=0.1, age=0.1)
+    plain = {pair.key for pair in to_status("node", WELL, camera, {}).values}
+    camera.pace = Pace(0.033, interval=2, key=0.057)
+    told = {pair.key: pair.value for pair in to_status("node", WELL, camera, {}).values}
+    status = tracker_status(Header(), camera, latency, None, FrameKind.PROPAGATED)
+
+    assert told.keys() - plain == {"key interval", "key / propagated frame"}
+    assert (told["key interval"], told["key / propagated frame"]) == ("2 frames", "57.0 ms / -")
+    assert (status.key_frame, status.key_interval) == (False, 2)
 
 
 def test_drops_are_counted_over_the_last_seconds() -> None:

@@ -62,3 +62,10 @@ def test_a_view_is_small_and_the_same_in_both_orders_of_channels() -> None:
 
     assert view.shape == (180, WIDTH)
     np.testing.assert_array_equal(view, small_view(Frame(image[..., ::-1].copy(), 0.0, "bgr")))
+
+
+def test_a_view_made_in_steps_is_that_of_one_step() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    once = cv2.resize(pixels, (WIDTH, 180), interpolation=cv2.INTER_AREA)
+    expected = cv2.cvtColor(once, cv2.COLOR_RGB2GRAY).astype(int)
+    assert np.abs(small_view(Frame(pixels, 0.0)) - expected).max() <= 2

@@ -13,7 +13,7 @@ from support.lifting import CAMERA, MOUNTED
 from pcan_model.core.config import InputConfig
 from pcan_model.core.geometry import fit_image
 from pcan_model.core.space import Floats, Pinhole, Pose
-from pcan_model.core.structures import CameraPlace, EgoTrust
+from pcan_model.core.structures import CameraPlace, EgoTrust, Track
 from pcan_model.tracking import motion
 from pcan_model.tracking.camera_motion import CameraMotion
 from pcan_model.tracking.ego_motion import EgoMotion, ego_motion, judged, trusted
@@ -22,6 +22,10 @@ SIZE = CAMERA.height, CAMERA.width
 LETTERBOX = fit_image(
     SIZE, InputConfig(height=2 * SIZE[0], width=2 * SIZE[1])
 )  # network pixels: half as large
+
+
+NONE = np.zeros(0, np.float32)
+TRACK = Track(1, 0, NONE, 2, 0.9, NONE, np.zeros(2, np.float32), 0, 0, 0.0)
 
 
 def place(x: float = 0.0, yaw: float = 0.0, **changes: Any) -> CameraPlace:
@@ -84,8 +88,7 @@ def test_odometry_that_predicts_worse_loses_trust_and_regains_it() -> None:
     before = place()
     numbers = box_at(before, 12.0, 1.0)
     box = np.concatenate([numbers[:2] - numbers[2:] / 2, numbers[:2] + numbers[2:] / 2]).astype(np.float32)
-    good = [motion.begin(box, 0.0)]
-    bad = [motion.begin(box + np.float32(40), 0.0)]
+    good, bad = ([replace(TRACK, box=at, motion=motion.begin(at, 0.0))] for at in (box, box + np.float32(40)))
     trust = EgoTrust()
     assert trusted(trust)
     trust = judged(trust, bad, good, box[None])

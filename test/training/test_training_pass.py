@@ -172,12 +172,14 @@ def test_one_clip_is_learnt_by_heart() -> None:
         [SyntheticDrive(3, 4, 128, 192)], height=128, width=192, seed=0, augment=PLAIN, length=1
     )
     batch = collate([(0, pairs[0])])
-    torch.manual_seed(1)  # 70 steps get further from some starts than from others
+    torch.manual_seed(1)  # 60 steps get further from some starts than from others
     net = load_pretrained(PCAN(small_config(heads={"box_channels": 128}, train={"roi_samples": 64})))
     passed = TrainingPass(net).train()
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-3)
     said = []
-    for _ in range(70):
+    for index in range(60):
+        if index == 50:  # settle: else rounding decides how far the last ten are
+            optimizer.param_groups[0]["lr"] = 1e-4
         losses = passed(batch.images, batch.targets)
         optimizer.zero_grad()
         losses.total().backward()
