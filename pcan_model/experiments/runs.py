@@ -31,8 +31,9 @@ ADDED: dict[str, tuple[str, ...]] = {  # fields newer than existing results, by 
         "confirm_score",
         "confirm_gap",
         "overlap",
+        "riders",
     ),
-    "train": ("clip_frames", "clip_gradients"),
+    "train": ("clip_frames", "clip_gradients", "new_classes"),
 }
 HELD_OUT = 1_000_000  # seed of the first drive for evaluation, far from those for training
 

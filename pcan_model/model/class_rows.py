@@ -31,6 +31,8 @@ def renew_classes(
 
     Raises ConfigError for a network whose classes are not only in its class layers.
     """
+    if not net.config.heads.class_agnostic:
+        raise ConfigError(f"{net.config.name}: heads.class_agnostic: expected true for other classes")
     names, layers = net.config.classes, net.class_layers()
     if any(other not in known for other in like.values()):
         raise ConfigError(f"classes: expected copies of {', '.join(known)}; got {sorted(set(like.values()))}")

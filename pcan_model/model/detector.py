@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pcan_model.core.config import Config, ConfigError
+from pcan_model.core.config import Config
 from pcan_model.model.backbone import Backbone, Pyramid
 from pcan_model.model.boxes import decode
 from pcan_model.model.found import Found, best_of
@@ -61,9 +61,7 @@ class Detector(nn.Module):
         return list(self.backbone.parameters())
 
     def class_layers(self) -> tuple[str, ...]:
-        """Return the names of the layers with one row per class; raises ConfigError if there are others."""
-        if not self.config.heads.class_agnostic:
-            raise ConfigError(f"{self.config.name}: heads.class_agnostic: expected true for other classes")
+        """Return the names of the layers with one row per class, if boxes and masks are class-agnostic."""
         return ("box_head.logits",)
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:

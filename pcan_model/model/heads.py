@@ -95,6 +95,8 @@ def upsampled_masks(upsample: nn.ConvTranspose2d, mask: nn.Conv2d, x: Tensor) ->
     hidden = functional.conv2d(x, places[..., None, None], upsample.bias.repeat(4)).relu()
     each = torch.eye(4).to(x)[None, :, :, None] * mask.weight[:, None, None, :, 0, 0]  # (K, 4, 4, hidden)
     logits = functional.conv2d(hidden, each.flatten(0, 1).flatten(1)[..., None, None])
+    if not (torch.compiler.is_exporting() or len(x)):  # pixel_shuffle has no gradient without regions
+        return logits.reshape(0, len(mask.weight), 2 * x.shape[2], 2 * x.shape[3])
     return functional.pixel_shuffle(logits, 2) + mask.bias[:, None, None]
 
 

@@ -73,7 +73,6 @@ class YoloxPCAN(PCAN):
 
     def class_layers(self) -> tuple[str, ...]:
         """Return the last class layer of every level; see the base class."""
-        super().class_layers()
         return tuple(f"heads.{i}.classes" for i in range(len(self.heads)))
 
     def complete(self, levels: list[Tensor]) -> list[Tensor]:

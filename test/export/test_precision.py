@@ -20,7 +20,7 @@ from pcan_model.core.config import ConfigError
 from pcan_model.core.engine import CameraFormat
 from pcan_model.export import model_folder as room
 from pcan_model.export import precision as rounding
-from pcan_model.export.fp16 import HEAVY
+from pcan_model.export.fp16 import layers
 from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
 from pcan_model.inference.manifest import ModelFiles
@@ -39,7 +39,8 @@ def test_for_tensorrt_heavy_layers_compute_in_16_bits_what_8_leave(
     graph = shape_inference.infer_shapes(onnx.load(folder / f"{name}.onnx")).graph
     types = {v.name: v.type.tensor_type.elem_type for v in graph.value_info}
     types |= {t.name: t.data_type for t in graph.initializer}
-    heavy = [node for node in graph.node if node.op_type in HEAVY]
+    own = layers(graph)
+    heavy = [node for node in graph.node if node.output[0] in own]
     assert len(heavy) >= 4
     for node in heavy:
         assert {types[i] for i in node.input if i} == {TensorProto.FLOAT16}, node.name
@@ -63,7 +64,8 @@ def test_images_without_objects_are_no_calibration(tmp_path: Path, monkeypatch: 
 def test_every_graph_for_cameras_is_in_8_bits(two_cameras_int8: Path, name: str) -> None:
     graph = onnx.load(two_cameras_int8 / f"{name}.onnx").graph
     made = {output: node for node in graph.node for output in node.output}
-    heavy = [node for node in graph.node if node.op_type in HEAVY]
+    own = layers(graph)
+    heavy = [node for node in graph.node if node.output[0] in own]
     assert len(heavy) >= 4
     for node in heavy:
         assert [made[i].op_type for i in node.input[:2]] == ["DequantizeLinear"] * 2, node.name
@@ -84,7 +86,8 @@ def scales(graph: onnx.GraphProto) -> dict[str, set[float]]:
     made = {output: node for node in graph.node for output in node.output}
     values = {t.name: t for t in graph.initializer}
     found: dict[str, set[float]] = {}
-    for node in (node for node in graph.node if node.op_type == "Conv"):
+    own = layers(graph)
+    for node in (node for node in graph.node if node.op_type == "Conv" and node.output[0] in own):
         parameter = made[node.input[1]].input[0].partition(".weight")[0]
         scale = numpy_helper.to_array(values[made[node.input[0]].input[1]])
         found.setdefault(parameter, set()).add(float(scale))

@@ -55,7 +55,7 @@ def test_a_camera_that_has_seen_nothing_has_an_empty_memory(engine: TorchEngine)
 
 def test_detections_are_without_padding_and_say_their_rows(engine: TorchEngine) -> None:
     found, features = engine.detect(image(), engine.start())
-    assert 0 < len(found) < D and features.features[1].shape == (D, 4)
+    assert 0 < len(found) < D and features.features[4].shape == (D, 4), "boxes, behind four levels"
     assert (found.scores > 0.65).all()
     assert found.rows.tolist() == list(range(len(found)))
     kinds = {f.name: getattr(found, f.name).dtype for f in fields(found)}

@@ -22,6 +22,7 @@ from support.squares import export_squares, pixels
 from visualization_msgs.msg import ImageMarker
 
 from pcan_model.core.structures import EMPTY_MASK, Mask, TrackedInstance, Tracks, TrackState
+from pcan_model.tracking.pace import Pace
 from pcan_ros.node import outputs
 from pcan_ros.node.outputs import KINDS, Outputs, message_type, missing_packages
 from pcan_ros.node.outputs_foxglove import to_annotations
@@ -141,7 +142,7 @@ def test_an_error_in_one_output_does_not_affect_the_others(monkeypatch: pytest.M
     monkeypatch.setattr(outputs, "OUTPUTS", (outputs.Output("overlay", "sensor_msgs/Image", broken),))
     node: Any = Node(said)
     camera = Outputs(node, "~", CLASSES, Throttle())
-    result: Any = FrameResult(0, HEADER, np.zeros((9, 9, 3), np.uint8), tracks(SQUARE), 0.0, 0.0, 0.0)
+    result: Any = FrameResult(0, HEADER, np.zeros((9, 9, 3), np.uint8), tracks(SQUARE), 0.0, 0.0, 0.0, Pace())
     camera.publish_others(camera.publish_tracks(result, Settings()))
     assert len(said) == 1 and said[0].startswith("~/overlay: not created: AttributeError('another version")
     assert node.sent["~/tracks"] and "~/overlay" not in node.sent

@@ -15,7 +15,13 @@ from pycocotools import mask as coco
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGES = sorted([*(ROOT / "msg").glob("*.msg"), *(ROOT / "srv").glob("*.srv")])
-OPTIONAL = {"vision_msgs", "foxglove_msgs", "tier4_perception_msgs", "autoware_perception_msgs"}
+OPTIONAL = {
+    "autoware_perception_msgs",
+    "foxglove_msgs",
+    "tf2_msgs",
+    "tier4_perception_msgs",
+    "vision_msgs",
+}
 NONE, RLE_COCO, BITMAP, MONO8 = range(4)
 
 DECODER = """
@@ -139,8 +145,15 @@ def test_fastdds_profile_shares_16_mib_and_keeps_udp() -> None:
 
 def test_every_requirement_is_pinned_once_per_machine() -> None:
     files = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
-    lines = [line for line in files.pop("pins").splitlines() if line and not line.startswith("#")]
+    jazzy, shared = pins(files.pop("jazzy-pins")), pins(files.pop("pins"))
+    wanted = {name: {re.split("[<>=]", line)[0] for line in text.split()} for name, text in files.items()}
+    others = {name for name in shared if not name.startswith("ros-")}
+    assert wanted.pop("jazzy") <= jazzy | others
+    assert set().union(*wanted.values()) <= shared
+
+
+def pins(text: str) -> set[str]:
+    """Return the names in a file of pins, after a check that each is pinned once."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert len(lines) == len(set(lines)) and all("==" in line for line in lines)
-    pinned = {line.split("==")[0] for line in lines}
-    wanted = {re.split("[<>=]", line)[0] for text in files.values() for line in text.split()}
-    assert wanted <= pinned
+    return {line.split("==")[0] for line in lines}
