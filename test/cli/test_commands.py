@@ -33,7 +33,7 @@ def start(program: str, words: list[str], without: tuple[str, ...]) -> subproces
 
 
 def test_pyproject_names_the_main_of_every_command() -> None:
-    assert len(COMMANDS) == 12 and "pcan-train" in COMMANDS
+    assert len(COMMANDS) == 14 and "pcan-train" in COMMANDS
 
 
 @pytest.mark.parametrize("program", list(COMMANDS))

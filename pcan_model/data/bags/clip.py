@@ -32,22 +32,27 @@ class BagClip(Clip):
     """
 
     def __init__(
-        self, path: Path, *, topic: str = "", truth: str = "/ground_truth", names: Sequence[str] = CLASSES
+        self,
+        path: Path,
+        *,
+        topic: str = "",
+        ground_truth: str = "/ground_truth",
+        names: Sequence[str] = CLASSES,
     ) -> None:
         self.name = path.stem
         self._path, self._names, self._types = path, names, our_types()
-        self._made = partial(BagClip, path, topic=topic, truth=truth, names=names)
+        self._made = partial(BagClip, path, topic=topic, ground_truth=ground_truth, names=names)
         self._images = ImageBag(path, topic)
         stamps: list[int] = []
-        self._truth: dict[int, bytes] = {}  # serialised messages by stamp
+        self._ground_truth: dict[int, bytes] = {}  # serialised messages by stamp
         with Bag(path) as bag:
-            for stored in bag.messages([self._images.topic, truth]):
+            for stored in bag.messages([self._images.topic, ground_truth]):
                 if stored.connection.topic == self._images.topic:
                     stamps.append(header_stamp(stored.raw))
                 elif stored.connection.msgtype == TRACKS:
-                    self._truth[header_stamp(stored.raw)] = stored.raw
+                    self._ground_truth[header_stamp(stored.raw)] = stored.raw
         self._stamps = tuple(stamps)
-        self.labelled = bool(self._truth)
+        self.labelled = bool(self._ground_truth)
         steps = [b - a for a, b in pairwise(stamps) if b > a]
         self._timed = bool(steps)
         self.rate = 1e9 / median(steps) if steps else FALLBACK
@@ -72,10 +77,10 @@ class BagClip(Clip):
             image = decode(record.message)
         except BadImage as error:
             raise DataError(self._path, f"frame {index}", "an image", error) from error
-        if record.stamp not in self._truth:
+        if record.stamp not in self._ground_truth:
             frame = self._frame(index, image)
             return replace(frame, labels=frame.objects()) if self.labelled else frame
-        message = self._types.deserialize_cdr(self._truth[record.stamp], TRACKS)
+        message = self._types.deserialize_cdr(self._ground_truth[record.stamp], TRACKS)
         if (message.image_height, message.image_width) != image.shape[:2]:
             size = f"{message.image_width}x{message.image_height}"
             raise DataError(self._path, f"frame {index}: ground truth", "the size of its image", size)

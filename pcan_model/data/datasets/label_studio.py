@@ -28,7 +28,7 @@ def matches(root: Path) -> bool:
 def read_set(root: Path, names: Sequence[str], on_error: OnError) -> list[Clip]:
     """Open a folder as one clip: the frames of its video, or the images of its tasks in natural order.
 
-    Images without a task are left out, since nobody has said that they are empty.
+    Images without a task are left out, since it is unknown whether they are empty.
     """
     file = root / ANNOTATIONS
     tasks = read_tasks(file, names, on_error)

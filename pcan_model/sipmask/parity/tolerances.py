@@ -1,6 +1,6 @@
 """How far from the recorded numbers is the same: about ten times what rounding does.
 
-Absolute but where `relative` is said; arrays that are compared without a tolerance are equal.
+Absolute unless marked `relative`; arrays that are compared without a tolerance are equal.
 """
 
 STAGES = 2e-4  # C2 to C5, whose values reach 29
