@@ -88,7 +88,8 @@ def scales(graph: onnx.GraphProto) -> dict[str, set[float]]:
     found: dict[str, set[float]] = {}
     own = layers(graph)
     for node in (node for node in graph.node if node.op_type == "Conv" and node.output[0] in own):
-        parameter = made[node.input[1]].input[0].partition(".weight")[0]
+        name = made[node.input[1]].input[0]
+        parameter = name.partition(".weight")[0] if ".weight" in name else "rearranged"  # of the mask head
         scale = numpy_helper.to_array(values[made[node.input[0]].input[1]])
         found.setdefault(parameter, set()).add(float(scale))
     return found
