@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pcan_model.cli.evaluate import main
 from pcan_model.inference.torch_engine import TorchEngine
 
