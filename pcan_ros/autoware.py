@@ -14,9 +14,8 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from pcan_model.cli.run import run
 from pcan_model.core.errors import UserError
-from pcan_ros.node.stop_signals import StopSignals
+from pcan_ros.node.program import run_program
 
 PROGRAM = "pcan_autoware"
 LABELS = {  # class of the model: label of autoware_perception_msgs/ObjectClassification; others are UNKNOWN
@@ -123,24 +122,7 @@ def _pixels(start: float, length: float, size: int) -> tuple[int, int]:
 
 def main() -> int:
     """Run the bridge until it is stopped; returns the exit code."""
-    stop = StopSignals()
-    return run(PROGRAM, lambda _: _run(stop))
-
-
-def _run(stop: StopSignals) -> int:
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-    from rclpy.utilities import remove_ros_args
-
-    from pcan_ros.node.spin import spin
-
-    _parser().parse_args(remove_ros_args()[1:])
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        spin(make_bridge(), stop)
-    finally:
-        rclpy.try_shutdown()
-    return 0
+    return run_program(_parser(), make_bridge)
 
 
 def make_bridge(**options: Any) -> Any:

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
-from pcan_model.cli.run import run
-from pcan_ros.node.stop_signals import StopSignals
+from pcan_ros.node.program import run_program
 
 PROGRAM = "pcan_lifter"
 
 
 def main() -> int:
     """Run the node until it is stopped; returns the exit code."""
-    stop = StopSignals()
-    return run(PROGRAM, lambda _: _run(stop))
+    return run_program(_parser(), _make)
 
 
-def _run(stop: StopSignals) -> int:
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-    from rclpy.utilities import remove_ros_args
-
+def _make() -> Any:
     from pcan_ros.lifter.node import LifterNode
-    from pcan_ros.node.spin import spin
 
-    _parser().parse_args(remove_ros_args()[1:])
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        spin(LifterNode(), stop)
-    finally:
-        rclpy.try_shutdown()
-    return 0
+    return LifterNode()
 
 
 def _parser() -> argparse.ArgumentParser:
