@@ -24,7 +24,7 @@ from pcan_model.export.calibration import STRETCH, Samples, calibration_clips, r
 from pcan_model.export.fp16 import layers
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
-from pcan_model.export.quantise import LAYERS
+from pcan_model.export.quantise import LAYERS, SMALLEST, raise_scales
 from pcan_model.export.track_agreement import track_agreement
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
@@ -55,6 +55,20 @@ def graph(folder: Path, name: str) -> onnx.GraphProto:
 
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in graph.node for output in node.output}
+
+
+def test_the_scale_of_an_input_that_was_always_zero_is_one_that_16_bits_hold() -> None:
+    steps = [
+        onnx.helper.make_node("QuantizeLinear", ["x", scale], [f"q{scale}"]) for scale in ("small", "usual")
+    ]
+    scales = [
+        onnx.numpy_helper.from_array(np.float32(value), name)
+        for name, value in (("small", 0.0), ("usual", 0.5), ("other", 0.0))
+    ]
+    model = onnx.helper.make_model(onnx.helper.make_graph(steps, "g", [], [], scales))
+    raise_scales(model)
+    kept = {each.name: float(onnx.numpy_helper.to_array(each)) for each in model.graph.initializer}
+    assert kept == {"small": SMALLEST, "usual": 0.5, "other": 0.0} and np.float16(SMALLEST) == SMALLEST
 
 
 @pytest.mark.parametrize("name", GRAPHS)
