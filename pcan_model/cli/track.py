@@ -27,8 +27,9 @@ from pcan_model.data.files import FileClip
 from pcan_model.data.footage import Footage, open_footage
 from pcan_model.data.live import LiveStream
 from pcan_model.evaluation.predictions import images_of
+from pcan_model.evaluation.recording import Recording, Write
 from pcan_model.evaluation.submission import times_of
-from pcan_model.evaluation.track_files import TRACK_FILES, Recording, Target, Write, read_target, write_tracks
+from pcan_model.evaluation.track_files import TRACK_FILES, Target, read_target, write_tracks
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.lifting.ground_plane import FlatRoad
