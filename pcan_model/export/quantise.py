@@ -61,16 +61,24 @@ def check_quantiser() -> None:
 
 
 def quantise(
-    path: Path, precision: str, samples: Sequence[CalibrationSample], progress: Progress = lambda: None
+    path: Path,
+    precision: str,
+    samples: Sequence[CalibrationSample],
+    progress: Progress = lambda: None,
+    *,
+    stem: int = 0,
 ) -> None:
     """Quantise the heavy layers of a graph with its own weights to 8 bits, in place.
 
     precision  a key of LAYERS
     samples    calibration samples, from which the scales of activations are computed
+    stem       number of first heavy layers that are not quantised
     """
     run, graph = _modelopt(), onnx.load(path).graph
     heavy = layers(graph)
-    computed = [n.name for n in graph.node if n.op_type in LAYERS["int8"] and n.output[0] not in heavy]
+    candidates = [n for n in graph.node if n.op_type in LAYERS["int8"]]
+    quantised = [n for n in candidates if n.output[0] in heavy][stem:]
+    left = [n.name for n in candidates if n not in quantised]
     with redirect_stdout(io.StringIO()):  # verbose
         run(
             str(path),
@@ -79,7 +87,7 @@ def quantise(
             calibration_method="max",  # entropy is slower and tracks no better
             calibration_eps=["cpu"],
             op_types_to_quantize=list(LAYERS[precision]),
-            nodes_to_exclude=[f"^{re.escape(name)}$" for name in computed],
+            nodes_to_exclude=[f"^{re.escape(name)}$" for name in left],
             high_precision_dtype="fp32",
             dq_only=True,  # store weights in 8 bits instead of quantising them when loaded
             enable_gemv_detection_for_trt=False,

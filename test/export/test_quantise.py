@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from pcan_model.export.fp16 import layers
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS, SMALLEST, raise_scales
-from pcan_model.export.track_agreement import track_agreement
+from pcan_model.export.track_agreement import TrackAgreement, track_agreement
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model import checkpoint
@@ -221,6 +222,25 @@ def test_another_size_is_exported_and_a_bad_one_refused(
         assert command.main([*words, size, "160"]) == 2
         assert message in capsys.readouterr().err
     assert sizes == [(96, 160)]
+
+
+@pytest.mark.parametrize(("common", "refused"), [(4, True), (5, False)])
+def test_a_graph_that_loses_most_objects_is_refused_and_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sparse_net: PCAN, common: int, refused: bool
+) -> None:
+    def write(net: PCAN, out: Path, options: ExportOptions, **_: object) -> Path:
+        out.mkdir()
+        return out
+
+    ious = (1.0,) * common
+    monkeypatch.setattr(checkpoint_export, "export", write)
+    monkeypatch.setattr(checkpoint_export, "_network", lambda *_: (sparse_net, {}))
+    monkeypatch.setattr(checkpoint_export, "clip_agreement", lambda *_: TrackAgreement(10, 0, ious, ious))
+    out, options = tmp_path / "model", ExportOptions(precision="int8")
+    lines = checkpoint_export.export_checkpoint(out, options, config="any")
+    with pytest.raises(ConfigError, match=r"50% of the objects.* got 4 of 10") if refused else nullcontext():
+        assert "5 of 10 objects" in next(lines)
+    assert out.exists() != refused
 
 
 def test_agreement_counts_matched_objects() -> None:
