@@ -115,10 +115,9 @@ def _convert(options: ConvertOptions) -> int:
 
 
 def _rank(options: RankDataOptions) -> int:
-    clips = options.open()
-    print(table(rank_clips(clips, options)))
-    print(f"written: {options.out}")
-    return _report_problems(clips)
+    chosen, problems = rank_clips(options.open(), options)
+    print(f"{table(chosen)}\nwritten: {options.out}")
+    return report_problems("pcan-data", problems)
 
 
 def _report_problems(clips: Sequence[Clip]) -> int:

@@ -24,6 +24,8 @@ INSTALL = {  # how to install a missing package; those of requirements/runtime.t
     "trackeval": "pip install scipy && pip install --no-deps trackeval==1.3.0",
     "modelopt": "`make env` in a checkout, or requirements/quantize.txt and requirements/quantize-nodeps.txt",
     "openvino": "pip install 'pcan_ros[openvino]'",
+    "ray": "pip install 'pcan_ros[fleet]'",
+    "fsspec": "pip install 'pcan_ros[storage]'",
     "tensorrt": "pip install 'pcan_ros[tensorrt]'",
     "tensorrt_rtx": "pip install 'pcan_ros[tensorrt-rtx]'",
     "rclpy": ROS,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pcan_model.cli.rank import RankOptions
 from pcan_model.core.fields import about, setting
+from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.bags.scene_messages import DepthEncoding
 from pcan_model.data.registry import FORMATS
 from pcan_model.inference.backends import BACKENDS
@@ -54,16 +55,16 @@ class ShowOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
+class LabelOptions(WorkerOptions):
     """Options of `pcan-bag label`."""
 
-    bag: Path = field(metadata=about("rosbag2 with images; may be damaged"))
-    out: Path = field(metadata=about("bag to write"))
+    bags: tuple[Path, ...] = field(metadata=about("rosbag2 with images; may be damaged"))
+    out: Path = field(metadata=about("bag to write; for several, a folder of bags"))
     topics: tuple[str, ...] = setting((), "image topics; default: the most likely camera topic")
     model: Path | None = setting(None, "folder of an exported model; default: models/pcan_street")
     size: str = setting(LARGEST, DESCRIPTION)
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
-    threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
+    threads: int = setting(0, "CPU threads, 0 for one per core, or one in each of several workers", low=0)
     storage: Storage = setting("mcap", "storage plugin of rosbag2")
     prefix: str = setting("/pcan_tracker", "prefix of the new topics")
     raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
@@ -74,5 +75,5 @@ class LabelOptions:
 class RankBagOptions(RankOptions):
     """Options of `pcan-bag rank`."""
 
-    bag: Path = field(metadata=about("rosbag2 with images"))
+    bags: tuple[Path, ...] = field(metadata=about("rosbag2 with images"))
     topic: str = setting("", "image topic; default: the most likely camera topic")
