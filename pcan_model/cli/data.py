@@ -55,7 +55,7 @@ class DataOptions:
 class ShowOptions(DataOptions):
     """The clips to draw, and the image to write."""
 
-    out: Path = setting(Path("sheet.png"), "image to write")
+    out: Path = setting(Path("sheet.png"), "image to write", writes=True)
     frames: int = setting(SHEET, "number of frames, evenly spaced", low=1)
 
 
@@ -64,7 +64,7 @@ class ConvertOptions(DataOptions):
     """The clips to convert, and the target format."""
 
     to: str = field(metadata=about("format to write", choices=TARGETS))
-    out: Path = field(metadata=about("folder to write; must not exist"))
+    out: Path = field(metadata=about("folder to write; must not exist", writes=True))
     out_split: str = setting("train", "split to write")
 
 

@@ -39,10 +39,16 @@ class RankOptions(WorkerOptions):
 
     model: str = setting("street", "street, street_tiny, folder of an exported model, or hf://OWNER/NAME")
     count: int = setting(20, "frames to choose", low=1)
-    out: Path = setting(Path("ranked.json"), "file to write: all frames with their signals, and the chosen")
-    sheet: Path | None = setting(None, "contact sheet of the chosen frames with their tracks (PNG) to write")
+    out: Path = setting(
+        Path("ranked.json"), "file to write: all frames with their signals, and the chosen", writes=True
+    )
+    sheet: Path | None = setting(
+        None, "contact sheet of the chosen frames with their tracks (PNG) to write", writes=True
+    )
     cvat: Path | None = setting(
-        None, "new folder for the chosen images with their tracks, to be corrected in CVAT (video 1.1)"
+        None,
+        "new folder for the chosen images with their tracks, to be corrected in CVAT (video 1.1)",
+        writes=True,
     )
     size: str = setting("", DESCRIPTION)
     other_size: str = setting(

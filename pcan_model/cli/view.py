@@ -37,7 +37,7 @@ class ViewOptions:
 
     runs: tuple[Path, ...] = field(metadata=about("one run, or two to compare"))
     data: Path = field(metadata=about("data set, video or folder of images that was tracked"))
-    out: Path = setting(Path("view"), "folder to write; must not exist")
+    out: Path = setting(Path("view"), "folder to write; must not exist", writes=True)
     format: str = setting("auto", "format of the data set", choices=("auto", *FORMATS))
     split: str | None = setting(None, "split of the data set, such as val (default: all)")
     width: int = setting(960, "largest width of the written images", unit="pixels", low=16)

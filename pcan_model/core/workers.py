@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pcan_model.core.errors import UserError
 from pcan_model.core.fields import setting
+from pcan_model.core.storage import fetch, fetched
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,14 +84,19 @@ def _by_ray(
         pending: dict[Any, Item] = {}
         while True:
             room = int(ray.cluster_resources().get("CPU", 1)) // cpus + WAITING - len(pending)
-            pending |= {remote.remote(shared, item): item for item in islice(waiting, max(0, room))}
+            pending |= {
+                remote.remote(shared, fetched(), item): item for item in islice(waiting, max(0, room))
+            }
             if not pending:
                 return
             (done,), _ = ray.wait(list(pending))
             yield pending.pop(done), _result(ray, done)
 
 
-def _call(work: Callable[[Item], Result], item: Item) -> Result:
+def _call(work: Callable[[Item], Result], addresses: Sequence[str], item: Item) -> Result:
+    """Work on an item, on a machine that may not have the files yet that the driver has downloaded."""
+    for address in addresses:
+        fetch(address)
     return work(item)
 
 

@@ -35,7 +35,7 @@ class EvaluateOptions(WorkerOptions):
     )
     shard: Shard = field(default_factory=Shard)  # part of the clips
     merge: tuple[Path, ...] = setting((), "also use the predictions of these runs")
-    out: Path | None = setting(None, "folder for report.html, report.json and the predictions")
+    out: Path | None = setting(None, "folder for report.html, report.json and the predictions", writes=True)
     submit: str | None = setting(
         None, "also write result files in this format, to OUT/<format>", choices=SUBMISSIONS
     )

@@ -22,7 +22,7 @@ class MakeOptions:
     """Options of `pcan-bag make`."""
 
     source: Path = field(metadata=about("data set, video, or folder of images"))
-    out: Path = field(metadata=about("bag to write; for several clips, a folder of bags"))
+    out: Path = field(metadata=about("bag to write; for several clips, a folder of bags", writes=True))
     format: str = setting(
         "auto", "format of the data set; auto: recognised by its files", choices=("auto", *FORMATS)
     )
@@ -48,8 +48,8 @@ class ShowOptions:
     """Options of `pcan-bag show`."""
 
     bag: Path = field(metadata=about("rosbag2 folder, or one of its files; may be damaged"))
-    json: Path | None = setting(None, "also write the report as JSON")
-    sheet: Path | None = setting(None, "contact sheet to write: images with their tracks")
+    json: Path | None = setting(None, "also write the report as JSON", writes=True)
+    sheet: Path | None = setting(None, "contact sheet to write: images with their tracks", writes=True)
     topic: str = setting("", "image topic of the contact sheet; default: the most likely camera topic")
     tracks: str = setting("", "track topic of the contact sheet; default: the one that matches most images")
 
@@ -59,7 +59,7 @@ class LabelOptions(WorkerOptions):
     """Options of `pcan-bag label`."""
 
     bags: tuple[Path, ...] = field(metadata=about("rosbag2 with images; may be damaged"))
-    out: Path = field(metadata=about("bag to write; for several, a folder of bags"))
+    out: Path = field(metadata=about("bag to write; for several, a folder of bags", writes=True))
     topics: tuple[str, ...] = setting((), "image topics; default: the most likely camera topic")
     model: Path | None = setting(None, "folder of an exported model; default: models/pcan_street")
     size: str = setting(LARGEST, DESCRIPTION)
