@@ -52,7 +52,7 @@ def jobs_of(options: LabelOptions) -> list[LabelJob]:
     """Return a job for each bag: several are written into a folder, under their own names."""
     if len(options.bags) == 1:
         return [LabelJob(options.bags[0], options.out)]
-    names = [bag.resolve().stem for bag in options.bags]
+    names = [bag.resolve().name if bag.is_dir() else bag.stem for bag in options.bags]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BagError(f"{options.out}: expected bags of different names, got several of {twice[:5]}")
     return [LabelJob(bag, options.out / name) for bag, name in zip(options.bags, names, strict=True)]
