@@ -64,6 +64,8 @@ def fetch(address: str) -> Path:
         if not found:
             raise StorageError(f"{address}: expected a file or a folder, got nothing there")
         files = {_below(name, path): info for name, info in sorted(found.items())}
+        if len(files) > 1:
+            files.pop("", None)  # the empty file that some tools write for a folder
         folder = _cache() / _digest(address, files)
         if not folder.exists():
             with atomic_folder(folder) as partial:
@@ -106,21 +108,22 @@ _staged: dict[str, Path] = {}
 
 def staged(address: str) -> Path:
     """Return a local path to write to; `uploads` uploads what is there."""
-    folder = Path(tempfile.mkdtemp(prefix="pcan_upload_"))
-    return _staged.setdefault(address, folder / PurePosixPath(address).name)
+    if address not in _staged:
+        _staged[address] = Path(tempfile.mkdtemp(prefix="pcan_upload_")) / PurePosixPath(address).name
+    return _staged[address]
 
 
 @contextmanager
 def uploads() -> Iterator[None]:
     """Upload on success what the block has written to staged paths, and remove the local copy.
 
-    If the upload fails, the local copy is kept and named.
+    If the upload fails, the local copy is kept and named. Raises StorageError, also if there is nothing to
+    upload, such as what a worker has written on another machine.
     """
     try:
         yield
         for address, path in _staged.items():
-            if path.exists():
-                _upload_or_keep(path, address)
+            _upload_or_keep(path, address)
     finally:
         for path in _staged.values():
             shutil.rmtree(path.parent, ignore_errors=True)
@@ -128,6 +131,8 @@ def uploads() -> Iterator[None]:
 
 
 def _upload_or_keep(path: Path, address: str) -> None:
+    if not path.exists():
+        raise StorageError(f"{address}: expected a file or folder to upload, got none on this machine")
     try:
         upload(path, address)
     except StorageError as error:

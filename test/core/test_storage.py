@@ -144,6 +144,12 @@ def test_a_command_reads_and_writes_elsewhere(
     assert [len(clip) for clip in open_clips("memory://bucket/drive")] == [FRAMES]
 
 
+def test_what_was_not_written_here_is_an_error() -> None:
+    expected = "memory://bucket/out: expected a file or folder to upload, got none on this machine"
+    with pytest.raises(StorageError, match=expected), storage.uploads():
+        assert storage.staged("memory://bucket/out") == storage.staged("memory://bucket/out")
+
+
 def test_a_command_that_fails_uploads_nothing(elsewhere: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert data.main(["show", str(tmp_path / "empty"), "--out", "memory://bucket/sheet.png"]) == 2
