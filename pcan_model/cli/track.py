@@ -66,10 +66,10 @@ class TrackOptions:
         "", "where objects are tracked: corners in pixels such as '0,600 1280,600 1280,720', or an image"
     )
     ignore: str = setting("", "where nothing is tracked, in the same form")
-    out: Path = setting(Path("tracks.mp4"), "video to write")
+    out: Path = setting(Path("tracks.mp4"), "video to write", writes=True)
     video: bool = setting(True, "write the video")
-    sheet: Path | None = setting(None, "contact sheet (PNG) to write")
-    write: tuple[str, ...] = setting((), "tracks to write, FORMAT:PATH")
+    sheet: Path | None = setting(None, "contact sheet (PNG) to write", writes=True)
+    write: tuple[str, ...] = setting((), "tracks to write, FORMAT:PATH", writes=True)
     show: bool = setting(False, "show the tracks in a window during tracking")
     birds_eye: bool = setting(
         False, "draw the objects from above beside the images: by the depth of a drive, else by a flat road"

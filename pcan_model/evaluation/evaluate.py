@@ -103,7 +103,7 @@ def _evaluate(
         replace(setup, rate=0.0), tuple(clips), folder, weights_hash(setup), config,
         elsewhere=options.merge, open_setup=open_setup,
     )  # fmt: skip
-    reused = run.complete(predictor, options.jobs)
+    reused = run.complete(predictor, options)
     classes = config.classes
     counted = classes, COUNTED.get(layout)
     summary = summarise(run.predictions(), *counted)
