@@ -35,7 +35,7 @@ help: ## this text
 demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
 	@$(ENVIRONMENT) runtime ros $(filter openvino,$(BACKEND))
 	@$(MAKE) --no-print-directory build
-	@source tools/env.sh && python -m pcan_ros.demo --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
+	@source tools/env.sh && python -m pcan_ros.demo --birds-eye --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DATA),--data "$(DATA)") $(if $(BACKEND),--backend "$(BACKEND)")
 
 test: env ## the whole test suite, with real nodes over real DDS
