@@ -202,9 +202,11 @@ def main() -> None:
 
 ROWS = (  # name, by the image, by odometry, with measured depth
     ("nothing", False, False, False),
+    ("visual odometry", False, True, False),
+    ("visual odometry, lidar depth", False, True, True),
     ("the image", True, False, False),
-    ("visual odometry", True, True, False),
-    ("visual odometry, lidar depth", True, True, True),
+    ("the image, visual odometry", True, True, False),
+    ("the image, visual odometry, lidar depth", True, True, True),
 )
 
 
