@@ -36,7 +36,7 @@ from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracking.tracker import Tracker
 
 FIRST = 230_000  # seeds of the drives
-DRIVES = {5: 12, 30: 4}  # frames a second: number of drives
+DRIVES = {5: 12, 30: 12}  # frames a second: number of drives
 SWING = 0.35  # radians per second
 HEIGHT, WIDTH, SECONDS = 384, 640, 6.0
 DROPPED, JITTER = 0.1, 0.03  # share of the detections; of their side

@@ -4,7 +4,8 @@
 
 The drive has no labels, so the script draws for each row a video and a sheet: ids, and the boxes by the lidar
 from above. The odometry is visual: corners with the depth of the lidar, followed by optical flow, and PnP
-with RANSAC. It prints the number of tracks and their median length, which switches shorten.
+with RANSAC. It prints the number of tracks and their median length, which switches shorten. --turn RADIANS
+turns the camera to and fro about its centre by cutting 800 columns out of the images, as far as they reach.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ VELO_TO_CAMERA = Pose(
     ),
     np.array([-0.004069766, -0.07631618, -0.2717806]),
 )
+NARROW, PERIOD = 800, 2.5  # columns, and seconds to and fro, of a camera that is turned
 NEAR = 3.0  # pixels; a corner has the depth of the nearest lidar point within
 
 
@@ -77,9 +79,8 @@ def motion(before: RgbImage, now: RgbImage, points: Floats, camera: Pinhole) -> 
     places, owners = _nearest(corners.reshape(-1, 2)[kept], pixels)
     ahead = moved.reshape(-1, 2)[kept][places]
     known = camera.points(*corners.reshape(-1, 2)[kept][places].T, points[owners, 2])
-    matrix = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
     found, turn, shift, inside = cv2.solvePnPRansac(
-        known, ahead.astype(np.float64), matrix, None, reprojectionError=1.0, iterationsCount=300
+        known, ahead.astype(np.float64), _matrix(camera), None, reprojectionError=1.0, iterationsCount=300
     )
     if not found or inside is None or len(inside) < 30:
         return None
@@ -102,6 +103,27 @@ def odometry(images: Sequence[RgbImage], clouds: Sequence[Floats], camera: Pinho
         step = motion(before, now, cloud, camera) or step
         poses.append(poses[-1] @ step.inverse())
     return poses
+
+
+def turned(
+    images: Sequence[RgbImage], clouds: Sequence[Floats], poses: Sequence[Pose], camera: Pinhole, swing: float
+) -> tuple[list[RgbImage], list[Floats], list[Pose], Pinhole]:
+    """Return what a camera sees that is turned to and fro by up to `swing` radians."""
+    narrow = replace(camera, width=NARROW, cx=NARROW / 2)
+    yaws = [swing * np.sin(2 * np.pi * k / RATE / PERIOD) for k in range(len(images))]
+    turns = [cast(Floats, cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0]) for yaw in yaws]
+    cuts = [_matrix(narrow) @ turn.T @ np.linalg.inv(_matrix(camera)) for turn in turns]
+    seen = [
+        np.asarray(cv2.warpPerspective(image, cut, (NARROW, camera.height)), np.uint8)
+        for image, cut in zip(images, cuts, strict=True)
+    ]
+    ahead = [cloud @ turn for cloud, turn in zip(clouds, turns, strict=True)]
+    places = [pose @ Pose(turn, np.zeros(3)) for pose, turn in zip(poses, turns, strict=True)]
+    return seen, [cloud[cloud[:, 2] > 1.0] for cloud in ahead], places, narrow
+
+
+def _matrix(camera: Pinhole) -> Floats:
+    return np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
 
 
 def tracked(tracker: Tracker, frames: Sequence[Frame]) -> Iterator[Tracks]:
@@ -151,6 +173,8 @@ def main() -> None:
     print(
         f"speed by visual odometry: {ways[:5].mean():.1f} m/s at first, {ways[-5:].mean():.1f} m/s at the end"
     )
+    if options.turn:
+        images, clouds, poses, camera = turned(images, clouds, poses, camera, options.turn)
     engine = open_engine(default_model(), EngineOptions(size=options.size, threads=1)).engine
     options.out.mkdir(parents=True, exist_ok=True)
     print("| rate | camera motion by | tracks | median age, s |\n|---|---|---|---|")
@@ -178,9 +202,11 @@ def main() -> None:
 
 ROWS = (  # name, by the image, by odometry, with measured depth
     ("nothing", False, False, False),
+    ("visual odometry", False, True, False),
+    ("visual odometry, lidar depth", False, True, True),
     ("the image", True, False, False),
-    ("visual odometry", True, True, False),
-    ("visual odometry, lidar depth", True, True, True),
+    ("the image, visual odometry", True, True, False),
+    ("the image, visual odometry, lidar depth", True, True, True),
 )
 
 
@@ -191,6 +217,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lidar", type=Path, required=True, help="folder of the scans, .bin")
     parser.add_argument("--out", type=Path, required=True, help="folder for videos and sheets")
     parser.add_argument("--size", default="", help="input size of the model")
+    parser.add_argument("--turn", type=float, default=0.0, help="turn the camera by up to these radians")
     parser.add_argument("--frames", type=int, default=None, help="only the first frames")
     return parser.parse_args()
 

@@ -59,64 +59,75 @@ def cpu_seconds(process: NodeProcess) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def play(messages: Sequence[StoredMessage], client: Client, rate: float, alive: Callable[[], bool]) -> None:
-    """Publish messages at their pace times a rate, from times in nanoseconds."""
-    publishers = {}
-    for each in messages:
-        topic, kind = each.connection.topic, each.connection.msgtype
-        if topic not in publishers:
-            quality = QoSProfile(depth=20)
-            if topic == "/tf_static":
-                quality.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
-            publishers[topic] = client.node.create_publisher(message_class(kind), topic, quality)
-    client.wait(lambda: publishers["/camera/image"].get_subscription_count(), START, alive)
-    client.idle(REST)
-    begin, first = time.monotonic(), messages[0].time
-    for each in messages:
-        client.idle(max(0.0, begin + (each.time - first) * 1e-9 / rate - time.monotonic()))
-        publishers[each.connection.topic].publish(each.raw)
-    client.idle(REST)
+class Playback:
+    """Publishes the messages of a bag, and keeps what comes back with its time in the bag."""
+
+    def __init__(self, messages: Sequence[StoredMessage], client: Client, rate: float) -> None:
+        """Create publishers and subscriptions; `rate` is a multiple of the pace of the bag."""
+        self._messages, self._client, self._rate = messages, client, rate
+        self.received, self._begin = list[Record](), time.monotonic()
+        self._publishers: dict[str, Any] = {}
+        for each in messages:
+            topic, kind = each.connection.topic, each.connection.msgtype
+            if topic not in self._publishers:
+                quality = QoSProfile(depth=20)
+                if topic == "/tf_static":
+                    quality.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
+                self._publishers[topic] = client.node.create_publisher(message_class(kind), topic, quality)
+        for topic, kind in OUTPUTS.items():
+            client.node.create_subscription(
+                message_class(kind), topic, lambda raw, topic=topic: self._keep(topic, raw), 100, raw=True
+            )
+
+    def connect(self, alive: Callable[[], bool]) -> None:
+        """Wait for the two nodes."""
+        node, images = self._client.node, self._publishers["/camera/image"]
+        offered = ("/pcan_tracker/tracks", "/pcan_lifter/points")
+        self._client.wait(
+            lambda: images.get_subscription_count() and all(map(node.count_publishers, offered)), START, alive
+        )
+        self._client.idle(REST)
+
+    def run(self) -> None:
+        """Publish all messages in time."""
+        self.received.clear()
+        self._begin, first = time.monotonic(), self._messages[0].time
+        for each in self._messages:
+            due = self._begin + (each.time - first) * 1e-9 / self._rate
+            self._client.idle(max(0.0, due - time.monotonic()))
+            self._publishers[each.connection.topic].publish(each.raw)
+        self._client.idle(REST)
+
+    def _keep(self, topic: str, raw: bytes) -> None:
+        passed = (time.monotonic() - self._begin) * self._rate
+        self.received.append((topic, self._messages[0].time + round(passed * 1e9), raw))
 
 
 def main() -> None:
     options = _options()
     os.environ.update(profile_settings(os.environ))
     with Bag(options.bag) as bag:
-        messages = [*bag.messages()]
-        types = bag.types()
+        messages, types = [*bag.messages()], bag.types()
     tracker = {
         "model": str(options.model.resolve()), "size": options.size, "threads": 1, "camera_info": "check",
         "odometry_frame": "odom", "cameras": ["/camera/image"], "reliability": "reliable",
     }  # fmt: skip
-    lifter = {"points": options.points, "timeout": 2.0}
-    domain = {"ROS_DOMAIN_ID": str(options.domain)}
-    got, first, begin = list[Record](), messages[0].time, [0.0]
-
-    def keep(topic: str, raw: bytes) -> None:
-        got.append((topic, first + round((time.monotonic() - begin[0]) * 1e9 * options.rate), raw))
-
+    lifter, domain = {"points": options.points, "timeout": 2.0}, {"ROS_DOMAIN_ID": str(options.domain)}
     with (
         NodeProcess(tracker, domain) as tracking,
         NodeProcess(lifter, domain, module="pcan_ros.lifter.start") as lifting,
         Client(image_topic="/unused", domain=options.domain) as client,
     ):
-        for topic, kind in OUTPUTS.items():
-            client.node.create_subscription(
-                message_class(kind), topic, lambda raw, topic=topic: keep(topic, raw), 100, raw=True
-            )
-        alive = lambda: tracking.alive() and lifting.alive()  # noqa: E731
-        ready = lambda: client.node.count_publishers("/pcan_lifter/points")  # noqa: E731
-        client.wait(lambda: ready() and client.node.count_publishers("/pcan_tracker/tracks"), START, alive)
-        client.idle(REST)
-        begin[0], before = time.monotonic(), [cpu_seconds(each) for each in (tracking, lifting)]
-        play(messages, client, options.rate, alive)
-        spent = [cpu_seconds(each) - then for each, then in zip((tracking, lifting), before, strict=True)]
-    length = (messages[-1].time - first) * 1e-9
-    _report(messages, got, spent, length / options.rate)
+        nodes, playback = (tracking, lifting), Playback(messages, client, options.rate)
+        playback.connect(lambda: tracking.alive() and lifting.alive())
+        before = [cpu_seconds(each) for each in nodes]
+        playback.run()
+        spent = [cpu_seconds(each) - then for each, then in zip(nodes, before, strict=True)]
+    _report(messages, playback.received, spent, (messages[-1].time - messages[0].time) * 1e-9 / options.rate)
     if options.record:
         shown = [(m.connection.topic, m.time, m.raw) for m in messages]
         kinds = {m.connection.topic: m.connection.msgtype for m in messages} | OUTPUTS
-        _write(options.record, sorted(shown + got, key=lambda each: each[1]), kinds, types)
+        _write(options.record, sorted(shown + playback.received, key=lambda each: each[1]), kinds, types)
 
 
 def _report(
@@ -127,7 +138,8 @@ def _report(
     print(f"sent: {', '.join(f'{count} {topic}' for topic, count in sent.items())}")
     print(f"received: {', '.join(f'{back[topic]} {topic}' for topic in OUTPUTS)}")
     for name, cpu in zip(("pcan_tracker", "pcan_lifter"), spent, strict=True):
-        print(f"{name}: {100 * cpu / length:.0f} % of a core, {1000 * cpu / images:.0f} ms an image")
+        share = 100 * cpu / length
+        print(f"{name}: {1000 * cpu / images:.0f} ms of processor time an image, {share:.0f} % of a core")
 
 
 def _write(folder: Path, records: Sequence[Record], kinds: dict[str, str], types: Any) -> None:

@@ -53,6 +53,10 @@ class Frame:
         shape, dtype = self.image.shape, self.image.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
             raise ValueError(f"Frame: image: expected (H, W, 3) uint8 with H, W > 0, got {shape} {dtype}")
+        camera = None if self.place is None else self.place.camera
+        if camera is not None and (camera.height, camera.width) != shape[:2]:
+            size = camera.height, camera.width
+            raise ValueError(f"Frame: place: expected a camera of {shape[:2]} like the image, got {size}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

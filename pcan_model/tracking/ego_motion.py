@@ -11,13 +11,13 @@ is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.geometry import Letterbox
-from pcan_model.core.space import Floats
+from pcan_model.core.space import Floats, Pose
 from pcan_model.core.structures import CameraPlace, Detections, Ego, Motion, Track
 from pcan_model.tracking import motion
 from pcan_model.tracking.appearance import cosine
@@ -45,6 +45,10 @@ class EgoMotion:
     now: CameraPlace
     letterbox: Letterbox
     guessed: float = 0.0  # radians, uncertainty of a rotation that was extrapolated
+    relative: Pose = field(init=False)  # of the camera before in the one now
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "relative", self.now.pose.inverse() @ self.before.pose)
 
     def carry(self, numbers: Floats, elapsed: float) -> Carry:
         """Return how a box moves: scaled about the place where it stands.
@@ -52,21 +56,20 @@ class EgoMotion:
         numbers  (4,)  centre x, y, width and height, network pixels
         """
         foot = np.array([[numbers[0], numbers[1] + numbers[3] / 2]], np.float32)
-        pixel = self.letterbox.to_image(foot)[0].astype(np.float64)
+        column, row = self.letterbox.to_image(foot).astype(np.float64).T
+        ray = self.before.camera.points(column, row, np.ones(1))[0]
         known = self._measured_depth(numbers)
-        depth = self._ground_depth(pixel) if known is None else known
+        depth = self._ground_depth(ray) if known is None else known
         unsure = UNSURE if known is None else MEASURED
-        here = self._moved(pixel, depth)
-        if here is None:
-            return Carry(np.eye(2, 3), np.zeros(2))
-        place, scale = here
-        turn = TURN_NOISE * elapsed + self.guessed
-        ends = [self._moved(pixel, depth * factor) or here for factor in (1 - unsure, 1 + unsure)]
-        spread = np.abs(ends[0][0] - ends[1][0]) / 2 + turn * self.now.camera.fx
+        points = self.relative.apply(ray * (depth * np.array([[1.0], [1 - unsure], [1 + unsure]])))
+        if points[0, 2] < NEAREST / 2:
+            return Carry(np.eye(2, 3), np.zeros(2))  # behind the camera
+        place, near, far = self.now.camera.project(np.where(points[:, 2:] < NEAREST / 2, points[:1], points))
+        turn, scale = TURN_NOISE * elapsed + self.guessed, depth / float(points[0, 2])
+        spread = np.abs(near - far) / 2 + turn * self.now.camera.fx
         target = self.letterbox.to_network(place.astype(np.float32)[None])[0]
-        ratio = np.array(self.letterbox.scale)
         matrix = np.concatenate([scale * np.eye(2), (target - scale * foot[0])[:, None]], axis=1)
-        return Carry(matrix, spread * ratio)
+        return Carry(matrix, spread * np.array(self.letterbox.scale))
 
     def _measured_depth(self, numbers: Floats) -> float | None:
         """Return the median depth in the middle of a box; None where too little was measured."""
@@ -78,22 +81,13 @@ class EgoMotion:
         known = inside[np.isfinite(inside) & (inside > 0)]
         return float(np.median(known)) if len(known) >= LEAST_MEASURED else None
 
-    def _ground_depth(self, pixel: Floats) -> float:
-        """Return the depth at which the ray of a pixel meets the ground."""
-        ray = self.before.camera.points(pixel[:1], pixel[1:], np.ones(1))[0]
-        down = -float((self.before.pose.rotation @ ray)[2])
+    def _ground_depth(self, ray: Floats) -> float:
+        """Return the depth at which a ray, (3,) with depth 1, meets the ground."""
+        down = -float(self.before.pose.rotation[2] @ ray)
         height = float(self.before.pose.translation[2]) - self.before.ground
         if down <= 0 or height <= 0:
             return FARTHEST
         return min(max(height / down, NEAREST), FARTHEST)
-
-    def _moved(self, pixel: Floats, depth: float) -> tuple[Floats, float] | None:
-        """Return the new pixel of a point and the scale of what is there; None if it is behind the camera."""
-        point = self.before.camera.points(pixel[:1], pixel[1:], np.array([depth]))
-        local = (self.now.pose.inverse() @ self.before.pose).apply(point)
-        if local[0, 2] < NEAREST / 2:
-            return None
-        return self.now.camera.project(local)[0], depth / float(local[0, 2])
 
 
 def with_odometry(

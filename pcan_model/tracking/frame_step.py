@@ -105,7 +105,7 @@ class FrameStep:
     def associate(self, state: State, found: Detections, ready: Prepared) -> TrackUpdate:
         """Match the detections with the tracks and update the tracks."""
         if self._idles and not len(found):
-            return unchanged_tracks(state, found)
+            return replace(unchanged_tracks(state, found), ego=state.ego)
         stamp, (tracks, ego) = ready.stamp, self._moved(state, ready)
         groups, classes = None, self.network.classes
         if self.config.riders:

@@ -13,7 +13,7 @@ from support.lifting import CAMERA, MOUNTED
 from pcan_model.core.config import InputConfig
 from pcan_model.core.geometry import fit_image
 from pcan_model.core.space import Floats, Pinhole, Pose
-from pcan_model.core.structures import CameraPlace, Detections, Ego, Track
+from pcan_model.core.structures import CameraPlace, Detections, Ego, Frame, Track
 from pcan_model.tracking import motion
 from pcan_model.tracking.camera_motion import CameraMotion
 from pcan_model.tracking.ego_motion import AHEAD, EgoMotion, judged, with_odometry
@@ -79,6 +79,13 @@ def test_near_objects_are_less_certain_than_far_ones_when_the_camera_drives() ->
     source = EgoMotion(place(), place(2.0), LETTERBOX)
     near, far = (source.carry(box_at(place(), ahead, 3.0), 0.2).spread for ahead in (6.0, 30.0))
     assert (near > 3 * far).all()
+
+
+def test_the_camera_of_a_place_has_the_size_of_the_image() -> None:
+    image = np.zeros((*SIZE, 3), np.uint8)
+    assert Frame(image, 0.0, place=place()).place is not None
+    with pytest.raises(ValueError, match=r"Frame: place: expected a camera of \(60, 320\) like the image"):
+        Frame(image[:60], 0.0, place=place())
 
 
 def told(*places: CameraPlace | None, interval: float = 0.1) -> Ego | None:
@@ -180,7 +187,6 @@ def test_a_tracker_keeps_the_id_of_a_standing_object_while_the_camera_turns() ->
     from benchmarks.damaged_odometry import exact, mounted
     from benchmarks.ego_motion import Seen, switches  # the scorer of the ablation
     from pcan_model.core.config import load_config
-    from pcan_model.core.structures import Frame
 
     camera = Pinhole(600.0, 600.0, 320.0, 120.0, 384, 640)
     image, seen = np.zeros((384, 640, 3), np.uint8), []
