@@ -74,8 +74,8 @@ docs: ## the documents as a site, into site/index.html (Python 3.11 or newer)
 	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet && echo "written: site/index.html"
 
 docs-version: ## the documents as one of several versions, on the local branch gh-pages (VERSION=0.1)
-	@$(ENVIRONMENT) docs
 	@[ -n "$(VERSION)" ] || { echo "expected VERSION=, such as make docs-version VERSION=0.1"; exit 2; }
+	@$(ENVIRONMENT) docs
 	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 mike -q deploy --update-aliases --alias-type=copy "$(VERSION)" latest \
 	  && mike -q set-default latest && mike list
 
