@@ -25,7 +25,7 @@ help: ## this text
 	@echo "  BACKEND=name       onnxruntime or openvino, what runs the network in demo (default: the best)"
 	@echo "  OUT=folder         where demo writes (default: demo)"
 	@echo "  TESTS='...'        what test runs (default: test), such as TESTS='test/test_build.py -k header'"
-	@echo "  WORKERS=           test in one process (default: one more than cores, as many wait for a node)"
+	@echo "  WORKERS=           test in one process (default: one more than cores: node tests mostly wait)"
 	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
 	@echo
 	@echo "Everything is installed into .venv, once. Where a ROS 2 distribution is sourced it is used; elsewhere"
