@@ -90,6 +90,9 @@ class OnnxNetwork:
         for node in (*inputs, *outputs):
             self._shapes[node.name] = _static_shape(path, node)
             self._dtypes[node.name] = DTYPES[node.type]
+        # State outlives the run. In the runtime's arena it would split the chunks that the next run needs,
+        # at 16 MB a camera of pcan_street; so it is written to memory of its own.
+        self._kept = set(signature.state.values()) if self._device == "cpu" else set[str]()
 
     @property
     def provider(self) -> str:
@@ -115,10 +118,14 @@ class OnnxNetwork:
             if isinstance(value, np.ndarray):
                 value = self._value(np.ascontiguousarray(value, self._dtypes[name]))
             binding.bind_ortvalue_input(name, value)
+        kept = {name: self._value(np.empty(self._shapes[name], self._dtypes[name])) for name in self._kept}
         for name in self._signature.outputs:
-            binding.bind_output(name, "cpu" if name in ON_HOST else self._device)
+            if name in kept:
+                binding.bind_ortvalue_output(name, kept[name])
+            else:
+                binding.bind_output(name, "cpu" if name in ON_HOST else self._device)
         self._session.run_with_iobinding(binding)
-        return dict(zip(self._signature.outputs, binding.get_outputs(), strict=True))
+        return dict(zip(self._signature.outputs, binding.get_outputs(), strict=True)) | kept
 
     def read(self, value: Any) -> NDArray[Any]:
         """Return a runtime value as an array."""
