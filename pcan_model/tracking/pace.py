@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from pcan_model.core.structures import FrameKind
@@ -20,12 +21,16 @@ class Pace:
     With a budget, the interval is the shortest whose mean time per frame fits in it. It grows as soon as the
     budget is exceeded and shrinks only after a while, so that it does not swing with the measurements. A
     drifting track pulls the next key frame forward by up to half the interval; the one after it comes later
-    by as much, and the mean stays the same.
+    by as much, and the mean stays the same; of several cameras `shared` lets others wait instead.
     """
 
     budget: float = 0.0  # seconds per frame, mean; 0: the interval is fixed
     interval: int = 1  # frames from one key frame to the next
-    waited: int = 0  # propagated frames since the last key frame; below 0 after one that was pulled forward
+    waited: int = 0  # propagated frames since the last key frame
+    delay: int = 0  # frames by which the next key frame comes later than after the interval
+    owed: int = (
+        0  # of them, those after a key frame that was pulled forward: other cameras may take them over
+    )
     key: float | None = None  # seconds of a key frame, running mean; None: not measured yet
     propagated: float | None = None  # seconds of a propagated frame
     fitting: int = 0  # frames for which a shorter interval has fitted
@@ -41,15 +46,16 @@ class Pace:
 
         drifted  whether a track was carried to the last frame without certainty
         """
-        early = drifted and self.waited + 1 >= math.ceil(self.interval / 2)
-        due = early or self.waited + 1 >= self.interval or self.key is None
+        counted = self.waited - self.delay + 1
+        early = drifted and counted >= math.ceil(self.interval / 2)
+        due = early or counted >= self.interval or self.key is None
         return FrameKind.KEY if due else FrameKind.PROPAGATED
 
     def after(self, kind: FrameKind, seconds: float) -> Pace:
         """Return the pace after a frame of a kind that took `seconds`."""
         if kind is FrameKind.KEY:
-            early = max(0, self.interval - 1 - self.waited) if self.key is not None else 0
-            measured = replace(self, key=_mean(self.key, seconds), waited=-early)
+            early = max(0, self.interval - 1 - self.waited + self.delay) if self.key is not None else 0
+            measured = replace(self, key=_mean(self.key, seconds), waited=0, delay=early, owed=early)
         else:
             measured = replace(self, propagated=_mean(self.propagated, seconds), waited=self.waited + 1)
         return measured._adapted() if self.budget else measured
@@ -71,6 +77,33 @@ class Pace:
         if self.budget <= propagated:
             return LONGEST
         return min(LONGEST, math.ceil((key - propagated) / (self.budget - propagated)))
+
+
+def shared(paces: Mapping[int, Pace], drifting: Collection[int]) -> dict[int, Pace]:
+    """Let cameras without a drifting track take over what others owe for early key frames; all by camera.
+
+    A frame of one camera's interval is worth as large a part of another's, so the mean time of all together
+    stays the same. No camera waits longer than two intervals; what none can take over stays with the camera
+    that owes it.
+
+    drifting  cameras with a drifting track, which take over nothing
+    """
+    after = dict(paces)
+    for camera, pace in paces.items():
+        for _ in range(pace.owed):
+            own = after[camera]
+            room = {
+                other: each.interval - each.delay - math.ceil(each.interval / own.interval)
+                for other, each in after.items()
+                if other not in drifting and not each.owed
+            }
+            payer = max(room, key=room.__getitem__, default=camera)
+            if payer == camera or room[payer] < 0:
+                break
+            part = math.ceil(after[payer].interval / own.interval)
+            after[payer] = replace(after[payer], delay=after[payer].delay + part)
+            after[camera] = replace(own, delay=own.delay - 1, owed=own.owed - 1)
+    return after
 
 
 def _mean(before: float | None, seconds: float) -> float:

@@ -159,7 +159,8 @@ def _rhythm(pace: Pace) -> dict[str, str]:
         return {}
     times = (pace.key, pace.propagated)
     key, propagated = ("-" if each is None else f"{each * 1e3:.1f} ms" for each in times)
-    return {"key interval": f"{pace.interval} frames", "key / propagated frame": f"{key} / {propagated}"}
+    interval = f"{pace.interval} frames" + (f", the next {pace.delay} later" if pace.delay else "")
+    return {"key interval": interval, "key / propagated frame": f"{key} / {propagated}"}
 
 
 def _latencies(camera: CameraStatistics) -> dict[str, str]:

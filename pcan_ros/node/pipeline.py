@@ -17,7 +17,7 @@ from pcan_model.data.image_decoding import BadImage
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
-from pcan_model.tracking.pace import Pace
+from pcan_model.tracking.pace import Pace, shared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
 from pcan_ros.node.image_conversion import convert
@@ -230,6 +230,14 @@ class Pipeline:
         for number, (_, tracks) in done.after.items():
             camera = self._cameras[number]
             camera.pace = camera.pace.after(tracks.kind, done.seconds[number] + others)
+        self._share()
+
+    def _share(self) -> None:
+        """Share the budget by need, see `pace.shared`."""
+        cameras = dict(enumerate(self._cameras))
+        drifting = {number for number, each in cameras.items() if each.state and each.state.drifted}
+        for number, pace in shared({n: each.pace for n, each in cameras.items()}, drifting).items():
+            cameras[number].pace = pace
 
     def _track(self, states: dict[int, State], prepared: dict[int, Prepared]) -> Tracked:
         """Track one frame of each camera, those of one kind together."""

@@ -16,6 +16,7 @@ from support.squares import export_squares, pixels
 from pcan_model.core.structures import FrameKind
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.camera import TimeLimits, time_jump
 from pcan_ros.node.pipeline import FrameResult, Pipeline
@@ -143,6 +144,23 @@ def test_a_latency_budget_runs_the_network_on_some_images_only(log: Log) -> None
     assert [r.tracks.kind for r in log.results] == [key, *[propagated] * 3, key, key]
     assert log.results[1].pace.interval >= 4 and not log.errors
     assert log.results[0].network > 0.1 > log.results[1].network
+
+
+def test_a_camera_takes_over_what_another_owes_for_an_early_key_frame(engine: Fragile, log: Log) -> None:
+    tracker = Tracker(engine)
+    pipeline = Pipeline(tracker, 2, TimeLimits(), log)
+    drifting, calm = pipeline._cameras
+    drifting.state, drifting.pace = replace(tracker.start(), drifted=True), Pace(0, 6, waited=3, key=0.1)
+    calm.pace = Pace(0, 6, waited=1, key=0.1)
+    pipeline.start()
+    for number, camera in enumerate((0, 1, 0)):
+        pipeline.mailbox.put(camera, message(1 + number), 0.0)
+        log.wait(number + 1)
+    pipeline.stop()
+
+    early, waits, after = log.results
+    assert early.tracks.kind is FrameKind.KEY and waits.pace.delay == 2
+    assert (after.pace.delay, after.pace.owed, log.errors) == (0, 0, [])
 
 
 def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from pcan_model.core.structures import FrameKind
-from pcan_model.tracking.pace import LONGEST, Pace
+from pcan_model.tracking.pace import LONGEST, Pace, shared
 
 KEY, PROPAGATED = FrameKind.KEY, FrameKind.PROPAGATED
 
@@ -87,6 +87,42 @@ def test_drift_pulls_a_key_frame_forward_and_the_next_one_comes_later() -> None:
     keys = [index for index, kind in enumerate(kinds) if kind is KEY]
 
     assert keys == [0, 3, 12, 18]
+
+
+def together(intervals: tuple[int, ...], frames: int, drifting: tuple[int, ...]) -> list[list[int]]:
+    """Let cameras with fixed intervals share; returns the indices of the key frames of each."""
+    paces = {camera: Pace(interval=interval) for camera, interval in enumerate(intervals)}
+    keys: list[list[int]] = [[] for _ in intervals]
+    for index in range(frames):
+        for camera in paces:
+            kind = paces[camera].kind(drifted=camera in drifting)
+            paces[camera] = paces[camera].after(kind, 0.0)
+            if kind is KEY:
+                keys[camera].append(index)
+            paces = shared(paces, drifting)
+    return keys
+
+
+@pytest.mark.parametrize("intervals", [(6, 6), (4, 4, 4), (4, 8), (8, 4)])
+def test_a_camera_whose_tracks_drift_gets_key_frames_of_the_others(intervals: tuple[int, ...]) -> None:
+    alone, frames = 600 / intervals[0], 600
+    keys = together(intervals, frames, drifting=(0,))
+    calm = [len(each) for each in together(intervals, frames, drifting=())]
+    gaps = [max(b - a for a, b in pairwise(each)) for each in keys]
+
+    assert len(keys[0]) > 1.2 * alone
+    assert sum(map(len, keys)) <= 1.01 * sum(calm) + len(intervals)  # the mean time stays the same
+    assert all(gap <= 2 * interval for gap, interval in zip(gaps, intervals, strict=True))
+
+
+def test_cameras_that_all_drift_pay_for_themselves() -> None:
+    keys = together((6, 6), 600, drifting=(0, 1))
+
+    assert [len(each) for each in keys] == pytest.approx([100, 100], abs=2)
+
+
+def test_without_drift_sharing_changes_nothing() -> None:
+    assert together((6, 3), 60, drifting=()) == [list(range(0, 60, 6)), list(range(0, 60, 3))]
 
 
 def test_an_invalid_budget_is_named() -> None:
