@@ -153,14 +153,13 @@ def test_a_camera_takes_over_what_another_owes_for_an_early_key_frame(engine: Fr
     drifting.state, drifting.pace = replace(tracker.start(), drifted=True), Pace(0, 6, waited=3, key=0.1)
     calm.pace = Pace(0, 6, waited=1, key=0.1)
     pipeline.start()
-    for number, camera in enumerate((0, 1, 0)):
+    for number, camera in enumerate((0, 1)):
         pipeline.mailbox.put(camera, message(1 + number), 0.0)
         log.wait(number + 1)
     pipeline.stop()
 
-    early, waits, after = log.results
-    assert early.tracks.kind is FrameKind.KEY and waits.pace.delay == 2
-    assert (after.pace.delay, after.pace.owed, log.errors) == (0, 0, [])
+    early, waits = log.results
+    assert early.tracks.kind is FrameKind.KEY and waits.pace.delay == 2 and not log.errors
 
 
 def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:
