@@ -11,7 +11,7 @@ from pcan_model.core.engine import Engine
 from pcan_model.core.fields import faults, setting
 from pcan_model.inference import manifest
 from pcan_model.inference.errors import BackendMissing, EngineLost, ModelError
-from pcan_model.inference.input_size import DESCRIPTION, LARGEST
+from pcan_model.inference.input_size import AUTO, DESCRIPTION, LARGEST
 from pcan_model.inference.manifest import ModelFiles
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ class EngineOptions:
     precision: str = setting(
         "auto", "required precision of the exported model; auto accepts any", choices=PRECISIONS
     )
-    size: str = setting("", f"{DESCRIPTION}, with TensorRT the largest")
+    size: str = setting(
+        "",
+        f"{DESCRIPTION}, with TensorRT the largest; {AUTO}: the node chooses by its latency_budget, not with "
+        "TensorRT",
+    )
     threads: int = setting(0, "CPU threads for inference, 0 for one per core", low=0, high=256)
     engine_cache: str = setting("", "folder of TensorRT engines; empty for ~/.cache/pcan_ros/engines")
     engine_build: bool = setting(

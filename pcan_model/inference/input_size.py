@@ -7,6 +7,7 @@ import re
 STRIDE = 32  # of the coarsest pyramid level; both sides are multiples of it
 LONGEST = 8192  # pixels of a side
 LARGEST = "largest"  # of a model's sizes
+AUTO = "auto"  # any of a model's sizes, as a latency budget allows
 DESCRIPTION = "input size of a model with several, such as 384x640, or largest; empty: the model's default"
 
 

@@ -62,21 +62,21 @@ class Pace:
 
     def _adapted(self) -> Pace:
         """Return the pace with the interval that its times and budget call for."""
-        shortest = self._shortest()
+        shortest = shortest_interval(self.key or 0.0, self.propagated or 0.0, self.budget)
         if shortest == self.interval:
             return replace(self, fitting=0)
         if shortest < self.interval and self.fitting + 1 < PATIENCE:
             return replace(self, fitting=self.fitting + 1)
         return replace(self, interval=shortest, fitting=0)
 
-    def _shortest(self) -> int:
-        """Return the shortest interval whose mean time per frame fits in the budget, at most LONGEST."""
-        key, propagated = self.key or 0.0, self.propagated or 0.0
-        if key <= self.budget:
-            return 1
-        if self.budget <= propagated:
-            return LONGEST
-        return min(LONGEST, math.ceil((key - propagated) / (self.budget - propagated)))
+
+def shortest_interval(key: float, propagated: float, budget: float) -> int:
+    """Return the shortest interval whose mean time per frame fits in the budget, at most LONGEST; seconds."""
+    if key <= budget:
+        return 1
+    if budget <= propagated:
+        return LONGEST
+    return min(LONGEST, math.ceil((key - propagated) / (budget - propagated)))
 
 
 def shared(paces: Mapping[int, Pace], drifting: Collection[int]) -> dict[int, Pace]:

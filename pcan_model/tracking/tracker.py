@@ -78,6 +78,10 @@ class Tracker:
         self.config = config or engine.config.tracker
         self._frame_step = FrameStep(engine.config, self.config, engine.camera_format)
 
+    def at(self, engine: Engine) -> Tracker:
+        """Return a tracker like this one with another engine, such as one for another input size."""
+        return Tracker(engine, self.config, self._admissions)
+
     def start(self, session: UUID | None = None, *, camera: int = 0) -> State:
         """Return a camera's state before its first frame; `session` names its tracks, random if None."""
         return State(self.engine.start(camera), session or uuid4())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
-from pcan_model.core.structures import State
+from pcan_model.core.config import InputConfig
+from pcan_model.core.geometry import Letterbox, fit_image
+from pcan_model.core.structures import FrameKind, State
+from pcan_model.tracking.input_size_choice import SizeChoice, resized
 from pcan_model.tracking.pace import Pace
 
 
@@ -32,6 +35,8 @@ class Camera:
     limits: TimeLimits
     state: State | None = None
     pace: Pace = field(default_factory=Pace)  # which images become key frames
+    sizes: SizeChoice = field(default_factory=SizeChoice)  # of the network's input
+    _input: InputConfig | None = None  # of the last frame
     _stamp: float | None = None  # of the last frame
     _reset: Event = field(default_factory=Event)
 
@@ -53,6 +58,21 @@ class Camera:
             self.state = None  # frees its device memory for the new state
             self.state = start()
         return self.state, jump
+
+    def at_size(self, state: State, letterbox: Letterbox, size: InputConfig) -> State:
+        """Return the state for a frame at an input size, which may differ from that of the last frame."""
+        last, self._input = self._input, size
+        if last is None or last == size:
+            return state
+        return resized(state, fit_image(letterbox.source, last), letterbox)
+
+    def measure(self, kind: FrameKind, seconds: float) -> None:
+        """Adapt pace and input size to the time of a frame."""
+        self.pace = self.pace.after(kind, seconds)
+        if kind is FrameKind.KEY:
+            before, self.sizes = self.sizes, self.sizes.after(self.pace)
+            if self.sizes.index != before.index:
+                self.pace = replace(self.pace, key=self.sizes.expected(self.sizes.index))
 
     def keep(self, state: State, stamp: float) -> None:
         """Store the state after a frame."""

@@ -8,7 +8,6 @@ from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from pcan_model.tracking.pace import Pace
 from pcan_ros.node.mailbox import Counts
 from pcan_ros.node.offers import Offers
 from pcan_ros.node.statistics import CameraStatistics
@@ -133,7 +132,7 @@ def _clock_problem(clock: ClockState) -> str:
 def to_status(name: str, health: Health, camera: CameraStatistics, facts: dict[str, str]) -> DiagnosticStatus:
     """Return the diagnostics of one camera; `facts` are common to all cameras."""
     level, message = summarize(health)
-    values = {**facts, **_counts(health), **_latencies(camera), **_rhythm(camera.pace)}
+    values = {**facts, **_counts(health), **_latencies(camera), **_rhythm(camera)}
     return DiagnosticStatus(
         level=bytes([level]),
         name=f"{name}: {health.topic}",
@@ -153,14 +152,19 @@ def _counts(health: Health) -> dict[str, str]:
     }
 
 
-def _rhythm(pace: Pace) -> dict[str, str]:
-    """Return how often the network runs, if a latency budget decides it."""
+def _rhythm(camera: CameraStatistics) -> dict[str, str]:
+    """Return how often the network runs and at which size, if a latency budget decides it."""
+    pace = camera.pace
     if not pace.budget:
         return {}
     times = (pace.key, pace.propagated)
     key, propagated = ("-" if each is None else f"{each * 1e3:.1f} ms" for each in times)
     interval = f"{pace.interval} frames" + (f", the next {pace.delay} later" if pace.delay else "")
-    return {"key interval": interval, "key / propagated frame": f"{key} / {propagated}"}
+    return {
+        "key interval": interval,
+        "key / propagated frame": f"{key} / {propagated}",
+        "input size": camera.input_size,
+    }
 
 
 def _latencies(camera: CameraStatistics) -> dict[str, str]:

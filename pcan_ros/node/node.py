@@ -19,8 +19,8 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from pcan_model.core.engine import Engine
 from pcan_model.core.stamps import stamp_seconds
-from pcan_model.inference.backends import open_for_cameras
 from pcan_model.inference.errors import UnrecoverableError
+from pcan_model.inference.size_engines import open_all
 from pcan_model.tracking.tracker import Tracker
 from pcan_ros.node.inputs import Inputs, info_topic
 from pcan_ros.node.lens import Lens
@@ -47,6 +47,7 @@ class TrackerNode(LifecycleNode):
         self.stopped: Callable[[], bool] = lambda: False  # whether the process is to end; ends long steps
         self.pipeline: Pipeline | None = None
         self.tracker: Tracker | None = None
+        self._larger: tuple[Engine, ...] = ()  # for larger inputs, between which the budget chooses
         self._topics: tuple[str, ...] = ()
         self._statistics: tuple[CameraStatistics, ...] = ()  # since the last activation
         self._outputs: list[Outputs] = []
@@ -69,12 +70,13 @@ class TrackerNode(LifecycleNode):
         if settings.sync != "none":
             message_filters(settings.sync)
         cameras = len(settings.cameras)
-        opened = open_for_cameras(
+        opened, self._larger = open_all(
             Path(settings.model), settings.engine, cameras, self._announce, self.stopped
         )
         self.parameters.adopt(opened.engine.config)
         self.tracker = Tracker(opened.engine, self.parameters.thresholds)
-        self.tracker.warm_up()
+        for each in (self.tracker, *map(self.tracker.at, self._larger)):
+            each.warm_up()
         config = opened.engine.config
         infos = {info_topic(topic) for topic in self._topics}  # inputs, such as ~/camera_info of ~/image
         self._outputs = [
@@ -100,7 +102,7 @@ class TrackerNode(LifecycleNode):
         self.tracker = Tracker(self.tracker.engine, known.thresholds, known.admissions)
         cameras, synchronized, lenses = len(self._topics), settings.sync != "none", self._lenses()
         self._places = self._subscribe_places()
-        place = {} if self._places is None else {"place": self._places.place}
+        place: dict[str, Any] = {} if self._places is None else {"place": self._places.place}
         pipeline = Pipeline(
             self.tracker,
             cameras,
@@ -109,6 +111,7 @@ class TrackerNode(LifecycleNode):
             lenses,
             synchronized=synchronized,
             budget=settings.latency_budget,
+            larger=self._larger,
             **place,
         )
         self._statistics = tuple(
@@ -167,7 +170,7 @@ class TrackerNode(LifecycleNode):
         age = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(result.header.stamp)
         now = time.monotonic()
         latency = camera.record(taken=result.taken, now=now, age=age, network=result.network)
-        camera.pace = result.pace
+        camera.pace, camera.input_size = result.pace, result.input_size
         outputs.publish_status(
             tracker_status(result.header, camera, latency, self._engine, result.tracks.kind)
         )
@@ -281,9 +284,9 @@ class TrackerNode(LifecycleNode):
     def _release(self) -> None:
         for outputs in self._outputs:
             outputs.destroy()
-        if self.tracker is not None:
-            self.tracker.engine.close()
-        self._outputs, self.tracker = [], None
+        for engine in (*([self.tracker.engine] if self.tracker else []), *self._larger):
+            engine.close()
+        self._outputs, self.tracker, self._larger = [], None, ()
 
 
 def prefixes(cameras: int) -> tuple[str, ...]:

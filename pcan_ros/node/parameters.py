@@ -11,6 +11,7 @@ from pcan_model.core.fields import Setting, setting, settings_of
 from pcan_model.core.masks import Encoding
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.inference.backends import EngineOptions
+from pcan_model.inference.input_size import AUTO
 from pcan_ros.node.camera import TimeLimits
 
 TRACKER = "tracker."  # prefix of TrackerConfig's fields, those that may change at runtime
@@ -203,7 +204,12 @@ def thresholds_from(values: dict[str, Any], base: TrackerConfig) -> TrackerConfi
 
 
 def check_budget(settings: Settings, thresholds: TrackerConfig) -> None:
-    """Raise ParameterError for a budget with a model whose tracker keeps no view to carry tracks by."""
+    """Raise ParameterError for a budget with a model whose tracker keeps no view to carry tracks by.
+
+    Likewise for a size that a budget chooses, without a budget.
+    """
+    if settings.engine.size == AUTO and not settings.latency_budget:
+        raise ParameterError(f"size: {AUTO}: expected a latency_budget > 0 to choose by, got 0")
     if settings.latency_budget and not thresholds.camera_motion:
         raise ParameterError(
             "latency_budget: expected 0 with this model, whose tracker.camera_motion is false, got "

@@ -9,14 +9,16 @@ from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
-from pcan_model.core.engine import Image
+from pcan_model.core.engine import Engine, Image
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import CameraPlace, Frame, FrameKind, State, Tracks
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.data.image_decoding import BadImage
 from pcan_model.inference.errors import EngineLost, UnrecoverableError
+from pcan_model.inference.input_size import size_text
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
+from pcan_model.tracking.input_size_choice import SizeChoice
 from pcan_model.tracking.pace import Pace, shared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
@@ -39,6 +41,7 @@ class FrameResult:
     jump: float  # time jump that reset the camera, seconds (back: < 0), else 0
     network: float  # seconds in both passes of the network, for all cameras of the batch
     pace: Pace  # of the camera, before this image
+    input_size: str = ""  # of the network, such as 384x640
     info: Any = None  # the camera's calibration with this header, or None
 
 
@@ -91,6 +94,7 @@ class Pipeline:
         *,
         synchronized: bool = False,
         budget: float = 0.0,
+        larger: Sequence[Engine] = (),
         place: Callable[[Any, Any], CameraPlace | None] = lambda header, info: None,
     ) -> None:
         """Create a pipeline that passes the results of a tracker to a sink.
@@ -99,11 +103,16 @@ class Pipeline:
         lenses        calibration of every camera; empty if calibrations are not used
         synchronized  whether the images of all cameras arrive, and are tracked, together
         budget        mean seconds for one image of every camera; 0: every image is a key frame
+        larger        engines of the same model for larger inputs, ascending: the budget chooses the size
         place         returns where a camera is, from the header of its image and its calibration
         """
         self.mailbox = Mailbox(cameras)
-        self._cameras = tuple(Camera(limits, pace=Pace(budget / cameras)) for _ in range(cameras))
-        self._tracker, self._engine, self._sink = tracker, tracker.engine, sink
+        self._trackers = (tracker, *(tracker.at(engine) for engine in larger))  # one for each input size
+        sizes = SizeChoice.of(tuple(pixels(each.engine) for each in self._trackers))
+        self._cameras = tuple(
+            Camera(limits, pace=Pace(budget / cameras), sizes=sizes) for _ in range(cameras)
+        )
+        self._engine, self._sink = tracker.engine, sink
         self._at_once = cameras if synchronized else self._engine.cameras_at_once
         self._lenses, self._place = lenses, place
         self._stopping = False
@@ -140,7 +149,7 @@ class Pipeline:
         budget: float = 0.0,
     ) -> None:
         """Change thresholds, limits, admission and budget from the next image on; tracks are kept."""
-        self._tracker = Tracker(self._engine, thresholds, admissions)
+        self._trackers = tuple(Tracker(each.engine, thresholds, admissions) for each in self._trackers)
         for camera in self._cameras:
             camera.limits = limits
             if (own := budget / len(self._cameras)) != camera.pace.budget:
@@ -180,7 +189,7 @@ class Pipeline:
             image, info = self._lenses[arrival.camera].apply(image, message.header)
         place = self._place(message.header, info)
         frame = Frame(image, stamp_seconds(message.header.stamp), order, place)
-        return PreparedImage(arrival, frame, self._tracker.prepare(frame), info)
+        return PreparedImage(arrival, frame, self._tracker(arrival.camera).prepare(frame), info)
 
     def _try(self, arrivals: list[Arrival]) -> None:
         """Process one image of each camera; after an error, processing continues with the next images."""
@@ -215,21 +224,22 @@ class Pipeline:
         states, jumps = dict[int, State](), dict[int, float]()
         prepared = {camera: each.prepared for camera, each in ready.items()}
         for number, each in prepared.items():
-            start = partial(self._tracker.start, camera=number)
-            states[number], jumps[number] = self._cameras[number].begin(each.stamp, start)
+            tracker, camera = self._tracker(number), self._cameras[number]
+            state, jumps[number] = camera.begin(each.stamp, partial(tracker.start, camera=number))
+            states[number] = camera.at_size(state, each.letterbox, tracker.engine.config.input)
         done = self._track(states, prepared)
         for number, (state, _) in done.after.items():
             self._cameras[number].keep(state, prepared[number].stamp)
         for number, (_, tracks) in done.after.items():
             header, image = ready[number].arrival.message.header, ready[number].frame.ordered("rgb")
             jump, info, pace = jumps[number], ready[number].info, self._cameras[number].pace
+            size = size_text(*ready[number].prepared.letterbox.target)
             self._sink.on_result(
-                FrameResult(number, header, image, tracks, taken, jump, done.network, pace, info)
+                FrameResult(number, header, image, tracks, taken, jump, done.network, pace, size, info)
             )
         others = (time.monotonic() - taken - sum(done.seconds.values())) / len(ready)
         for number, (_, tracks) in done.after.items():
-            camera = self._cameras[number]
-            camera.pace = camera.pace.after(tracks.kind, done.seconds[number] + others)
+            self._cameras[number].measure(tracks.kind, done.seconds[number] + others)
         self._share()
 
     def _share(self) -> None:
@@ -240,14 +250,24 @@ class Pipeline:
             cameras[number].pace = pace
 
     def _track(self, states: dict[int, State], prepared: dict[int, Prepared]) -> Tracked:
-        """Track one frame of each camera, those of one kind together."""
-        kinds = {c: self._cameras[c].pace.kind(drifted=states[c].drifted) for c in prepared}
+        """Track one frame of each camera, those of one kind and input size together."""
+        groups = dict[tuple[FrameKind, Tracker], dict[int, Prepared]]()
+        for number, each in prepared.items():
+            kind = self._cameras[number].pace.kind(drifted=states[number].drifted)
+            groups.setdefault((kind, self._tracker(number)), {})[number] = each
         done = Tracked()
-        for kind in FrameKind:
-            frames = {camera: each for camera, each in prepared.items() if kinds[camera] is kind}
-            if frames:
-                stopwatch, began = Stopwatch(), time.monotonic()
-                done.after |= self._tracker.step_cameras(states, frames, stopwatch, kind)
-                done.seconds |= dict.fromkeys(frames, (time.monotonic() - began) / len(frames))
-                done.network += stopwatch.timings.network
+        for (kind, tracker), frames in groups.items():
+            stopwatch, began = Stopwatch(), time.monotonic()
+            done.after |= tracker.step_cameras(states, frames, stopwatch, kind)
+            done.seconds |= dict.fromkeys(frames, (time.monotonic() - began) / len(frames))
+            done.network += stopwatch.timings.network
         return done
+
+    def _tracker(self, camera: int) -> Tracker:
+        """Return the tracker for a camera's present input size."""
+        return self._trackers[self._cameras[camera].sizes.index]
+
+
+def pixels(engine: Engine) -> int:
+    """Return the number of pixels of an engine's input."""
+    return engine.config.input.height * engine.config.input.width

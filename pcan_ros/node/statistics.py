@@ -41,6 +41,7 @@ class CameraStatistics:
     bad: int = 0
     last_error: str = ""  # why the last bad image could not be processed
     pace: Pace = field(default_factory=Pace)  # of its key frames, at the last result
+    input_size: str = ""  # of the network, at the last result
     _latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _published: float | None = None  # monotonic time of the last result
 

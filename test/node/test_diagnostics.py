@@ -85,7 +85,7 @@ def test_the_rhythm_of_key_frames_is_reported_with_a_budget_only() -> None:
     told = {pair.key: pair.value for pair in to_status("node", WELL, camera, {}).values}
     status = tracker_status(Header(), camera, latency, None, FrameKind.PROPAGATED)
 
-    assert told.keys() - plain == {"key interval", "key / propagated frame"}
+    assert told.keys() - plain == {"key interval", "key / propagated frame", "input size"}
     assert (told["key interval"], told["key / propagated frame"]) == ("2 frames", "57.0 ms / -")
     assert (status.key_frame, status.key_interval) == (False, 2)
 

@@ -40,6 +40,8 @@ def test_defaults_of_the_thresholds_are_the_models() -> None:
 def test_a_latency_budget_needs_a_tracker_that_keeps_the_last_view() -> None:
     check_budget(Settings(latency_budget=0.05), TrackerConfig(motion="kalman", camera_motion=True))
     check_budget(Settings(), TrackerConfig())
+    with pytest.raises(ParameterError, match=r"size: auto: expected a latency_budget > 0"):
+        check_budget(Settings(engine=EngineOptions(size="auto")), TrackerConfig())
     with pytest.raises(ParameterError, match=r"latency_budget: expected 0 with this model.*got 0\.05"):
         check_budget(Settings(latency_budget=0.05), TrackerConfig())
 

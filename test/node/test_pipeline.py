@@ -10,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.scripted_engine import ScriptedEngine, small_config
+from support.scripted_engine import ScriptedEngine, Thing, small_config
 from support.squares import export_squares, pixels
 
+from pcan_model.core.config import InputConfig
 from pcan_model.core.structures import FrameKind
 from pcan_model.inference.errors import EngineLost
 from pcan_model.inference.onnx_engine import OnnxEngine
@@ -160,6 +161,35 @@ def test_a_camera_takes_over_what_another_owes_for_an_early_key_frame(engine: Fr
 
     early, waits = log.results
     assert early.tracks.kind is FrameKind.KEY and waits.pace.delay == 2 and not log.errors
+
+
+def sized(height: int, width: int, *script: list[Thing]) -> ScriptedEngine:
+    """Return an engine with a large input size that finds these objects."""
+    config = small_config(motion="kalman", camera_motion=True)
+    return ScriptedEngine(list(script), replace(config, input=InputConfig(height=height, width=width)))
+
+
+def test_the_budget_chooses_the_input_size_and_tracks_survive_its_change(log: Log) -> None:
+    small = sized(64, 96, [Thing(1, (10, 10, 30, 30))], [])
+    large = sized(128, 192, [], [Thing(1, (20, 20, 60, 60))])
+    pipeline = Pipeline(Tracker(small), 1, TimeLimits(), log, budget=10.0, larger=[large])
+    camera = pipeline._cameras[0]
+    pipeline.start()
+    pipeline.mailbox.put(0, message(1.0), 0.0)
+    log.wait(1)
+    pipeline.stop()
+    again = Pipeline(Tracker(small), 1, TimeLimits(), log, budget=10.0, larger=[large])
+    camera.sizes = replace(camera.sizes, index=1)
+    again._cameras = (camera,)
+    again.start()
+    again.mailbox.put(0, message(1.1), 0.0)
+    log.wait(2)
+    again.stop()
+
+    first, second = log.results
+    (before,), (after,) = first.tracks.instances, second.tracks.instances
+    assert (first.input_size, second.input_size, log.errors) == ("64x96", "128x192", [])
+    assert before.uuid == after.uuid and after.box == pytest.approx(before.box, abs=1)
 
 
 def test_small_steps_back_are_tolerated_and_large_ones_reset(pipeline: Pipeline, log: Log) -> None:
