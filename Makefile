@@ -12,7 +12,7 @@ ENVIRONMENT := $(PYTHON) tools/environment.py
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-jazzy test-gpu check fuzz format reference docs dist env train-env build clean
+.PHONY: help demo test test-jazzy test-gpu check fuzz format reference docs docs-version dist env train-env build clean
 
 help: ## this text
 	@echo "pcan_ros: multi-object tracking and segmentation for ROS 2"
@@ -35,7 +35,7 @@ help: ## this text
 demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
 	@$(ENVIRONMENT) runtime ros $(filter openvino,$(BACKEND))
 	@$(MAKE) --no-print-directory build
-	@source tools/env.sh && python -m pcan_ros.demo --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
+	@source tools/env.sh && python -m pcan_ros.demo --birds-eye --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DATA),--data "$(DATA)") $(if $(BACKEND),--backend "$(BACKEND)")
 
 test: env ## the whole test suite, with real nodes over real DDS
@@ -72,6 +72,12 @@ reference: env ## docs/reference/commands.md anew, after an option changed
 docs: ## the documents as a site, into site/index.html (Python 3.11 or newer)
 	@$(ENVIRONMENT) docs
 	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet && echo "written: site/index.html"
+
+docs-version: ## the documents as one of several versions, on the local branch gh-pages (VERSION=0.1)
+	@[ -n "$(VERSION)" ] || { echo "expected VERSION=, such as make docs-version VERSION=0.1"; exit 2; }
+	@$(ENVIRONMENT) docs
+	@source tools/env.sh && NO_MKDOCS_2_WARNING=1 mike -q deploy --update-aliases --alias-type=copy "$(VERSION)" latest \
+	  && mike -q set-default latest && mike list
 
 dist: ## the wheel and the source archive, checked, into dist/
 	@$(ENVIRONMENT) publish

@@ -32,6 +32,8 @@ SIZES = {  # what a stage adds, measured on x86-64
     "check": "100 MB",
     "fuzz": "110 MB",
     "docs": "170 MB: mkdocs-material",
+    "fleet": "250 MB: Ray",
+    "storage": "1 MB",
     "publish": "40 MB",
     "openvino": "180 MB",
     "quantize": "40 MB",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pcan_model.core import storage
 from pcan_model.core.fields import Setting, settings_of
 
 Number = TypeVar("Number", int, float)
@@ -66,8 +67,17 @@ def add_options(
 def read_options(kind: type[Record], parsed: argparse.Namespace, **others: Any) -> Record:
     """Return the dataclass with the values of its parsed options; `others` are passed on unchanged."""
     values = {name: getattr(parsed, name) for name in settings_of(kind) if hasattr(parsed, name)}
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return kind(**plain | others)
+    here = {name: _here(entry, values[name]) for name, entry in settings_of(kind).items() if name in values}
+    return kind(**here | others)
+
+
+def _here(entry: Setting, value: Any) -> Any:
+    """Return a value with local paths in place of addresses such as s3://…; lists become tuples."""
+    if isinstance(value, list):
+        return tuple(_here(entry, each) for each in value)
+    if not isinstance(value, str) or entry.kind not in (str, Path):
+        return value
+    return entry.kind(storage.replaced(value, storage.staged if entry.writes else storage.fetch))
 
 
 def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, positional: bool) -> None:
@@ -83,7 +93,7 @@ def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, 
     elif entry.kind in (int, float):
         keywords["type"] = number(entry.kind, entry.low, entry.high)
     elif entry.kind is Path:
-        keywords["type"] = Path
+        keywords["type"] = _path
     if entry.many:
         keywords["nargs"] = entry.length or ("+" if entry.required or entry.optional else "*")
         if not positional and not entry.length:
@@ -97,6 +107,11 @@ def _add(parser: Any, entry: Setting, metavar: str | tuple[str, ...] | None, *, 
     elif not positional:
         keywords["required"] = True
     parser.add_argument(*names, **keywords)
+
+
+def _path(text: str) -> Path | str:
+    """Return a path, or an address unchanged."""
+    return text if storage.is_address(text) else Path(text)
 
 
 class _Gather(argparse.Action):

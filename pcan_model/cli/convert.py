@@ -41,7 +41,7 @@ class ConvertOptions:
     checkpoint: Path = field(
         metadata=about("the .pth file of the released PCAN or of SipMask, or the .onnx file of YOLOX-Nano")
     )
-    out: Path = setting(Path("weights.safetensors"), "file to write")
+    out: Path = setting(Path("weights.safetensors"), "file to write", writes=True)
     config: str | None = setting(
         None, f"preset or YAML file (default: {PRESET}, or {YOLOX_PRESET} for .onnx)"
     )

@@ -55,7 +55,7 @@ class DataOptions:
 class ShowOptions(DataOptions):
     """The clips to draw, and the image to write."""
 
-    out: Path = setting(Path("sheet.png"), "image to write")
+    out: Path = setting(Path("sheet.png"), "image to write", writes=True)
     frames: int = setting(SHEET, "number of frames, evenly spaced", low=1)
 
 
@@ -64,7 +64,7 @@ class ConvertOptions(DataOptions):
     """The clips to convert, and the target format."""
 
     to: str = field(metadata=about("format to write", choices=TARGETS))
-    out: Path = field(metadata=about("folder to write; must not exist"))
+    out: Path = field(metadata=about("folder to write; must not exist", writes=True))
     out_split: str = setting("train", "split to write")
 
 
@@ -115,10 +115,9 @@ def _convert(options: ConvertOptions) -> int:
 
 
 def _rank(options: RankDataOptions) -> int:
-    clips = options.open()
-    print(table(rank_clips(clips, options)))
-    print(f"written: {options.out}")
-    return _report_problems(clips)
+    chosen, problems = rank_clips(options.open(), options)
+    print(f"{table(chosen)}\nwritten: {options.out}")
+    return report_problems("pcan-data", problems)
 
 
 def _report_problems(clips: Sequence[Clip]) -> int:

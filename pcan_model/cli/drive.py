@@ -30,7 +30,7 @@ make` then adds transforms, odometry, depth and points to its bags.
 class DriveOptions:
     """The drives to render."""
 
-    out: Path = field(metadata=about("folder to write"))
+    out: Path = field(metadata=about("folder to write", writes=True))
     first: int = setting(0, "seed of the first drive", low=0)
     count: int = setting(300, "number of drives", low=1)
     length: int = setting(12, "frames per drive", low=1)

@@ -39,7 +39,7 @@ evaluation; such graphs contain their own weights.
 class ExportFiles:
     """What an export reads and writes."""
 
-    out: Path = field(metadata=about("folder to write, or an exported model to replace"))
+    out: Path = field(metadata=about("folder to write, or an exported model to replace", writes=True))
     weights: Path | None = setting(None, "checkpoint of pcan-train; without it random weights")
     calibration: tuple[str, ...] = setting((), "images for int8 and fp8: data sets, bags, videos or folders")
 

@@ -19,8 +19,9 @@ measure it before and after on a part of them that is not trained on.
   pcan-finetune drives/monday drives/tuesday --test drives/friday --out runs/week
 
 Writes OUT/report.md, OUT/report.json and the model folder OUT/model, which the node and all commands take.
-A model that is worse than before on the held-out frames (HOTA of all classes together) is not exported: the
-command then exits with code 1, unless --force is given.
+A model that is worse than before on the held-out frames is not exported: if HOTA or sMOTSA of all classes
+together falls, or a class loses more than a tenth of its objects. The command then exits with code 1, unless
+--force is given.
 
 Frames of one video resemble each other. With several videos whole ones are held out, of a single one the
 end; measure on another drive (--test) to know how the model does elsewhere.

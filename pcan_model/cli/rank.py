@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,9 +16,11 @@ from pcan_model.core.errors import DataError, UserError
 from pcan_model.core.fields import setting
 from pcan_model.core.packed_tracks import pack_tracks, unpack_tracks
 from pcan_model.core.structures import Tracks
+from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.clips import Clip, ClipFrame, check_inside, check_names
 from pcan_model.data.files import write_image
-from pcan_model.evaluation.track_files import Recording, Target, write_tracks
+from pcan_model.evaluation.recording import Recording
+from pcan_model.evaluation.track_files import Target, write_tracks
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.inference.manifest import ModelFiles
@@ -32,26 +35,43 @@ Place = tuple[str, int]  # clip and index of a frame
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots, since a class with them inherits it beside another
-class RankOptions:
+class RankOptions(WorkerOptions):
     """The model whose doubts count, and the files to write."""
 
     model: str = setting("street", "street, street_tiny, folder of an exported model, or hf://OWNER/NAME")
     count: int = setting(20, "frames to choose", low=1)
-    out: Path = setting(Path("ranked.json"), "file to write: all frames with their signals, and the chosen")
-    sheet: Path | None = setting(None, "contact sheet of the chosen frames with their tracks (PNG) to write")
+    out: Path = setting(
+        Path("ranked.json"), "file to write: all frames with their signals, and the chosen", writes=True
+    )
+    sheet: Path | None = setting(
+        None, "contact sheet of the chosen frames with their tracks (PNG) to write", writes=True
+    )
     cvat: Path | None = setting(
-        None, "new folder for the chosen images with their tracks, to be corrected in CVAT (video 1.1)"
+        None,
+        "new folder for the chosen images with their tracks, to be corrected in CVAT (video 1.1)",
+        writes=True,
     )
     size: str = setting("", DESCRIPTION)
     other_size: str = setting(
         "auto", f"input size to compare with; auto: another one of the model; {NONE}: do not compare"
     )
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
-    threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
+    threads: int = setting(0, "CPU threads, 0 for one per core, or one in each of several workers", low=0)
 
 
-def rank_clips(clips: Sequence[Clip], options: RankOptions) -> list[RankedFrame]:
-    """Rank the frames of clips and write the files; returns the chosen frames, the most useful first.
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedClip:
+    """The frames of a clip with their tracks."""
+
+    frames: tuple[RankedFrame, ...]
+    packed: tuple[bytes, ...]  # tracks of each frame
+    problems: tuple[str, ...]  # with reading the clip
+
+
+def rank_clips(clips: Sequence[Clip], options: RankOptions) -> tuple[list[RankedFrame], list[str]]:
+    """Rank the frames of clips and write the files.
+
+    Returns the chosen frames, the most useful first, and the problems with reading the clips.
 
     Raises DataError for clips of the same name or an output that exists, ModelError for the model.
     """
@@ -60,17 +80,8 @@ def rank_clips(clips: Sequence[Clip], options: RankOptions) -> list[RankedFrame]
         check_inside(clips, options.cvat)
         if options.cvat.exists():
             raise DataError(options.cvat, "cvat", "a folder that does not exist", "one that does")
-    ranker, classes = open_ranker(options)
-    packed: dict[Place, bytes] = {}
-
-    def keep(frame: RankedFrame, tracks: Tracks) -> None:
-        packed[frame.clip, frame.frame] = pack_tracks(tracks)
-        bar.update()
-
-    counts = [clip.count for clip in clips]
-    total = None if None in counts else sum(count or 0 for count in counts)
-    with tqdm(total=total, unit="frame", desc="rank") as bar:
-        found = [frame for clip in clips for frame in ranker.rank(clip, keep)]
+    classes = ModelFiles(find_model(options.model), options.size).config.classes
+    found, packed, problems = _rank_all(clips, options)
     if not found:
         raise UserError("expected clips with frames, got none")
     ranked = rated(found)
@@ -82,7 +93,38 @@ def rank_clips(clips: Sequence[Clip], options: RankOptions) -> list[RankedFrame]
         save_image(options.sheet, contact_sheet(tiles))
     if options.cvat is not None:
         _write_cvat(options.cvat, clips, tracks, classes)
-    return chosen
+    return chosen, problems
+
+
+def _rank_all(
+    clips: Sequence[Clip], options: RankOptions
+) -> tuple[list[RankedFrame], dict[Place, bytes], list[str]]:
+    """Return the frames in the order of the clips, their tracks, and the problems of the clips."""
+    counts = [clip.count for clip in clips]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    done: dict[str, RankedClip] = {}
+    with tqdm(total=total, unit="frame", desc="rank") as bar:
+        if options.alone:
+            done |= {clip.name: _rank_one(options, clip, bar.update) for clip in clips}
+        else:
+            for clip, ranked in options.each(partial(_rank_one, options), clips, cpus=options.threads or 1):
+                done[clip.name] = ranked
+                bar.update(len(ranked.frames))
+    in_order = [done[clip.name] for clip in clips]
+    pairs = [pair for ranked in in_order for pair in zip(ranked.frames, ranked.packed, strict=True)]
+    problems = [problem for ranked in in_order for problem in ranked.problems]
+    return [frame for frame, _ in pairs], {(f.clip, f.frame): data for f, data in pairs}, problems
+
+
+def _rank_one(options: RankOptions, clip: Clip, step: Callable[[], object] = lambda: None) -> RankedClip:
+    packed: list[bytes] = []
+
+    def keep(frame: RankedFrame, tracks: Tracks) -> None:
+        packed.append(pack_tracks(tracks))
+        step()
+
+    frames = _opened(options)[0].rank(clip, keep)
+    return RankedClip(tuple(frames), tuple(packed), clip.problems())
 
 
 def table(chosen: Sequence[RankedFrame]) -> str:
@@ -102,7 +144,8 @@ def table(chosen: Sequence[RankedFrame]) -> str:
 def open_ranker(options: RankOptions) -> tuple[Ranker, tuple[str, ...]]:
     """Open the model, and the same with another size of input if it has one."""
     folder = find_model(options.model)
-    engine_options = EngineOptions(options.backend, size=options.size, threads=options.threads)
+    threads = options.threads or (0 if options.alone else 1)
+    engine_options = EngineOptions(options.backend, size=options.size, threads=threads)
     engine = open_engine(folder, engine_options).engine
     size = options.other_size
     if size == "auto":
@@ -111,6 +154,9 @@ def open_ranker(options: RankOptions) -> tuple[Ranker, tuple[str, ...]]:
         size = next((each for each in (*manifest.sizes, manifest.size) if each != own), NONE)
     other = None if size == NONE else open_engine(folder, replace(engine_options, size=size)).engine
     return Ranker(engine, other), engine.config.classes
+
+
+_opened = lru_cache(1)(open_ranker)  # once in each process
 
 
 def _write(path: Path, ranked: Sequence[RankedFrame], chosen: Sequence[RankedFrame]) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pcan_model.core.errors import UserError
+from pcan_model.core.storage import uploads
 
 USER_ERRORS = (UserError, ValueError, OSError, OverflowError)  # OverflowError: from absurd numbers in files
 TRAINING = "pip install 'pcan_ros[train]', or `make train-env` in a checkout"
@@ -24,6 +25,8 @@ INSTALL = {  # how to install a missing package; those of requirements/runtime.t
     "trackeval": "pip install scipy && pip install --no-deps trackeval==1.3.0",
     "modelopt": "`make env` in a checkout, or requirements/quantize.txt and requirements/quantize-nodeps.txt",
     "openvino": "pip install 'pcan_ros[openvino]'",
+    "ray": "pip install 'pcan_ros[fleet]'",
+    "fsspec": "pip install 'pcan_ros[storage]'",
     "tensorrt": "pip install 'pcan_ros[tensorrt]'",
     "tensorrt_rtx": "pip install 'pcan_ros[tensorrt-rtx]'",
     "rclpy": ROS,
@@ -47,7 +50,8 @@ def run(program: str, command: Command, arguments: Sequence[str] | None = None) 
     arguments  None for those of the command line
     """
     try:
-        return command(sys.argv[1:] if arguments is None else arguments) or 0
+        with uploads():
+            return command(sys.argv[1:] if arguments is None else arguments) or 0
     except KeyboardInterrupt:
         message, code = "interrupted", 130
     except ModuleNotFoundError as error:

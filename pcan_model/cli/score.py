@@ -45,7 +45,7 @@ class ScoreOptions:
     ground_truth: Path = field(metadata=about("ground truth: a file or a folder", aliases=("--truth",)))
     results: Path = field(metadata=about("results to score, in the same format"))
     seqmap: Path | None = setting(None, "list of sequences, for kitti_mots and mot_challenge (default: all)")
-    out: Path | None = setting(None, "file to write the JSON to (default: standard output)")
+    out: Path | None = setting(None, "file to write the JSON to (default: standard output)", writes=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ class About:
     choices: tuple[str, ...] = ()  # allowed values, unless the type is a Literal
     runtime: bool = False  # can be changed while the node runs
     aliases: tuple[str, ...] = ()  # further command-line options for the field, such as "--truth"
+    writes: bool = False  # the path of a file or folder to write
 
 
 def about(
@@ -37,9 +38,10 @@ def about(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
+    writes: bool = False,
 ) -> dict[str, About]:
     """Return the metadata of a field without default: `field(metadata=about("..."))`."""
-    return {KEY: About(description, unit, low, high, choices, aliases=aliases)}
+    return {KEY: About(description, unit, low, high, choices, aliases=aliases, writes=writes)}
 
 
 def setting(
@@ -52,9 +54,10 @@ def setting(
     choices: tuple[str, ...] = (),
     runtime: bool = False,
     aliases: tuple[str, ...] = (),
+    writes: bool = False,
 ) -> T:
     """Return a dataclass field with a default and the metadata of `About`."""
-    known = About(description, unit, low, high, choices, runtime, aliases)
+    known = About(description, unit, low, high, choices, runtime, aliases, writes)
     described: T = field(default=default, metadata={KEY: known})
     return described
 
@@ -78,6 +81,7 @@ class Setting:
     choices: tuple[str, ...]
     runtime: bool
     aliases: tuple[str, ...]
+    writes: bool
     optional: bool  # may be None
     many: bool  # a tuple
     length: int | None  # of a tuple; None if variable
@@ -158,6 +162,7 @@ def _setting(name: str, hint: Any, entry: Any) -> Setting:
         choices=choices,
         runtime=known.runtime,
         aliases=known.aliases,
+        writes=known.writes,
         optional=optional,
         many=many,
         length=length,

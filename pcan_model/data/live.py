@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.errors import DataError
+from pcan_model.core.storage import is_address
 from pcan_model.data.clips import ClipFrame
 from pcan_model.data.video import LONGEST, RATE
 
@@ -26,7 +27,9 @@ Image = NDArray[np.uint8]
 
 
 def is_live(source: str) -> bool:
-    """Return whether a source is a camera number or a URL."""
+    """Return whether a source is a camera number or the URL of a stream."""
+    if is_address(source):
+        return False
     return (source.isascii() and source.isdecimal()) or URL.fullmatch(source) is not None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
+from pcan_model.core.storage import local
 from pcan_model.data.clips import Clip
 from pcan_model.data.datasets import bdd100k, coco, cvat, kitti_mots, label_studio, scalabel, youtube_vis
 from pcan_model.data.files import IMAGE_SUFFIXES, is_visible, read_folder
@@ -143,7 +144,7 @@ def open_clips(
     JSON labels are read and validated at once; all other labels, and images, on demand.
     Raises DataError if the files are not as expected.
     """
-    root = Path(path)
+    root = local(path)
     clips = recognise(root, format).read(root, split, names, on_error)
     if videos is None:
         return clips

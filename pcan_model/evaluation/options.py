@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcan_model.core.fields import about, setting
+from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.registry import FORMATS
 from pcan_model.evaluation.report.published import PUBLISHED
 from pcan_model.evaluation.run import Shard
@@ -13,7 +14,7 @@ from pcan_model.evaluation.submission import SUBMISSIONS
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions:
+class EvaluateOptions(WorkerOptions):
     """The clips to evaluate on, and the files to write."""
 
     data: Path = field(metadata=about("folder of a data set"))
@@ -32,10 +33,9 @@ class EvaluateOptions:
         "compare with the paper's results on this data set (default: detected)",
         choices=tuple(sorted(PUBLISHED)),
     )
-    jobs: int = setting(1, "number of processes, each with its own network", low=1)
     shard: Shard = field(default_factory=Shard)  # part of the clips
     merge: tuple[Path, ...] = setting((), "also use the predictions of these runs")
-    out: Path | None = setting(None, "folder for report.html, report.json and the predictions")
+    out: Path | None = setting(None, "folder for report.html, report.json and the predictions", writes=True)
     submit: str | None = setting(
         None, "also write result files in this format, to OUT/<format>", choices=SUBMISSIONS
     )

@@ -1,21 +1,19 @@
-"""Prediction of clips in processes, reusing existing predictions and those of other runs."""
+"""Prediction of clips by one or several workers, reusing existing predictions and those of other runs."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from tqdm import tqdm
 
 from pcan_model.core.config import Config, ConfigError, config_to_dict
+from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.clips import Clip, check_names
 from pcan_model.evaluation.predict import ClipPredictor
 from pcan_model.evaluation.predictions import (
@@ -29,6 +27,7 @@ from pcan_model.evaluation.setup import OpenSetup, Setup
 
 VERSION = 2  # of the predictions; incremented when the same settings give other results
 FOLDER = "sequences"  # in the output folder: one file per clip
+ALONE = WorkerOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +82,25 @@ class Run:
             assert predictions is not None, "complete() must be called first"
             yield predictions
 
-    def complete(self, predictor: ClipPredictor, jobs: int = 1) -> int:
+    def complete(self, predictor: ClipPredictor, workers: WorkerOptions = ALONE) -> int:
         """Predict the missing clips; returns the number of existing ones.
 
-        predictor  used in this process if jobs is 1
-        jobs       number of processes, each with its own network
+        predictor  used in this process if it works alone; other workers open the setup themselves
         """
         missing = self.missing()
         with tqdm(total=sum(map(len, missing)), unit="frame", desc="evaluate", disable=not missing) as bar:
-            if jobs == 1 or len(missing) < 2:
+            if workers.alone or (len(missing) < 2 and not workers.ray):
                 for clip in missing:
                     bar.set_postfix_str(clip.name)
                     write_predictions(
                         self.path(clip), collect_predictions(predictor, clip, self.key(clip), bar.update)
                     )
             else:
-                self._by_processes(missing, jobs, bar)
+                predict = partial(_predict, self.open_setup, self.setup)
+                for clip, predictions in workers.each(predict, missing, cpus=self.setup.threads):
+                    write_predictions(self.path(clip), replace(predictions, key=self.key(clip)))
+                    bar.update(len(clip))
         return len(self.clips) - len(missing)
-
-    def _by_processes(self, missing: Sequence[Clip], jobs: int, bar: tqdm[Any]) -> None:
-        fresh = multiprocessing.get_context("spawn")  # threads of a runtime do not survive a fork
-        with ProcessPoolExecutor(min(jobs, len(missing)), fresh) as pool:
-            tasks = {
-                pool.submit(
-                    _predict_to_file, self.open_setup, self.setup, clip, self.key(clip), self.path(clip)
-                ): clip
-                for clip in missing
-            }
-            for task in as_completed(tasks):
-                task.result()
-                bar.update(len(tasks[task]))
 
     def _found(self, clip: Clip) -> bool:
         for other in (self, *(_elsewhere(self, folder) for folder in self.elsewhere)):
@@ -134,5 +122,5 @@ def _opened(open_setup: OpenSetup, setup: Setup) -> ClipPredictor:
     return open_setup(setup)[0]
 
 
-def _predict_to_file(open_setup: OpenSetup, setup: Setup, clip: Clip, key: str, path: Path) -> None:
-    write_predictions(path, collect_predictions(_opened(open_setup, setup), clip, key))
+def _predict(open_setup: OpenSetup, setup: Setup, clip: Clip) -> ClipPredictions:
+    return collect_predictions(_opened(open_setup, setup), clip)

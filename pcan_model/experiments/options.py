@@ -26,8 +26,8 @@ class AblateOptions:
     drives: int = setting(120, "number of drives for training", low=1)
     held_out: int = setting(12, "number of drives for evaluation", low=1)
     length: int = setting(12, "frames per drive", low=1)
-    out: Path = setting(Path("runs/ablations"), "folder for trainings and drives")
-    docs: Path = setting(Path("docs/ablations"), "folder for results, tables and plots")
+    out: Path = setting(Path("runs/ablations"), "folder for trainings and drives", writes=True)
+    docs: Path = setting(Path("docs/ablations"), "folder for results, tables and plots", writes=True)
     backbone: Path | None = setting(None, "ImageNet weights, as in pcan-train")
     weights: Path | None = setting(
         None, "trained detector that all rows start from, with newly initialised modules"

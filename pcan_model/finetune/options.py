@@ -18,7 +18,7 @@ class FinetuneOptions:
     from_: str = setting(
         "street", "model to start from: street, street_tiny, folder of an exported model, or checkpoint"
     )
-    out: Path = setting(Path("runs/finetune"), "folder to write; must not hold a finished run")
+    out: Path = setting(Path("runs/finetune"), "folder to write; must not hold a finished run", writes=True)
     classes: tuple[str, ...] = setting(
         (),
         "classes of the new model (default: those it had); NEW=OLD lets a new class start as a copy of one "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pcan_model.core.config import Config
 from pcan_model.evaluation.metrics.scores import HEADS, Report, Score, to_plain
 
-DECIDING = "hota"  # rate of all classes together that must not fall
+DECIDING = ("hota", "smotsa")  # rates of all classes together that must not fall
+LOST = 0.1  # share of a class's objects that may be found no more, beyond a single one
 SHOWN = ("hota", "smotsa", "motsa", "idf1")
 COUNTED = ("objects", "true_positives", "false_positives", "false_negatives", "id_switches")
 
@@ -33,11 +34,20 @@ class Comparison:
     @property
     def worse(self) -> str | None:
         """Return why the new model is worse; None if it is not."""
-        name, (before, after) = HEADS[DECIDING], (self._rate(r) for r in (self.before, self.after))
-        if after >= before:
-            return None
-        frames = self.after.frames
-        return f"{name} {100 * after:.1f} instead of {100 * before:.1f} on the {frames} held-out frames"
+        reasons = [*self._fallen_rates(), *self._lost_objects()]
+        return f"{', '.join(reasons)} on the {self.after.frames} held-out frames" if reasons else None
+
+    def _fallen_rates(self) -> Iterator[str]:
+        for key in DECIDING:
+            before, after = (getattr(report.sum, key) or 0.0 for report in (self.before, self.after))
+            if after < before:
+                yield f"{HEADS[key]} {100 * after:.1f} instead of {100 * before:.1f}"
+
+    def _lost_objects(self) -> Iterator[str]:
+        for before, after in self._pairs()[:-1]:
+            found, left = before.true_positives, after.true_positives
+            if found - left > max(1, LOST * before.objects):
+                yield f"{left} instead of {found} of {before.objects} {after.name} found"
 
     def plain(self) -> dict[str, Any]:
         """Return the report as nested plain values for JSON."""
@@ -95,9 +105,6 @@ class Comparison:
         names = [name for name in self.config.classes if name in known[0] or name in known[1]]
         pairs = [tuple(scores.get(name) or _nothing(name) for scores in known) for name in names]
         return [*pairs, (self.before.sum, self.after.sum)]  # type: ignore[list-item]
-
-    def _rate(self, report: Report) -> float:
-        return getattr(report.sum, DECIDING) or 0.0
 
 
 def _nothing(name: str) -> Score:

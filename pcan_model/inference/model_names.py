@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from pcan_model.core.package_files import SHIPPED_MODELS, shared
+from pcan_model.core.storage import local
 from pcan_model.inference.errors import ModelError
 
 HUB = "hf://"
@@ -16,8 +17,8 @@ EXPECTED = f"{', '.join(SHIPPED_MODELS)}, the folder of an exported model, or {H
 def find_model(model: str | Path) -> Path:
     """Return the folder of a model; one on the hub is downloaded once and kept in the hub's cache.
 
-    model  a name of SHIPPED_MODELS (as text, it wins over a folder of that name), a folder, or
-           `hf://OWNER/NAME[@REVISION]`
+    model  a name of SHIPPED_MODELS (as text, it wins over a folder of that name), a folder, also at an
+           address such as s3://bucket/model, or `hf://OWNER/NAME[@REVISION]`
 
     Raises ModelError if there is none, if it cannot be downloaded, or if huggingface_hub is not installed.
     """
@@ -26,7 +27,7 @@ def find_model(model: str | Path) -> Path:
         return shared(f"models/{SHIPPED_MODELS[text.removeprefix('pcan_')]}")
     if text.startswith(HUB):
         return _from_hub(text)
-    folder = Path(model).expanduser()
+    folder = local(model).expanduser()
     if not folder.is_dir():
         raise ModelError(f"{text}: expected {EXPECTED}; got no such folder")
     return folder

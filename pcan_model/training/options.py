@@ -22,7 +22,7 @@ class TrainOptions:
     hold_out: tuple[str, ...] = setting(
         (), "videos never trained on; VIDEO:FRAME for a part, from that frame on"
     )
-    out: Path = setting(Path("runs/train"), "folder for checkpoint and logs")
+    out: Path = setting(Path("runs/train"), "folder for checkpoint and logs", writes=True)
     backbone: Path | None = setting(
         None,
         "weights of the backbone: a torch state, or a frozen TensorFlow detector (.pb); without it "

@@ -18,6 +18,7 @@ from pcan_model.viewer.runs import ViewedRun, as_script, plain
 
 PAGE = Path(__file__).with_name("page.html")
 WORST = 20  # moments to list
+WritePictures = Callable[[Clip, Path], dict[int, list[dict[str, Any]]]]
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 82]
 
 
@@ -27,13 +28,15 @@ def write_view(
     out: Path,
     *,
     width: int = 960,
+    pictures: WritePictures | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> Path:
     """Write the page to a new folder; returns the file to open.
 
-    runs   one or two, of the same clips
-    clips  the images
-    width  largest width of the written images, pixels
+    runs      one or two, of the same clips
+    clips     the images
+    width     largest width of the written images, pixels
+    pictures  writes pictures of the objects of a clip to a folder; returns them by frame
 
     Raises DataError if a run's clip or one of its frames has no images.
     """
@@ -60,6 +63,10 @@ def write_view(
                 raise DataError(
                     out, first.name, f"images of all {len(frames)} frames", f"none of {missing[:3]}"
                 )
+            if pictures is not None:
+                drawn = pictures(images[first.name], partial / "prototypes" / str(number))
+                for time, entries in drawn.items():
+                    frames[time]["prototypes"] = entries
             known = {"name": first.name, "rate": images[first.name].rate, "labelled": runs[0].labelled}
             script = as_script(f"window.CLIPS[{number}]", known | {"frames": frames})
             write_bytes(partial / "clips" / f"{number}.js", script)

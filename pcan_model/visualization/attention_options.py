@@ -19,4 +19,4 @@ class AttentionOptions:
     every: int = setting(2, "interval between drawn frames", low=1)
     until: int | None = setting(None, "number of images to read (default: all)", low=1)
     prototypes: int = setting(3, "foreground and background prototypes with their own row", low=0)
-    out: Path = setting(Path("attention.png"), "image to write")
+    out: Path = setting(Path("attention.png"), "image to write", writes=True)

@@ -7,7 +7,6 @@ import pcan_model.inference.blas  # noqa: F401  before NumPy is loaded
 # isort: split
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -38,6 +37,7 @@ their frames.
   pcan-bag make bdd/ --videos b1c66a42 --out b1  a clip of a data set, with its ground truth
   pcan-bag show drive --sheet drive.png          its topics, images, tracks and damage
   pcan-bag label drive --out drive_tracks        a copy with tracks, overlay and label image
+  pcan-bag label day1 day2 --out all --ray auto  copies all/day1 and all/day2, on a Ray cluster
   pcan-bag rank drive --count 20 --cvat to_label the images that are most worth labelling
 """
 
@@ -97,41 +97,23 @@ def _show(options: ShowOptions) -> int:
 
 
 def _label(options: LabelOptions) -> int:
-    from pcan_model.core.package_files import default_model
-    from pcan_model.inference.backends import EngineOptions, open_engine
-    from pcan_model.inference.manifest import ModelFiles
-    from pcan_model.model.pass_names import GRAPHS
-    from pcan_model.tracking.tracker import Tracker
-    from pcan_ros.bag.copy import CopyStyle
-    from pcan_ros.bag.label import label_bag
+    from pcan_ros.bag.label_bags import label_bags
 
-    files = ModelFiles(options.model or default_model(), options.size)
-    engine = open_engine(
-        files.folder, EngineOptions(options.backend, size=options.size, threads=options.threads)
-    ).engine
-    style = CopyStyle(options.storage, options.prefix, options.raw, not options.no_images)
-    done = label_bag(
-        options.bag,
-        options.out,
-        Tracker(engine),
-        model=" ".join((engine.facts.engine, *(files.digest(name) for name in GRAPHS))),
-        topics=options.topics,
-        style=style,
-        progress=lambda items, count, what: _progress(items, count, what, "message"),
-        warn=lambda line: print(f"pcan-bag: {line}", file=sys.stderr),
-    )
-    resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
-    print(f"written: {options.out}, {done.images} images tracked{resumed}")
-    for line in (*(f"lost: {loss}" for loss in done.losses), *(f"not read: {r}" for r in done.refused)):
-        print(line)
-    return 1 if done.losses or not done.images else 0
+    complete = True
+    for job, done in label_bags(options):
+        resumed = f", {done.resumed} of them by an earlier run" if done.resumed else ""
+        print(f"written: {job.out}, {done.images} images tracked{resumed}")
+        for line in (*(f"lost: {loss}" for loss in done.losses), *(f"not read: {r}" for r in done.refused)):
+            print(line)
+        complete &= bool(done.images) and not done.losses
+    return 0 if complete else 1
 
 
 def _rank(options: RankBagOptions) -> int:
-    clip = BagClip(options.bag, topic=options.topic)
-    print(table(rank_clips([clip], options)))
-    print(f"written: {options.out}")
-    return report_problems("pcan-bag", clip.problems())
+    clips = [BagClip(bag, topic=options.topic) for bag in options.bags]
+    chosen, problems = rank_clips(clips, options)
+    print(f"{table(chosen)}\nwritten: {options.out}")
+    return report_problems("pcan-bag", problems)
 
 
 def _progress(items: Iterable[Any], count: int | None, what: str, unit: str = "frame") -> Iterable[Any]:
@@ -157,10 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     add_options(show, ShowOptions, positional=("bag",), skip=("sheet",), metavars={"json": "FILE"})
     page = settings_of(ShowOptions)["sheet"].description
     show.add_argument("--sheet", "--out", type=Path, metavar="PNG", help=page)
-    label = commands.add_parser("label", help="copy a bag and add tracks; resumes after an interruption")
-    add_options(label, LabelOptions, positional=("bag",))
+    label = commands.add_parser("label", help="copy bags and add tracks; resumes after an interruption")
+    add_options(label, LabelOptions, positional=("bags",), metavars={"bags": "BAG"})
     rank = commands.add_parser("rank", help="choose the images that are most worth labelling")
-    add_options(rank, RankBagOptions, positional=("bag",))
+    add_options(rank, RankBagOptions, positional=("bags",), metavars={"bags": "BAG"})
     return parser
 
 

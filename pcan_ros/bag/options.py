@@ -8,6 +8,7 @@ from typing import Literal
 
 from pcan_model.cli.rank import RankOptions
 from pcan_model.core.fields import about, setting
+from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.bags.scene_messages import DepthEncoding
 from pcan_model.data.registry import FORMATS
 from pcan_model.inference.backends import BACKENDS
@@ -21,7 +22,7 @@ class MakeOptions:
     """Options of `pcan-bag make`."""
 
     source: Path = field(metadata=about("data set, video, or folder of images"))
-    out: Path = field(metadata=about("bag to write; for several clips, a folder of bags"))
+    out: Path = field(metadata=about("bag to write; for several clips, a folder of bags", writes=True))
     format: str = setting(
         "auto", "format of the data set; auto: recognised by its files", choices=("auto", *FORMATS)
     )
@@ -47,23 +48,23 @@ class ShowOptions:
     """Options of `pcan-bag show`."""
 
     bag: Path = field(metadata=about("rosbag2 folder, or one of its files; may be damaged"))
-    json: Path | None = setting(None, "also write the report as JSON")
-    sheet: Path | None = setting(None, "contact sheet to write: images with their tracks")
+    json: Path | None = setting(None, "also write the report as JSON", writes=True)
+    sheet: Path | None = setting(None, "contact sheet to write: images with their tracks", writes=True)
     topic: str = setting("", "image topic of the contact sheet; default: the most likely camera topic")
     tracks: str = setting("", "track topic of the contact sheet; default: the one that matches most images")
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
+class LabelOptions(WorkerOptions):
     """Options of `pcan-bag label`."""
 
-    bag: Path = field(metadata=about("rosbag2 with images; may be damaged"))
-    out: Path = field(metadata=about("bag to write"))
+    bags: tuple[Path, ...] = field(metadata=about("rosbag2 with images; may be damaged"))
+    out: Path = field(metadata=about("bag to write; for several, a folder of bags", writes=True))
     topics: tuple[str, ...] = setting((), "image topics; default: the most likely camera topic")
     model: Path | None = setting(None, "folder of an exported model; default: models/pcan_street")
     size: str = setting(LARGEST, DESCRIPTION)
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
-    threads: int = setting(0, "CPU threads, 0 for one per core", low=0)
+    threads: int = setting(0, "CPU threads, 0 for one per core, or one in each of several workers", low=0)
     storage: Storage = setting("mcap", "storage plugin of rosbag2")
     prefix: str = setting("/pcan_tracker", "prefix of the new topics")
     raw: bool = setting(False, "write overlay and label image as Image instead of CompressedImage")
@@ -74,5 +75,5 @@ class LabelOptions:
 class RankBagOptions(RankOptions):
     """Options of `pcan-bag rank`."""
 
-    bag: Path = field(metadata=about("rosbag2 with images"))
+    bags: tuple[Path, ...] = field(metadata=about("rosbag2 with images"))
     topic: str = setting("", "image topic; default: the most likely camera topic")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
 
 from pcan_model.core.frame_tree import FrameError, FrameTree
 from pcan_model.core.stamps import stamp_seconds
 from pcan_model.core.structures import CameraPlace
 from pcan_model.data.image_decoding import BadImage
-from pcan_ros.node.geometry_reading import read_camera, read_transform
+from pcan_ros.node.geometry_reading import read_camera, read_depth, read_transform
 from pcan_ros.node.parameters import ParameterError
 
 AHEAD = 0.1  # seconds that poses are extrapolated: transforms come later than images
+DEPTHS = 5  # depth images that are kept
+NEWEST = QoSProfile(depth=DEPTHS, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 MOVING = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 FIXED = QoSProfile(
     depth=100, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL
@@ -25,8 +32,14 @@ FIXED = QoSProfile(
 class Places:
     """The poses of cameras in a fixed frame; the executor adds transforms, the worker asks for places."""
 
-    def __init__(self, node: Node, fixed_frame: str, *, rectified: bool) -> None:
-        """Subscribe to transforms; `rectified` tells which part of a calibration holds.
+    def __init__(
+        self, node: Node, fixed_frame: str, *, rectified: bool, depth: str, warn: Callable[[str], None]
+    ) -> None:
+        """Subscribe to transforms.
+
+        rectified  which part of a calibration holds
+        depth      topic of depth images, or empty
+        warn       receives why a place or its depth is unknown
 
         Raises ParameterError if the messages of transforms are not installed.
         """
@@ -37,12 +50,15 @@ class Places:
             raise ParameterError(
                 f"odometry_frame: {fixed_frame} requires tf2_msgs, which is not installed: {install}"
             ) from None
-        self._node, self._fixed, self._rectified = node, fixed_frame, rectified
+        self._node, self._fixed, self._rectified, self._warn = node, fixed_frame, rectified, warn
+        self._depths = deque[Any](maxlen=DEPTHS)
         self._tree, self._lock = FrameTree(), Lock()
         self._subscriptions = [
             node.create_subscription(TFMessage, "/tf", lambda m: self.add(m, fixed=False), MOVING),
             node.create_subscription(TFMessage, "/tf_static", lambda m: self.add(m, fixed=True), FIXED),
         ]
+        if depth:
+            self._subscriptions.append(node.create_subscription(Image, depth, self._depths.append, NEWEST))
 
     def add(self, message: Any, *, fixed: bool) -> None:
         """Store transforms; invalid ones are ignored."""
@@ -63,9 +79,17 @@ class Places:
             camera = read_camera(info, rectified=self._rectified)
             with self._lock:
                 pose = self._tree.pose(header.frame_id, self._fixed, stamp_seconds(header.stamp), ahead=AHEAD)
-        except (FrameError, BadImage):
+            return CameraPlace(pose, camera, depth=self._depth(header))
+        except (FrameError, BadImage, ValueError) as error:
+            self._warn(f"odometry: {error}")
             return None
-        return CameraPlace(pose, camera)
+
+    def _depth(self, header: Any) -> NDArray[np.float32] | None:
+        """Return the depth image with the stamp of an image, if it has arrived; raises BadImage."""
+        for message in tuple(self._depths):
+            if message.header.stamp == header.stamp:
+                return read_depth(message)
+        return None
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -264,3 +264,16 @@ def test_invalid_options_are_rejected_before_tracking(
     assert "/pcan_tracker: expected an unused prefix, found /pcan_tracker/" in capsys.readouterr().err
     assert main(["label", once, "--out", twice, "--prefix", "/second", *model]) == 0
     assert said(Path(twice), "/second/tracks") == said(Path(twice))
+
+
+def test_several_bags_are_written_into_a_folder_under_their_names(
+    tmp_path: Path, squares: Path, tracker: Tracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags = [str(write_bag(tmp_path / name, drive(STAMPS))) for name in ("monday", "tuesday")]
+    words = ["label", *bags, "--out", str(tmp_path / "all"), "--model", str(squares), "--threads", "1"]
+    assert main(words) == 0
+    label_bag(Path(bags[0]), tmp_path / "one", tracker)
+    assert said(tmp_path / "all" / "monday") == said(tmp_path / "one") == said(tmp_path / "all" / "tuesday")
+    capsys.readouterr()
+    assert main(["label", bags[0], bags[0], *words[3:]]) == 2
+    assert "expected bags of different names, got several of ['monday']" in capsys.readouterr().err

@@ -14,8 +14,10 @@ from support.one_stage import one_stage_config, one_stage_net
 from pcan_model.cli.finetune import main
 from pcan_model.core.errors import UserError
 from pcan_model.data.registry import open_clips
+from pcan_model.evaluation.metrics.scores import Report
 from pcan_model.finetune import run
 from pcan_model.finetune.base import Base, read_classes, with_classes
+from pcan_model.finetune.report import Comparison
 from pcan_model.finetune.split import choose_held_out, held_out_clips, training_frames
 from pcan_model.model import checkpoint
 from pcan_model.synthetic.drive import write_drives
@@ -105,6 +107,38 @@ def test_a_finished_run_is_not_overwritten(
     assert "expected a new folder, got one with report.md" in capsys.readouterr().err
 
 
+def comparison(before: Report, after: Report) -> Comparison:
+    return Comparison("", "base", "", one_stage_config(), (), {}, 1, ("drive",), (), before, after)
+
+
+@pytest.fixture(scope="module")
+def report(base: Path, drives: Path) -> Report:
+    """Return a report in which half of 20 cars and of 4 pedestrians are found."""
+    config, _ = checkpoint.load_header(base)
+    net = with_classes(Base("base", base, config), CLASSES, {})
+    found = run._measure(net, open_clips(drives, names=CLASSES)[:1])
+    one = replace(found.sum, hota=0.5, smotsa=0.4, true_positives=10, objects=20)
+    few = replace(one, name="pedestrian", true_positives=2, objects=4)
+    return replace(found, classes=(replace(one, name="car"), few), sum=one, frames=3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "found", "worse"),
+    [
+        ({"hota": 0.4}, (10, 2), "HOTA 40.0 instead of 50.0 on the 3 held-out frames"),
+        ({"hota": 0.6, "smotsa": 0.3}, (10, 2), "sMOTSA 30.0 instead of 40.0 on the 3 held-out frames"),
+        ({"hota": 0.6}, (7, 2), "7 instead of 10 of 20 car found on the 3 held-out frames"),
+        ({"hota": 0.6}, (8, 1), None),  # a tenth of the cars, and a single pedestrian
+    ],
+)
+def test_a_model_is_worse_if_a_rate_falls_or_a_class_loses_objects(
+    report: Report, rates: dict[str, float], found: tuple[int, int], worse: str | None
+) -> None:
+    classes = [replace(each, true_positives=count) for each, count in zip(report.classes, found, strict=True)]
+    after = replace(report, classes=classes, sum=replace(report.sum, **rates))  # type: ignore[arg-type]
+    assert comparison(report, after).worse == worse
+
+
 def test_a_worse_model_is_not_exported(
     base: Path,
     drives: Path,
@@ -117,12 +151,12 @@ def test_a_worse_model_is_not_exported(
     def fall(*arguments: object) -> object:
         report = measure(*arguments)  # type: ignore[arg-type]
         seen.append(report)
-        return replace(report, sum=replace(report.sum, hota=0.5 - 0.1 * len(seen)))
+        return replace(report, sum=replace(report.sum, hota=0.5 - 0.1 * len(seen), smotsa=0.5))
 
     monkeypatch.setattr(run, "_measure", fall)
     command = [str(drives), "--from", str(base), "--out", str(tmp_path), "--steps", "1", "--workers", "0"]
     assert main(command) == 1
-    assert "worse: HOTA 30.0 instead of 40.0 on the 3 held-out frames" in capsys.readouterr().err
+    assert "worse: HOTA 30.0 instead of 40.0" in capsys.readouterr().err
     assert not (tmp_path / "model").exists() and (tmp_path / "report.md").is_file()
     assert json.loads((tmp_path / "report.json").read_text())["worse"]
 

@@ -19,8 +19,11 @@ from support.lifting import CAMERA, MOUNTED
 
 from pcan_model.core.space import Pose
 from pcan_ros.bag.camera_info import calibration_of
+from pcan_ros.messages import to_image
 from pcan_ros.node.parameters import ParameterError, Settings
 from pcan_ros.node.places import Places
+
+WARNINGS: list[str] = []
 
 
 class Subscriptions:
@@ -55,8 +58,9 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setitem(sys.modules, "tf2_msgs", SimpleNamespace(msg=stand_in))
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", stand_in)
     node: Any = Subscriptions()
-    made = Places(node, "odom", rectified=False)
-    assert node.topics == ["/tf", "/tf_static"]
+    made = Places(node, "odom", rectified=False, depth="/depth", warn=WARNINGS.append)
+    assert node.topics == ["/tf", "/tf_static", "/depth"]
+    WARNINGS.clear()
     made.add(transforms("base", "camera", MOUNTED), fixed=True)
     for stamp in (1.0, 1.1):
         made.add(transforms("odom", "base", Pose.planar(10 * stamp, 0, 0), stamp), fixed=False)
@@ -77,9 +81,23 @@ def test_without_transform_or_calibration_the_place_is_unknown(places: Places) -
     info = calibration_of(CAMERA)
     assert places.place(header(1.05), None) is None
     assert places.place(header(1.5), info) is None
+    assert WARNINGS == ["odometry: frame 'base': the newest pose is 0.400 s older than the image"]
     assert places.place(header(1.05, "other"), info) is None
     info.k[0] = 0.0
     assert places.place(header(1.05), info) is None
+
+
+def test_a_place_has_the_depth_image_of_its_stamp(places: Places) -> None:
+    info = calibration_of(CAMERA)
+    depth = np.full((CAMERA.height, CAMERA.width), 7.5, np.float32)
+    for stamp, image in ((1.0, depth[:50]), (1.05, depth), (1.1, depth + 1)):
+        places._depths.append(to_image(image, "32FC1", header(stamp)))
+    place = places.place(header(1.05), info)
+    assert place is not None and place.depth is not None and place.depth[0, 0] == 7.5
+    later = places.place(header(1.08), info)
+    assert later is not None and later.depth is None
+    assert places.place(header(1.0), info) is None, "never a depth of another size"
+    assert "CameraPlace: depth: expected (120, 320) like the camera, got (50, 320)" in WARNINGS[-1]
 
 
 def test_an_invalid_transform_is_ignored(places: Places) -> None:
@@ -92,8 +110,10 @@ def test_an_invalid_transform_is_ignored(places: Places) -> None:
 def test_what_it_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ParameterError, match="odometry_frame: expected camera_info check or rectify"):
         Settings(odometry_frame="odom")
+    with pytest.raises(ParameterError, match="odometry_depth: expected a single camera and an odometry_f"):
+        Settings(odometry_depth="/depth")
     monkeypatch.setitem(sys.modules, "tf2_msgs", None)
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", None)
     node: Any = Subscriptions()
     with pytest.raises(ParameterError, match=r"odometry_frame: odom requires tf2_msgs, .*-tf2-msgs$"):
-        Places(node, "odom", rectified=False)
+        Places(node, "odom", rectified=False, depth="", warn=WARNINGS.append)

@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from support.squares_footage import FRAMES, write_images
 
 from pcan_model.cli.view import main
+from pcan_model.data.registry import open_clips
 from pcan_model.evaluation.metrics.comparison import Objects, encode
 from pcan_model.evaluation.predictions import ClipPredictions, write_predictions
 
@@ -89,23 +92,23 @@ def test_the_worst_moments_are_where_the_runs_differ(page: Path) -> None:
     ]
 
 
+def dumped(address: str, profile: Path) -> str:
+    """Open a page in a browser; returns its elements as text."""
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,700"]
+    command += [f"--user-data-dir={profile}", "--virtual-time-budget=4000", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
 def test_a_browser_draws_the_masks_where_they_are(page: Path, tmp_path: Path) -> None:
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,700"]
-    command += [
-        f"--user-data-dir={tmp_path}",
-        "--virtual-time-budget=4000",
-        "--dump-dom",
-        f"{page.as_uri()}#0:2",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    captions = re.findall(r"<figcaption[^>]*>([^<]*)</figcaption>", done.stdout)
+    shown = dumped(f"{page.as_uri()}#0:2", tmp_path)
+    captions = re.findall(r"<figcaption[^>]*>([^<]*)</figcaption>", shown)
     assert captions == ["ground truth: 2 objects", "before: 1 objects", "after: 2 objects"]
-    drawn = [json.loads(html.unescape(each)) for each in re.findall(r'data-boxes="([^"]*)"', done.stdout)]
+    drawn = [json.loads(html.unescape(each)) for each in re.findall(r'data-boxes="([^"]*)"', shown)]
     car, person = [9, 10, 24, 25], [60, 20, 75, 35]
     assert drawn == [[car, person], [car], [car, person]]
-    assert re.findall(r'data-drawn="([^"]*)"', done.stdout) == ["0:2"] * 3
-    assert 'class="here"' in done.stdout and "frame 2 of 4" in done.stdout
+    assert re.findall(r'data-drawn="([^"]*)"', shown) == ["0:2"] * 3
+    assert 'class="here"' in shown and "frame 2 of 4" in shown
 
 
 def test_tracks_of_a_video_are_shown_without_ground_truth(tmp_path: Path) -> None:
@@ -149,3 +152,56 @@ def test_runs_of_other_clips_cannot_be_compared(
     run = page.parents[1] / "before"
     assert main([str(run), "--data", str(other), "--out", str(tmp_path / "view")]) == 2
     assert "expected images of the clip drive, got clips ['elsewhere']" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def prototypes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """Write the page of a run with one object, a tracked one of several; returns it, and the tracked ones."""
+    pytest.importorskip("torch")
+    from support.small import HEIGHT, WIDTH, blocks, small_config, small_net
+
+    from pcan_model.model import checkpoint
+    from pcan_model.viewer.prototypes import write_pictures
+
+    root = tmp_path_factory.mktemp("prototypes")
+    config = small_config(heads={"score_threshold": 0.3})
+    net = small_net(config)
+    checkpoint.save(root / "weights.safetensors", net, config, {})
+    (root / "drive").mkdir()
+    cv2.imwrite(str(root / "drive" / "000000.png"), blocks(HEIGHT, WIDTH, 1)[0].numpy()[..., ::-1])
+    (clip,) = open_clips(root / "drive")
+    x1, y1, x2, y2 = (round(side) for side in write_pictures(net, clip, root / "pictures")[0][0]["box"])
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[y1:y2, x1:x2] = True
+    whole = {"size": [HEIGHT, WIDTH], "counts": encode([mask])[0]["counts"].decode()}
+    found = {
+        "categories": [{"id": 1, "name": "car"}],
+        "images": [{"id": 0, "file_name": "000000.png", "height": HEIGHT, "width": WIDTH}],
+        "annotations": [{"category_id": 1, "segmentation": whole, "score": 1, "image_id": 0, "track_id": 1}],
+    }
+    (root / "found.json").write_text(json.dumps(found))
+    words = [str(root / "found.json"), "--data", str(root / "drive"), "--out", str(root / "view")]
+    assert main([*words, "--prototypes", str(root / "weights.safetensors")]) == 0
+    (frame,) = read_script(root / "view" / "clips" / "0.js")["frames"]
+    return root / "view" / "index.html", frame["prototypes"]
+
+
+def test_every_tracked_object_has_a_picture_of_its_prototypes(
+    prototypes: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    page, entries = prototypes
+    assert entries and all(len(entry["box"]) == 4 for entry in entries)
+    for entry in entries:
+        image = cv2.imread(str(page.parent / "prototypes" / "0" / entry["file"]))
+        assert image is not None and image.shape[1] == 3 * image.shape[0]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
+def test_a_clicked_object_shows_the_prototypes_of_the_track_that_covers_it(
+    prototypes: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    page, entries = prototypes
+    x1, y1, x2, y2 = entries[0]["box"]
+    shown = dumped(f"{page.as_uri()}#0:0@{round(x1 + x2) // 2},{round(y1 + y2) // 2}", tmp_path)
+    assert f'<img src="prototypes/0/{entries[0]["file"]}">' in shown
+    assert "<img" not in dumped(f"{page.as_uri()}#0:0@9999,3", tmp_path)
