@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUT ?= demo
 TESTS ?= test
-WORKERS ?= -n auto --dist loadfile --no-loadscope-reorder
+WORKERS ?= -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 SECONDS ?= 60
 TARGETS ?= $(filter-out run test_fuzz,$(basename $(notdir $(wildcard test/fuzz/*.py))))
 SANITIZED := -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude
@@ -25,7 +25,7 @@ help: ## this text
 	@echo "  BACKEND=name       onnxruntime or openvino, what runs the network in demo (default: the best)"
 	@echo "  OUT=folder         where demo writes (default: demo)"
 	@echo "  TESTS='...'        what test runs (default: test), such as TESTS='test/test_build.py -k header'"
-	@echo "  WORKERS=           test in one process (default: one for each core, a test file at a time)"
+	@echo "  WORKERS=           test in one process (default: one more than cores: node tests mostly wait)"
 	@echo "  PYTHON=python3.12  the Python that makes .venv (3.10 to 3.13)"
 	@echo
 	@echo "Everything is installed into .venv, once. Where a ROS 2 distribution is sourced it is used; elsewhere"
@@ -35,7 +35,7 @@ help: ## this text
 demo: ## see cars and people tracked in a street video, through a real node: video, contact sheet, report
 	@$(ENVIRONMENT) runtime ros $(filter openvino,$(BACKEND))
 	@$(MAKE) --no-print-directory build
-	@source tools/env.sh && python -m pcan_ros.demo --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
+	@source tools/env.sh && python -m pcan_ros.demo --birds-eye --out "$(OUT)" $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DATA),--data "$(DATA)") $(if $(BACKEND),--backend "$(BACKEND)")
 
 test: env ## the whole test suite, with real nodes over real DDS

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.damaged_odometry import DAMAGES, Damage
 from pcan_model.core.config import load_config
 from pcan_model.core.engine import Engine
 from pcan_model.core.geometry import box_iou
-from pcan_model.core.space import Box3D, Pinhole, Pose
+from pcan_model.core.space import Box3D
 from pcan_model.core.stamps import seconds
 from pcan_model.core.structures import CameraPlace, Detections, Frame, Slots
 from pcan_model.core.tracker_config import TrackerConfig
@@ -35,13 +36,12 @@ from pcan_model.synthetic.drive import SyntheticDrive
 from pcan_model.tracking.tracker import Tracker
 
 FIRST = 230_000  # seeds of the drives
-DRIVES = {5: 12, 30: 4}  # frames a second: number of drives
+DRIVES = {5: 12, 30: 12}  # frames a second: number of drives
 SWING = 0.35  # radians per second
 HEIGHT, WIDTH, SECONDS = 384, 640, 6.0
 DROPPED, JITTER = 0.1, 0.03  # share of the detections; of their side
 EMBED, APART, NOISE = 16, 0.7, 0.55  # length; how far objects of a class differ; noise of an embedding
 HIDDEN = 0.7  # share covered by nearer boxes from which on an object is not detected
-EXTRINSICS = np.deg2rad(5.0)  # yaw of a camera that is mounted otherwise than stated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,42 +155,19 @@ def _around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
 
-def damaged(seen: Sequence[Seen], how: str, seed: int) -> Iterator[Frame]:
-    """Yield the frames with the odometry that a row is about."""
-    rng, drift = np.random.default_rng(seed), Pose.identity()
-    last, root = None, 1.0  # pose, and the root of the frame interval in units of 0.2 s
-    if len(seen) > 1:
-        root = float(np.sqrt((seen[1].frame.stamp - seen[0].frame.stamp) / 0.2))
-    for each in seen:
-        pose, camera = each.place.pose, each.place.camera
-        if how == "none" or (how == "missing" and rng.random() < 0.5):
-            yield each.frame
-            continue
-        if how == "noise":  # of a wheel odometer: 5 % of the way, 0.67 degrees after a second
-            way = 0.0 if last is None else float(np.linalg.norm(pose.translation - last.translation))
-            step = Pose.planar(
-                *rng.normal(0, 0.05 * way + 0.01 * root, 2), rng.normal(0, np.deg2rad(0.3) * root)
-            )
-            drift = Pose(step.rotation @ drift.rotation, drift.translation + step.translation)
-        last = pose
-        pose = Pose(drift.rotation @ pose.rotation, pose.translation + drift.translation)
-        if how == "extrinsics":
-            turn = Pose.planar(0, 0, EXTRINSICS).rotation
-            pose = Pose(turn @ pose.rotation, pose.translation)
-        if how == "frozen":
-            pose = seen[0].place.pose
-        if how == "mirrored":  # yaw with the wrong sign
-            pose = Pose(
-                np.diag([1.0, -1.0, 1.0]) @ pose.rotation @ np.diag([-1.0, 1.0, 1.0]), pose.translation
-            )
-        yield replace(each.frame, place=CameraPlace(pose, Pinhole(*_numbers(camera))))
+def damaged(seen: Sequence[Seen], damage: Damage | None, seed: int) -> Iterator[Frame]:
+    """Yield the frames with the odometry that a row is about; None: without."""
+    if damage is None:
+        yield from (each.frame for each in seen)
+        return
+    poses, stamps = [each.place.pose for each in seen], [each.frame.stamp for each in seen]
+    told = damage(poses, stamps, np.random.default_rng(seed))
+    for each, pose in zip(seen, told, strict=True):
+        place = None if pose is None else replace(each.place, pose=pose)
+        yield replace(each.frame, place=place)
 
 
-def _numbers(camera: Pinhole) -> tuple[Any, ...]:
-    return camera.fx, camera.fy, camera.cx, camera.cy, camera.height, camera.width
-
-
-def switches(seen: Sequence[Seen], how: str, config: TrackerConfig, seed: int) -> tuple[int, int]:
+def switches(seen: Sequence[Seen], how: Damage | None, config: TrackerConfig, seed: int) -> tuple[int, int]:
     """Return how often the track id of an object changes, and the number of tracks."""
     base = load_config("pcan_street_tiny")
     base = replace(base, input=replace(base.input, height=HEIGHT, width=WIDTH), tracker=config)
@@ -209,15 +186,7 @@ def switches(seen: Sequence[Seen], how: str, config: TrackerConfig, seed: int) -
     return count, len(tracks)
 
 
-ROWS = {  # what is known of the motion of the camera
-    "nothing": "none",
-    "odometry": "exact",
-    "odometry, noise": "noise",
-    "odometry, half of the messages missing": "missing",
-    "odometry, extrinsics wrong by 5 degrees": "extrinsics",
-    "odometry, frozen": "frozen",
-    "odometry, yaw with the wrong sign": "mirrored",
-}
+ROWS: dict[str, Damage | None] = {"nothing": None, **DAMAGES}  # what is known of the motion of the camera
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 from tqdm import tqdm
 
 from pcan_model.cli.arguments import add_options, command_parser, read_options
-from pcan_model.cli.birds_eye import view_of
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.atomic_write import write_bytes
 from pcan_model.core.fields import setting
@@ -35,6 +34,7 @@ from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.lifting.ground_plane import FlatRoad
+from pcan_model.visualization.from_above import basis_of, view_of
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 from pcan_ros.bag.make import make_bag
@@ -102,10 +102,13 @@ def run_demo(options: DemoOptions) -> tuple[str, ...]:
         report, played = _play(options, model, source, bag)
         found = [(p.stamp, p.reply.raw) for p in played if p.reply]
         write_tracks(found, out / "tracks")
-        view = view_of(options.video or options.out, classes, FlatRoad()) if options.birds_eye else None
+        shown = options.video or options.bag or options.out
+        view = view_of(shown, classes, FlatRoad()) if options.birds_eye else None
         _draw(bag, played, classes, out, view)
     write_bytes(out / "report.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
     print(report.text())
+    if options.birds_eye:
+        print(f"from above: {basis_of(shown, FlatRoad())}")
     print(f"written: {out}/overlay.mp4, contact_sheet.png, report.json, tracks (rosbag2)")
     return missing
 

@@ -167,7 +167,8 @@ def there(module: str) -> bool:
 def pip(stage: str, *arguments: str) -> None:
     """Run pip install with a progress line, and show its output on failure."""
     log = STAMPS / f"{stage}.log"
-    command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check"]
+    quiet = ["--progress-bar=off", "--disable-pip-version-check"]
+    command = [str(PYTHON), "-m", "pip", "install", "--no-compile", *quiet]  # most modules are never imported
     began, width = time.monotonic(), shutil.get_terminal_size().columns - 1
     run = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

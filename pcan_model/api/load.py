@@ -43,7 +43,8 @@ class VideoTracker:
         """Track the objects in a source, image by image.
 
         source  a video, an image, a folder of images or a bag; a camera's number (0) or a URL (rtsp://…);
-                an iterable of images, (H, W, 3) uint8 RGB, or of Frame, which includes the time
+                an iterable of images, (H, W, 3) uint8 RGB, or of Frame, which includes the time and may
+                tell where the camera is
 
         A live source yields its newest image; older ones are skipped if the caller is slow. Raises DataError
         at once if the source cannot be opened; warns at the end of a truncated file.
@@ -69,7 +70,7 @@ class VideoTracker:
         for each in footage.frames():
             time = seconds_of(footage, each)
             kind = pace.kind(drifted=state.drifted)
-            state, tracks = self._tracker.step(state, Frame(each.image, time), kind=kind)
+            state, tracks = self._tracker.step(state, Frame(each.image, time, place=each.place), kind=kind)
             pace = pace.after(tracks.kind, 0.0)  # its interval is fixed
             yield TrackedFrame(each.image, time, each.number, each.name, tracks, self.classes)
         for problem in footage.problems() if warn else ():

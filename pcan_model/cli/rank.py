@@ -19,7 +19,8 @@ from pcan_model.core.structures import Tracks
 from pcan_model.core.workers import WorkerOptions
 from pcan_model.data.clips import Clip, ClipFrame, check_inside, check_names
 from pcan_model.data.files import write_image
-from pcan_model.evaluation.track_files import Recording, Target, write_tracks
+from pcan_model.evaluation.recording import Recording
+from pcan_model.evaluation.track_files import Target, write_tracks
 from pcan_model.inference.backends import BACKENDS, EngineOptions, open_engine
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.inference.manifest import ModelFiles

@@ -19,7 +19,6 @@ from tqdm import tqdm
 from pcan_model.api.load import VideoTracker, load
 from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.cli.arguments import add_options, command_parser, read_options
-from pcan_model.cli.birds_eye import view_of
 from pcan_model.cli.run import report_problems, run
 from pcan_model.core.fields import about, setting
 from pcan_model.core.structures import Tracks
@@ -27,11 +26,13 @@ from pcan_model.data.files import FileClip
 from pcan_model.data.footage import Footage, open_footage
 from pcan_model.data.live import LiveStream
 from pcan_model.evaluation.predictions import images_of
+from pcan_model.evaluation.recording import Recording, Write
 from pcan_model.evaluation.submission import times_of
-from pcan_model.evaluation.track_files import TRACK_FILES, Recording, Target, Write, read_target, write_tracks
+from pcan_model.evaluation.track_files import TRACK_FILES, Target, read_target, write_tracks
 from pcan_model.inference.backends import BACKENDS
 from pcan_model.inference.input_size import DESCRIPTION
 from pcan_model.lifting.ground_plane import FlatRoad
+from pcan_model.visualization.from_above import basis_of, view_of
 from pcan_model.visualization.overlay import RgbImage
 from pcan_model.visualization.render import render
 from pcan_model.visualization.window import window
@@ -170,6 +171,8 @@ def _interruptible(footage: Footage) -> Iterator[list[bool]]:
 
 
 def _report(options: TrackOptions, targets: Sequence[Target], footage: Footage) -> None:
+    if options.birds_eye:
+        print(f"from above: {basis_of(Path(options.input), options.road)}")
     written: list[Any] = [options.out] if options.video else []
     for path in (*written, *filter(None, [options.sheet]), *(target.path for target in targets)):
         print(f"written: {path}")

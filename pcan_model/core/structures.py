@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, IntEnum
 from typing import Any
@@ -28,7 +27,13 @@ class CameraPlace:
     pose: Pose  # of the optical frame in a fixed frame whose z is up
     camera: Pinhole  # of the image
     ground: float = 0.0  # metres, z of the ground in the fixed frame
-    depths: Mapping[int, float] = field(default_factory=dict)  # measured metres of tracks, by id
+    depth: NDArray[np.float32] | None = None  # (H, W) metres along the optical axis, of the pixels of the
+    # image; NaN or <= 0: not measured; None: objects are at the ground
+
+    def __post_init__(self) -> None:
+        size = self.camera.height, self.camera.width
+        if self.depth is not None and self.depth.shape != size:
+            raise ValueError(f"CameraPlace: depth: expected {size} like the camera, got {self.depth.shape}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +53,10 @@ class Frame:
         shape, dtype = self.image.shape, self.image.dtype
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
             raise ValueError(f"Frame: image: expected (H, W, 3) uint8 with H, W > 0, got {shape} {dtype}")
+        camera = None if self.place is None else self.place.camera
+        if camera is not None and (camera.height, camera.width) != shape[:2]:
+            size = camera.height, camera.width
+            raise ValueError(f"Frame: place: expected a camera of {shape[:2]} like the image, got {size}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,16 +195,21 @@ class Track:
     votes: NDArray[np.float64] = field(
         default_factory=lambda: np.zeros(0)
     )  # by label: running mean of scores
-    motion: Motion | None = None  # where a Kalman filter predicts boxes
+    motion: Motion | None = None  # where a Kalman filter predicts boxes, without odometry
+    ego: Motion | None = None  # the same with odometry, at its last known place; None: not known yet
     mask: NDArray[np.float32] | None = None  # (m, m) logits over the box, of the last detection
 
 
-@dataclass(frozen=True, slots=True)
-class EgoTrust:
-    """Running errors of predicted places, in box sides: by odometry, and without it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ego:
+    """What odometry has told of a camera, and how well."""
 
-    odometry: float = 0.0
-    other: float = 0.0
+    place: CameraPlace  # of the last frame with one, told or extrapolated
+    stamp: float  # seconds, of the place
+    told: tuple[tuple[float, Pose], ...]  # the last two poses that were told, older first, with their stamps
+    error: float = 0.0  # running error of the boxes predicted with odometry, box sides
+    other: float = 0.0  # likewise of those predicted without
+    used: bool = False  # whether odometry predicts better, so that it is used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,5 +225,4 @@ class State:
     stamp: float | None = None  # seconds, of the last frame; None before the first
     view: NDArray[np.uint8] | None = None  # (h, w) the last image, small and grey, for optical flow
     drifted: bool = False  # whether a track was carried to the last frame without certainty
-    place: CameraPlace | None = None  # of the camera at the last frame
-    trust: EgoTrust = EgoTrust()  # in its odometry
+    ego: Ego | None = None  # of its odometry, if there is any

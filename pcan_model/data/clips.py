@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.errors import DataError
+from pcan_model.core.structures import CameraPlace
 from pcan_model.data.formats.labels import (
     BACKGROUND,
     IGNORE,
@@ -80,6 +81,7 @@ class ClipFrame:
     time: int  # capture time, nanoseconds
     name: str  # file name for its results
     labels: FrameLabels | None = None  # None: not labelled
+    place: CameraPlace | None = None  # of the camera; None: unknown
 
     def objects(self) -> FrameLabels:
         """Return the labels; without objects if the frame is not labelled."""

@@ -56,7 +56,8 @@ class ImageFootage:
         for index, item in enumerate(self._images):
             time = round(item.stamp * 1e9) if isinstance(item, Frame) else round(index * 1e9 / self.rate)
             frame = item if isinstance(item, Frame) else Frame(np.asarray(item), 0.0)
-            yield ClipFrame(np.ascontiguousarray(frame.ordered("rgb")), index, time, f"{index:06d}.jpg")
+            image, name = np.ascontiguousarray(frame.ordered("rgb")), f"{index:06d}.jpg"
+            yield ClipFrame(image, index, time, name, place=frame.place)
 
     def problems(self) -> tuple[str, ...]:
         """Return nothing: an image that cannot be used is an error."""

@@ -33,6 +33,8 @@ from pcan_model.evaluation.report.summary import Summary, summarise, summary_pla
 from pcan_model.evaluation.run import Run
 from pcan_model.evaluation.setup import OpenSetup, Setup
 from pcan_model.evaluation.submission import VideoIds, read_ids, write_submission
+from pcan_model.lifting.ground_plane import FlatRoad
+from pcan_model.visualization.from_above import view_of
 
 COUNTED = {"kitti_mots": tuple(kitti_mots.CATEGORIES)}  # labelled classes of a data set, if not all
 
@@ -141,7 +143,9 @@ def _worst_frame_images(run: Run, summary: Summary) -> Iterator[WorstFrameImage]
         assert predictions is not None
         image = clip.frame(worst.frame).image
         ground_truth, predicted = predictions.ground_truth[worst.frame], predictions.predicted[worst.frame]
-        yield WorstFrameImage(worst, comparison_image(image, ground_truth, predicted, worst))
+        file = clip.file(worst.frame)
+        view = view_of(file.parent if file else Path(clip.name), run.config.classes, FlatRoad())
+        yield WorstFrameImage(worst, comparison_image(image, ground_truth, predicted, worst, view))
 
 
 @contextmanager

@@ -4,47 +4,34 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.core import rle
-from pcan_model.core.atomic_write import atomic_file, atomic_folder
+from pcan_model.core.atomic_write import atomic_folder
 from pcan_model.core.errors import DataError, UserError
-from pcan_model.data.files import RATE, write_image
-from pcan_model.data.formats import bdd100k, cvat, kitti_mots, label_studio, scalabel, youtube_vis
-from pcan_model.data.formats.labels import BACKGROUND, FrameLabels, from_masks
+from pcan_model.data.files import write_image
+from pcan_model.data.formats import bdd100k, kitti_mots, scalabel, youtube_vis
+from pcan_model.data.formats.labels import BACKGROUND
+from pcan_model.evaluation.labelling_files import write_cvat, write_label_studio, write_label_studio_video
 from pcan_model.evaluation.metrics.comparison import Objects, objects_of
 from pcan_model.evaluation.predictions import tubes_of
+from pcan_model.evaluation.recording import Recording, Write, frame_labels, json_list, text_file
 from pcan_model.evaluation.submission import youtube_vis_results
 
 COLUMNS = (  # of CSV
     *("frame", "name", "time", "track_id", "class", "score", "x1", "y1", "x2", "y2"),
     *("velocity_x", "velocity_y", "height", "width", "rle"),  # rle: COCO's counts
 )
-Write = Callable[[TrackedFrame], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Name, classes and frame numbers of the tracked footage, as used in the files."""
-
-    name: str  # of the video
-    classes: tuple[str, ...]  # of the model
-    numbers: Sequence[int] = ()  # of the images, from their file names; empty: their indices
-
-    def number(self, frame: TrackedFrame) -> int:
-        """Return the number of a frame."""
-        return self.numbers[frame.index] if self.numbers else frame.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +77,6 @@ def write_tracks(targets: Sequence[Target], recording: Recording) -> Iterator[Wr
         yield write
 
 
-def frame_labels(frame: TrackedFrame) -> FrameLabels:
-    """Return the objects that have visible pixels; overlaps go to the higher score."""
-    return from_masks(frame.masks, frame.class_ids, frame.ids, scores=frame.scores).objects()
-
-
-@contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
-    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
-        yield out
-
-
 @contextmanager
 def _kitti_mots(path: Path, recording: Recording) -> Iterator[Write]:
     identities = kitti_mots.Identities()
@@ -110,7 +86,7 @@ def _kitti_mots(path: Path, recording: Recording) -> Iterator[Write]:
         lines = kitti_mots.to_lines(labels, number, recording.classes, identities, other=BACKGROUND)
         out.writelines(f"{line}\n" for line in lines)
 
-    with _text(path) as out:
+    with text_file(path) as out:
         yield write
 
 
@@ -122,7 +98,7 @@ def _mot_challenge(path: Path, _: Recording) -> Iterator[Write]:
             box = f"{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}"
             out.write(f"{frame.index + 1},{each.track_id},{box},{each.score:.4f},-1,-1,-1\n")
 
-    with _text(path) as out:
+    with text_file(path) as out:
         yield write
 
 
@@ -136,24 +112,10 @@ def _csv(path: Path, recording: Recording) -> Iterator[Write]:
             row = [*place, each.track_id, label, f"{each.score:.4f}", *box, *runs["size"], runs["counts"]]
             rows.writerow(row)
 
-    with _text(path) as out:
+    with text_file(path) as out:
         rows = csv.writer(out)
         rows.writerow(COLUMNS)
         yield write
-
-
-@contextmanager
-def _json_list(out: TextIO) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that appends an entry to a JSON list on disk, without keeping it in memory."""
-    separator = "["
-
-    def add(entry: Any) -> None:
-        nonlocal separator
-        out.write(separator + json.dumps(entry))
-        separator = ",\n"
-
-    yield add
-    out.write("[]" if separator == "[" else "]")
 
 
 @contextmanager
@@ -162,7 +124,7 @@ def _scalabel(path: Path, recording: Recording) -> Iterator[Write]:
         encode = partial(scalabel.encode, name=frame.name, video=recording.name, time=frame.index)
         add(encode(frame_labels(frame), recording.classes, other=BACKGROUND))
 
-    with _text(path) as out, _json_list(out) as add:
+    with text_file(path) as out, json_list(out) as add:
         yield write
 
 
@@ -172,7 +134,7 @@ def _coco_results(path: Path, recording: Recording) -> Iterator[Write]:
         for entry in frame.to_coco(recording.number(frame)):
             add(entry)
 
-    with _text(path) as out, _json_list(out) as add:
+    with text_file(path) as out, json_list(out) as add:
         yield write
 
 
@@ -187,84 +149,18 @@ def _coco(path: Path, recording: Recording) -> Iterator[Write]:
         for entry in frame.to_coco(number):
             add({"id": next(ids)} | entry)
 
-    with _text(path) as out:
+    with text_file(path) as out:
         out.write('{"annotations": ')
-        with _json_list(out) as add:
+        with json_list(out) as add:
             yield write
         out.write(f', "images": {json.dumps(images)}')
         out.write(f', "categories": {json.dumps(youtube_vis.categories(recording.classes))}}}')
 
 
 @contextmanager
-def _cvat(path: Path, recording: Recording) -> Iterator[Write]:
-    masks: dict[int, dict[int, dict[str, str]]] = {}  # by track and frame
-    votes: dict[int, Counter[str]] = {}
-    sizes: list[tuple[int, int]] = []
-
-    def write(frame: TrackedFrame) -> None:
-        sizes.append((frame.tracks.height, frame.tracks.width))
-        if sizes[-1] != sizes[0]:
-            raise DataError(path, frame.name, f"an image of {sizes[0]}, as the first", sizes[-1])
-        for each, label in zip(frame.objects, frame.labels, strict=True):
-            if each.mask.area:
-                masks.setdefault(each.track_id, {})[frame.index] = cvat.encode_mask(each.mask)
-                votes.setdefault(each.track_id, Counter())[label] += 1
-
-    with _text(path) as out:
-        yield write
-        tracks = [cvat.MaskTrack(n, votes[n].most_common(1)[0][0], found) for n, found in masks.items()]
-        size = sizes[0] if sizes else (0, 0)
-        out.write(cvat.encode(tracks, recording.classes, name=recording.name, frames=len(sizes), size=size))
-
-
-@contextmanager
-def _label_studio(path: Path, recording: Recording) -> Iterator[Write]:
-    def write(frame: TrackedFrame) -> None:
-        rows = zip(frame.objects, frame.labels, frame.masks, strict=True)
-        result = [
-            label_studio.brush_region(each.track_id, label, mask, float(each.score))
-            for each, label, mask in rows
-            if mask.any()
-        ]
-        data = {"image": frame.name, "clip": recording.name, "frame": recording.number(frame)}
-        add({"data": data, "predictions": [{"model_version": "pcan", "result": result}]})
-
-    with _text(path) as out, _json_list(out) as add:
-        yield write
-
-
-@contextmanager
-def _label_studio_video(path: Path, recording: Recording) -> Iterator[Write]:
-    boxes: dict[int, dict[int, label_studio.Box]] = {}  # by track and frame
-    votes: dict[int, Counter[str]] = {}
-    times: list[float] = []
-
-    def write(frame: TrackedFrame) -> None:
-        times.append(frame.time)
-        height, width = frame.image.shape[:2]
-        for each, label in zip(frame.objects, frame.labels, strict=True):
-            x1, y1, x2, y2 = (float(side) for side in each.box)
-            box = x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height
-            x, y, w, h = (100 * side for side in box)
-            boxes.setdefault(each.track_id, {})[frame.index] = x, y, w, h
-            votes.setdefault(each.track_id, Counter())[label] += 1
-
-    with _text(path) as out:
-        yield write
-        span = times[-1] - times[0] if times else 0.0
-        rate = (len(times) - 1) / span if span > 0 else RATE
-        result = [
-            label_studio.video_region(n, votes[n].most_common(1)[0][0], found, len(times), rate)
-            for n, found in boxes.items()
-        ]
-        prediction = {"model_version": "pcan", "result": result}
-        json.dump([{"data": {"video": recording.name}, "predictions": [prediction]}], out)
-
-
-@contextmanager
 def _youtube_vis(path: Path, _: Recording) -> Iterator[Write]:
     found: list[Objects] = []
-    with _text(path) as out:
+    with text_file(path) as out:
         yield lambda frame: found.append(objects_of(frame.tracks))
         json.dump(youtube_vis_results(tubes_of(tuple(found)), 1, {}), out)
 
@@ -310,11 +206,11 @@ TRACK_FILES = {
     "youtube_vis": TrackFile("results.json of YouTube-VIS, a mask per track and frame; no ids", _youtube_vis),
     "coco": TrackFile("COCO JSON with images, categories, and annotations with track_id", _coco),
     "coco_results": TrackFile("list of detections for COCO's evaluation, with track_id", _coco_results),
-    "cvat": TrackFile("CVAT for video 1.1 (XML), mask tracks; one class per track, no scores", _cvat),
-    "label_studio": TrackFile("Label Studio tasks with brush masks, one per image", _label_studio),
+    "cvat": TrackFile("CVAT for video 1.1 (XML), mask tracks; one class per track, no scores", write_cvat),
+    "label_studio": TrackFile("Label Studio tasks with brush masks, one per image", write_label_studio),
     "label_studio_video": TrackFile(
         "a Label Studio task with boxes of tracks; one class per track, no masks, no scores",
-        _label_studio_video,
+        write_label_studio_video,
     ),
     "csv": TrackFile("one line per object: frame, time, id, class, score, box, velocity, run lengths", _csv),
     "masks": TrackFile("folder of 16-bit PNG, the track id of each pixel; no classes", _masks, folder=True),

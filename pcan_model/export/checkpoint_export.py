@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pcan_model.export.calibration import calibration_clips
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
 from pcan_model.export.quantise import LAYERS
+from pcan_model.export.track_agreement import TrackAgreement
 from pcan_model.factory import make_net
 from pcan_model.model import checkpoint
 from pcan_model.model.pcan import PCAN
@@ -21,6 +23,8 @@ from pcan_model.model.roi_pooling import SAMPLES
 from pcan_model.released.network import ReleasedPCAN
 from pcan_model.synthetic.drive import SyntheticDrive
 
+COMPARED = 8  # calibration clips tracked by both
+LEAST_COMMON = 0.5  # share of the objects that torch tracks, to accept a graph
 CAMERA = (720, 1280)  # (height, width) of BDD100K images
 
 
@@ -79,5 +83,14 @@ def _compared(
         for name, difference in agreement(net, folder, camera=camera).items():
             yield f"{name:14} largest difference from torch {difference:.2e}"
     size = camera or net.config.input
-    clip = clips[0] if clips else SyntheticDrive(0, 6, size.height, size.width)
-    yield f"tracked as by torch in {clip.name}: {clip_agreement(net, folder, clip)}"
+    compared = list(clips[:COMPARED]) or [SyntheticDrive(0, 6, size.height, size.width)]
+    each = [clip_agreement(net, folder, clip) for clip in compared]
+    total = sum(each, TrackAgreement(0, 0, (), ()))
+    names = ", ".join(clip.name for clip in compared)
+    if len(total.box_ious) < LEAST_COMMON * total.objects:
+        shutil.rmtree(folder)
+        raise ConfigError(
+            f"--precision {options.precision}: expected at least {LEAST_COMMON:.0%} of the objects that "
+            f"torch tracks in {names}, got {total}; nothing was written"
+        )
+    yield f"tracked as by torch in {names}: {total}"

@@ -22,6 +22,8 @@ from pcan_model.model.pcan import PCAN
 from pcan_model.released.network import ReleasedPCAN
 
 CALIBRATION_FRAMES = 48
+STEM = {"yolox": 3}  # first layers of the frame pass in full precision, by detector: YOLOX's first outputs
+# reach 125 in a few channels and 1 in others, which one scale for all channels cannot represent
 
 
 def narrow(folder: Path) -> None:
@@ -51,9 +53,10 @@ def round_to_8_bits(
             samples = record(engine, calibration, Path(name), frames=CALIBRATION_FRAMES, progress=bar.update)
         if not samples.instance:
             raise ConfigError("--calibration: expected images with objects, but the network tracks none")
+        stem = STEM.get(net.config.detector, 0)
         graphs = [(prefix, graph) for prefix in signatures for graph in ("frame", "instance")]
         for prefix, graph in graphs:
             given = for_cameras(getattr(samples, graph), signatures[prefix].cameras)
             with tqdm(total=len(given), unit="frame", desc=f"calibrate {prefix}{graph}") as bar:
                 embed_weights(path := folder / f"{prefix}{graph}.onnx")
-                quantise(path, precision, given, bar.update)
+                quantise(path, precision, given, bar.update, stem=stem if graph == "frame" else 0)

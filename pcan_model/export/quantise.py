@@ -14,13 +14,16 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from pcan_model.core.config import ConfigError
 from pcan_model.export.fp16 import layers
 from pcan_model.export.samples import Arrays, CalibrationSample
 
 LAYERS = {"int8": ("Conv", "ConvTranspose", "Gemm"), "fp8": ("Conv", "Gemm")}  # all that TensorRT has in fp8
+SMALLEST = 2.0**-14  # the least normal number in 16 bits
 INSTALL = "pip install 'pcan_ros[quantize]' && pip install --no-deps nvidia-modelopt==0.47.0"
 Progress = Callable[[], object]
 
@@ -58,16 +61,24 @@ def check_quantiser() -> None:
 
 
 def quantise(
-    path: Path, precision: str, samples: Sequence[CalibrationSample], progress: Progress = lambda: None
+    path: Path,
+    precision: str,
+    samples: Sequence[CalibrationSample],
+    progress: Progress = lambda: None,
+    *,
+    stem: int = 0,
 ) -> None:
     """Quantise the heavy layers of a graph with its own weights to 8 bits, in place.
 
     precision  a key of LAYERS
     samples    calibration samples, from which the scales of activations are computed
+    stem       number of first heavy layers that are not quantised
     """
     run, graph = _modelopt(), onnx.load(path).graph
     heavy = layers(graph)
-    computed = [n.name for n in graph.node if n.op_type in LAYERS["int8"] and n.output[0] not in heavy]
+    candidates = [n for n in graph.node if n.op_type in LAYERS["int8"]]
+    quantised = [n for n in candidates if n.output[0] in heavy][stem:]
+    left = [n.name for n in candidates if n not in quantised]
     with redirect_stdout(io.StringIO()):  # verbose
         run(
             str(path),
@@ -76,7 +87,7 @@ def quantise(
             calibration_method="max",  # entropy is slower and tracks no better
             calibration_eps=["cpu"],
             op_types_to_quantize=list(LAYERS[precision]),
-            nodes_to_exclude=[f"^{re.escape(name)}$" for name in computed],
+            nodes_to_exclude=[f"^{re.escape(name)}$" for name in left],
             high_precision_dtype="fp32",
             dq_only=True,  # store weights in 8 bits instead of quantising them when loaded
             enable_gemv_detection_for_trt=False,
@@ -85,6 +96,7 @@ def quantise(
         )
     model = onnx.load(path)
     restore_exact_inputs(model)
+    raise_scales(model)
     del model.metadata_props[:]
     onnx.save(model, path)
 
@@ -105,6 +117,19 @@ def restore_exact_inputs(model: onnx.ModelProto) -> None:
         if node.op_type not in LAYERS["int8"]:
             for i, name in enumerate(node.input):
                 node.input[i] = exact.get(name, name)
+
+
+def raise_scales(model: onnx.ModelProto) -> None:
+    """Raise scales of activations below SMALLEST to it; TensorRT refuses a scale that is 0 in 16 bits.
+
+    A layer whose input was nearly 0 in all calibration images has such a scale.
+    """
+    scales = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    for tensor in model.graph.initializer:
+        if tensor.name in scales:
+            values = numpy_helper.to_array(tensor)
+            raised = np.maximum(values, values.dtype.type(SMALLEST))
+            tensor.CopyFrom(numpy_helper.from_array(raised, tensor.name))
 
 
 def _modelopt() -> Any:

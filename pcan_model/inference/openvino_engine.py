@@ -14,6 +14,7 @@ from pcan_model.inference.host_engine import HostEngine
 from pcan_model.inference.manifest import ModelFiles
 from pcan_model.model.pass_names import GRAPHS
 
+EIGHT_BITS = ("int8", "fp8")
 INSTALL = "openvino is not installed: pip install openvino==2026.4.1"
 
 
@@ -29,11 +30,26 @@ class OpenVinoEngine(HostEngine):
             raise ModelError(f"backend: {INSTALL}") from error
         core = openvino.Core()
         files = ModelFiles(model_dir, size)
+        check_precision(files)
         frame, instance = (
             OpenVinoNetwork(core, files.graph(name), signature_of(files, name), threads) for name in GRAPHS
         )
         version = openvino.__version__.split("-")[0]
         super().__init__(files, frame, instance, f"OpenVINO {version}, CPU")
+
+
+def check_precision(files: ModelFiles) -> None:
+    """Raise ModelError for a model in 8 bits that OpenVINO computes wrongly.
+
+    In the YOLOX detector its error grows from layer to layer until no score is left, where ONNX Runtime
+    finds the objects with the same graph (docs/precision.md).
+    """
+    manifest = files.manifest
+    if manifest.config.detector == "yolox" and manifest.precision in EIGHT_BITS:
+        raise ModelError(
+            f"{files.folder}: precision: expected fp32 or fp16 for the yolox detector in OpenVINO, got "
+            f"{manifest.precision}; use --engine onnx or backend:=onnxruntime"
+        )
 
 
 class OpenVinoNetwork:

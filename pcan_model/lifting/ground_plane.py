@@ -27,6 +27,14 @@ class FlatRoad:
     )
     horizon: float = setting(0.5, "row of the horizon", unit="image heights", low=-1.0, high=2.0)
 
+    @property
+    def words(self) -> str:
+        """Return the assumptions."""
+        return (
+            f"assuming a flat road, a camera {self.camera_height:g} m over it with a focal length of "
+            f"{self.focal:g} image widths, the horizon at {self.horizon:g} of the image height"
+        )
+
     def camera(self, height: int, width: int) -> Pinhole:
         """Return the camera for images of a size."""
         focal = self.focal * width

@@ -81,7 +81,7 @@ def moved(track: Track, stamp: float, camera: CameraSource | None) -> Track:
     """Return a track with its motion filter, if any, predicted to `stamp`."""
     if track.motion is None:
         return track
-    return replace(track, motion=motion.predict(track.motion, stamp, camera, track.track_id))
+    return replace(track, motion=motion.predict(track.motion, stamp, camera))
 
 
 def match(

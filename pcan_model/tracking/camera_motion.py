@@ -39,7 +39,7 @@ class Carry:
 class CameraSource(Protocol):
     """What knows the motion of the camera since the last frame."""
 
-    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+    def carry(self, numbers: NDArray[np.float64], elapsed: float) -> Carry:
         """Return how a box moves; `numbers` are its centre x, y, width and height, network pixels."""
 
 
@@ -50,7 +50,7 @@ class CameraMotion:
     matrix: NDArray[np.float64] | None  # (2, 3) affine; None: unknown
     width: float  # of the image, network pixels
 
-    def carry(self, numbers: NDArray[np.float64], elapsed: float, track_id: int) -> Carry:
+    def carry(self, numbers: NDArray[np.float64], elapsed: float) -> Carry:
         """Return how a box moves: as the image does; if that is unknown, it may be anywhere around."""
         if self.matrix is None:
             return Carry(np.eye(2, 3), np.full(2, SHAKE * self.width * elapsed))

@@ -17,6 +17,7 @@ from pcan_model.core.structures import (
     EMPTY_MASK,
     CameraPlace,
     Detections,
+    Ego,
     Frame,
     FrameKind,
     Mask,
@@ -30,7 +31,7 @@ from pcan_model.core.structures import (
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking.association import match, moved, predict, unique_detections
 from pcan_model.tracking.camera_motion import camera_motion, small_view
-from pcan_model.tracking.ego_motion import ego_motion, judged, trusted
+from pcan_model.tracking.ego_motion import is_placed, judged, predicted, with_odometry
 from pcan_model.tracking.masktrack import CueWeights
 from pcan_model.tracking.propagation import Carried, carry_tracks
 from pcan_model.tracking.riders import label_riders, matching_classes
@@ -104,44 +105,40 @@ class FrameStep:
     def associate(self, state: State, found: Detections, ready: Prepared) -> TrackUpdate:
         """Match the detections with the tracks and update the tracks."""
         if self._idles and not len(found):
-            return unchanged_tracks(state, found)
-        stamp = ready.stamp
-        by_image, by_odometry = self._moved(state, ready)
-        state = replace(state, tracks=_trusted(state, by_image, by_odometry))
+            return replace(unchanged_tracks(state, found), ego=state.ego)
+        stamp, (tracks, ego) = ready.stamp, self._moved(state, ready)
         groups, classes = None, self.network.classes
         if self.config.riders:
             found, groups = label_riders(found, classes), matching_classes(classes)
         found = unique_detections(found, self.config)
+        ego = judged(ego, tracks, found, stamp)
         assigned = match(
             found,
-            state.tracks,
+            predicted(tracks, ego, stamp),
             state.unmatched,
             stamp=stamp,
             config=self.config,
             groups=groups,
             weights=self._cue_weights,
         )
-        update = update_tracks(state, found, assigned, stamp=stamp, config=self.config)
-        if by_odometry is None:
-            return update
-        return replace(update, trust=judged(state.trust, by_odometry, by_image, found.boxes))
+        placed, state = is_placed(ego, stamp), replace(state, tracks=tracks)
+        update = update_tracks(state, found, assigned, stamp=stamp, config=self.config, placed=placed)
+        return replace(update, ego=ego)
 
-    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], tuple[Track, ...] | None]:
-        """Return the tracks with their motion filters, if any, predicted to this frame.
+    def _moved(self, state: State, ready: Prepared) -> tuple[tuple[Track, ...], Ego | None]:
+        """Return the tracks with their motion filters, if any, predicted to this frame, and the odometry.
 
-        The camera's motion is that of the image, if the configuration asks for it, and that of odometry, if
-        it is known and there are filters.
+        The camera's motion is that of the image, if the configuration asks for it, in one of the filters, and
+        that of odometry, if it is known, in the other.
         """
         stamp, image = ready.stamp, None
         if ready.view is not None and state.tracks:
             boxes = np.stack([track.box for track in state.tracks])
             image = camera_motion(state.view, ready.view, boxes, ready.letterbox)
-        by_image = tuple(moved(track, stamp, image) for track in state.tracks)
-        elapsed = stamp - state.stamp if state.stamp is not None else 0.0
-        odometry = ego_motion(state.place, ready.place, ready.letterbox, elapsed)
-        if odometry is None or self.config.motion != "kalman":
-            return by_image, None
-        return by_image, tuple(moved(track, stamp, odometry) for track in state.tracks)
+        tracks = tuple(moved(track, stamp, image) for track in state.tracks)
+        if self.config.motion != "kalman":
+            return tracks, None
+        return with_odometry(tracks, state.ego, ready.place, ready.letterbox, stamp)
 
     def carries(self, state: State, ready: Prepared) -> bool:
         """Return whether tracks can be carried to a frame: not to the first, or one of another size."""
@@ -150,8 +147,11 @@ class FrameStep:
     def carry(self, state: State, ready: Prepared) -> Carried:
         """Carry the tracks to a propagated frame, see `carries`."""
         assert ready.view is not None, "checked by `carries`"
-        tracks, stamp = _trusted(state, *self._moved(state, ready)), ready.stamp
-        return carry_tracks(state, tracks, ready.view, ready.letterbox, stamp=stamp, config=self.config)
+        (tracks, ego), stamp = self._moved(state, ready), ready.stamp
+        carried = carry_tracks(
+            state, tracks, ego, ready.view, ready.letterbox, stamp=stamp, config=self.config
+        )
+        return replace(carried, update=replace(carried.update, ego=ego))
 
     def finish_carried(self, state: State, ready: Prepared, carried: Carried) -> tuple[State, Tracks]:
         """Paste the masks of a propagated frame; returns the state for the next frame, and the tracks."""
@@ -165,7 +165,7 @@ class FrameStep:
             stamp=stamp,
             view=ready.view,
             drifted=carried.drifted,
-            place=ready.place,
+            ego=update.ego,
         )
         return after, replace(tracks, kind=FrameKind.PROPAGATED)
 
@@ -209,16 +209,8 @@ class FrameStep:
             frame_index=state.frame_index + 1,
             stamp=ready.stamp,
             view=ready.view,
-            place=ready.place,
-            trust=update.trust or state.trust,
+            ego=update.ego,
         )
-
-
-def _trusted(
-    state: State, by_image: tuple[Track, ...], by_odometry: tuple[Track, ...] | None
-) -> tuple[Track, ...]:
-    """Return the tracks as predicted by odometry if it is known and trusted, else by the image."""
-    return by_odometry if by_odometry is not None and trusted(state.trust) else by_image
 
 
 def _with_masks(update: TrackUpdate, logits: NDArray[np.float32]) -> TrackUpdate:
@@ -248,7 +240,7 @@ def _tracks(
     gone = [
         (track, kind, EMPTY_MASK)
         for kind, group in ((TrackState.LOST, update.lost), (TrackState.REMOVED, update.removed))
-        for track in group
+        for track in predicted(group, update.ego, stamp)
         if track.shown is not None
     ]
     here = [

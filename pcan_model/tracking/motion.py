@@ -31,7 +31,7 @@ def begin(box: NDArray[np.float32], stamp: float) -> Motion:
     return Motion(np.stack([numbers, np.zeros(4)], 1), covariance, stamp)
 
 
-def predict(motion: Motion, stamp: float, camera: CameraSource | None = None, track_id: int = 0) -> Motion:
+def predict(motion: Motion, stamp: float, camera: CameraSource | None = None) -> Motion:
     """Return the motion predicted to `stamp`; an earlier stamp counts as no time passed.
 
     camera  motion of the camera since then; None: not estimated
@@ -44,7 +44,7 @@ def predict(motion: Motion, stamp: float, camera: CameraSource | None = None, tr
     moved = Motion(motion.mean @ step.T, covariance, stamp)
     if camera is None:
         return moved
-    return _carried(moved, camera.carry(moved.mean[:, 0], elapsed, track_id))
+    return _carried(moved, camera.carry(moved.mean[:, 0], elapsed))
 
 
 def _carried(motion: Motion, carry: Carry) -> Motion:

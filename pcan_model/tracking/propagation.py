@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcan_model.core.geometry import Letterbox
-from pcan_model.core.structures import Detections, State, Track
+from pcan_model.core.structures import Detections, Ego, State, Track
 from pcan_model.core.tracker_config import TrackerConfig
-from pcan_model.tracking import motion
 from pcan_model.tracking.association import predict
+from pcan_model.tracking.ego_motion import by_odometry, in_use, is_placed
 from pcan_model.tracking.object_flow import Followed, follow
-from pcan_model.tracking.track_management import TrackUpdate, mean_velocity
+from pcan_model.tracking.track_management import TrackUpdate, corrected, mean_velocity
 
 HALF_LIFE = 1.0  # seconds in which the score of a carried track falls to half
 DRIFTED = 0.5  # share of an object's points lost in one frame above which its mask is uncertain
@@ -45,6 +45,7 @@ class Carried:
 def carry_tracks(
     state: State,
     tracks: Sequence[Track],
+    ego: Ego | None,
     now: NDArray[np.uint8],
     letterbox: Letterbox,
     *,
@@ -55,6 +56,7 @@ def carry_tracks(
 
     state   after the last frame, with its view
     tracks  those of the state, with their motion filters predicted to this frame
+    ego     of the odometry, with this frame
     now     (h, w) view of this frame, of the same size
     stamp   of this frame, seconds
     """
@@ -65,10 +67,16 @@ def carry_tracks(
     ]
     pairs.sort(key=lambda pair: -pair[0].score)
     here = [after for _, after in pairs]
-    guesses = np.array([_moved_as_predicted(*pair, stamp) for pair in pairs], np.float32).reshape(-1, 4)
+    aimed = (
+        [(by_odometry(before), by_odometry(after)) for before, after in pairs]
+        if in_use(ego, stamp)
+        else pairs
+    )
+    guesses = np.array([_moved_as_predicted(*pair, stamp) for pair in aimed], np.float32).reshape(-1, 4)
+    placed = is_placed(ego, stamp)
     followed = _follow(state, here, guesses, now, letterbox)
     moved = [
-        _carry(track, guess if each.box is None else each.box, each, state.frame_index, stamp, config)
+        _carry(track, guess if each.box is None else each.box, each, state.frame_index, stamp, config, placed)
         for track, guess, each in zip(here, guesses, followed, strict=True)
     ]
     inside = [_centre_inside(track.box, letterbox.size) for track in moved]
@@ -113,11 +121,11 @@ def _carry(
     frame: int,
     stamp: float,
     config: TrackerConfig,
+    placed: bool,
 ) -> Track:
-    """Move a track to its box in this frame; one that was followed updates the filter like a detection."""
-    filtered = track.motion
-    if filtered is not None and followed.box is not None:
-        filtered = motion.correct(filtered, followed.box)
+    """Move a track to its box in this frame; one that was followed updates the filters like a detection."""
+    if followed.box is not None:
+        track = corrected(track, followed.box, stamp, placed=placed)
     return replace(
         track,
         box=box,
@@ -125,7 +133,6 @@ def _carry(
         velocity=mean_velocity(track, box, stamp, config.velocity_momentum),
         seen=frame,
         stamp=stamp,
-        motion=filtered,
     )
 
 

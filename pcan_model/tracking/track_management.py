@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.structures import Detections, EgoTrust, Slots, State, Track
+from pcan_model.core.structures import Detections, Ego, Slots, State, Track
 from pcan_model.core.tracker_config import TrackerConfig
 from pcan_model.tracking import motion
 from pcan_model.tracking.association import NONE, unmatched_detections
@@ -26,7 +26,7 @@ class TrackUpdate:
     removed: tuple[Track, ...]  # not detected for too long, or replaced by new ones
     unmatched: Detections  # detections without a track
     next_id: int
-    trust: EgoTrust | None = None  # in odometry, if it was judged
+    ego: Ego | None = None  # of the odometry, with this frame
 
     @property
     def shown(self) -> list[tuple[Track, int]]:
@@ -46,12 +46,14 @@ def update_tracks(
     *,
     stamp: float,
     config: TrackerConfig,
+    placed: bool = False,
 ) -> TrackUpdate:
     """Update the tracks with the detections of one frame, which may be empty.
 
     found     (N)   detections without duplicates, by falling score
     assigned  (N,)  index into state.tracks, NONE or SUPPRESSED
     stamp           of the frame, seconds
+    placed          whether odometry knows the place of the camera, so that both motion filters are at `stamp`
     """
     starts = (assigned == NONE) & (found.scores > config.init_score)
     rows = np.flatnonzero(starts | (assigned >= 0))
@@ -61,10 +63,10 @@ def update_tracks(
     next_id = state.next_id
     for row in rows.tolist():
         if starts[row]:
-            track = _begin(found, row, state.frame_index, stamp, next_id, next(free), config)
+            track = _begin(found, row, state.frame_index, stamp, next_id, next(free), config, placed)
             next_id += 1
         else:
-            track = _continue(state, int(assigned[row]), found, row, stamp, config)
+            track = _continue(state, int(assigned[row]), found, row, stamp, config, placed)
         tracks.append(_confirmed(track, state, stamp, config))
     unmatched = unmatched_detections(found, np.where(starts, 0, assigned), config)
     return TrackUpdate(tuple(tracks), found.rows[rows], found.rows, lost, removed, unmatched, next_id)
@@ -116,9 +118,17 @@ def _free_slots(
 
 
 def _begin(
-    found: Detections, row: int, frame: int, stamp: float, track_id: int, slot: int, config: TrackerConfig
+    found: Detections,
+    row: int,
+    frame: int,
+    stamp: float,
+    track_id: int,
+    slot: int,
+    config: TrackerConfig,
+    placed: bool,
 ) -> Track:
     label, score = int(found.labels[row]), float(found.scores[row])
+    filtered = motion.begin(found.boxes[row], stamp) if config.motion == "kalman" else None
     return Track(
         track_id=track_id,
         slot=slot,
@@ -132,12 +142,19 @@ def _begin(
         stamp=stamp,
         shown=None,
         votes=_votes(np.zeros(0), label, score, 1.0),
-        motion=motion.begin(found.boxes[row], stamp) if config.motion == "kalman" else None,
+        motion=filtered,
+        ego=filtered if placed else None,
     )
 
 
 def _continue(
-    state: State, index: int, found: Detections, row: int, stamp: float, config: TrackerConfig
+    state: State,
+    index: int,
+    found: Detections,
+    row: int,
+    stamp: float,
+    config: TrackerConfig,
+    placed: bool,
 ) -> Track:
     """Update a track with a detection: box and score are replaced, embeddings averaged, classes voted.
 
@@ -149,7 +166,7 @@ def _continue(
     label = int(found.labels[row])
     votes = _votes(track.votes, label, score, config.class_momentum)
     return replace(
-        track,
+        corrected(track, found.boxes[row], stamp, placed=placed),
         box=found.boxes[row],
         label=label if votes[label] >= votes.max() else int(votes.argmax()),
         score=score,
@@ -159,8 +176,20 @@ def _continue(
         stamp=stamp,
         hits=track.hits + 1,
         votes=votes,
-        motion=track.motion and motion.correct(track.motion, found.boxes[row]),
     )
+
+
+def corrected(track: Track, box: NDArray[np.float32], stamp: float, *, placed: bool) -> Track:
+    """Return a track with its motion filters, if any, updated with a box, (4,).
+
+    placed  whether odometry knows the place of the camera at `stamp`; else its filter waits
+    """
+    if track.motion is None:
+        return track
+    ego = track.ego
+    if placed:
+        ego = motion.begin(box, stamp) if ego is None else motion.correct(ego, box)
+    return replace(track, motion=motion.correct(track.motion, box), ego=ego)
 
 
 def _votes(votes: NDArray[np.float64], label: int, score: float, momentum: float) -> NDArray[np.float64]:

@@ -17,17 +17,21 @@ from pcan_ros.environment import missing_settings
 
 
 class NodeProcess:
-    """Runs `pcan_tracker` with these parameters until the end of the `with` block."""
+    """Runs `pcan_tracker`, or another program, with these parameters until the end of the `with` block."""
 
     def __init__(
-        self, parameters: dict[str, Any], environment: dict[str, str] | None = None, namespace: str = "/"
+        self,
+        parameters: dict[str, Any],
+        environment: dict[str, str] | None = None,
+        namespace: str = "/",
+        module: str = "pcan_ros.node.start",
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pcan_tracker_")
         folder = Path(self._folder.name)
         self._log = folder / "log.txt"
         file = folder / "parameters.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-        command = [sys.executable, "-m", "pcan_ros.node.start", "--ros-args", "--params-file", str(file)]
+        command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(file)]
         command += ["-r", f"__ns:={namespace}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

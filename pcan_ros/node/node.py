@@ -242,10 +242,17 @@ class TrackerNode(LifecycleNode):
         settings = self.parameters.settings
         if not settings.odometry_frame:
             return None
-        return Places(self, settings.odometry_frame, rectified=settings.camera_info == "rectify")
+        return Places(
+            self,
+            settings.odometry_frame,
+            rectified=settings.camera_info == "rectify",
+            odometry=settings.odometry_topic,
+            depth=settings.odometry_depth,
+            warn=partial(self._warn, kind="odometry"),
+        )
 
-    def _warn(self, text: str) -> None:
-        admitted = self._throttle.admit(text, text)
+    def _warn(self, text: str, kind: str = "") -> None:
+        admitted = self._throttle.admit(kind or text, text)
         if admitted is not None:
             self.get_logger().warning(admitted)
 

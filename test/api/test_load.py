@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support import turning
 from support.bags import drive, write_bag
 from support.squares import export_squares
 from support.squares_footage import FRAMES, drawn, images, write_images
@@ -18,7 +19,7 @@ from support.videos import cut_off, write_video
 
 import pcan_model
 from pcan_model.api.load import VideoTracker
-from pcan_model.core.structures import Frame
+from pcan_model.core.structures import CameraPlace, Frame
 from pcan_model.inference.errors import ModelError
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.tracking.admission_text import AdmissionError
@@ -97,6 +98,22 @@ def test_the_network_runs_on_every_second_image(squares: Path) -> None:
 
     assert [frame.tracks.kind.value for frame in found] == ["key", "propagated"] * (FRAMES // 2)
     assert [frame.ids.tolist() for frame in found] == [[1, 2]] * FRAMES
+
+
+def test_frames_may_tell_where_the_camera_is(squares: Path) -> None:
+    engine = OnnxEngine(squares, 1)
+    config = replace(engine.config.tracker, motion="kalman", gate=13.3)
+    places = [CameraPlace(turning.base(k) @ turning.MOUNTED, turning.CAMERA) for k in range(4)]
+
+    def ids(places: Sequence[CameraPlace | None]) -> list[list[int]]:
+        frames = [
+            Frame(turning.view(k), stamp, place=place)
+            for k, (stamp, place) in enumerate(zip(turning.STAMPS, places, strict=True))
+        ]
+        return [frame.ids.tolist() for frame in VideoTracker(Tracker(engine, config), Pace()).track(frames)]
+
+    assert ids(places) == [[1]] * 4
+    assert ids([None] * 4) == [[1], [2], [1], [2]]
 
 
 def test_only_wanted_classes_and_regions_are_tracked(squares: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.drive_bag import NAME, drive_with_bag
 
 pytest.importorskip("rclpy")
 
@@ -14,18 +15,12 @@ from pcan_model.core.stamps import stamp_seconds
 from pcan_model.data.bags.message_types import our_types
 from pcan_model.data.bags.reading import Bag
 from pcan_model.data.scenes import Scenes
-from pcan_model.synthetic.drive import write_drives
 from pcan_ros.bag.command import main
-
-NAME = "synthetic_000001"
 
 
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("drive")
-    write_drives(root, range(1, 2), length=2, height=96, width=160, rate=10, swing=0.3, geometry=True)
-    assert main(["make", str(root), "--out", str(root / "bag"), "--frame", "front_optical"]) == 0
-    return root
+    return drive_with_bag(tmp_path_factory)
 
 
 def messages(bag: Path, topic: str) -> list[Any]:

@@ -22,7 +22,8 @@ from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
 from pcan_model.data.formats.label_studio_rle import decode_rle, encode_rle
 from pcan_model.data.registry import open_clips
-from pcan_model.evaluation.track_files import Recording, Target, write_tracks
+from pcan_model.evaluation.recording import Recording
+from pcan_model.evaluation.track_files import Target, write_tracks
 
 SIZE = (20, 40)
 MASKS = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(0, 1))

@@ -19,6 +19,7 @@ from support.shared import DATA, present
 from pcan_model.cli import evaluate
 from pcan_model.core.config import CLASSES
 from pcan_model.core.errors import DataError
+from pcan_model.core.structures import Tracks
 from pcan_model.data.clips import Clip, LabeledFrame
 from pcan_model.data.datasets.scalabel import read_clips, write_clip
 from pcan_model.evaluation.metrics.comparison import Objects, encode
@@ -37,6 +38,7 @@ from pcan_model.evaluation.score import score
 from pcan_model.evaluation.setup import Setup
 from pcan_model.evaluation.submission import SUBMISSIONS, VideoIds, read_ids, write_submission
 from pcan_model.tracking.tracker import Tracker
+from pcan_model.visualization.overlay import RgbImage
 
 pytest.importorskip("trackeval", reason="pip install --no-deps trackeval==1.3.0")
 PERSON, CAR = CLASSES.index("pedestrian"), CLASSES.index("car")
@@ -364,18 +366,28 @@ def test_classes_that_a_data_set_does_not_label_are_left_out(tmp_path: Path) -> 
     assert predictions.only(CLASSES, ("car",)).ground_truth[0].labels.tolist() == [0]
 
 
-def test_an_image_shows_truth_and_answer_side_by_side() -> None:
+def test_an_image_shows_truth_and_answer_side_by_side_and_from_above() -> None:
     from pcan_model.evaluation.report.images import WIDTH as HALF
     from pcan_model.evaluation.report.images import comparison_image
 
     one = overlapping()
-    worst = WorstFrame("clip0", 0, ((PERSON, 1),), (), 0)
+    worst = WorstFrame("clip0", 5, ((PERSON, 1),), (), 0)
+    seen: list[Tracks] = []
+
+    def view(tracks: Tracks | None, height: int) -> RgbImage:
+        assert tracks is not None
+        seen.append(tracks)
+        return np.full((height, 50, 3), 90, np.uint8)
+
     data = comparison_image(
-        np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.ground_truth[0], one.predicted[0], worst
+        np.zeros((HEIGHT, WIDTH, 3), np.uint8), one.ground_truth[0], one.predicted[0], worst, view
     )
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels.shape == (round(HEIGHT * HALF / WIDTH), 2 * HALF, 3)
+    assert pixels.shape == (round(HEIGHT * HALF / WIDTH), 2 * HALF + 50, 3)
+    assert (pixels[:, -40:] == 90).all()
+    assert [i.track_id for i in seen[0].instances] == one.predicted[0].ids.tolist()
+    assert seen[0].frame_index == 5
     row, column = round(10 * HALF / WIDTH), round(10 * HALF / WIDTH)
     assert pixels[row, column].max() < 30 and pixels[row, HALF + column].max() > 30
 

@@ -18,8 +18,9 @@ from pcan_model.api.tracked_frame import TrackedFrame
 from pcan_model.core.errors import DataError, UserError
 from pcan_model.data.formats import kitti_mots
 from pcan_model.data.registry import open_clips
+from pcan_model.evaluation.recording import Recording
 from pcan_model.evaluation.score import score
-from pcan_model.evaluation.track_files import TRACK_FILES, Recording, Target, read_target, write_tracks
+from pcan_model.evaluation.track_files import TRACK_FILES, Target, read_target, write_tracks
 
 CAR, PERSON = 2, 0
 SHAPE = drawn(0).shape[:2]

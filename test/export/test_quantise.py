@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from pcan_model.export.calibration import STRETCH, Samples, calibration_clips, r
 from pcan_model.export.fp16 import layers
 from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
-from pcan_model.export.quantise import LAYERS
-from pcan_model.export.track_agreement import track_agreement
+from pcan_model.export.quantise import LAYERS, SMALLEST, raise_scales
+from pcan_model.export.track_agreement import TrackAgreement, track_agreement
 from pcan_model.inference.onnx_engine import OnnxEngine
 from pcan_model.inference.torch_engine import TorchEngine
 from pcan_model.model import checkpoint
@@ -55,6 +56,20 @@ def graph(folder: Path, name: str) -> onnx.GraphProto:
 
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in graph.node for output in node.output}
+
+
+def test_the_scale_of_an_input_that_was_always_zero_is_one_that_16_bits_hold() -> None:
+    steps = [
+        onnx.helper.make_node("QuantizeLinear", ["x", scale], [f"q{scale}"]) for scale in ("small", "usual")
+    ]
+    scales = [
+        onnx.numpy_helper.from_array(np.float32(value), name)
+        for name, value in (("small", 0.0), ("usual", 0.5), ("other", 0.0))
+    ]
+    model = onnx.helper.make_model(onnx.helper.make_graph(steps, "g", [], [], scales))
+    raise_scales(model)
+    kept = {each.name: float(onnx.numpy_helper.to_array(each)) for each in model.graph.initializer}
+    assert kept == {"small": SMALLEST, "usual": 0.5, "other": 0.0} and np.float16(SMALLEST) == SMALLEST
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -207,6 +222,25 @@ def test_another_size_is_exported_and_a_bad_one_refused(
         assert command.main([*words, size, "160"]) == 2
         assert message in capsys.readouterr().err
     assert sizes == [(96, 160)]
+
+
+@pytest.mark.parametrize(("common", "refused"), [(4, True), (5, False)])
+def test_a_graph_that_loses_most_objects_is_refused_and_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sparse_net: PCAN, common: int, refused: bool
+) -> None:
+    def write(net: PCAN, out: Path, options: ExportOptions, **_: object) -> Path:
+        out.mkdir()
+        return out
+
+    ious = (1.0,) * common
+    monkeypatch.setattr(checkpoint_export, "export", write)
+    monkeypatch.setattr(checkpoint_export, "_network", lambda *_: (sparse_net, {}))
+    monkeypatch.setattr(checkpoint_export, "clip_agreement", lambda *_: TrackAgreement(10, 0, ious, ious))
+    out, options = tmp_path / "model", ExportOptions(precision="int8")
+    lines = checkpoint_export.export_checkpoint(out, options, config="any")
+    with pytest.raises(ConfigError, match=r"50% of the objects.* got 4 of 10") if refused else nullcontext():
+        assert "5 of 10 objects" in next(lines)
+    assert out.exists() != refused
 
 
 def test_agreement_counts_matched_objects() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from pcan_model.inference.onnx_engine import OnnxEngine, choose_provider
 if TYPE_CHECKING:
     from pcan_model.inference.openvino_engine import OpenVinoEngine
 
+STREET = Path(__file__).parents[2] / "models" / "pcan_street"
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 
 
@@ -55,6 +57,14 @@ def test_auto_says_in_one_line_why_it_is_this_engine(squares: Path) -> None:
 def test_why_cameras_take_turns_is_said_too(tmp_path: Path, options: EngineOptions, why: str) -> None:
     opened = open_for_cameras(export_batched(tmp_path / "model", 2), options, 2)
     assert opened.reason.endswith(f"; 2 cameras in turn, {why}") and "\n" not in opened.reason
+
+
+def test_openvino_refuses_the_yolox_detector_in_8_bits_which_it_computes_wrongly(tmp_path: Path) -> None:
+    folder = shutil.copytree(STREET, tmp_path / "street")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"precision": "int8"}))
+    with pytest.raises(ModelError, match=r"expected fp32 or fp16 for the yolox detector .* got int8"):
+        openvino_engine(folder)
 
 
 def test_the_engine_that_is_asked_for_is_taken_and_tells_its_facts(squares: Path) -> None:

@@ -135,16 +135,6 @@ def test_an_image_of_another_size_is_refused_with_both_sizes(two_cameras: Path) 
         engine.detect(np.zeros((150, 300, 3), np.float32), engine.start())  # type: ignore[arg-type]
 
 
-def test_tensorrt_rtx_builds_it(two_cameras: Path) -> None:
-    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
-    from pcan_model.inference.tensorrt.bindings import Bindings
-    from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
-
-    bindings = Bindings("tensorrt_rtx", trt, None)
-    built = build_engine(bindings, two_cameras / "frame.onnx", BuildOptions("8.9", level=0))
-    assert len(built.plan) > 100_000
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -54,9 +54,12 @@ def test_a_folder_becomes_a_bag_tracks_overlay_sheet_and_report(
     from pcan_model.data.bags.reading import Bag
 
     out = tmp_path / "out"
-    done = run("pcan_ros.demo", "--video", folder, "--model", squares, "--out", out, "--keep-bag")
+    done = run(
+        "pcan_ros.demo", "--video", folder, "--model", squares, "--out", out, "--keep-bag", "--birds-eye"
+    )
     assert done.returncode == 0, done.stderr
     assert "frames: 6 in, 6 out, 0 dropped" in done.stdout
+    assert "from above: assuming a flat road, a camera 1.5 m over it with a focal length of" in done.stdout
 
     report = json.loads((out / "report.json").read_text())
     assert (report["frames_in"], report["frames_out"], report["frames_dropped"], report["tracks"]) == (

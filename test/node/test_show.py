@@ -77,23 +77,25 @@ def test_topic_form_and_clock_are_read_from_a_bag(tmp_path: Path) -> None:
 
 
 def topics(value: Any) -> set[str]:
-    """Return every text that names a topic of the tracker, wherever it is, without a field behind a dot."""
+    """Return every text that names a topic of a node, wherever it is, without a field behind a dot."""
     if isinstance(value, dict):
         return set().union(*map(topics, value), *map(topics, value.values()))
     if isinstance(value, list):
         return set().union(*map(topics, value))
-    return {value.split(".")[0]} if isinstance(value, str) and value.startswith("/pcan_tracker/") else set()
+    return {value.split(".")[0]} if isinstance(value, str) and value.startswith("/pcan_") else set()
 
 
-@pytest.mark.parametrize("name", ["pcan.rviz", "foxglove_layout.json"])
+@pytest.mark.parametrize("name", ["pcan.rviz", "foxglove_layout.json", "foxglove_3d_layout.json"])
 def test_the_viewers_files_name_topics_that_the_node_has(name: str) -> None:
     text = (ROOT / "config" / name).read_text()
     named = topics(json.loads(text) if name.endswith(".json") else yaml.safe_load(text))
-    assert named and named <= {f"/pcan_tracker/{topic}" for topic in KINDS}
+    lifted = {f"/pcan_lifter/{topic}" for topic in ("boxes", "markers", "points")}
+    assert named and named <= {f"/pcan_tracker/{topic}" for topic in KINDS} | lifted
 
 
-def test_every_panel_of_the_layout_is_placed_and_configured() -> None:
-    layout = json.loads((ROOT / "config/foxglove_layout.json").read_text())
+@pytest.mark.parametrize("name", ["foxglove_layout.json", "foxglove_3d_layout.json"])
+def test_every_panel_of_a_layout_is_placed_and_configured(name: str) -> None:
+    layout = json.loads((ROOT / "config" / name).read_text())
 
     def leaves(part: Any) -> set[str]:
         return {part} if isinstance(part, str) else leaves(part["first"]) | leaves(part["second"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.bench import Bench
 from support.moving import moving_blocks, track
+from support.rounded import BlockClip, round_all
 from support.sipmask import SMALL
 from support.small import HEIGHT, WIDTH, blocks, small_config
 from torch import nn
@@ -22,6 +23,8 @@ from pcan_model.export.model_folder import export
 from pcan_model.export.options import ExportOptions
 from pcan_model.factory import make_engine, make_net
 from pcan_model.inference.onnx_engine import OnnxEngine
+from pcan_model.inference.tensorrt.bindings import Bindings
+from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
 from pcan_model.inference.torch_engine import empty_memory
 from pcan_model.model.pass_names import REGION_LEVELS
 from pcan_model.model.pass_signature import grid_sample
@@ -84,11 +87,17 @@ def test_for_processors_it_aligns_by_the_operator_and_tracks_as_in_torch(
         assert [i.track_id for i in a.instances] == [i.track_id for i in b.instances]
 
 
+@pytest.fixture(scope="module")
+def sampled(net: SipMaskPCAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the graphs for TensorRT."""
+    return export(net, tmp_path_factory.mktemp("sampled") / "model", ExportOptions(roi="gridsample"))
+
+
 @pytest.mark.slow
 def test_for_tensorrt_it_aligns_by_sampling_and_the_stand_in_runs_it(
-    net: SipMaskPCAN, tmp_path: Path, bench: Bench
+    net: SipMaskPCAN, sampled: Path, bench: Bench
 ) -> None:
-    folder = export(net, tmp_path / "model", ExportOptions(roi="gridsample"))
+    folder = sampled
     assert "DeformConv" not in operators(folder)
     check_agreement(net, folder)
     frames = moving_blocks(6)
@@ -98,6 +107,23 @@ def test_for_tensorrt_it_aligns_by_sampling_and_the_stand_in_runs_it(
         assert [(i.track_id, i.score) for i in a.instances] == [(i.track_id, i.score) for i in b.instances]
         for x, y in zip(a.instances, b.instances, strict=True):
             np.testing.assert_array_equal(x.mask.crop, y.mask.crop)
+
+
+@pytest.mark.slow
+def test_in_8_bits_it_tracks_the_same_objects_and_tensorrt_rtx_builds_it(
+    net: SipMaskPCAN, sampled: Path, tmp_path: Path
+) -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
+    pytest.importorskip("modelopt", reason="ModelOpt is not installed: make env")
+    folder = round_all(net, sampled, tmp_path, [BlockClip(2, 11)], frames=2, precisions=["int8"])["int8"]
+    frames = moving_blocks(4)
+    ours, theirs = (track(OnnxEngine(one, 1), frames) for one in (folder, sampled))
+    for a, b in zip(ours, theirs, strict=True):
+        assert len(b.found()) and [i.track_id for i in a.instances] == [i.track_id for i in b.instances]
+    plan = build_engine(
+        Bindings("tensorrt_rtx", trt, None), folder / "frame.onnx", BuildOptions("8.9", level=0)
+    )
+    assert len(plan.plan) > 100_000
 
 
 @torch.inference_mode()

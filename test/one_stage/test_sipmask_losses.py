@@ -191,7 +191,7 @@ def test_a_small_network_learns_one_image_by_heart() -> None:
     for mask, shade in zip(scene.masks, (-60.0, 70.0), strict=True):
         image[0, :, mask] += shade
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
-    for _ in range(120):
+    for _ in range(60):
         optimiser.zero_grad()
         found = step(net, [scene], image)
         found.total().backward()

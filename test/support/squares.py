@@ -70,9 +70,9 @@ instance (float[4,2,14,14] roi_features, float[4,28,28] mask_logits, float[8,3,4
 """
 
 
-def export_squares(folder: Path) -> Path:
-    """Write the stand-in as an exported model and return its folder."""
-    return export_graphs(folder, FRAME, INSTANCE)
+def export_squares(folder: Path, **tracker: object) -> Path:
+    """Write the stand-in as an exported model, with these settings of its tracker, and return its folder."""
+    return export_graphs(folder, FRAME, INSTANCE, **tracker)
 
 
 SMALL = ("boxes", "scores", "labels", "embeds")
@@ -86,14 +86,14 @@ INPUTS = {
 OUTPUTS = {"frame": (*SMALL, *FEATURES, "nms_ok", *NEXT), "instance": ("refined", "bank_next")}
 
 
-def export_graphs(folder: Path, frame: str, instance: str) -> Path:
+def export_graphs(folder: Path, frame: str, instance: str, **tracker: object) -> Path:
     """Write two networks that use the squares' constants as an exported model and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     half = np.array(0.5, np.float32)
     _save(frame, {**_frame_constants(), "half": half}, folder / "frame.onnx")
     _save(instance, {"rows": np.array([8, 1, 1]), "half": half}, folder / "instance.onnx")
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
-    manifest = {"config": _config(), "sha256": hashes, "precision": "fp32", "roi": "gridsample"}
+    manifest = {"config": _config(**tracker), "sha256": hashes, "precision": "fp32", "roi": "gridsample"}
     manifest |= {"inputs": INPUTS, "outputs": OUTPUTS}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
@@ -109,12 +109,12 @@ def pixels(
     return image
 
 
-def _config() -> dict[str, object]:
+def _config(**tracker: object) -> dict[str, object]:
     return {
         "name": "squares",
         "input": {"height": HEIGHT, "width": WIDTH},
         "heads": {"detections": 4},
-        "tracker": {"capacity": 8, "lost_frames": 2},
+        "tracker": {"capacity": 8, "lost_frames": 2, **tracker},
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 import cv2
@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from pcan_model.core.structures import Tracks
+from pcan_model.data.clips import LabeledFrame
+from pcan_model.data.true_tracks import true_tracks
 from pcan_model.evaluation.metrics.comparison import Objects
 from pcan_model.evaluation.metrics.scores import Score
 from pcan_model.evaluation.report.worst_frames import WorstFrame
+from pcan_model.visualization.overlay import colour
 
 WIDTH = 640  # pixels of each half
 GREY, MISSED, SWITCHED = (128, 128, 128), (255, 40, 40), (255, 220, 0)  # RGB
-COLOURS = np.random.default_rng(7).integers(60, 256, (997, 3))  # by identity
 ALPHAS = np.arange(0.05, 0.99, 0.05)
 
 
@@ -62,22 +65,41 @@ def _svg(figure: Any) -> str:
 
 
 def comparison_image(
-    image: NDArray[np.uint8], ground_truth: Objects, predicted: Objects, worst: WorstFrame
+    image: NDArray[np.uint8],
+    ground_truth: Objects,
+    predicted: Objects,
+    worst: WorstFrame,
+    view: Callable[[Tracks | None, int], NDArray[np.uint8]],
 ) -> bytes:
-    """Draw ground truth (left) and predictions (right) over an image, as JPEG.
+    """Draw ground truth (left), predictions (middle) and predictions from above (right), as JPEG.
 
     image    (H, W, 3) RGB
     worst    missed objects are outlined in red, those with an ID switch in yellow
+    view     returns the bird's-eye view of tracks, of a height in pixels
     """
     left = _draw_objects(image, ground_truth, ignored=ground_truth.ignore)
-    for objects, colour in ((worst.missed, MISSED), (worst.switched, SWITCHED)):
-        _outline(left, ground_truth, objects, colour)
+    for objects, shade in ((worst.missed, MISSED), (worst.switched, SWITCHED)):
+        _outline(left, ground_truth, objects, shade)
     both = np.hstack([left, _draw_objects(image, predicted)])
     height = round(image.shape[0] * WIDTH / image.shape[1])
     small = cv2.resize(both, (2 * WIDTH, height), interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    row = np.hstack([small, view(_tracks_of(predicted, image, worst.frame), height)])
+    done, data = cv2.imencode(".jpg", row[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     assert done
     return data.tobytes()
+
+
+def _tracks_of(objects: Objects, image: NDArray[np.uint8], index: int) -> Tracks:
+    masks = [coco_mask.decode(rle).astype(bool) for rle in objects.rles]
+    size = image.shape[:2]
+    frame = LabeledFrame(
+        image,
+        np.stack(masks) if masks else np.zeros((0, *size), np.bool_),
+        objects.labels,
+        objects.ids,
+        np.zeros(size, np.bool_),
+    )
+    return true_tracks(frame, 0.0, index)
 
 
 def _draw_objects(
@@ -85,10 +107,10 @@ def _draw_objects(
 ) -> NDArray[np.uint8]:
     drawn = image.copy()
     layers = [(rle, np.array(GREY)) for rle in ignored]
-    layers += [(rle, COLOURS[i % len(COLOURS)]) for rle, i in zip(objects.rles, objects.ids, strict=True)]
-    for rle, colour in layers:
+    layers += [(rle, np.array(colour(int(i)))) for rle, i in zip(objects.rles, objects.ids, strict=True)]
+    for rle, shade in layers:
         where = coco_mask.decode(rle).astype(bool)
-        drawn[where] = (0.5 * drawn[where] + 0.5 * colour).astype(np.uint8)
+        drawn[where] = (0.5 * drawn[where] + 0.5 * shade).astype(np.uint8)
     return drawn
 
 

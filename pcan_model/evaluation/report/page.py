@@ -14,6 +14,7 @@ from pcan_model.evaluation.report.images import bars, curves
 from pcan_model.evaluation.report.provenance import Provenance
 from pcan_model.evaluation.report.summary import AP_METHOD, Summary
 from pcan_model.evaluation.report.worst_frames import WorstFrame
+from pcan_model.lifting.ground_plane import FlatRoad
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1320px; margin: 2em auto; padding: 0 1em }
@@ -23,8 +24,10 @@ tbody tr:nth-child(even) { background: #f4f4f4 } .note { color: #555; max-width:
 figure { margin: 1em 0 } img { max-width: 100%; border: 1px solid #ccc }
 """
 LEGEND = (
-    "Ground truth on the left, predictions on the right; colours by identity on each side. Outlined in red: "
-    "missed. In yellow: matched with another track than before (ID switch). Grey: ignored."
+    "Ground truth on the left, predictions in the middle; colours by identity in each. Outlined in red: "
+    "missed. In yellow: matched with another track than before (ID switch). Grey: ignored. On the right the "
+    "predictions of this frame from above: by its depth if the clip has geometry (pcan-drive --geometry), "
+    f"else {FlatRoad().words}."
 )
 
 

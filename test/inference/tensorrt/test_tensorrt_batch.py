@@ -236,15 +236,3 @@ def alike(ours: Tracks, theirs: Tracks) -> None:
         np.testing.assert_allclose(x.box, y.box, atol=0.05)
         different = x.mask.full(ours.height, ours.width) != y.mask.full(ours.height, ours.width)
         assert different.sum() <= max(3, 0.002 * x.mask.crop.size)
-
-
-@pytest.mark.parametrize("graph", ["batch_frame", "batch_instance"])
-def test_tensorrt_rtx_builds_the_graphs_for_several_cameras(two_cameras: Path, graph: str) -> None:
-    trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: make env")
-    from pcan_model.inference.tensorrt.bindings import Bindings
-    from pcan_model.inference.tensorrt.build import BuildOptions, build_engine
-
-    built = build_engine(
-        Bindings("tensorrt_rtx", trt, None), two_cameras / f"{graph}.onnx", BuildOptions("8.9", level=0)
-    )
-    assert len(built.plan) > 100_000

@@ -22,8 +22,7 @@ def view_of(
 
     source  a folder ROOT/images/NAME with ROOT/geometry/NAME.json has depth; anything else has not
     """
-    root, name = source.parent.parent, source.name
-    scenes = Scenes(root, name) if source.parent.name == "images" and has_scenes(root, name) else None
+    scenes = Scenes(source.parent.parent, source.name) if _is_drive(source) else None
 
     def measured(index: int) -> tuple[Measurement, Pose]:
         assert scenes is not None
@@ -36,3 +35,12 @@ def view_of(
         return birds_eye(*clip.boxes(tracks), height)
 
     return view
+
+
+def basis_of(source: Path, road: FlatRoad) -> str:
+    """Return what the view of a source rests on, as words."""
+    return "by the depth of the drive" if _is_drive(source) else road.words
+
+
+def _is_drive(source: Path) -> bool:
+    return source.parent.name == "images" and has_scenes(source.parent.parent, source.name)
