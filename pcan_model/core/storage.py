@@ -23,8 +23,13 @@ KINDS = "abfss?|adl|az|ftp|gcs|gs|hdfs|memory|oss|s3a?|sftp|smb|ssh|webhdfs"  # 
 ADDRESS = re.compile(rf"(?<!\w)(?:{KINDS})://[^@#]+?(?=[@#]|:[\d.]+$|$)")  # what @, # or :WEIGHT may follow
 CACHE = "PCAN_STORAGE"  # environment variable: folder of the downloads, the same on all machines of a cluster
 VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "created")
-LAST = ("annotations.xml", "index.html", "manifest.json", "metadata.yaml", "report.json", "report.md")
-"""Files that tell what a folder is; they are uploaded last."""
+LAST = (
+    ".html",
+    ".json",
+    ".md",
+    ".xml",
+    ".yaml",
+)  # endings of files that tell what a folder is: uploaded last
 
 
 class StorageError(UserError, OSError):
@@ -111,7 +116,7 @@ def upload(source: Path, address: str) -> None:
             raise StorageError(f"{address}: expected an address where nothing is, got files there")
         files = sorted(file for file in source.rglob("*") if file.is_file())
         try:
-            for file in sorted(files, key=lambda file: file.name in LAST):
+            for file in sorted(files, key=lambda file: file.suffix in LAST):
                 target = f"{path}/{file.relative_to(source).as_posix()}"
                 system.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
                 system.put_file(str(file), target)
