@@ -24,6 +24,7 @@ NAMES = (
     "sync_slop",
     "camera_info",
     "odometry_frame",
+    "odometry_topic",
     "odometry_depth",
     "classes",
     "autostart",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pcan_model.core.errors import UserError
-from pcan_model.core.storage import uploads
+from pcan_model.core.storage import transfers
 
 USER_ERRORS = (UserError, ValueError, OSError, OverflowError)  # OverflowError: from absurd numbers in files
 TRAINING = "pip install 'pcan_ros[train]', or `make train-env` in a checkout"
@@ -50,7 +50,7 @@ def run(program: str, command: Command, arguments: Sequence[str] | None = None) 
     arguments  None for those of the command line
     """
     try:
-        with uploads():
+        with transfers():
             return command(sys.argv[1:] if arguments is None else arguments) or 0
     except KeyboardInterrupt:
         message, code = "interrupted", 130

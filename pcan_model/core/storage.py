@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,8 +23,13 @@ KINDS = "abfss?|adl|az|ftp|gcs|gs|hdfs|memory|oss|s3a?|sftp|smb|ssh|webhdfs"  # 
 ADDRESS = re.compile(rf"(?<!\w)(?:{KINDS})://[^@#]+?(?=[@#]|:[\d.]+$|$)")  # what @, # or :WEIGHT may follow
 CACHE = "PCAN_STORAGE"  # environment variable: folder of the downloads, the same on all machines of a cluster
 VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "created")
-LAST = ("annotations.xml", "index.html", "manifest.json", "metadata.yaml", "report.json", "report.md")
-"""Files that tell what a folder is; they are uploaded last."""
+LAST = (
+    ".html",
+    ".json",
+    ".md",
+    ".xml",
+    ".yaml",
+)  # endings of files that tell what a folder is: uploaded last
 
 
 class StorageError(UserError, OSError):
@@ -44,20 +51,37 @@ def replaced(text: str, path_of: Callable[[str], Path]) -> str:
     return ADDRESS.sub(lambda found: str(path_of(found[0])), text, count=1)
 
 
-_fetched: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """What one command reads from elsewhere, and writes there."""
+
+    fetched: list[str] = field(default_factory=list)  # addresses that were downloaded
+    staged: dict[str, Path] = field(default_factory=dict)  # local paths to upload, by address
+
+
+_transfers: ContextVar[Transfers | None] = ContextVar("transfers", default=None)  # of the running command
 
 
 def fetched() -> tuple[str, ...]:
-    """Return the addresses that this process has downloaded or found downloaded."""
-    return tuple(_fetched)
+    """Return the addresses that the running command has downloaded or found downloaded."""
+    running = _transfers.get()
+    return tuple(running.fetched) if running else ()
 
 
-@cache
 def fetch(address: str) -> Path:
     """Download a file or a folder into the cache, whole or not at all, and return its path there.
 
-    What has changed since an earlier download is downloaded again. Raises StorageError.
+    What has changed since an earlier download is downloaded again, but only once by a process.
+    Raises StorageError.
     """
+    path = _fetch(address)
+    if running := _transfers.get():
+        running.fetched.append(address)
+    return path
+
+
+@cache
+def _fetch(address: str) -> Path:
     with _failures(address, "read"):
         system, path = _system(address)
         found = system.find(path, detail=True)
@@ -73,7 +97,6 @@ def fetch(address: str) -> Path:
                     target = partial / PurePosixPath(path).name / name
                     target.parent.mkdir(parents=True, exist_ok=True)
                     system.get_file(info["name"], str(target))
-        _fetched.append(address)
         return folder / PurePosixPath(path).name
 
 
@@ -93,7 +116,7 @@ def upload(source: Path, address: str) -> None:
             raise StorageError(f"{address}: expected an address where nothing is, got files there")
         files = sorted(file for file in source.rglob("*") if file.is_file())
         try:
-            for file in sorted(files, key=lambda file: file.name in LAST):
+            for file in sorted(files, key=lambda file: file.suffix in LAST):
                 target = f"{path}/{file.relative_to(source).as_posix()}"
                 system.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
                 system.put_file(str(file), target)
@@ -103,31 +126,33 @@ def upload(source: Path, address: str) -> None:
             raise
 
 
-_staged: dict[str, Path] = {}
-
-
 def staged(address: str) -> Path:
-    """Return a local path to write to; `uploads` uploads what is there."""
-    if address not in _staged:
-        _staged[address] = Path(tempfile.mkdtemp(prefix="pcan_upload_")) / PurePosixPath(address).name
-    return _staged[address]
+    """Return a local path to write to, inside of `transfers`, which uploads what is there."""
+    running = _transfers.get()
+    assert running is not None, "staged is called inside of transfers"
+    if address not in running.staged:
+        folder = Path(tempfile.mkdtemp(prefix="pcan_upload_"))
+        running.staged[address] = folder / PurePosixPath(address).name
+    return running.staged[address]
 
 
 @contextmanager
-def uploads() -> Iterator[None]:
-    """Upload on success what the block has written to staged paths, and remove the local copy.
+def transfers() -> Iterator[None]:
+    """Run a command: upload on success what the block has written to staged paths, and remove the local copy.
 
     If the upload fails, the local copy is kept and named. Raises StorageError, also if there is nothing to
     upload, such as what a worker has written on another machine.
     """
+    running = Transfers()
+    token = _transfers.set(running)
     try:
         yield
-        for address, path in _staged.items():
+        for address, path in running.staged.items():
             _upload_or_keep(path, address)
     finally:
-        for path in _staged.values():
+        _transfers.reset(token)
+        for path in running.staged.values():
             shutil.rmtree(path.parent, ignore_errors=True)
-        _staged.clear()
 
 
 def _upload_or_keep(path: Path, address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ class WorkerOptions:
 
     jobs: int = setting(1, "number of processes, each with its own network", low=1)
     ray: str = setting(
-        "", "address of a Ray cluster to work on, such as ray://head:10001; auto: the one that this machine "
+        "", "address of a Ray cluster to work on, such as head:6379; auto: the one that this machine "
         "belongs to; local: one started here"
     )  # fmt: skip
 
@@ -116,6 +117,12 @@ def _cluster(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():  # Ray itself would wait for an unreachable one without end
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise WorkerError(f"--ray {address}: expected a cluster that can be reached: {error}") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     ray.init(address, log_to_driver=False, logging_level="error")
     try:

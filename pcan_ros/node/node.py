@@ -249,6 +249,7 @@ class TrackerNode(LifecycleNode):
             self,
             settings.odometry_frame,
             rectified=settings.camera_info == "rectify",
+            odometry=settings.odometry_topic,
             depth=settings.odometry_depth,
             warn=partial(self._warn, kind="odometry"),
         )

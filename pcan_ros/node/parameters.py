@@ -64,6 +64,11 @@ class Settings:
         "frame with z up in which the camera moves, such as odom: association then knows its motion from "
         "transforms; needs camera_info check or rectify; empty: not used",
     )
+    odometry_topic: str = setting(
+        "",
+        "topic of nav_msgs/Odometry with the pose of the vehicle, in addition to transforms, with "
+        "odometry_frame; empty: transforms only",
+    )
     odometry_depth: str = setting(
         "",
         "topic of a depth image registered to the images of a single camera, with odometry_frame: objects "
@@ -135,6 +140,8 @@ class Settings:
             raise ParameterError(f"cameras: expected distinct topics, got {list(self.cameras)}")
         if self.odometry_frame and self.camera_info == "none":
             raise ParameterError("odometry_frame: expected camera_info check or rectify with it, got none")
+        if self.odometry_topic and not self.odometry_frame:
+            raise ParameterError("odometry_topic: expected an odometry_frame with it, got none")
         if self.odometry_depth and not (self.odometry_frame and len(self.cameras) == 1):
             raise ParameterError("odometry_depth: expected a single camera and an odometry_frame with it")
         if self.sync != "none" and len(self.cameras) < 2:

@@ -24,7 +24,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return an empty file system in memory; downloads go to a folder of the test."""
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "cache"))
     memory = fsspec.filesystem("memory")
-    storage.fetch.cache_clear()
+    storage._fetch.cache_clear()
     yield memory
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
@@ -61,10 +61,10 @@ def test_a_file_and_a_folder_are_downloaded_once_until_they_change(elsewhere: An
     assert storage.local("memory://bucket/set/a").read_bytes() == b"1"
     folder = storage.local("memory://bucket/set")
     assert folder.name == "set" and (folder / "deep" / "b").read_bytes() == b"2"
-    storage.fetch.cache_clear()  # as in another process
+    storage._fetch.cache_clear()  # as in another process
     assert storage.fetch("memory://bucket/set") == folder
     put(elsewhere, set__a=b"11")
-    storage.fetch.cache_clear()
+    storage._fetch.cache_clear()
     assert (storage.fetch("memory://bucket/set") / "a").read_bytes() == b"11"
     assert not list((tmp_path / "cache").glob(".*"))
 
@@ -126,7 +126,7 @@ def test_an_interrupted_upload_leaves_nothing_there_and_the_files_here(
     monkeypatch.setattr(type(elsewhere), "put_file", breaks)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     expected = r"cannot be written: reset by peer; kept in .*/out$"
-    with pytest.raises(StorageError, match=expected) as error, storage.uploads():
+    with pytest.raises(StorageError, match=expected) as error, storage.transfers():
         folder_of(storage.staged("memory://bucket/out"))
     kept = Path(str(error.value).rpartition("kept in ")[2])
     assert (kept / "sub" / "a").read_text() == "sub/a" and not elsewhere.find("/bucket")
@@ -146,7 +146,7 @@ def test_a_command_reads_and_writes_elsewhere(
 
 def test_what_was_not_written_here_is_an_error() -> None:
     expected = "memory://bucket/out: expected a file or folder to upload, got none on this machine"
-    with pytest.raises(StorageError, match=expected), storage.uploads():
+    with pytest.raises(StorageError, match=expected), storage.transfers():
         assert storage.staged("memory://bucket/out") == storage.staged("memory://bucket/out")
 
 

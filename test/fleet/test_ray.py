@@ -125,3 +125,12 @@ def test_labelled_bags_are_the_same(cluster: WorkerOptions, model: Path, tmp_pat
     for bag in ("bag1", "bag2"):
         assert boxes(tmp_path / "one" / bag) == boxes(tmp_path / "ray" / bag)
         assert len(boxes(tmp_path / "one" / bag)) == 4
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_error() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "is_initialized", lambda: False)
+        with pytest.raises(
+            WorkerError, match=r"^--ray 127.0.0.1:1: expected a cluster that can be reached: "
+        ):
+            list(WorkerOptions(ray="127.0.0.1:1").each(fleet.double, [1]))

@@ -14,6 +14,7 @@ pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from nav_msgs.msg import Odometry
 from std_msgs.msg import Header
 from support.lifting import CAMERA, MOUNTED
 
@@ -58,8 +59,8 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setitem(sys.modules, "tf2_msgs", SimpleNamespace(msg=stand_in))
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", stand_in)
     node: Any = Subscriptions()
-    made = Places(node, "odom", rectified=False, depth="/depth", warn=WARNINGS.append)
-    assert node.topics == ["/tf", "/tf_static", "/depth"]
+    made = Places(node, "odom", rectified=False, odometry="/odom", depth="/depth", warn=WARNINGS.append)
+    assert node.topics == ["/tf", "/tf_static", "/odom", "/depth"]
     WARNINGS.clear()
     made.add(transforms("base", "camera", MOUNTED), fixed=True)
     for stamp in (1.0, 1.1):
@@ -91,13 +92,27 @@ def test_a_place_has_the_depth_image_of_its_stamp(places: Places) -> None:
     info = calibration_of(CAMERA)
     depth = np.full((CAMERA.height, CAMERA.width), 7.5, np.float32)
     for stamp, image in ((1.0, depth[:50]), (1.05, depth), (1.1, depth + 1)):
-        places._depths.append(to_image(image, "32FC1", header(stamp)))
+        places.add_depth(to_image(image, "32FC1", header(stamp)))
     place = places.place(header(1.05), info)
     assert place is not None and place.depth is not None and place.depth[0, 0] == 7.5
     later = places.place(header(1.08), info)
     assert later is not None and later.depth is None
     assert places.place(header(1.0), info) is None, "never a depth of another size"
     assert "CameraPlace: depth: expected (120, 320) like the camera, got (50, 320)" in WARNINGS[-1]
+
+
+def odometry(stamp: float, x: float, w: float = 1.0) -> Odometry:
+    message = Odometry(header=header(stamp, "odom"), child_frame_id="base")
+    message.pose.pose.position.x, message.pose.pose.orientation.w = x, w
+    return message
+
+
+def test_odometry_gives_the_pose_of_the_vehicle_as_a_transform_does(places: Places) -> None:
+    places.add_odometry(odometry(1.2, 12.0))
+    places.add_odometry(odometry(1.3, 99.0, w=0.0))
+    place = places.place(header(1.2), calibration_of(CAMERA))
+    assert place is not None
+    np.testing.assert_allclose(place.pose.translation, [12.0, 0.0, 1.5])
 
 
 def test_an_invalid_transform_is_ignored(places: Places) -> None:
@@ -110,10 +125,12 @@ def test_an_invalid_transform_is_ignored(places: Places) -> None:
 def test_what_it_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ParameterError, match="odometry_frame: expected camera_info check or rectify"):
         Settings(odometry_frame="odom")
+    with pytest.raises(ParameterError, match="odometry_topic: expected an odometry_frame with it"):
+        Settings(odometry_topic="/odom")
     with pytest.raises(ParameterError, match="odometry_depth: expected a single camera and an odometry_f"):
         Settings(odometry_depth="/depth")
     monkeypatch.setitem(sys.modules, "tf2_msgs", None)
     monkeypatch.setitem(sys.modules, "tf2_msgs.msg", None)
     node: Any = Subscriptions()
     with pytest.raises(ParameterError, match=r"odometry_frame: odom requires tf2_msgs, .*-tf2-msgs$"):
-        Places(node, "odom", rectified=False, depth="", warn=WARNINGS.append)
+        Places(node, "odom", rectified=False, odometry="", depth="", warn=WARNINGS.append)

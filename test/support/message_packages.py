@@ -100,21 +100,15 @@ find_package(rosidl_default_generators REQUIRED)
 {finds}
 # Python needs none of C++'s part, which takes most of the time to compile.
 list(FILTER AMENT_EXTENSIONS_rosidl_generate_idl_interfaces EXCLUDE REGEX "_cpp:")
-{support}
 rosidl_generate_interfaces(${{PROJECT_NAME}} {messages} DEPENDENCIES {depends})
 ament_package()
 """
-FAST_DDS = """# Fast DDS needs no introspection of messages.
-list(FILTER AMENT_EXTENSIONS_rosidl_generate_idl_interfaces EXCLUDE REGEX "_introspection_c:")
-set(STATIC_ROSIDL_TYPESUPPORT_C rosidl_typesupport_fastrtps_c)
-set(CMAKE_DISABLE_FIND_PACKAGE_rosidl_typesupport_introspection_c TRUE)
-set(rosidl_typesupport_introspection_c_FOUND FALSE)"""
 
 
 def built(cache: Path) -> Path:
     """Return the prefix of the packages that are not installed, building them into a cache if needed."""
     wanted = {name: messages for name, messages in PACKAGES.items() if not importlib.util.find_spec(name)}
-    digest = hashlib.sha256(f"{wanted}{MANIFEST}{_cmake()}{sys.prefix}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{wanted}{MANIFEST}{CMAKE}{sys.prefix}".encode()).hexdigest()[:12]
     folder = cache / digest
     with _locked(cache / f"{digest}.lock"):
         if not (folder / "done").exists():
@@ -189,13 +183,5 @@ def _write(folder: Path, name: str, messages: dict[str, str]) -> None:
     (folder / "package.xml").write_text(manifest)
     finds = "\n".join(f"find_package({each} REQUIRED)" for each in depends)
     files = " ".join(f"msg/{message}.msg" for message in messages)
-    text = _cmake().format(name=name, finds=finds, messages=files, depends=" ".join(depends))
+    text = CMAKE.format(name=name, finds=finds, messages=files, depends=" ".join(depends))
     (folder / "CMakeLists.txt").write_text(text)
-
-
-def _cmake() -> str:
-    """Return the template of CMakeLists.txt for the middleware in use."""
-    from rclpy.utilities import get_rmw_implementation_identifier
-
-    fast_dds = get_rmw_implementation_identifier().startswith("rmw_fastrtps")
-    return CMAKE.replace("{support}", FAST_DDS if fast_dds else "")

@@ -14,6 +14,7 @@ CAMERA = Pinhole(96.0, 96.0, 48.0, 20.0, HEIGHT, WIDTH)
 MOUNTED = Pose(OPTICAL, np.array([0.0, 0.0, 1.5]))  # of the camera over base_link
 TRACKING = {"motion": "kalman", "gate": 13.3}  # settings with which a jump begins a new track
 STAMPS = (1.0, 1.1, 1.2, 1.3)
+DEPTH = np.full((HEIGHT, WIDTH), 8.0, np.float32)  # metres
 TURN = 0.3  # radians, to the left
 
 
