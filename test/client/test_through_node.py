@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ import support.robot  # noqa: F401  sets the DDS profile of this process
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 from support.bags import Squares
+from support.domains import new_domain
 from support.squares import export_squares
 
 from pcan_model.core.masks import Encoding
@@ -41,7 +41,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(os.getpid() % 90 + 10))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(new_domain()))
 
 
 def setup_of(model: Path, **other: Any) -> Setup:

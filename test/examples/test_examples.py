@@ -20,7 +20,8 @@ pytest.importorskip("rclpy")
 import rclpy
 from sensor_msgs.msg import Image
 from std_msgs.msg import UInt32
-from support.robot import PATIENCE, image, new_domain
+from support.domains import new_domain
+from support.robot import PATIENCE, image
 from support.squares import export_squares, pixels
 
 ROOT = Path(__file__).resolve().parents[2]

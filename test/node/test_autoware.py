@@ -16,7 +16,8 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time
 from pcan_ros.msg import TrackedInstance, TrackedInstanceArray
 from std_msgs.msg import Header
-from support.robot import PATIENCE, new_domain
+from support.domains import new_domain
+from support.robot import PATIENCE
 from unique_identifier_msgs.msg import UUID
 
 from pcan_model.core.config import CLASSES

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.domains import new_domain
 from support.squares import export_squares, pixels
 
 from pcan_model.cli import track
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1)}
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(new_domain())}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 

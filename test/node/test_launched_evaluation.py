@@ -11,8 +11,8 @@ pytest.importorskip("ros2launch", reason="launch comes with a ROS 2 distribution
 pytest.importorskip("trackeval")
 
 from support.bags import Squares
+from support.domains import new_domain
 from support.launching import launched
-from support.robot import new_domain
 from support.squares import export_squares
 
 from pcan_model.data.datasets.scalabel import write_clip

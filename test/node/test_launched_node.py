@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("ros2launch", reason="launch comes with a ROS 2 distribution, the registries lack it")
 
+from support.domains import new_domain
 from support.launching import PATIENCE, ROOT, launched, ros2
-from support.robot import image, new_domain
+from support.robot import image
 from support.squares import export_squares, pixels
 
 from pcan_ros.client.client import Client

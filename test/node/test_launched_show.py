@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("ros2launch", reason="launch comes with a ROS 2 distribution, the registries lack it")
 
+from support.domains import new_domain
 from support.launching import launched
-from support.robot import new_domain
 from support.squares import export_squares, pixels
 
 from pcan_model.data.clips import ClipFrame

@@ -16,7 +16,8 @@ from builtin_interfaces.msg import Time
 from pcan_ros.msg import TrackedInstanceArray
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
-from support.robot import PATIENCE, new_domain
+from support.domains import new_domain
+from support.robot import PATIENCE
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.masks import Encoding

@@ -25,8 +25,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
+from support.domains import new_domain
 from support.lifting import CAMERA, MOUNTED, points_of, rear_of_car, tracks
-from support.robot import PATIENCE, new_domain
+from support.robot import PATIENCE
 
 from pcan_model.core.config import CLASSES
 from pcan_model.core.masks import Encoding

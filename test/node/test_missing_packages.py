@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from support.bags import Squares
+from support.domains import new_domain
 from support.squares import export_squares
 
 from pcan_model.data.datasets.scalabel import write_clip
@@ -30,7 +31,7 @@ def without(package: str, folder: Path, *command: str) -> subprocess.CompletedPr
     (folder / "hidden").mkdir()
     (folder / "hidden" / f"{package}.py").write_text(missing)
     path = os.pathsep.join([str(folder / "hidden"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "ROS_DOMAIN_ID": str(os.getpid() % 90 + 10)}
+    environment = os.environ | {"PYTHONPATH": path, "ROS_DOMAIN_ID": str(new_domain())}
     words = [sys.executable, str(ROOT / "scripts" / command[0]), *command[1:]]
     return subprocess.run(
         words, env=environment, cwd=folder, capture_output=True, text=True, timeout=90, check=False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from rclpy.context import Context
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSReliabilityPolicy
+from support.domains import new_domain
 from support.squares import export_squares
 
 from pcan_model.core.tracker_config import TrackerConfig
@@ -38,7 +38,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tracker_node(model: Path, *rules: str, **parameters: Any) -> Iterator[TrackerNode]:
     """Make a node with remapping rules; parameters' names use __ for a dot and keep their slashes."""
     context = Context()
-    context.init(domain_id=os.getpid() % 90 + 110)
+    context.init(domain_id=new_domain())
     values = {"model": str(model), "backend": "onnxruntime", "threads": 1, **parameters}
     overrides = [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
     words = ["--ros-args", *(word for rule in rules for word in ("-r", rule))]

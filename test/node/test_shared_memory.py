@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.domains import new_domain
 
 pytest.importorskip("rclpy")
 
@@ -24,7 +25,7 @@ def in_a_container(command: list[str]) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": os.pathsep.join([str(ROOT / "test"), str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "FASTDDS_DEFAULT_PROFILES_FILE": profile,
         "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-        "ROS_DOMAIN_ID": str(os.getpid() % 90 + 10),
+        "ROS_DOMAIN_ID": str(new_domain()),
     }
     inside = ["unshare", "-m", "sh", "-c", f'{CONTAINER} && exec "$@"', "sh", *command]
     return subprocess.run(inside, env=environment, capture_output=True, text=True, timeout=120, check=False)

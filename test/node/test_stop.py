@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from support.domains import new_domain
 from support.robot import PATIENCE, image, robot
 from support.squares import export_squares, pixels
 
@@ -55,7 +56,7 @@ def takes_signals(process: NodeProcess) -> bool:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_stop_during_the_start_is_clean_and_silent(squares: Path, number: int, after: float) -> None:
     parameters = {"model": str(squares), "threads": 1}
-    with NodeProcess(parameters, {"ROS_DOMAIN_ID": str(os.getpid() % 90 + 10)}) as process:
+    with NodeProcess(parameters, {"ROS_DOMAIN_ID": str(new_domain())}) as process:
         end = time.monotonic() + PATIENCE
         while not takes_signals(process) and time.monotonic() < end:
             time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from support.domains import new_domain
 
 from pcan_ros.client.client import Client
 from pcan_ros.client.process import NodeProcess
@@ -28,8 +28,6 @@ from pcan_ros.messages import to_image
 PATIENCE = 40.0  # seconds for whatever should happen at once, on a busy machine, or after building an engine
 # The tests' own side needs the profile too; Fast DDS reads it when the first node is made.
 os.environ.update(profile_settings(os.environ))
-FIRST, NUMBER = map(int, os.environ.get("PCAN_TEST_DOMAINS", "1 100").split())  # of DDS domains
-_domains = itertools.count(os.getpid())
 
 
 def image(pixels: NDArray[np.uint8], stamp: float, *, encoding: str = "rgb8", frame: str = "camera") -> Image:
@@ -80,11 +78,6 @@ class Robot:
         messages: list[Any] = []
         self.client.node.create_subscription(kind, topic, messages.append, quality)
         return messages
-
-
-def new_domain() -> int:
-    """Return a DDS domain that no other test of this process uses."""
-    return FIRST + next(_domains) % NUMBER
 
 
 @contextmanager

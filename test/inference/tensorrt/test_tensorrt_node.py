@@ -17,7 +17,8 @@ from lifecycle_msgs.msg import Transition
 from pcan_ros.msg import TrackedInstanceArray
 from sensor_msgs.msg import Image
 from support.batched import export_batched
-from support.robot import PATIENCE, image, new_domain, robot
+from support.domains import new_domain
+from support.robot import PATIENCE, image, robot
 from support.squares import export_squares, pixels
 
 from pcan_ros.client.process import NodeProcess
