@@ -78,13 +78,14 @@ def ids(node: Robot, *, topic: bool = False) -> list[list[int]]:
     found = []
     for k, stamp in enumerate(turning.STAMPS):
         info.header = header(stamp, "camera")
-        infos.publish(info)
-        if topic:
-            odom.publish(odometry(turning.base(k), stamp))
-            depths.publish(to_image(turning.DEPTH, "32FC1", header(stamp, "camera")))
-        else:
-            tf.publish(transform("odom", "base_link", turning.base(k), stamp))
-        client.idle(0.3)
+        for _ in range(3):  # a reader that has just been matched may miss the first
+            infos.publish(info)
+            if topic:
+                odom.publish(odometry(turning.base(k), stamp))
+                depths.publish(to_image(turning.DEPTH, "32FC1", header(stamp, "camera")))
+            else:
+                tf.publish(transform("odom", "base_link", turning.base(k), stamp))
+            client.idle(0.2)
         message = node.track(image(turning.view(k), stamp))
         found.append([instance.track_id for instance in message.instances])
     return found
