@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,11 @@ def write_view(
                     out, "data", f"images of the clip {first.name}", f"clips {sorted(images)[:8]}"
                 )
             frames = _frames(runs, first)
-            saved = partial / "images" / str(number)
-            for frame in images[first.name].frames():
-                if frame.number < len(frames):
-                    _save(frame, saved / f"{frame.number:06d}.jpg", width)
-                    frames[frame.number]["image"] = f"{number}/{frame.number:06d}.jpg"
-                    progress()
+            for index in _write_images(
+                images[first.name], len(frames), partial / "images" / str(number), width
+            ):
+                frames[index]["image"] = f"{number}/{index:06d}.jpg"
+                progress()
             if missing := [each["name"] for each in frames if "image" not in each]:
                 raise DataError(
                     out, first.name, f"images of all {len(frames)} frames", f"none of {missing[:3]}"
@@ -71,16 +70,29 @@ def write_view(
             script = as_script(f"window.CLIPS[{number}]", known | {"frames": frames})
             write_bytes(partial / "clips" / f"{number}.js", script)
             worst += _moments(frames, number)
-        index = {
-            "title": " and ".join(run.name for run in runs),
-            "classes": list(runs[0].classes),
-            "runs": _names(runs),
-            "clips": [clip.name for clip in wanted],
-            "worst": sorted(worst, key=lambda each: -each["badness"])[:WORST],
-        }
-        write_bytes(partial / "run.js", as_script("window.RUN", index))
+        shown = _index(runs, [clip.name for clip in wanted], worst)
+        write_bytes(partial / "run.js", as_script("window.RUN", shown))
         write_bytes(partial / "index.html", PAGE.read_bytes())
     return out / "index.html"
+
+
+def _write_images(clip: Clip, count: int, folder: Path, width: int) -> Iterator[int]:
+    """Write the images of the first `count` frames of a clip; yields the number of each."""
+    for frame in clip.frames():
+        if frame.number < count:
+            _save(frame, folder / f"{frame.number:06d}.jpg", width)
+            yield frame.number
+
+
+def _index(runs: Sequence[ViewedRun], clips: list[str], worst: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the page shows beside the clips."""
+    return {
+        "title": " and ".join(run.name for run in runs),
+        "classes": list(runs[0].classes),
+        "runs": _names(runs),
+        "clips": clips,
+        "worst": sorted(worst, key=lambda each: -each["badness"])[:WORST],
+    }
 
 
 def _names(runs: Sequence[ViewedRun]) -> list[str]:
