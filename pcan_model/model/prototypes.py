@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,13 +31,14 @@ EPS = 1e-4  # weight of a component's old mean, which decides where no position 
 TINY = 1e-24  # least squared length of a key to be scaled to 1
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Disable autocast inside a function, so that matrix products keep the precision of its tensors."""
 
     @wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         device = next(value.device.type for value in args if isinstance(value, Tensor))
         if not torch.is_autocast_enabled(device):  # the usual case; keeps autocast out of exports
             return function(*args, **kwargs)
@@ -45,6 +46,11 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return x in float32, or as it is where its precision is higher."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def unit_keys(keys: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import deform_conv2d
 
+from pcan_model.model.prototypes import at_least_float32, full_precision
+
 KERNEL = 3
 
 
@@ -38,8 +40,10 @@ class FeatureAlignment(nn.Module):
             self.norm(self.convolve(features, self.offset(distances.detach()), sampled=sampled))
         )
 
+    @full_precision  # places in 16 bits would be whole cells off, and the operator takes no bfloat16
     def convolve(self, features: Tensor, offsets: Tensor, *, sampled: bool = False) -> Tensor:
         """Convolve features (B, C, h, w) at taps moved by offsets (B, 18 groups, h, w), (y, x) per tap."""
+        features, offsets = at_least_float32(features), at_least_float32(offsets)
         if sampled:
             return sampled_convolution(features, offsets, self.conv.weight)
         padding = KERNEL // 2

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcan_model.core.sipmask_config import SipMaskConfig
+from pcan_model.model.prototypes import at_least_float32
 from pcan_model.sipmask.alignment import FeatureAlignment
 from pcan_model.sipmask.strides import STRIDES
 
@@ -28,6 +29,13 @@ class HeadMaps:
     coefficients: list[Tensor]  # (B, 4 * basis, h, w) of the quadrants, upper left first
     basis: Tensor  # (B, basis, H / 2, W / 2)
     track: Tensor  # (B, embedding, H / 8, W / 8)
+
+    def at_least_float32(self) -> HeadMaps:
+        """Return the maps in float32, or as they are where their precision is higher."""
+        lists = self.logits, self.distances, self.centres, self.coefficients
+        logits, distances, centres, coefficients = ([at_least_float32(x) for x in maps] for maps in lists)
+        basis, track = at_least_float32(self.basis), at_least_float32(self.track)
+        return HeadMaps(logits, distances, centres, coefficients, basis, track)
 
 
 class SipMaskHead(nn.Module):
@@ -57,7 +65,10 @@ class SipMaskHead(nn.Module):
         self._initialise()
 
     def forward(self, levels: list[Tensor], *, sampled: bool = False) -> HeadMaps:
-        """Read P3 to P7 (B, C, h, w); sampled: align by sampling, for runtimes without the operator."""
+        """Read P3 to P7 (B, C, h, w); returns at least float32, also under autocast.
+
+        sampled  align by sampling, for runtimes without the operator
+        """
         logits, distances, centres, coefficients, towers = [], [], [], [], []
         for level, scale, stride in zip(levels, self.scales, STRIDES, strict=True):
             tower = self.box_tower(level)
@@ -69,7 +80,8 @@ class SipMaskHead(nn.Module):
             coefficients.append(self.coefficients(aligned))
             towers.append(tower)
         basis = self._basis(towers[:FINE])
-        return HeadMaps(logits, distances, centres, coefficients, basis, self.track_map(levels))
+        maps = HeadMaps(logits, distances, centres, coefficients, basis, self.track_map(levels))
+        return maps.at_least_float32()
 
     def track_map(self, levels: list[Tensor]) -> Tensor:
         """Return the tracking map (B, embedding, H / 8, W / 8) of P3 to P5; further levels are not read."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pcan_model.core.sipmask_config import SipMaskConfig
+from pcan_model.model.prototypes import at_least_float32, full_precision
 from pcan_model.sipmask.detection_losses import box_loss, centre_loss, class_loss
 from pcan_model.sipmask.flat_maps import FlatMaps, flatten
 from pcan_model.sipmask.head import HeadMaps
@@ -63,6 +64,7 @@ def refuse_empty(targets: Sequence[GroundTruth]) -> None:
             raise ValueError(f"image {number}: expected objects, got none, which the public code cannot read")
 
 
+@full_precision
 def losses(
     maps: HeadMaps,
     reference: Tensor,
@@ -72,7 +74,7 @@ def losses(
     *,
     jitters: Sequence[Tensor] | None = None,
 ) -> SipMaskLosses:
-    """Compute all losses.
+    """Compute all losses, in float32 or higher whatever the dtype of the maps, also under autocast.
 
     maps              of B key images
     reference         (B, E, h, w) tracking map of their reference images
@@ -80,6 +82,7 @@ def losses(
     reference_truths  of the reference images; only boxes and ids are read
     jitters           (G, 4) per reference image instead of random ones
     """
+    reference = at_least_float32(reference)
     batch = assign_batch(maps, targets, config)
     labels = torch.cat([t.labels for t in batch.targets])
     counted = torch.cat([not_ignored(batch.cells, target) for target in targets])

@@ -92,6 +92,22 @@ def test_a_clip_is_learnt_by_heart() -> None:
     assert last["refined"] < 0.6 * first["refined"] and last["masks"] < first["masks"]
 
 
+@pytest.mark.parametrize("groups", [0, 1])
+def test_training_in_mixed_precision_has_nearly_the_losses_of_full_precision(groups: int) -> None:
+    torch.manual_seed(0)
+    base = replace(BASE, sipmask=replace(BASE.sipmask, alignment_groups=groups))
+    net = make_net(in_stage("joint", base))
+    taught, batch = make_pass(net), clip()
+    with torch.random.fork_rng():
+        exact = taught(*batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = taught(*batch)
+    mixed.total().backward()
+    assert {getattr(mixed, field.name).dtype for field in fields(mixed)} == {torch.float32}
+    assert values(mixed) == pytest.approx(values(exact), rel=0.1, abs=0.02)
+    assert all(p.grad.isfinite().all() for p in net.parameters() if p.grad is not None)
+
+
 def test_an_unknown_stage_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"train\.stage: expected detector or memory or instance or joint"):
         make_pass(make_net(in_stage("heads")))
