@@ -10,9 +10,10 @@ from pcan_model.cli.run import run
 from pcan_model.experiments.options import AblateOptions
 
 EXPLANATION = """\
-Train and evaluate every row of Tables 3 to 10 of the paper (and of 11, Table 3 trained on clips as long as
-the tube) on synthetic drives, with different seeds for training and evaluation. Rows that differ only in
-what training does not use (such as the length of the memory) share a training. Run it again to resume.
+Train and evaluate every row of Tables 3 to 10 of the paper (and of 11 and 12, Tables 3 and 6 trained on
+clips as long as the tube) on synthetic drives, with different seeds for training and evaluation. Rows
+that differ only in what training does not use (such as the length of the memory) share a training. Run
+it again to resume.
 
   pcan-ablate 7 --dry-run
   pcan-ablate 3 6 7 --seeds 0 1 2 --iterations 5400

@@ -13,7 +13,9 @@ class AblateOptions:
     """The tables, trainings and files of an ablation study."""
 
     tables: tuple[int, ...] = field(
-        metadata=about("tables of the paper, 3 to 10; 11: Table 3 trained on clips as long", low=3, high=11)
+        metadata=about(
+            "tables of the paper, 3 to 10; 11 and 12: 3 and 6 trained on longer clips", low=3, high=12
+        )
     )
     config: str = setting("pcan_street_tiny", "base configuration: preset or YAML file")
     seeds: tuple[int, ...] = setting((0, 1, 2), "seeds of the trainings", low=0)

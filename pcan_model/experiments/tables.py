@@ -136,5 +136,9 @@ TABLES = {
         Table(11, "length of the temporal memory, trained on clips as long (no table of the paper)", tuple(
             Variation(f"{n} frames", practised(n), paper) for n, paper in ((2, 33.7), (4, 33.9), (8, 34.2))
         )),
+        Table(12, "instance prototypes, trained on clips of 4 frames (no table of the paper)", tuple(
+            Variation(row.name, row.changes | practised(4), row.paper)
+            for row in (_prototypes(0, 0, 32.5), _prototypes(30, 30, 33.9))
+        )),
     )
 }  # fmt: skip

@@ -68,6 +68,7 @@ def test_rows_that_differ_only_after_training_share_one() -> None:
     assert trainings(5) == 3, "the kinds"
     assert trainings(7) == 4 and trainings(10) == 4
     assert trainings(11) == 3, "clips of each length"
+    assert trainings(12) == 2, "without and with prototypes"
 
 
 def test_a_study_is_known_by_its_settings_and_drives() -> None:
