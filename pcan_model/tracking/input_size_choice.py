@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcan_model.core.geometry import Letterbox
+from pcan_model.core.config import InputConfig
+from pcan_model.core.geometry import Letterbox, fit_image
 from pcan_model.core.structures import Motion, State, Track
 from pcan_model.tracking.pace import Pace, shortest_interval
 
@@ -20,7 +22,7 @@ PATIENT = 15  # key frames for which a larger size must have fitted before it is
 class SizeChoice:
     """The input size of one camera, as a value: the largest at which every SHORT-th frame is a key frame.
 
-    If none is, the smallest. A size is left as soon as it is too slow; a larger one is taken only after a
+    If none is, the smallest. No size but the smallest enlarges the camera's images. A size is left as soon as it is too slow; a larger one is taken only after a
     while, so that it does not swing with the measurements.
     """
 
@@ -40,12 +42,15 @@ class SizeChoice:
         """Return the choice before the first frame: the smallest size."""
         return cls(pixels, 0, (None,) * len(pixels))
 
-    def after(self, pace: Pace) -> SizeChoice:
-        """Return the choice after a key frame, from the times and the budget of its camera's pace."""
+    def after(self, pace: Pace, usable: int | None = None) -> SizeChoice:
+        """Return the choice after a key frame, from the times and the budget of its camera's pace.
+
+        usable  how many of the sizes do not enlarge the camera's images; None: all
+        """
         if not pace.budget or pace.key is None:
             return self
         measured = replace(self, seconds=self._scaled(pace.key))
-        wanted = measured._wanted(pace)
+        wanted = measured._wanted(pace, usable or len(self.pixels))
         if wanted == self.index:
             return replace(measured, fitting=0)
         if wanted > self.index and self.fitting + 1 < PATIENT:
@@ -71,13 +76,18 @@ class SizeChoice:
         others = [None if each is None else each * factor for each in self.seconds]
         return (*others[: self.index], now, *others[self.index + 1 :])
 
-    def _wanted(self, pace: Pace) -> int:
+    def _wanted(self, pace: Pace, usable: int) -> int:
         """Return the index of the largest size that is fast enough, with a reserve if above the present."""
-        for index in range(len(self.pixels) - 1, 0, -1):
+        for index in range(usable - 1, 0, -1):
             key = self.expected(index) * (RESERVE if index > self.index else 1.0)
             if shortest_interval(key, pace.propagated or 0.0, pace.budget) <= SHORT:
                 return index
         return 0
+
+
+def usable_sizes(source: tuple[int, int], inputs: Sequence[InputConfig]) -> int:
+    """Return how many of the input sizes, ascending, do not enlarge images of (height, width); at least 1."""
+    return max(1, sum(max(fit_image(source, each).scale) <= 1 for each in inputs))
 
 
 def resized(state: State, before: Letterbox, after: Letterbox) -> State:

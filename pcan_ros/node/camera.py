@@ -66,11 +66,11 @@ class Camera:
             return state
         return resized(state, fit_image(letterbox.source, last), letterbox)
 
-    def measure(self, kind: FrameKind, seconds: float) -> None:
-        """Adapt pace and input size to the time of a frame."""
+    def measure(self, kind: FrameKind, seconds: float, usable: int | None = None) -> None:
+        """Adapt pace and input size to the time of a frame; usable: sizes to choose from, None: all."""
         self.pace = self.pace.after(kind, seconds)
         if kind is FrameKind.KEY:
-            before, self.sizes = self.sizes, self.sizes.after(self.pace)
+            before, self.sizes = self.sizes, self.sizes.after(self.pace, usable)
             if self.sizes.index != before.index:
                 self.pace = replace(self.pace, key=self.sizes.expected(self.sizes.index))
 

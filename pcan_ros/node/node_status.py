@@ -153,4 +153,5 @@ def tracker_status(
         pipeline_latency=latency.pipeline,
         key_frame=kind is FrameKind.KEY,
         key_interval=camera.pace.interval,
+        input_size=camera.input_size,
     )

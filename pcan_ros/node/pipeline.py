@@ -18,7 +18,7 @@ from pcan_model.inference.errors import EngineLost, UnrecoverableError
 from pcan_model.inference.input_size import size_text
 from pcan_model.tracking.admission import Admission
 from pcan_model.tracking.frame_step import Prepared
-from pcan_model.tracking.input_size_choice import SizeChoice
+from pcan_model.tracking.input_size_choice import SizeChoice, usable_sizes
 from pcan_model.tracking.pace import Pace, shared
 from pcan_model.tracking.tracker import Stopwatch, Tracker
 from pcan_ros.node.camera import Camera, TimeLimits
@@ -108,6 +108,7 @@ class Pipeline:
         """
         self.mailbox = Mailbox(cameras)
         self._trackers = (tracker, *(tracker.at(engine) for engine in larger))  # one for each input size
+        self._inputs = [each.engine.config.input for each in self._trackers]
         sizes = SizeChoice.of(tuple(pixels(each.engine) for each in self._trackers))
         self._cameras = tuple(
             Camera(limits, pace=Pace(budget / cameras), sizes=sizes) for _ in range(cameras)
@@ -239,7 +240,8 @@ class Pipeline:
             )
         others = (time.monotonic() - taken - sum(done.seconds.values())) / len(ready)
         for number, (_, tracks) in done.after.items():
-            self._cameras[number].measure(tracks.kind, done.seconds[number] + others)
+            usable = usable_sizes(prepared[number].letterbox.source, self._inputs)
+            self._cameras[number].measure(tracks.kind, done.seconds[number] + others, usable)
         self._share()
 
     def _share(self) -> None:

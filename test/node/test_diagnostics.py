@@ -81,13 +81,13 @@ def test_the_rhythm_of_key_frames_is_reported_with_a_budget_only() -> None:
     camera = CameraStatistics("/image", Counts)
     latency = camera.record(taken=0.0, now=0.1, age=0.1)
     plain = {pair.key for pair in to_status("node", WELL, camera, {}).values}
-    camera.pace = Pace(0.033, interval=2, key=0.057)
+    camera.pace, camera.input_size = Pace(0.033, interval=2, key=0.057), "384x640"
     told = {pair.key: pair.value for pair in to_status("node", WELL, camera, {}).values}
     status = tracker_status(Header(), camera, latency, None, FrameKind.PROPAGATED)
 
     assert told.keys() - plain == {"key interval", "key / propagated frame", "input size"}
     assert (told["key interval"], told["key / propagated frame"]) == ("2 frames", "57.0 ms / -")
-    assert (status.key_frame, status.key_interval) == (False, 2)
+    assert (status.key_frame, status.key_interval, status.input_size) == (False, 2, "384x640")
 
 
 def test_drops_are_counted_over_the_last_seconds() -> None:

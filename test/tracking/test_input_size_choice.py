@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from support.scripted_engine import ScriptedEngine, Thing, blank, small_config
 
+from pcan_model.core.config import load_config
 from pcan_model.core.geometry import Letterbox
 from pcan_model.core.structures import FrameKind
-from pcan_model.tracking.input_size_choice import PATIENT, SizeChoice, resized
+from pcan_model.tracking.input_size_choice import PATIENT, SizeChoice, resized, usable_sizes
 from pcan_model.tracking.pace import Pace
 from pcan_model.tracking.tracker import Tracker
 
@@ -66,6 +67,18 @@ def test_a_larger_size_must_fit_for_a_while() -> None:
     sizes, _ = run(1.0, 3 * PATIENT)
 
     assert sizes.index(2) == PATIENT and 1 not in sizes
+
+
+def test_sizes_that_enlarge_the_cameras_images_are_not_chosen() -> None:
+    base = load_config("pcan_street").input
+    inputs = [replace(base, height=h, width=w) for h, w in ((384, 640), (576, 1024), (736, 1280))]
+    images = {(360, 640): 1, (240, 320): 1, (480, 640): 1, (720, 1280): 3, (600, 1200): 2, (1080, 1920): 3}
+    assert {source: usable_sizes(source, inputs) for source in images} == images
+
+    fast = Pace(1.0, key=0.05)
+    choice = replace(SizeChoice.of(PIXELS), fitting=PATIENT)
+    assert [choice.after(fast, usable).index for usable in (1, 2, 3)] == [0, 1, 2]
+    assert replace(choice, index=2).after(fast, 1).index == 0, "left at once, for example after another camera"
 
 
 def test_without_a_budget_the_size_stays() -> None:
