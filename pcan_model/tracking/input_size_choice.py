@@ -22,8 +22,9 @@ PATIENT = 15  # key frames for which a larger size must have fitted before it is
 class SizeChoice:
     """The input size of one camera, as a value: the largest at which every SHORT-th frame is a key frame.
 
-    If none is, the smallest. No size but the smallest enlarges the camera's images. A size is left as soon as it is too slow; a larger one is taken only after a
-    while, so that it does not swing with the measurements.
+    If none is, the smallest. No size but the smallest enlarges the camera's images. A size is left as soon
+    as it is too slow; a larger one is taken only after a while, so that it does not swing with the
+    measurements.
     """
 
     pixels: tuple[int, ...] = (1,)  # of the inputs, ascending

@@ -78,7 +78,7 @@ def test_sizes_that_enlarge_the_cameras_images_are_not_chosen() -> None:
     fast = Pace(1.0, key=0.05)
     choice = replace(SizeChoice.of(PIXELS), fitting=PATIENT)
     assert [choice.after(fast, usable).index for usable in (1, 2, 3)] == [0, 1, 2]
-    assert replace(choice, index=2).after(fast, 1).index == 0, "left at once, for example after another camera"
+    assert replace(choice, index=2).after(fast, 1).index == 0, "left at once"
 
 
 def test_without_a_budget_the_size_stays() -> None:
