@@ -12,15 +12,20 @@ from torch import Tensor
 
 from pcan_model.model.prototypes import assign, fit_prototypes, unit_keys
 
-mixture = pytest.importorskip("sklearn.mixture", reason="scikit-learn is for checks only")
 SIGMA2 = 0.1
+
+
+@pytest.fixture(scope="module")
+def mixture() -> Any:
+    """Return scikit-learn's module, which is slow to import: only the process that runs these tests does."""
+    return pytest.importorskip("sklearn.mixture", reason="scikit-learn is for checks only")
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return unit_keys(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
 
 
-def one_em_step(keys: Tensor, mu: Tensor) -> Any:
+def one_em_step(mixture: Any, keys: Tensor, mu: Tensor) -> Any:
     """Return scikit-learn's mixture after one E and one M step from these means."""
     count = len(mu)
     fitted = mixture.GaussianMixture(
@@ -36,18 +41,18 @@ def one_em_step(keys: Tensor, mu: Tensor) -> Any:
         return fitted.fit(keys.double().numpy())
 
 
-def test_em_goes_step_for_step_as_scikit_learn_does() -> None:
+def test_em_goes_step_for_step_as_scikit_learn_does(mixture: Any) -> None:
     """Its variances and weights, fitted too, are put back to the fixed ones before each step."""
     keys, start = drawn(200, 6), drawn(5, 6, seed=1)
     theirs = start
     for steps in range(1, 7):
-        theirs = torch.from_numpy(one_em_step(keys, theirs).means_)
+        theirs = torch.from_numpy(one_em_step(mixture, keys, theirs).means_)
         ours = fit_prototypes(keys[None], None, start[None], sigma2=SIGMA2, steps=steps)[0]
         torch.testing.assert_close(ours, theirs.float(), atol=1e-4, rtol=1e-4)
     assert (ours - start).abs().max() > 0.1, "the steps must have moved something"
 
 
-def test_assignment_is_scikit_learns_posterior() -> None:
+def test_assignment_is_scikit_learns_posterior(mixture: Any) -> None:
     keys, mu = drawn(50, 6), drawn(5, 6, seed=1)
     theirs = mixture.GaussianMixture(5, covariance_type="spherical")
     theirs.weights_, theirs.means_ = np.full(5, 0.2), mu.double().numpy()

@@ -100,7 +100,12 @@ find_package(rosidl_default_generators REQUIRED)
 {finds}
 # Python needs none of C++'s part, which takes most of the time to compile.
 list(FILTER AMENT_EXTENSIONS_rosidl_generate_idl_interfaces EXCLUDE REGEX "_cpp:")
+# The sources of a library are compiled as one: each alone reads the same headers for most of its time.
+set(CMAKE_UNITY_BUILD ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 0)
 rosidl_generate_interfaces(${{PROJECT_NAME}} {messages} DEPENDENCIES {depends})
+# Descriptions of types repeat each other's names.
+set_target_properties(${{PROJECT_NAME}}__rosidl_generator_c PROPERTIES UNITY_BUILD OFF)
 ament_package()
 """
 
