@@ -1,4 +1,7 @@
-"""`torchrun` target: trains, then each process saves its weights and its pairs (OUT/rank<n>.pt)."""
+"""Trains in two processes of torchrun's agent; each then saves its weights and its pairs (OUT/rank<n>.pt).
+
+They are copies of a process that has imported torch, which takes longer than what they train.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # else each process imports it with its first step
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pcan_model.cli import train
 from pcan_model.training import trainer
@@ -30,9 +35,15 @@ class Watched(trainer.Trainer):
         return super().update(batch)
 
 
-if __name__ == "__main__":
+def watched(arguments: list[str]) -> None:
+    """Train with the arguments of `pcan-train` as one process of a group, and save what is compared."""
     trainer.Trainer = Watched  # type: ignore[misc, assignment]
-    train.main(sys.argv[1:])
-    out = Path(sys.argv[sys.argv.index("--out") + 1])
+    train.main(arguments)
+    out = Path(arguments[arguments.index("--out") + 1])
     weights = {name: value.detach() for name, value in Watched.last.net.state_dict().items()}
     torch.save({"weights": weights, "pairs": Watched.last.pairs}, out / f"rank{os.environ['RANK']}.pt")
+
+
+if __name__ == "__main__":
+    alone = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}  # as torchrun --standalone
+    elastic_launch(LaunchConfig(1, 1, 2, start_method="fork", **alone), watched)(sys.argv[1:])

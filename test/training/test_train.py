@@ -107,11 +107,10 @@ def test_a_resumed_training_is_the_uninterrupted_one(
 
 @pytest.mark.slow
 def test_two_processes_share_the_pairs_and_keep_equal_weights(command: list[str], tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    script = [str(ROOT / "test/support/two_processes.py"), *command, "--out", str(tmp_path)]
+    script = [sys.executable, str(ROOT / "test/support/two_processes.py"), *command, "--out", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [*launch, *script, "--iterations", "2", "--batch", "4"],
+        [*script, "--iterations", "2", "--batch", "4"],
         env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
