@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import cv2
@@ -27,14 +28,14 @@ class Letterbox:
     source: tuple[int, int]  # (height, width) of the camera image
     target: tuple[int, int]  # (height, width) of the network input
     fill: tuple[int, ...] = (124, 116, 104)  # RGB right of and below the image; ImageNet's mean
+    size: tuple[int, int] = field(init=False, repr=False, compare=False)  # (height, width) inside the target
 
     def __post_init__(self) -> None:
         if min(self.source) <= 0 or min(self.target) <= 0:
             raise ValueError(f"Letterbox: expected sizes > 0, got source {self.source}, target {self.target}")
+        object.__setattr__(self, "size", self._resized())
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Return (height, width) of the resized image inside the network input."""
+    def _resized(self) -> tuple[int, int]:
         ratio = min(t / s for t, s in zip(self.target, self.source, strict=True))
         height, width = (max(1, int(s * ratio + 0.5)) for s in self.source)
         return height, width
@@ -79,9 +80,7 @@ class Letterbox:
 class Resize(Letterbox):
     """An image resized to exactly `target`, without a border."""
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Return (height, width) of the resized image: the target."""
+    def _resized(self) -> tuple[int, int]:
         return self.target
 
 
@@ -161,7 +160,7 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
     """Return the first and the last + 1 pixel of a box along one axis."""
     if not high > low:
         return 0, 0
-    return int(np.floor(np.clip(low, 0, size))), int(np.ceil(np.clip(high, 0, size)))
+    return math.floor(min(max(low, 0.0), size)), math.ceil(min(max(high, 0.0), size))
 
 
 def _bilinear(first: int, last: int, low: float, high: float, cells: int) -> NDArray[np.float32]:

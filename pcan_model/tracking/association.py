@@ -119,7 +119,11 @@ def _grouped(
     found: Detections, tracks: Sequence[Track], unmatched: Sequence[Detections], groups: NDArray[np.int64]
 ) -> tuple[Detections, list[Track], list[Detections]]:
     """Return detections, tracks and unmatched detections with the classes as which they are matched."""
-    known = [replace(track, label=int(groups[track.label])) for track in tracks]
+    as_class = groups.tolist()
+    known = [
+        track if as_class[track.label] == track.label else replace(track, label=as_class[track.label])
+        for track in tracks
+    ]
     backdrops = [replace(each, labels=groups[each.labels]) for each in unmatched]
     return replace(found, labels=groups[found.labels]), known, backdrops
 

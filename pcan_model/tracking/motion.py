@@ -8,7 +8,6 @@ Noise is in box sides (the square root of the area), so that near and far object
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -39,7 +38,7 @@ def predict(motion: Motion, stamp: float, camera: CameraSource | None = None) ->
     """
     elapsed = max(0.0, stamp - motion.stamp)
     if not elapsed and camera is None:  # several parts of a step ask for the same time
-        return replace(motion, stamp=stamp)
+        return motion if stamp == motion.stamp else Motion(motion.mean, motion.covariance, stamp)
     step = np.array([[1.0, elapsed], [0.0, 1.0]])
     drift = np.array([[elapsed**3 / 3, elapsed**2 / 2], [elapsed**2 / 2, elapsed]])
     noise = (DRIFT * _side(motion.mean[:, 0])) ** 2
